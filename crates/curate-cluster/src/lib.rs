@@ -1,0 +1,1 @@
+//! Exact, deterministic k-means over embedding sources: spherical and Euclidean

@@ -1,0 +1,1 @@
+//! Sample ids, embedding sources, scores, selections, evidence and progress for curation methods

@@ -1,0 +1,1 @@
+//! Semantic deduplication (SemDeDup): every row's most similar earlier row, re-thresholdable

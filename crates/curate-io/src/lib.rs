@@ -1,0 +1,1 @@
+//! Pools and selections on disk: DataComp metadata, WebDataset shards, npy/npz, Parquet

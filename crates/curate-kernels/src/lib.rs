@@ -1,0 +1,1 @@
+//! Blocked similarity kernels with the reduction fused in: nearest centroid, duplicate search

@@ -1,0 +1,1 @@
+//! Concept-complexity (density-based) pruning and exact quota allocation

@@ -1,0 +1,1 @@
+//! Decide which samples of a web-scale pool to train on: the facade and its pipeline
