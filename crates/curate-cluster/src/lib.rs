@@ -1,1 +1,94 @@
-//! Exact, deterministic k-means over embedding sources: spherical and Euclidean
+//! Exact, deterministic k-means over an [`EmbeddingSource`]: spherical and Euclidean.
+//!
+//! Rows are read in blocks and never held together, so the memory used is the centroids, their
+//! sums and one block, whatever the size of the pool.
+//!
+//! ```
+//! use curate_cluster::KMeansParams;
+//! use curate_core::{NoProgress, SampleId};
+//! use ndarray::array;
+//!
+//! let rows = array![[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8]];
+//! let ids: Vec<SampleId> = (0..4).map(SampleId).collect();
+//! let kmeans = KMeansParams::new(2).seed(1).check()?;
+//! let clustering = kmeans.fit(&rows.view(), &ids, &NoProgress)?;
+//! assert_eq!(clustering.assignment.sizes(2), [2, 2]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The method
+//! Lloyd's iterations: every row goes to its nearest centroid (largest inner product, or smallest
+//! Euclidean distance; ties to the lowest index), every centroid becomes the mean of its rows,
+//! scaled to length 1 when [`Metric::Spherical`]. Similarities are f32; sums are f64 and run in row
+//! order for each cluster, so the bytes of the result do not depend on the number of threads.
+//!
+//! An **empty cluster** takes the row that fits its own centroid worst (ties to the smaller id), as
+//! long as that row leaves no other cluster empty; several empty clusters take several rows. This
+//! is counted in [`Clustering::reseeded`].
+//!
+//! | | faiss `Kmeans` | this crate |
+//! |---|---|---|
+//! | training rows | a random 256 a centroid, silently | all, or [`KMeansParams::train_rows_per_cluster`] |
+//! | initialisation | random rows | random rows or k-means++ |
+//! | empty cluster | splits a large one with a random perturbation | takes the worst-fitting row |
+//! | equal rows | may get different scores | always the same score and cluster |
+//! | repeatable | for one build and thread count | on every machine and thread count |
+//!
+//! # Cost
+//! `2 * n * k * d` floating-point operations an iteration.
+//!
+//! # When not to use it
+//! For tens of thousands of clusters over hundreds of millions of rows, cluster in levels.
+
+mod init;
+mod lloyd;
+mod order;
+mod params;
+mod result;
+
+pub use curate_core::EmbeddingSource;
+pub use order::{Ordered, Preference};
+pub use params::{Init, KMeans, KMeansParams, Metric};
+pub use result::{Assignment, Clustering, assign};
+
+/// Clustering failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// There are fewer rows than clusters.
+    #[error(
+        "{clusters} clusters need at least as many rows, but there are {rows}: ask for fewer clusters"
+    )]
+    TooFewRows {
+        /// Clusters asked for.
+        clusters: usize,
+        /// Rows there are.
+        rows: usize,
+    },
+    /// The number of ids is not the number of rows.
+    #[error("{ids} ids for {rows} rows: give one id for each row")]
+    IdsMismatch {
+        /// Ids given.
+        ids: usize,
+        /// Rows there are.
+        rows: usize,
+    },
+    /// Centroids and rows differ in length.
+    #[error(
+        "centroids have {centroids} dimensions, the rows {rows}: use centroids of the same embedding"
+    )]
+    DimMismatch {
+        /// Dimensions of the centroids.
+        centroids: usize,
+        /// Dimensions of the rows.
+        rows: usize,
+    },
+    /// A row has a NaN or an infinity; quarantine such rows first (`curate_core::fault::check`).
+    #[error("row {row} holds a NaN or an infinity: quarantine such rows before clustering")]
+    NotFinite {
+        /// The first such row.
+        row: usize,
+    },
+    /// The rows could not be read.
+    #[error(transparent)]
+    Source(#[from] curate_core::SourceError),
+}

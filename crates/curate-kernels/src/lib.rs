@@ -1,1 +1,38 @@
-//! Blocked similarity kernels with the reduction fused in: nearest centroid, duplicate search
+//! Blocked similarity kernels with the reduction fused in, so that the `n x k` matrix of
+//! similarities never exists.
+//!
+//! - [`Centroids::nearest`]: for each row the best of `k` centroids (k-means assignment).
+//! - [`max_earlier`]: for each row its most similar earlier row (semantic deduplication).
+//! - [`inner_products`]: the plain matrix, for small problems and as building block.
+//!
+//! ```
+//! use curate_kernels::Centroids;
+//!
+//! let centroids = Centroids::new(&[1.0, 0.0, 0.0, 1.0], 2, None);
+//! let mut nearest = [Default::default(); 2];
+//! centroids.nearest(&[0.6, 0.8, 1.0, 0.0], &mut nearest);
+//! assert_eq!((nearest[0].index, nearest[0].value), (1, 0.8));
+//! assert_eq!(nearest[1].index, 0);
+//! ```
+//!
+//! # The same bytes everywhere
+//! Every inner product is one chain of fused multiply-adds in element order, with one accumulator.
+//! Its bytes depend neither on the neighbours of the row in its block, nor on the number of
+//! threads, nor on the instruction set: AVX-512, AVX2, NEON and the portable path (where a fused
+//! multiply-add is a function call) compute the same chain, many of them side by side. A row that
+//! occurs twice gets the same answer twice.
+//!
+//! # Cost
+//! `2 * n * k * d` floating-point operations for [`Centroids::nearest`], half of `2 * m * m * d`
+//! for [`max_earlier`]; the working set is one panel of 32 vectors and one block of rows.
+
+mod dispatch;
+mod dup;
+mod nearest;
+mod panels;
+pub mod reference;
+mod tile;
+
+pub use dispatch::{Instructions, instructions};
+pub use dup::{Earlier, max_earlier};
+pub use nearest::{Centroids, Nearest, inner_products};

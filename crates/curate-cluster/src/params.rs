@@ -1,0 +1,170 @@
+//! What k-means needs to know.
+
+use curate_core::{ParamsError, params::Checker};
+use serde::{Deserialize, Serialize};
+
+/// What "near" means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// Largest inner product with centroids of length 1. Rows should have length 1.
+    #[default]
+    Spherical,
+    /// Smallest Euclidean distance.
+    Euclidean,
+}
+
+/// Where the centroids start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Init {
+    /// Rows drawn at random.
+    #[default]
+    Random,
+    /// Rows drawn one after the other, each with probability proportional to its squared distance
+    /// to the nearest one drawn before (Arthur and Vassilvitskii 2007).
+    PlusPlus,
+}
+
+/// Parameters of k-means; [`KMeansParams::check`] makes them usable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KMeansParams {
+    clusters: usize,
+    iterations: usize,
+    tolerance: f64,
+    metric: Metric,
+    init: Init,
+    seed: u64,
+    train_rows_per_cluster: Option<usize>,
+}
+
+impl KMeansParams {
+    /// Spherical k-means with `clusters` clusters, random start, at most 100 iterations, all rows.
+    pub fn new(clusters: usize) -> Self {
+        Self {
+            clusters,
+            iterations: 100,
+            tolerance: 1e-5,
+            metric: Metric::default(),
+            init: Init::default(),
+            seed: 0,
+            train_rows_per_cluster: None,
+        }
+    }
+
+    /// At most so many iterations.
+    pub fn iterations(mut self, iterations: usize) -> Self {
+        self.iterations = iterations;
+        self
+    }
+
+    /// Stop when the objective improves by less than this share of itself; 0 stops only when no
+    /// row changes its cluster.
+    pub fn tolerance(mut self, tolerance: f64) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// What "near" means.
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.metric = metric;
+        self
+    }
+
+    /// Where the centroids start.
+    pub fn init(mut self, init: Init) -> Self {
+        self.init = init;
+        self
+    }
+
+    /// The seed of all random draws.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Train on a random so many rows a cluster and assign all rows in the end; `None` trains on
+    /// all rows. faiss trains on 256.
+    pub fn train_rows_per_cluster(mut self, rows: Option<usize>) -> Self {
+        self.train_rows_per_cluster = rows;
+        self
+    }
+
+    /// The method, if every parameter is in range.
+    ///
+    /// # Errors
+    /// Every violation.
+    pub fn check(self) -> Result<KMeans, ParamsError> {
+        let mut check = Checker::default();
+        let clusters = self.clusters;
+        check.that(
+            (1..=u32::MAX as usize).contains(&clusters),
+            "clusters",
+            clusters,
+            "from 1 to 2^32 - 1",
+        );
+        check.that(self.iterations >= 1, "iterations", self.iterations, "at least 1");
+        let tolerance = self.tolerance;
+        check.that((0.0..1.0).contains(&tolerance), "tolerance", tolerance, "from 0 to below 1");
+        let train = self.train_rows_per_cluster;
+        check.that(
+            train != Some(0),
+            "train_rows_per_cluster",
+            0,
+            "at least 1, or absent for all rows",
+        );
+        check.finish()?;
+        Ok(KMeans(self))
+    }
+}
+
+/// k-means with valid parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KMeans(KMeansParams);
+
+impl KMeans {
+    /// Clusters asked for.
+    pub fn clusters(&self) -> usize {
+        self.0.clusters
+    }
+
+    /// What "near" means.
+    pub fn metric(&self) -> Metric {
+        self.0.metric
+    }
+
+    pub(crate) fn iterations(&self) -> usize {
+        self.0.iterations
+    }
+
+    pub(crate) fn tolerance(&self) -> f64 {
+        self.0.tolerance
+    }
+
+    pub(crate) fn init(&self) -> Init {
+        self.0.init
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.0.seed
+    }
+
+    pub(crate) fn train_rows_per_cluster(&self) -> Option<usize> {
+        self.0.train_rows_per_cluster
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_violation_is_named_at_once() {
+        let params =
+            KMeansParams::new(0).iterations(0).tolerance(1.0).train_rows_per_cluster(Some(0));
+        let fields: Vec<_> =
+            params.check().unwrap_err().violations.iter().map(|v| v.field).collect();
+        assert_eq!(fields, ["clusters", "iterations", "tolerance", "train_rows_per_cluster"]);
+        assert!(KMeansParams::new(1).tolerance(f64::NAN).check().is_err());
+    }
+}

@@ -1,0 +1,241 @@
+//! Where vectors come from: rows of f32, read in blocks of fixed size.
+
+use std::{error::Error, ops::Range};
+
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+
+use crate::{Cancelled, Progress};
+
+/// Rows in a block. Sums run over blocks of this size in block order, whatever the number of
+/// threads, shards or tasks, so their bytes never depend on how work was split.
+pub const BLOCK_ROWS: usize = 8192;
+
+/// A table of `rows() x dim()` f32 vectors that is read in pieces.
+pub trait EmbeddingSource: Sync {
+    /// Number of vectors.
+    fn rows(&self) -> usize;
+
+    /// Length of a vector.
+    fn dim(&self) -> usize;
+
+    /// Writes the vectors `rows` one after the other into `out`, which holds exactly
+    /// `rows.len() * dim()` numbers.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError>;
+
+    /// Writes the vectors at `rows`, in the order given, into `out`.
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
+        let dim = self.dim().max(1);
+        rows.iter()
+            .zip(out.chunks_exact_mut(dim))
+            .try_for_each(|(&r, out)| self.read(r..r + 1, out))
+    }
+}
+
+/// Vectors could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The caller asked the work to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// The source failed.
+    #[error(transparent)]
+    Read(Box<dyn Error + Send + Sync>),
+}
+
+impl EmbeddingSource for ArrayView2<'_, f32> {
+    fn rows(&self) -> usize {
+        self.nrows()
+    }
+
+    fn dim(&self) -> usize {
+        self.ncols()
+    }
+
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        let dim = self.ncols().max(1);
+        for (row, out) in rows.zip(out.chunks_exact_mut(dim)) {
+            copy_row(self, row, out);
+        }
+        Ok(())
+    }
+}
+
+fn copy_row(array: &ArrayView2<'_, f32>, row: usize, out: &mut [f32]) {
+    let row = array.index_axis(Axis(0), row);
+    match row.as_slice() {
+        Some(slice) => out.copy_from_slice(slice),
+        None => out.iter_mut().zip(row).for_each(|(out, &value)| *out = value),
+    }
+}
+
+/// Some rows of another source, in the order given.
+pub struct RowsOf<'a, S: ?Sized> {
+    source: &'a S,
+    rows: &'a [usize],
+}
+
+impl<'a, S: EmbeddingSource + ?Sized> RowsOf<'a, S> {
+    /// The vectors of `source` at `rows`.
+    pub fn new(source: &'a S, rows: &'a [usize]) -> Self {
+        Self { source, rows }
+    }
+}
+
+impl<S: EmbeddingSource + ?Sized> EmbeddingSource for RowsOf<'_, S> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.source.dim()
+    }
+
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        self.source.gather(&self.rows[rows], out)
+    }
+
+    fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
+        let rows: Vec<usize> = rows.iter().map(|&row| self.rows[row]).collect();
+        self.source.gather(&rows, out)
+    }
+}
+
+/// Another source with every row scaled to length 1. A zero row stays zero.
+pub struct UnitRows<'a, S: ?Sized>(pub &'a S);
+
+impl<S: EmbeddingSource + ?Sized> EmbeddingSource for UnitRows<'_, S> {
+    fn rows(&self) -> usize {
+        self.0.rows()
+    }
+
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        self.0.read(rows, out)?;
+        out.chunks_exact_mut(self.dim().max(1)).for_each(normalise);
+        Ok(())
+    }
+
+    fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
+        self.0.gather(rows, out)?;
+        out.chunks_exact_mut(self.dim().max(1)).for_each(normalise);
+        Ok(())
+    }
+}
+
+/// Scales a vector to length 1, with the length in f64; a zero vector stays zero.
+pub fn normalise(vector: &mut [f32]) {
+    let norm = norm(vector);
+    if norm > 0.0 {
+        vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+    }
+}
+
+/// The Euclidean length of a vector, summed in f64 in element order.
+pub fn norm(vector: &[f32]) -> f64 {
+    vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
+
+/// The inner product of two vectors, summed in f64 in element order.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+}
+
+/// Runs `work` on every block of [`BLOCK_ROWS`] rows, in parallel, and returns the answers in
+/// block order. `work` gets the block's rows and their vectors.
+///
+/// # Errors
+/// The first error in block order, or [`Cancelled`].
+pub fn map_blocks<S, T>(
+    source: &S,
+    progress: &dyn Progress,
+    work: impl Fn(Range<usize>, &[f32]) -> T + Sync,
+) -> Result<Vec<T>, SourceError>
+where
+    S: EmbeddingSource + ?Sized,
+    T: Send,
+{
+    let (n, dim) = (source.rows(), source.dim());
+    let answers: Vec<Result<T, SourceError>> = (0..n.div_ceil(BLOCK_ROWS))
+        .into_par_iter()
+        .map_init(Vec::new, |buffer: &mut Vec<f32>, block| {
+            progress.check()?;
+            let rows = block * BLOCK_ROWS..n.min((block + 1) * BLOCK_ROWS);
+            buffer.resize(rows.len() * dim, 0.0);
+            source.read(rows.clone(), buffer)?;
+            let answer = work(rows.clone(), buffer);
+            progress.advance(rows.len() as u64);
+            Ok(answer)
+        })
+        .collect();
+    answers.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array, s};
+
+    use super::*;
+    use crate::NoProgress;
+
+    #[test]
+    fn views_of_any_layout_read_the_same_rows() {
+        let c = Array2::from_shape_fn((5, 3), |(i, j)| (10 * i + j) as f32);
+        let f = c.t().as_standard_layout().to_owned();
+        for view in [c.view(), f.t()] {
+            let mut out = [0.0; 6];
+            view.read(1..3, &mut out).unwrap();
+            assert_eq!(out, [10.0, 11.0, 12.0, 20.0, 21.0, 22.0]);
+            view.gather(&[4, 0], &mut out).unwrap();
+            assert_eq!(out, [40.0, 41.0, 42.0, 0.0, 1.0, 2.0]);
+        }
+        let every_other = c.slice(s![..;2, ..]);
+        let view = RowsOf::new(&every_other, &[2, 0]);
+        let mut out = [0.0; 3];
+        view.read(0..1, &mut out).unwrap();
+        assert_eq!(out, [40.0, 41.0, 42.0]);
+    }
+
+    #[test]
+    fn unit_rows_have_length_one_and_zero_stays_zero() {
+        let array = array![[3.0, 4.0], [0.0, 0.0]];
+        let mut out = [0.0; 4];
+        UnitRows(&array.view()).read(0..2, &mut out).unwrap();
+        assert_eq!(out, [0.6, 0.8, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn blocks_come_back_in_order_and_cover_every_row_once() {
+        let n = 2 * BLOCK_ROWS + 5;
+        let array = Array2::from_shape_fn((n, 1), |(i, _)| i as f32);
+        let blocks = map_blocks(&array.view(), &NoProgress, |rows, block| {
+            assert_eq!(block[0], rows.start as f32);
+            rows
+        });
+        assert_eq!(blocks.unwrap(), [0..8192, 8192..16384, 16384..16389]);
+    }
+
+    #[test]
+    fn cancelling_stops_between_blocks() {
+        struct Stop;
+        impl Progress for Stop {
+            fn start(&self, _: &str, _: u64, _: &str) {}
+            fn advance(&self, _: u64) {}
+            fn is_cancelled(&self) -> bool {
+                true
+            }
+        }
+        let array = Array2::<f32>::zeros((3, 2));
+        let answer = map_blocks(&array.view(), &Stop, |_, _| ());
+        assert!(matches!(answer, Err(SourceError::Cancelled(_))));
+    }
+}

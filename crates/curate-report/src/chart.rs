@@ -1,0 +1,157 @@
+//! What histograms and curves share: frame, axes, legend, markers, the numbers as a table.
+
+use crate::axis::Axis;
+use crate::html::{Html, put};
+use crate::text::esc;
+use crate::{Marker, Role};
+
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 270.0;
+/// The plot's pixels from left to right, and from the bottom up.
+pub(crate) const X: (f64, f64) = (52.0, WIDTH - 16.0);
+pub(crate) const Y: (f64, f64) = (HEIGHT - 46.0, 36.0);
+/// More rows than this are not repeated as a table below a drawing.
+const MOST_NUMBERS: usize = 200;
+
+/// The style class of each series: its role's, or the next neutral one.
+pub(crate) fn classes(roles: impl Iterator<Item = Role>) -> Vec<String> {
+    let mut plain = 0;
+    let class = |role| match role {
+        Role::Kept => "kept".to_owned(),
+        Role::Removed => "removed".to_owned(),
+        Role::Quarantined => "quarantined".to_owned(),
+        Role::Plain => {
+            plain += 1;
+            format!("plain{}", (plain - 1) % 4 + 1)
+        }
+    };
+    roles.map(class).collect()
+}
+
+pub(crate) fn open(html: &mut Html, title: &str) {
+    put!(html, "<figure class=\"chart\">\n");
+    if !title.is_empty() {
+        put!(html, "<figcaption><h3>{}</h3></figcaption>\n", esc(title));
+    }
+}
+
+pub(crate) fn close(html: &mut Html) {
+    put!(html, "</figure>\n");
+}
+
+/// A patch of a series' fill, or a stretch of its line, for a legend.
+pub(crate) fn swatch(class: &str, line: bool) -> String {
+    let shape = if line {
+        format!("<path class=\"line {class}\" d=\"M0 5H22\"/>")
+    } else {
+        format!("<rect class=\"fill {class}\" width=\"14\" height=\"10\"/>")
+    };
+    let width = if line { 22 } else { 14 };
+    format!(
+        "<svg class=\"swatch\" width=\"{width}\" height=\"10\" viewBox=\"0 0 {width} 10\" \
+         aria-hidden=\"true\">{shape}</svg>"
+    )
+}
+
+/// Names beside swatches; nothing if there is only one series and it has no name.
+pub(crate) fn legend<'a>(html: &mut Html, entries: impl Iterator<Item = (String, &'a str)>) {
+    let named: Vec<_> = entries.filter(|(_, name)| !name.is_empty()).collect();
+    if named.is_empty() {
+        return;
+    }
+    put!(html, "<p class=\"legend\">");
+    for (swatch, name) in named {
+        put!(html, "<span>{swatch}{}</span>\n", esc(name));
+    }
+    put!(html, "</p>\n");
+}
+
+pub(crate) fn open_svg(html: &mut Html, label: &str) {
+    put!(html, "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" ");
+    put!(html, "aria-label=\"{}\">\n", esc(label));
+}
+
+/// Grid, ticks and labels. Drawn before the data, so that the data lies on top.
+pub(crate) fn axes(html: &mut Html, x: &Axis, y: &Axis, labels: (&str, &str), percent: bool) {
+    let (left, right) = X;
+    let (bottom, top) = Y;
+    for (value, label) in y.ticks(4.0, percent) {
+        let at = y.at(value);
+        put!(html, "<path class=\"grid\" d=\"M{left} {at:.1}H{right}\"/>");
+        put!(
+            html,
+            "<text class=\"end\" x=\"{}\" y=\"{:.1}\">{}</text>\n",
+            left - 7.0,
+            at + 4.0,
+            esc(&label)
+        );
+    }
+    put!(html, "<path class=\"axis\" d=\"M{left} {bottom}H{right}\"/>\n");
+    for (value, label) in x.ticks(5.0, false) {
+        let at = x.at(value);
+        put!(html, "<path class=\"axis\" d=\"M{at:.1} {bottom}v4\"/>");
+        put!(
+            html,
+            "<text class=\"mid\" x=\"{at:.1}\" y=\"{}\">{}</text>\n",
+            bottom + 17.0,
+            esc(&label)
+        );
+    }
+    let middle = f64::midpoint(left, right);
+    put!(
+        html,
+        "<text class=\"mid name\" x=\"{middle}\" y=\"{}\">{}</text>\n",
+        HEIGHT - 8.0,
+        esc(labels.0)
+    );
+    put!(html, "<text class=\"name\" x=\"4\" y=\"{}\">{}</text>\n", top - 24.0, esc(labels.1));
+}
+
+/// Vertical lines with labels; returns the markers that lie outside the axis.
+pub(crate) fn markers<'a>(html: &mut Html, x: &Axis, markers: &'a [Marker]) -> Vec<&'a Marker> {
+    let (inside, outside): (Vec<_>, Vec<_>) =
+        markers.iter().partition(|marker| x.contains(marker.value));
+    let (bottom, top) = Y;
+    for (row, marker) in inside.into_iter().enumerate() {
+        let at = x.at(marker.value);
+        let height = top - 5.0 + 13.0 * row as f64;
+        // The label stands on the side that has room for it.
+        let (class, shift) =
+            if at > f64::midpoint(X.0, X.1) { ("end", -5.0) } else { ("start", 5.0) };
+        put!(html, "<path class=\"marker\" d=\"M{at:.1} {bottom}V{:.1}\"/>", top - 14.0);
+        let label = esc(&marker.label);
+        put!(
+            html,
+            "<text class=\"{class} flag\" x=\"{:.1}\" y=\"{height:.1}\">{label}</text>\n",
+            at + shift
+        );
+    }
+    outside
+}
+
+pub(crate) fn outside(html: &mut Html, markers: &[&Marker]) {
+    for marker in markers {
+        let value = crate::number::number(marker.value);
+        let text = format!("{} ({value}) lies outside the drawn range.", marker.label);
+        html.paragraph("fault", &text);
+    }
+}
+
+/// The drawing's numbers as a folded table, for those who cannot see it or want to copy them.
+pub(crate) fn numbers(html: &mut Html, headings: &[&str], rows: &[Vec<String>]) {
+    if rows.len() > MOST_NUMBERS {
+        return;
+    }
+    put!(html, "<details class=\"numbers\"><summary>Numbers</summary>\n<div class=\"scroll\" ");
+    put!(html, "role=\"region\" tabindex=\"0\" aria-label=\"Numbers\">\n<table><thead><tr>");
+    for heading in headings {
+        put!(html, "<th scope=\"col\" class=\"num\">{}</th>", esc(heading));
+    }
+    put!(html, "</tr></thead>\n<tbody>\n");
+    for row in rows {
+        put!(html, "<tr>");
+        row.iter().for_each(|cell| put!(html, "<td class=\"num\">{}</td>", esc(cell)));
+        put!(html, "</tr>\n");
+    }
+    put!(html, "</tbody></table>\n</div></details>\n");
+}

@@ -1,0 +1,170 @@
+//! What can go wrong, and what to do about it.
+
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Bad data, bad files, or a question that the fit cannot answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ScalingError {
+    /// Options outside their allowed ranges.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+
+    /// A file could not be read or written.
+    #[error("{path}: {source}; check that the path exists and is readable")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
+    /// A line of a table cannot be read.
+    #[error("{place}, field `{field}`: {problem}; {remedy}")]
+    BadField {
+        /// `file:line`.
+        place: String,
+        /// The column or key.
+        field: String,
+        /// What is wrong, with the value received.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+
+    /// The table as a whole cannot be read.
+    #[error("{place}: {problem}; {remedy}")]
+    BadTable {
+        /// The file.
+        place: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+
+    /// The rows are fine one by one but cannot determine what was asked.
+    #[error("{law} cannot be fitted to {rows} observations: {problem}; {remedy}")]
+    NotIdentified {
+        /// The law.
+        law: &'static str,
+        /// Rows in the table.
+        rows: usize,
+        /// What cannot be told from the data.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+
+    /// No starting point led to a finite objective.
+    #[error(
+        "{law}: none of {starts} starting points gives a finite objective; check the units of the \
+         table, or fix a parameter to a value you trust"
+    )]
+    NoFiniteStart {
+        /// The law.
+        law: &'static str,
+        /// Starting points tried.
+        starts: usize,
+    },
+
+    /// A law that does not exist.
+    #[error("there is no law `{name}`; use one of: {known}")]
+    UnknownLaw {
+        /// The name received.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+
+    /// A pool, parameter or domain that the fit does not have.
+    #[error("the fit has no {what} `{name}`; use one of: {known}")]
+    Unknown {
+        /// Pool, parameter or domain.
+        what: &'static str,
+        /// The name received.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+
+    /// A question outside what the law can answer.
+    #[error("{law} cannot answer this: {problem}; {remedy}")]
+    NotAnswerable {
+        /// The law.
+        law: &'static str,
+        /// Why not.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+
+    /// A fit is asked about data other than its own.
+    #[error(
+        "the fit was made on data with digest {expected}, this table has {received}; refit, or pass \
+         the table that the fit was made on"
+    )]
+    OtherData {
+        /// Digest stored with the fit.
+        expected: String,
+        /// Digest of the table received.
+        received: String,
+    },
+
+    /// A saved fit that this version cannot read.
+    #[error("{place}: {problem}; fit again with this version to get a readable file")]
+    BadArtefact {
+        /// The file.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// One option outside its allowed range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The option.
+    pub field: String,
+    /// The value received.
+    pub value: String,
+    /// The values allowed.
+    pub allowed: String,
+}
+
+/// Options outside their allowed ranges: all of them, not only the first.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}; correct these and try again", describe(.violations))]
+pub struct ParamsError {
+    /// Every violation found.
+    pub violations: Vec<Violation>,
+}
+
+fn describe(violations: &[Violation]) -> String {
+    let one = |v: &Violation| format!("{} = {} is not {}", v.field, v.value, v.allowed);
+    violations.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// Collects violations, so that a check reports every one.
+#[derive(Debug, Default)]
+pub(crate) struct Check(Vec<Violation>);
+
+impl Check {
+    pub(crate) fn require(
+        &mut self,
+        holds: bool,
+        field: impl Into<String>,
+        value: impl ToString,
+        allowed: impl Into<String>,
+    ) {
+        if !holds {
+            let (field, value, allowed) = (field.into(), value.to_string(), allowed.into());
+            self.0.push(Violation { field, value, allowed });
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<(), ParamsError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ParamsError { violations: self.0 }) }
+    }
+}

@@ -1,0 +1,315 @@
+//! What to fit and how.
+
+use crate::error::{Check, ParamsError, ScalingError};
+use crate::fit::{Fit, search};
+use crate::law::{Law, LawKind, ParamSpec};
+use crate::observation::Observations;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a residual `r` (prediction minus observation) costs; costs are **summed**, since a mean
+/// makes optimisers stop early (arXiv:2404.10102).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// `r^2`.
+    #[default]
+    LeastSquares,
+    /// `r^2 / 2` up to `delta`, then linear.
+    Huber {
+        /// Where it becomes linear, in units of the space (or of sigma, if rows have one).
+        delta: f64,
+    },
+    /// Huber, with predictions above the observation costing `over` times as much: a cautious
+    /// (above one: optimistic) view.
+    Asymmetric {
+        /// Where it becomes linear.
+        delta: f64,
+        /// Cost of a prediction that is too high, relative to one too low.
+        over: f64,
+    },
+}
+
+impl Loss {
+    /// Cost, its derivative, and the weight `derivative / r` of iterated least squares.
+    pub(crate) fn cost(self, r: f64) -> (f64, f64, f64) {
+        match self {
+            Loss::LeastSquares => (r * r, 2.0 * r, 2.0),
+            Loss::Huber { delta } => huber(r, delta),
+            Loss::Asymmetric { delta, over } => {
+                let factor = if r > 0.0 { over } else { 1.0 };
+                let (cost, slope, weight) = huber(r, delta);
+                (factor * cost, factor * slope, factor * weight)
+            }
+        }
+    }
+}
+
+fn huber(r: f64, delta: f64) -> (f64, f64, f64) {
+    let size = r.abs();
+    if size <= delta {
+        (0.5 * r * r, r, 1.0)
+    } else {
+        (delta * (size - 0.5 * delta), delta * r.signum(), delta / size)
+    }
+}
+
+/// Where residuals are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Space {
+    /// Differences of the metric.
+    #[default]
+    Metric,
+    /// Differences of its logarithm.
+    Log,
+}
+
+impl Space {
+    /// The metric in this space.
+    pub(crate) fn forward(self, y: f64) -> f64 {
+        if self == Space::Log { y.ln() } else { y }
+    }
+
+    /// Back to the metric.
+    pub(crate) fn inverse(self, z: f64) -> f64 {
+        if self == Space::Log { z.exp() } else { z }
+    }
+}
+
+/// A normal prior in search coordinates: for positive parameters `spread` is relative (0.3 is
+/// about 30 %).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Prior {
+    /// Most likely value, natural units.
+    pub center: f64,
+    /// Standard deviation in search coordinates.
+    pub spread: f64,
+}
+
+/// Options of a fit, not yet checked.
+///
+/// ```
+/// use curate_scaling::{FitParams, law::Qqt};
+///
+/// let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life").fix("d", 0.1);
+/// assert!(params.check().is_ok());
+/// let wrong = FitParams::new(Qqt::default()).fix("b", 0.3).starts(0).check().unwrap_err();
+/// assert_eq!(wrong.violations.len(), 2);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FitParams<L = LawKind> {
+    pub(crate) law: L,
+    pub(crate) loss: Loss,
+    pub(crate) space: Space,
+    pub(crate) per_pool: BTreeSet<String>,
+    pub(crate) fixed: BTreeMap<String, f64>,
+    pub(crate) priors: BTreeMap<String, Prior>,
+    pub(crate) noise: Option<f64>,
+    pub(crate) starts: usize,
+    pub(crate) max_iterations: usize,
+    pub(crate) seed: u64,
+}
+
+/// Options of a fit that passed [`FitParams::check`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ValidFitParams<L = LawKind>(pub(crate) FitParams<L>);
+
+impl<L: Law> FitParams<L> {
+    /// Least squares on the metric, every parameter shared by all pools, 16 starts, seed 0.
+    pub fn new(law: L) -> Self {
+        FitParams {
+            law,
+            loss: Loss::LeastSquares,
+            space: Space::Metric,
+            per_pool: BTreeSet::new(),
+            fixed: BTreeMap::new(),
+            priors: BTreeMap::new(),
+            noise: None,
+            starts: 16,
+            max_iterations: 400,
+            seed: 0,
+        }
+    }
+
+    /// Sets what residuals cost.
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// Sets where residuals are taken.
+    pub fn space(mut self, space: Space) -> Self {
+        self.space = space;
+        self
+    }
+
+    /// Gives every pool its own value of `parameter`; the others are shared.
+    pub fn per_pool(mut self, parameter: impl Into<String>) -> Self {
+        self.per_pool.insert(parameter.into());
+        self
+    }
+
+    /// Holds `parameter` at `value`. A parameter of one pool is called `name[pool]`.
+    pub fn fix(mut self, parameter: impl Into<String>, value: f64) -> Self {
+        self.fixed.insert(parameter.into(), value);
+        self
+    }
+
+    /// Adds a normal prior on `parameter` (or `name[pool]`); needs [`FitParams::noise`].
+    pub fn prior(mut self, parameter: impl Into<String>, center: f64, spread: f64) -> Self {
+        self.priors.insert(parameter.into(), Prior { center, spread });
+        self
+    }
+
+    /// The expected size of residuals, which sets what a prior weighs against the data. It is 1
+    /// where rows carry a sigma.
+    pub fn noise(mut self, noise: f64) -> Self {
+        self.noise = Some(noise);
+        self
+    }
+
+    /// Sets the number of starting points.
+    pub fn starts(mut self, starts: usize) -> Self {
+        self.starts = starts;
+        self
+    }
+
+    /// Sets the largest number of iterations from each starting point.
+    pub fn max_iterations(mut self, iterations: usize) -> Self {
+        self.max_iterations = iterations;
+        self
+    }
+
+    /// Sets the seed of the starting points.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// All violations at once, each with field, value and allowed range.
+    pub fn check(self) -> Result<ValidFitParams<L>, ParamsError> {
+        let mut check = Check::default();
+        let specs = self.law.params();
+        let names = specs.iter().map(|s| s.name.as_ref()).collect::<Vec<_>>().join(", ");
+        for name in &self.per_pool {
+            let known = specs.iter().any(|s| s.name == *name);
+            check.require(known, "per_pool", name, format!("one of {names}"));
+        }
+        for (name, value) in &self.fixed {
+            check_value(&mut check, &specs, &names, "fix", name, *value);
+        }
+        for (name, prior) in &self.priors {
+            check_value(&mut check, &specs, &names, "prior", name, prior.center);
+            let spread = prior.spread;
+            check.require(spread > 0.0, format!("prior({name}).spread"), spread, "above 0");
+            let noise = self.noise.unwrap_or(f64::NAN);
+            check.require(noise > 0.0, "noise", noise, "above 0, which priors need");
+        }
+        check_loss(&mut check, self.loss);
+        check.require(self.starts > 0, "starts", self.starts, "at least 1");
+        check.require(self.max_iterations > 0, "max_iterations", self.max_iterations, "at least 1");
+        check.finish()?;
+        Ok(ValidFitParams(self))
+    }
+
+    /// Checks and fits.
+    ///
+    /// # Errors
+    /// As [`FitParams::check`] and [`ValidFitParams::fit`].
+    pub fn fit(self, data: &Observations) -> Result<Fit<L>, ScalingError> {
+        self.check()?.fit(data)
+    }
+}
+
+impl<L: Law> ValidFitParams<L> {
+    /// The law to fit.
+    pub fn law(&self) -> &L {
+        &self.0.law
+    }
+
+    /// Fits the law to the table.
+    ///
+    /// # Errors
+    /// Rows that lack what the law needs, data that cannot identify its parameters, and a search
+    /// that finds no finite objective.
+    pub fn fit(self, data: &Observations) -> Result<Fit<L>, ScalingError> {
+        search::fit(self, data)
+    }
+}
+
+/// The parameter `name` belongs to, without the pool in brackets.
+pub(crate) fn base_name(name: &str) -> &str {
+    name.split_once('[').map_or(name, |(base, _)| base)
+}
+
+fn check_value(
+    check: &mut Check,
+    specs: &[ParamSpec],
+    names: &str,
+    option: &str,
+    name: &str,
+    value: f64,
+) {
+    let Some(spec) = specs.iter().find(|s| s.name == base_name(name)) else {
+        return check.require(false, option, name, format!("one of {names}"));
+    };
+    let inside = value >= spec.lower && value <= spec.upper;
+    let allowed = format!("between {} and {}", spec.lower, spec.upper);
+    check.require(inside, format!("{option}({name})"), value, allowed);
+}
+
+fn check_loss(check: &mut Check, loss: Loss) {
+    let (delta, over) = match loss {
+        Loss::LeastSquares => return,
+        Loss::Huber { delta } => (delta, 1.0),
+        Loss::Asymmetric { delta, over } => (delta, over),
+    };
+    check.require(delta > 0.0, "loss.delta", delta, "above 0");
+    check.require(over > 0.0 && over.is_finite(), "loss.over", over, "above 0");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::{Power, Qqt};
+
+    #[test]
+    fn every_violation_is_reported_with_field_value_and_range() {
+        let error = FitParams::new(Qqt::default())
+            .per_pool("bb")
+            .fix("a", 1.0)
+            .fix("b[top]", 0.5)
+            .prior("d", 0.1, -1.0)
+            .loss(Loss::Asymmetric { delta: 0.0, over: f64::NAN })
+            .starts(0)
+            .max_iterations(0)
+            .check()
+            .unwrap_err();
+        let fields: Vec<&str> = error.violations.iter().map(|v| v.field.as_str()).collect();
+        let expected = [
+            "per_pool", "fix", "fix(b[top])", "prior(d).spread", "noise", "loss.delta", "loss.over",
+            "starts", "max_iterations",
+        ];
+        assert_eq!(fields, expected);
+        let text = error.to_string();
+        assert!(text.contains("fix(b[top]) = 0.5 is not between -5 and -0.0001"), "{text}");
+    }
+
+    #[test]
+    fn losses_by_hand() {
+        assert_eq!(Loss::LeastSquares.cost(-3.0), (9.0, -6.0, 2.0));
+        assert_eq!(Loss::Huber { delta: 1.0 }.cost(-3.0), (2.5, -1.0, 1.0 / 3.0));
+        assert_eq!(Loss::Huber { delta: 1.0 }.cost(0.5), (0.125, 0.5, 1.0));
+        assert_eq!(Loss::Asymmetric { delta: 1.0, over: 10.0 }.cost(3.0).0, 25.0);
+        assert_eq!(Loss::Asymmetric { delta: 1.0, over: 10.0 }.cost(-3.0).0, 2.5);
+    }
+
+    #[test]
+    fn a_prior_with_noise_is_accepted() {
+        assert!(FitParams::new(Power).prior("E", 0.2, 0.1).noise(0.01).check().is_ok());
+    }
+}

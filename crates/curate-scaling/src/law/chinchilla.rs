@@ -1,0 +1,112 @@
+//! The Chinchilla law: model size and data, each seen once.
+
+use super::{Field, Law, ParamSpec, Point, Summary, log_between};
+use serde::{Deserialize, Serialize};
+
+/// `L = E + A / N^alpha + B / D^beta` (Hoffmann et al. 2022, arXiv:2203.15556, eq. 2), `N`
+/// parameters and `D` samples or tokens seen. Tied: `alpha = beta`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Chinchilla {
+    /// One exponent for both terms; the parameters are then `E, A, B, alpha`.
+    #[serde(default)]
+    pub tied: bool,
+}
+
+/// `E, A, alpha, B, beta` in natural units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) floor: f64,
+    pub(super) a: f64,
+    pub(super) alpha: f64,
+    pub(super) b: f64,
+    pub(super) beta: f64,
+}
+
+impl Terms {
+    pub(super) fn read(theta: &[f64], tied: bool) -> Terms {
+        if tied {
+            Terms { floor: theta[0], a: theta[1], alpha: theta[3], b: theta[2], beta: theta[3] }
+        } else {
+            Terms { floor: theta[0], a: theta[1], alpha: theta[2], b: theta[3], beta: theta[4] }
+        }
+    }
+
+    /// Writes derivatives given in the order `E, A, alpha, B, beta`; returns how many it wrote.
+    pub(super) fn write(by: [f64; 5], tied: bool, grad: &mut [f64]) -> usize {
+        let [floor, a, alpha, b, beta] = by;
+        if tied {
+            grad[..4].copy_from_slice(&[floor, a, b, alpha + beta]);
+            return 4;
+        }
+        grad[..5].copy_from_slice(&by);
+        5
+    }
+}
+
+pub(super) fn specs(tied: bool) -> Vec<ParamSpec> {
+    let floor = ParamSpec::positive("E", "metric", 1e-6, 1e6);
+    let a = ParamSpec::positive("A", "metric x parameters^alpha", 1e-9, 1e40);
+    let b = ParamSpec::positive("B", "metric x samples^beta", 1e-9, 1e40);
+    let alpha = ParamSpec::positive("alpha", "1", 1e-3, 5.0);
+    if tied {
+        return vec![floor, a, b, alpha];
+    }
+    vec![floor, a, alpha, b, ParamSpec::positive("beta", "1", 1e-3, 5.0)]
+}
+
+pub(super) fn starts(tied: bool, data: &Summary, unit: &[f64]) -> Vec<f64> {
+    let floor = data.lowest * (0.1 + 0.85 * unit[0]);
+    let rest = (data.metric - floor).max(0.05 * data.metric);
+    let share = 0.2 + 0.6 * unit[1];
+    let alpha = log_between(0.15, 0.9, unit[2]);
+    let beta = if tied { alpha } else { log_between(0.15, 0.9, unit[4]) };
+    let a = share * rest * data.parameters.powf(alpha);
+    let b = (1.0 - share) * rest * data.samples.powf(beta);
+    if tied { vec![floor, a, b, alpha] } else { vec![floor, a, alpha, b, beta] }
+}
+
+impl Law for Chinchilla {
+    fn name(&self) -> &'static str {
+        if self.tied { "chinchilla-tied" } else { "chinchilla" }
+    }
+
+    fn params(&self) -> Vec<ParamSpec> {
+        specs(self.tied)
+    }
+
+    fn needs(&self) -> &'static [Field] {
+        &[Field::Samples, Field::Parameters]
+    }
+
+    fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
+        let t = Terms::read(theta, self.tied);
+        let (log_n, log_d) = (at.parameters.ln(), at.samples.ln());
+        let (size, data) = ((-t.alpha * log_n).exp(), (-t.beta * log_d).exp());
+        if let Some(grad) = grad {
+            let by = [1.0, size, -t.a * size * log_n, data, -t.b * data * log_d];
+            Terms::write(by, self.tied, grad);
+        }
+        t.floor + t.a * size + t.b * data
+    }
+
+    fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
+        starts(self.tied, data, unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::testing::assert_gradient;
+
+    #[test]
+    fn chinchilla_by_hand_and_its_gradients() {
+        let at = Point { parameters: 1e4, ..Point::new(1e6, f64::NAN) };
+        let free = [1.5, 20.0, 0.5, 30.0, 0.5];
+        let tied = [1.5, 20.0, 30.0, 0.5];
+        assert!((Chinchilla { tied: false }.predict(&at, &free) - 1.73).abs() < 1e-14);
+        assert!((Chinchilla { tied: true }.predict(&at, &tied) - 1.73).abs() < 1e-14);
+        assert_gradient(&Chinchilla { tied: false }, &at, &free);
+        assert_gradient(&Chinchilla { tied: true }, &at, &tied);
+    }
+}

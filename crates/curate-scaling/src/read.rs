@@ -1,0 +1,353 @@
+//! Tables from CSV and JSON lines.
+//!
+//! Columns (or keys): `pool`, `samples`, `unique`, `parameters`, `compute`, `upstream_loss`,
+//! `sigma`, `weight`, `group`, `weight_<domain>`, and the metric, whose name declares its direction: exactly
+//! one of `error`, `loss` (lower is better) or `accuracy` (higher is better, read as the error
+//! `1 - accuracy`). A table may instead name it a row: `metric` (one of the three) and `value`.
+
+use crate::error::ScalingError;
+use crate::observation::{Metric, Observation, Observations, check_row};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+const METRICS: [&str; 3] = ["error", "loss", "accuracy"];
+const KNOWN: &str = "pool, samples, unique, parameters, compute, upstream_loss, sigma, \
+                     weight, group, weight_<domain>, error, loss, accuracy, metric, value";
+
+/// How to read a table whose columns have other names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    rename: BTreeMap<String, String>,
+    ignore_unknown: bool,
+}
+
+impl ReadOptions {
+    /// Reads the file's column `theirs` as `ours`.
+    pub fn column(mut self, ours: impl Into<String>, theirs: impl Into<String>) -> Self {
+        self.rename.insert(theirs.into(), ours.into());
+        self
+    }
+
+    /// Skips columns that no law uses, instead of refusing them as possible spelling mistakes.
+    pub fn ignore_unknown(mut self) -> Self {
+        self.ignore_unknown = true;
+        self
+    }
+}
+
+/// One line as text by column, before it is understood.
+type Line = (usize, BTreeMap<String, String>);
+
+impl Observations {
+    /// Reads a table: JSON lines for `.jsonl`, `.ndjson` and `.json`, else CSV with a header.
+    ///
+    /// # Errors
+    /// Unreadable files and the first bad line, by file, line and field.
+    pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, ScalingError> {
+        let failed = |source| ScalingError::Io { path: path.to_owned(), source };
+        let file = BufReader::new(File::open(path).map_err(failed)?);
+        let name = path.display().to_string();
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("jsonl" | "ndjson" | "json") => Self::from_json_lines(file, &name, options),
+            Some("parquet") => Err(ScalingError::BadTable {
+                place: name,
+                problem: "Parquet tables are not read here".into(),
+                remedy: "save the runs as CSV or JSON lines".into(),
+            }),
+            _ => Self::from_csv(file, &name, options),
+        }
+    }
+
+    /// Reads CSV with a header; `name` is used in messages.
+    ///
+    /// # Errors
+    /// The first bad line, by name, line and field.
+    pub fn from_csv(
+        from: impl Read,
+        name: &str,
+        options: &ReadOptions,
+    ) -> Result<Self, ScalingError> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(from);
+        let broken = |e: csv::Error| ScalingError::BadTable {
+            place: name.into(),
+            problem: e.to_string(),
+            remedy: "give every line the header's columns, separated by commas".into(),
+        };
+        let header = reader.headers().map_err(broken)?.clone();
+        let mut lines = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(broken)?;
+            let line = record.position().map_or(0, |p| p.line() as usize);
+            let cells = header.iter().zip(record.iter()).filter(|(_, cell)| !cell.is_empty());
+            lines.push((line, cells.map(|(k, v)| (k.to_string(), v.to_string())).collect()));
+        }
+        understand(lines, name, options)
+    }
+
+    /// Reads one JSON object a line; `name` is used in messages.
+    ///
+    /// # Errors
+    /// The first bad line, by name, line and field.
+    pub fn from_json_lines(
+        from: impl BufRead,
+        name: &str,
+        options: &ReadOptions,
+    ) -> Result<Self, ScalingError> {
+        let mut lines = Vec::new();
+        for (i, text) in from.lines().enumerate() {
+            let text = text.map_err(|source| ScalingError::Io { path: name.into(), source })?;
+            if !text.trim().is_empty() {
+                lines.push((i + 1, json_cells(&text, name, i + 1)?));
+            }
+        }
+        understand(lines, name, options)
+    }
+}
+
+fn json_cells(text: &str, name: &str, line: usize) -> Result<BTreeMap<String, String>, ScalingError> {
+    let broken = |problem: String| ScalingError::BadTable {
+        place: format!("{name}:{line}"),
+        problem,
+        remedy: "write one JSON object of numbers and names a line".into(),
+    };
+    let parsed = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
+    let Value::Object(object) = parsed else { return Err(broken("this is no object".into())) };
+    let mut cells = BTreeMap::new();
+    for (key, value) in object {
+        match value {
+            Value::Null => {}
+            Value::String(text) => _ = cells.insert(key, text),
+            Value::Number(number) => _ = cells.insert(key, number.to_string()),
+            other => return Err(broken(format!("`{key}` is {other}"))),
+        }
+    }
+    Ok(cells)
+}
+
+fn understand(
+    mut lines: Vec<Line>,
+    name: &str,
+    options: &ReadOptions,
+) -> Result<Observations, ScalingError> {
+    for (_, cells) in &mut lines {
+        for (theirs, ours) in &options.rename {
+            if let Some(cell) = cells.remove(theirs) {
+                cells.insert(ours.clone(), cell);
+            }
+        }
+    }
+    let domains = domains(&lines);
+    let mut rows = Vec::with_capacity(lines.len());
+    let mut first_metric: Option<(usize, String)> = None;
+    for (line, cells) in lines {
+        let row = Cells { name, line, cells };
+        let kind = row.metric_kind()?;
+        let (first_line, first) = first_metric.get_or_insert_with(|| (line, kind.clone()));
+        if *first != kind {
+            let problem = format!("`{kind}` here, but `{first}` on line {first_line}");
+            return Err(row.bad("metric", problem, "use one metric a table, in one direction"));
+        }
+        rows.push(row.observation(&kind, &domains, options)?);
+    }
+    let metric = match first_metric {
+        Some((_, kind)) if kind == "loss" => Metric::Loss,
+        _ => Metric::Error,
+    };
+    Observations::new(metric, domains, rows)
+}
+
+fn domains(lines: &[Line]) -> Vec<String> {
+    let keys = lines.iter().flat_map(|(_, cells)| cells.keys());
+    let names: BTreeSet<&str> = keys.filter_map(|k| k.strip_prefix("weight_")).collect();
+    names.into_iter().map(str::to_string).collect()
+}
+
+/// One line, while it is understood.
+struct Cells<'a> {
+    name: &'a str,
+    line: usize,
+    cells: BTreeMap<String, String>,
+}
+
+impl Cells<'_> {
+    fn place(&self) -> String {
+        format!("{}:{}", self.name, self.line)
+    }
+
+    fn bad(&self, field: &str, problem: impl Into<String>, remedy: &str) -> ScalingError {
+        let (field, problem, remedy) = (field.into(), problem.into(), remedy.into());
+        ScalingError::BadField { place: self.place(), field, problem, remedy }
+    }
+
+    /// The metric's name: the column itself, or what the `metric` column says.
+    fn metric_kind(&self) -> Result<String, ScalingError> {
+        let named = METRICS.iter().filter(|m| self.cells.contains_key(**m)).copied();
+        let mut named: Vec<&str> = named.collect();
+        named.extend(self.cells.get("metric").map(String::as_str));
+        match named[..] {
+            [] => Err(self.bad("error", "there is no metric", "add error, loss or accuracy")),
+            [kind] if METRICS.contains(&kind) => Ok(kind.into()),
+            [kind] => {
+                let problem = format!("`{kind}` has no declared direction");
+                Err(self.bad("metric", problem, "name it error, loss or accuracy"))
+            }
+            _ => {
+                let problem = format!("several metrics: {}", named.join(", "));
+                Err(self.bad("metric", problem, "use one metric a table, in one direction"))
+            }
+        }
+    }
+
+    fn number(&self, field: &str) -> Result<Option<f64>, ScalingError> {
+        let Some(text) = self.cells.get(field) else { return Ok(None) };
+        let plain = text.replace('_', "");
+        plain.parse().map(Some).map_err(|_| {
+            self.bad(field, format!("`{text}` is no number"), "write plain numbers, like 12.8e6")
+        })
+    }
+
+    fn observation(
+        &self,
+        kind: &str,
+        domains: &[String],
+        options: &ReadOptions,
+    ) -> Result<Observation, ScalingError> {
+        self.refuse_unknown(options)?;
+        let field = if self.cells.contains_key(kind) { kind } else { "value" };
+        let missing = || self.bad(field, "there is no value", "give one, or drop the run");
+        let value = self.number(field)?.ok_or_else(missing)?;
+        let weights = domains.iter().map(|d| Ok(self.number(&format!("weight_{d}"))?.unwrap_or(0.0)));
+        let row = Observation {
+            pool: self.cells.get("pool").cloned().unwrap_or_default(),
+            value: if kind == "accuracy" { self.error_of_accuracy(field, value)? } else { value },
+            samples: self.number("samples")?,
+            unique: self.number("unique")?,
+            parameters: self.number("parameters")?,
+            compute: self.number("compute")?,
+            upstream_loss: self.number("upstream_loss")?,
+            mixture: weights.collect::<Result<_, ScalingError>>()?,
+            sigma: self.number("sigma")?,
+            weight: self.number("weight")?,
+            group: self.cells.get("group").cloned(),
+        };
+        let metric = if kind == "loss" { Metric::Loss } else { Metric::Error };
+        check_row(&row, metric, domains.len()).map_err(|problem| problem.at(self.place()))?;
+        Ok(row)
+    }
+
+    fn error_of_accuracy(&self, field: &str, value: f64) -> Result<f64, ScalingError> {
+        if (0.0..1.0).contains(&value) {
+            return Ok(1.0 - value);
+        }
+        let remedy = "accuracies are shares in [0, 1); divide percentages by 100";
+        Err(self.bad(field, format!("{value} is no accuracy"), remedy))
+    }
+
+    fn refuse_unknown(&self, options: &ReadOptions) -> Result<(), ScalingError> {
+        let known = |key: &str| {
+            key.starts_with("weight_") || KNOWN.split(", ").any(|k| k == key) || key == "direction"
+        };
+        let direction = self.cells.get("direction").map(String::as_str);
+        let higher = self.cells.contains_key("accuracy")
+            || self.cells.get("metric").is_some_and(|m| m == "accuracy");
+        if direction.is_some_and(|d| d != if higher { "higher" } else { "lower" }) {
+            let problem = format!("`{}` contradicts the metric", direction.unwrap_or_default());
+            return Err(self.bad("direction", problem, "errors and losses are `lower`, accuracies `higher`"));
+        }
+        match self.cells.keys().find(|key| !known(key)) {
+            Some(key) if !options.ignore_unknown => {
+                let remedy = format!("rename it, or skip unknown columns; known are {KNOWN}");
+                Err(self.bad(key, "no law knows this column", &remedy))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csv(text: &str) -> Result<Observations, ScalingError> {
+        Observations::from_csv(text.as_bytes(), "runs.csv", &ReadOptions::default())
+    }
+
+    fn json(text: &str) -> Result<Observations, ScalingError> {
+        Observations::from_json_lines(text.as_bytes(), "runs.jsonl", &ReadOptions::default())
+    }
+
+    fn assert_says<T>(result: Result<T, ScalingError>, parts: &[&str]) {
+        let message = result.err().expect("an error").to_string();
+        for part in parts {
+            assert!(message.contains(part), "{message} lacks {part}");
+        }
+    }
+
+    #[test]
+    fn csv_and_json_lines_give_the_same_table() {
+        let a = csv("pool,samples,unique,accuracy\ntop,25_600_000,12.8e6,0.25\n").unwrap();
+        let b = json(r#"{"pool":"top","samples":25600000,"unique":12.8e6,"error":0.75}"#).unwrap();
+        assert_eq!(a, b);
+        assert_eq!(a.rows()[0].value, 0.75);
+        assert_eq!(a.metric(), Metric::Error);
+    }
+
+    #[test]
+    fn bad_lines_name_file_line_field_and_remedy() {
+        let header = "pool,samples,error\n";
+        assert_says(csv(&format!("{header}a,1e6,0.5\na,2e6,NaN\n")), &["runs.csv:3", "`error`"]);
+        assert_says(csv(&format!("{header}a,x,0.5\n")), &["runs.csv:2", "`samples`", "12.8e6"]);
+        assert_says(csv(&format!("{header}a,-1,0.5\n")), &["runs.csv:2", "`samples`", "positive"]);
+        assert_says(csv(&format!("{header}a,1e6,71\n")), &["runs.csv:2", "divide percentages"]);
+        assert_says(csv(&format!("{header}a,1e6\n")), &["runs.csv", "columns"]);
+        assert_says(csv(&format!("{header}a,1e6,\n")), &["runs.csv:2", "no metric"]);
+        assert_says(json("{\"error\":[1]}"), &["runs.jsonl:1", "`error`"]);
+        assert_says(json("{\"error\":0.5}\n{error}"), &["runs.jsonl:2", "JSON object"]);
+    }
+
+    #[test]
+    fn mixed_directions_are_refused() {
+        let text = "{\"samples\":1e6,\"error\":0.5}\n{\"samples\":1e6,\"accuracy\":0.5}";
+        assert_says(json(text), &["runs.jsonl:2", "`accuracy`", "line 1", "one direction"]);
+        assert_says(csv("error,accuracy\n0.5,0.5\n"), &["runs.csv:2", "several metrics"]);
+        assert_says(csv("metric,value\nauc,0.5\n"), &["runs.csv:2", "direction", "accuracy"]);
+        let text = "metric,direction,value\naccuracy,lower,0.5\n";
+        assert_says(csv(text), &["runs.csv:2", "`direction`", "contradicts"]);
+    }
+
+    #[test]
+    fn misspelt_columns_are_refused_unless_skipped_or_renamed() {
+        let text = "samples,uniqe,error\n1e6,1e5,0.5\n";
+        assert_says(csv(text), &["runs.csv:2", "`uniqe`", "unique"]);
+        let skip = ReadOptions::default().ignore_unknown();
+        let table = Observations::from_csv(text.as_bytes(), "t", &skip).unwrap();
+        assert_eq!(table.rows()[0].unique, None);
+        let rename = ReadOptions::default().column("unique", "uniqe");
+        let table = Observations::from_csv(text.as_bytes(), "t", &rename).unwrap();
+        assert_eq!(table.rows()[0].unique, Some(1e5));
+    }
+
+    #[test]
+    fn mixtures_are_read_by_domain_name() {
+        let table = csv("weight_web,weight_code,loss\n0.75,0.25,2.5\n").unwrap();
+        assert_eq!(table.domains(), ["code", "web"]);
+        assert_eq!(table.rows()[0].mixture, [0.25, 0.75]);
+    }
+
+    #[test]
+    fn files_are_read_by_extension() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runs.jsonl");
+        std::fs::write(&path, "{\"loss\":2.5,\"samples\":1e9}\n").unwrap();
+        let table = Observations::read(&path, &ReadOptions::default()).unwrap();
+        assert_eq!(table.metric(), Metric::Loss);
+        let missing = Observations::read(&dir.path().join("no.csv"), &ReadOptions::default());
+        assert_says(missing, &["no.csv", "check that the path"]);
+        let parquet = dir.path().join("runs.parquet");
+        std::fs::write(&parquet, "PAR1").unwrap();
+        assert_says(Observations::read(&parquet, &ReadOptions::default()), &["JSON lines"]);
+    }
+}
