@@ -26,6 +26,8 @@ pub enum Fault {
     MalformedId,
     /// The sample has no image.
     ImageMissing,
+    /// The sample has no caption.
+    CaptionMissing,
 }
 
 impl Fault {
@@ -40,6 +42,7 @@ impl Fault {
             Self::DuplicateId => "duplicate-id",
             Self::MalformedId => "malformed-id",
             Self::ImageMissing => "image-missing",
+            Self::CaptionMissing => "caption-missing",
         }
     }
 }

@@ -12,6 +12,9 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
+    /// The usual number of steps from tick to tick.
+    pub(crate) const STEPS: f64 = 5.0;
+
     /// Spans exactly the finite values that the scale can show; `None` if there are none.
     pub(crate) fn over(
         scale: Scale,
@@ -37,9 +40,9 @@ impl Axis {
         Self { low: self.low - pad, high: self.high + pad, ..self }
     }
 
-    /// The same axis, widened to the next tick at both ends if linear.
+    /// The same axis, widened to the next of [`Self::STEPS`] ticks at both ends if linear.
     pub(crate) fn rounded(self) -> Self {
-        let step = step(self.high - self.low, 4.0);
+        let step = step(self.high - self.low, Self::STEPS);
         match self.scale {
             Scale::Linear => {
                 let low = (self.low / step).floor() * step;
@@ -120,25 +123,26 @@ fn step(span: f64, most: f64) -> f64 {
     factors.into_iter().map(|factor| factor * power).find(|&step| step >= rough).unwrap_or(rough)
 }
 
-/// A step of zero writes the value alone, without regard to its neighbours.
+/// Labels of 10,000 and more are written short, or they would not fit.
+const UNITS: [(f64, f64, &str); 4] =
+    [(1e12, 1e12, "T"), (1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "k")];
+
+/// With as many decimals as part the value from its neighbours, a step away; a step of zero
+/// writes it without regard to them.
 fn label(value: f64, step: f64, percent: bool) -> String {
     let (value, step) = if percent { (value * 100.0, step * 100.0) } else { (value, step) };
-    let unit = if percent { "%" } else { "" };
-    // Labels of 10,000 and more are short, or they do not fit.
     let large = value.abs().max(step * 10.0);
-    let text = match [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")]
-        .into_iter()
-        .find(|&(size, _)| large >= size)
-    {
-        _ if value == 0.0 => "0".to_owned(),
-        Some((size, suffix)) if large < 1e15 => {
-            let size = if suffix == "k" { 1e3 } else { size };
-            number::number(value / size) + suffix
-        }
-        _ if step <= 0.0 || step < 1e-7 || large >= 1e15 => number::number(value),
-        _ => number::fixed(value, (-step.log10()).ceil().max(0.0) as usize),
+    let unit = UNITS.into_iter().find(|&(from, ..)| (from..1e15).contains(&large));
+    let (size, suffix) = unit.map_or((1.0, ""), |(_, size, suffix)| (size, suffix));
+    let decimals = (-(step / size).log10()).ceil().max(0.0);
+    let text = if value == 0.0 {
+        "0".to_owned()
+    } else if decimals > 6.0 || large >= 1e15 {
+        number::number(value / size) + suffix
+    } else {
+        number::fixed(value / size, decimals as usize) + suffix
     };
-    text + unit
+    text + if percent { "%" } else { "" }
 }
 
 #[cfg(test)]
@@ -155,13 +159,15 @@ mod tests {
         assert_eq!(labels(Scale::Linear, 0.0, 1.0), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(Scale::Linear, -0.1, 0.31), ["−0.1", "0", "0.1", "0.2", "0.3"]);
         assert_eq!(labels(Scale::Linear, 0.0, 41_000.0), ["0", "10k", "20k", "30k", "40k"]);
+        assert_eq!(labels(Scale::Linear, 0.0, 1e-8)[1], "2.00e-9");
+        assert_eq!(labels(Scale::Linear, 1e6, 1_000_100.0)[..2], ["1.00000M", "1.00002M"]);
         assert_eq!(labels(Scale::Log, 1e3, 1e8), ["1,000", "10k", "100k", "1M", "10M", "100M"]);
         assert_eq!(labels(Scale::Log, 1.0, 20.0), ["1", "2", "5", "10", "20"]);
     }
 
     #[test]
     fn one_value_has_an_axis_and_none_has_not() {
-        assert_eq!(labels(Scale::Linear, 1e12, 1e12).len(), 6);
+        assert_eq!(labels(Scale::Linear, 3.0, 3.0), ["2.6", "2.8", "3.0", "3.2", "3.4"]);
         let none = [f64::NAN, f64::INFINITY].into_iter();
         assert!(Axis::over(Scale::Linear, none, (0.0, 1.0)).is_none());
         assert!(Axis::over(Scale::Log, [0.0, -1.0].into_iter(), (0.0, 1.0)).is_none());

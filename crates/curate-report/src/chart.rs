@@ -3,7 +3,7 @@
 use crate::axis::Axis;
 use crate::html::{Html, put};
 use crate::text::esc;
-use crate::{Marker, Role};
+use crate::{Column, Marker, Role, Table, Value, table};
 
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 270.0;
@@ -75,7 +75,7 @@ pub(crate) fn open_svg(html: &mut Html, label: &str) {
 pub(crate) fn axes(html: &mut Html, x: &Axis, y: &Axis, labels: (&str, &str), percent: bool) {
     let (left, right) = X;
     let (bottom, top) = Y;
-    for (value, label) in y.ticks(4.0, percent) {
+    for (value, label) in y.ticks(Axis::STEPS, percent) {
         let at = y.at(value);
         put!(html, "<path class=\"grid\" d=\"M{left} {at:.1}H{right}\"/>");
         put!(
@@ -87,7 +87,7 @@ pub(crate) fn axes(html: &mut Html, x: &Axis, y: &Axis, labels: (&str, &str), pe
         );
     }
     put!(html, "<path class=\"axis\" d=\"M{left} {bottom}H{right}\"/>\n");
-    for (value, label) in x.ticks(5.0, false) {
+    for (value, label) in x.ticks(7.0, false) {
         let at = x.at(value);
         put!(html, "<path class=\"axis\" d=\"M{at:.1} {bottom}v4\"/>");
         put!(
@@ -104,7 +104,7 @@ pub(crate) fn axes(html: &mut Html, x: &Axis, y: &Axis, labels: (&str, &str), pe
         HEIGHT - 8.0,
         esc(labels.0)
     );
-    put!(html, "<text class=\"name\" x=\"4\" y=\"{}\">{}</text>\n", top - 24.0, esc(labels.1));
+    put!(html, "<text class=\"name\" x=\"0\" y=\"{}\">{}</text>\n", top - 24.0, esc(labels.1));
 }
 
 /// Vertical lines with labels; returns the markers that lie outside the axis.
@@ -138,20 +138,12 @@ pub(crate) fn outside(html: &mut Html, markers: &[&Marker]) {
 }
 
 /// The drawing's numbers as a folded table, for those who cannot see it or want to copy them.
-pub(crate) fn numbers(html: &mut Html, headings: &[&str], rows: &[Vec<String>]) {
+pub(crate) fn numbers(html: &mut Html, headings: &[&str], rows: Vec<Vec<Value>>) {
     if rows.len() > MOST_NUMBERS {
         return;
     }
-    put!(html, "<details class=\"numbers\"><summary>Numbers</summary>\n<div class=\"scroll\" ");
-    put!(html, "role=\"region\" tabindex=\"0\" aria-label=\"Numbers\">\n<table><thead><tr>");
-    for heading in headings {
-        put!(html, "<th scope=\"col\" class=\"num\">{}</th>", esc(heading));
-    }
-    put!(html, "</tr></thead>\n<tbody>\n");
-    for row in rows {
-        put!(html, "<tr>");
-        row.iter().for_each(|cell| put!(html, "<td class=\"num\">{}</td>", esc(cell)));
-        put!(html, "</tr>\n");
-    }
-    put!(html, "</tbody></table>\n</div></details>\n");
+    let columns = headings.iter().copied().map(Column::new).collect();
+    put!(html, "<details class=\"numbers\"><summary>Numbers</summary>\n");
+    table::scroll(html, &Table { title: "Numbers".to_owned(), columns, rows, ..Table::default() });
+    put!(html, "</details>\n");
 }

@@ -5,15 +5,19 @@ use crate::chart::{self, X, Y};
 use crate::html::{Html, put};
 use crate::number::{count, number, share};
 use crate::text::esc;
-use crate::{Curve, CurveChart, CurveStyle, Scale};
+use crate::{Curve, CurveChart, CurveStyle, Scale, Value};
 
 pub(crate) fn draw(html: &mut Html, chart: &CurveChart) {
     chart::open(html, &chart.title);
-    match axes(chart) {
-        Some((x, y)) => draw_curves(html, chart, &x, &y),
+    let axes = axes(chart);
+    match &axes {
+        Some((x, y)) => draw_curves(html, chart, x, y),
         None => html.empty(&chart.when_empty, "There are no points to draw."),
     }
     html.paragraph("rule", &chart.note);
+    if axes.is_some() {
+        numbers(html, chart);
+    }
     chart::close(html);
 }
 
@@ -56,7 +60,6 @@ fn draw_curves(html: &mut Html, chart: &CurveChart, x: &Axis, y: &Axis) {
     put!(html, "</svg>\n");
     chart::outside(html, &outside);
     left_out(html, chart, x, y);
-    numbers(html, chart);
 }
 
 fn swatch(style: CurveStyle, class: &str, at: usize) -> String {
@@ -166,13 +169,10 @@ fn left_out(html: &mut Html, chart: &CurveChart, x: &Axis, y: &Axis) {
 }
 
 fn numbers(html: &mut Html, chart: &CurveChart) {
-    let row = |curve: &Curve, &(x, y): &(f64, f64)| {
-        vec![curve.name.clone(), number(x), written(chart, y)]
-    };
-    let rows = chart
-        .curves
-        .iter()
-        .flat_map(|curve| curve.points.iter().map(move |point| row(curve, point)));
-    let rows: Vec<_> = rows.collect();
-    chart::numbers(html, &["curve", "x", "y"], &rows);
+    let height = |y| if chart.y_percent { Value::Share(y) } else { Value::Number(y) };
+    let rows = chart.curves.iter().flat_map(|curve| {
+        let name = curve.name.as_str();
+        curve.points.iter().map(move |&(x, y)| vec![name.into(), x.into(), height(y)])
+    });
+    chart::numbers(html, &["curve", "x", "y"], rows.collect());
 }

@@ -1,5 +1,6 @@
 //! One bar a stage: kept, removed, quarantined, and what earlier stages took.
 
+use crate::chart::swatch;
 use crate::html::{Html, put};
 use crate::number::{count, share_of};
 use crate::page::icon_use;
@@ -18,12 +19,16 @@ pub(crate) fn draw(html: &mut Html, funnel: &Funnel) {
     for (class, name) in
         [("kept", "kept"), ("removed", "removed here"), ("quarantined", "quarantined here")]
     {
-        put!(html, "<span>{}{name}</span>\n", super::chart::swatch(class, false));
+        put!(html, "<span>{}{name}</span>\n", swatch(class, false));
     }
-    put!(html, "<span><i class=\"track\"></i>removed before</span></p>\n<ol class=\"funnel\">\n");
+    put!(
+        html,
+        "<span><i class=\"track\"></i>removed before</span></p>\n<ol class=\"funnel\" role=\"list\">\n"
+    );
+    let level = if funnel.title.is_empty() { 3 } else { 4 };
     let mut expected = pool;
     for step in &funnel.steps {
-        draw_step(html, step, pool, unit);
+        draw_step(html, step, level, pool, unit);
         faults(html, step, expected, unit);
         put!(html, "</li>\n");
         expected = step.rows_out;
@@ -31,14 +36,15 @@ pub(crate) fn draw(html: &mut Html, funnel: &Funnel) {
     put!(html, "</ol>\n");
 }
 
-fn draw_step(html: &mut Html, step: &FunnelStep, pool: u64, unit: &str) {
-    put!(html, "<li>\n<div class=\"stage\"><h4>{}</h4>", esc(&step.stage));
+fn draw_step(html: &mut Html, step: &FunnelStep, level: u8, pool: u64, unit: &str) {
+    put!(html, "<li>\n<div class=\"stage\">");
+    html.heading(level, &step.stage);
     html.paragraph("rule", &step.rule);
     put!(html, "</div>\n");
     bar(html, step, pool);
     let (rows, unit) = (count(step.rows_out), esc(unit));
-    put!(html, "<p class=\"out\"><b>{rows}</b> {unit} kept");
-    put!(html, "<span>{} of the pool</span>", share_of(step.rows_out, pool));
+    put!(html, "<p class=\"out\"><b>{rows}</b> {unit} kept ");
+    put!(html, "<span>{} of the pool</span> ", share_of(step.rows_out, pool));
     let input = count(step.rows_in);
     put!(html, "<span>{} of {input} in</span></p>\n", share_of(step.rows_out, step.rows_in));
     reasons(html, step);
@@ -71,7 +77,7 @@ fn reasons(html: &mut Html, step: &FunnelStep) {
     if step.removed.is_empty() {
         return;
     }
-    put!(html, "<ul class=\"reasons\">\n");
+    put!(html, "<ul class=\"reasons\" role=\"list\">\n");
     for removal in &step.removed {
         let (class, word) = if removal.quarantined {
             ("quarantined", "quarantined")
@@ -80,8 +86,8 @@ fn reasons(html: &mut Html, step: &FunnelStep) {
         };
         let (rows, share) = (count(removal.rows), share_of(removal.rows, step.rows_in));
         put!(html, "<li class=\"{class}\">{}", icon_use(&format!("icon-{class}")));
-        put!(html, "<span><b>{rows}</b> {word}: {}</span>", esc(&removal.reason));
-        put!(html, " <span class=\"share\">{share} of those in</span></li>\n");
+        put!(html, "<span><b>{rows}</b> {word}: {}", esc(&removal.reason));
+        put!(html, " <i class=\"share\">{share} of those in</i></span></li>\n");
     }
     put!(html, "</ul>\n");
 }

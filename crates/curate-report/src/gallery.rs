@@ -37,7 +37,7 @@ fn draw_group(html: &mut Html, group: &Group, level: u8, images: &SharedImages<'
     if group.cards.is_empty() {
         html.empty("", "No samples of this group were drawn.");
     } else {
-        put!(html, "<ul class=\"cards\">\n");
+        put!(html, "<ul class=\"cards\" role=\"list\">\n");
         group.cards.iter().for_each(|card| draw_card(html, card, images));
         put!(html, "</ul>\n");
     }
@@ -88,7 +88,7 @@ fn draw_image(html: &mut Html, card: &Card, images: &SharedImages<'_>) {
             images.draw(html, image, &alt);
             put!(html, "</div>");
         }
-        None => put!(html, "<div class=\"img none\">no image</div>"),
+        None => put!(html, "<div class=\"img\"><span class=\"none\">no image</span></div>"),
     }
 }
 

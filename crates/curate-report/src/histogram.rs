@@ -1,7 +1,5 @@
 //! Histograms.
 
-use std::iter::once;
-
 use crate::axis::Axis;
 use crate::chart::{self, X, Y};
 use crate::html::{Html, put};
@@ -11,15 +9,18 @@ use crate::{Histogram, Scale};
 
 pub(crate) fn draw(html: &mut Html, histogram: &Histogram) {
     chart::open(html, &histogram.title);
-    match bins(histogram) {
-        Ok(bins) => draw_bins(html, histogram, &bins),
-        Err(reason) => html.empty(&histogram.when_empty, reason),
+    let drawn = bins(histogram).and_then(|bins| draw_bins(html, histogram, &bins).map(|()| bins));
+    if let Err(reason) = &drawn {
+        html.empty(&histogram.when_empty, reason);
     }
     if histogram.not_finite > 0 {
         let values = count(histogram.not_finite);
         html.paragraph("fault", &format!("{values} values are not finite and have no bin."));
     }
     html.paragraph("rule", &histogram.note);
+    if let Ok(bins) = &drawn {
+        numbers(html, histogram, bins);
+    }
     chart::close(html);
 }
 
@@ -48,14 +49,11 @@ fn bins(histogram: &Histogram) -> Result<Bins, &'static str> {
     Ok(Bins { edges, counts, classes })
 }
 
-fn draw_bins(html: &mut Html, histogram: &Histogram, bins: &Bins) {
+fn draw_bins(html: &mut Html, histogram: &Histogram, bins: &Bins) -> Result<(), &'static str> {
     let stacked = histogram.stacked && histogram.count_scale == Scale::Linear;
-    let edges = histogram.edges.iter().copied();
-    let (Some(x), Some(y)) =
-        (Axis::over(Scale::Linear, edges, X), count_axis(histogram.count_scale, bins, stacked))
-    else {
-        return html.empty(&histogram.when_empty, "The values lie too far apart to draw.");
-    };
+    let x = Axis::over(Scale::Linear, histogram.edges.iter().copied(), X);
+    let y = count_axis(histogram.count_scale, bins, stacked);
+    let (x, y) = x.zip(y).ok_or("The values lie too far apart to draw.")?;
     let names = histogram.series.iter().map(|series| series.name.as_str());
     let is_line = |at: usize| !stacked && at > 0;
     let swatches =
@@ -72,7 +70,7 @@ fn draw_bins(html: &mut Html, histogram: &Histogram, bins: &Bins) {
     let outside = chart::markers(html, &x, histogram.threshold.as_slice());
     put!(html, "</svg>\n");
     chart::outside(html, &outside);
-    numbers(html, histogram, bins);
+    Ok(())
 }
 
 fn unit(histogram: &Histogram) -> &str {
@@ -175,9 +173,8 @@ fn numbers(html: &mut Html, histogram: &Histogram, bins: &Bins) {
     let named = names.map(|name| if name.is_empty() { unit(histogram) } else { name });
     let headings: Vec<_> = ["from", "to"].into_iter().chain(named).collect();
     let row = |(bin, &(low, high)): (usize, &(f64, f64))| {
-        let counts = bins.counts.iter().map(|counts| count(counts[bin]));
-        once(number(low)).chain(once(number(high))).chain(counts).collect()
+        let counts = bins.counts.iter().map(|counts| counts[bin].into());
+        [low.into(), high.into()].into_iter().chain(counts).collect()
     };
-    let rows: Vec<_> = bins.edges.iter().enumerate().map(row).collect();
-    chart::numbers(html, &headings, &rows);
+    chart::numbers(html, &headings, bins.edges.iter().enumerate().map(row).collect());
 }

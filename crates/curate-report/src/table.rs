@@ -22,7 +22,16 @@ pub(crate) fn draw(html: &mut Html, table: &Table) {
         html.heading(3, &table.title);
     }
     html.paragraph("text", &table.note);
-    // A wide table scrolls by itself; the focus lets the keyboard scroll it too.
+    scroll(html, table);
+    html.omitted(table.omitted, "rows");
+    if long {
+        put!(html, "</details>\n");
+    }
+}
+
+/// The table in a box of its own: a wide one scrolls, and the focus lets the keyboard scroll it.
+pub(crate) fn scroll(html: &mut Html, table: &Table) {
+    let title = if table.title.is_empty() { "Table" } else { &table.title };
     put!(
         html,
         "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">\n",
@@ -30,10 +39,6 @@ pub(crate) fn draw(html: &mut Html, table: &Table) {
     );
     grid(html, table);
     put!(html, "</div>\n");
-    html.omitted(table.omitted, "rows");
-    if long {
-        put!(html, "</details>\n");
-    }
 }
 
 fn grid(html: &mut Html, table: &Table) {

@@ -45,7 +45,8 @@ impl Square {
         let n = self.size;
         for i in 0..n {
             for j in 0..=i {
-                let (head_i, head_j) = (&self.cells[i * n..i * n + j], &self.cells[j * n..j * n + j]);
+                let (head_i, head_j) =
+                    (&self.cells[i * n..i * n + j], &self.cells[j * n..j * n + j]);
                 let dot: f64 = head_i.iter().zip(head_j).map(|(a, b)| a * b).sum();
                 let rest = self.at(i, j) - dot;
                 if i == j && rest <= 0.0 || rest.is_nan() {

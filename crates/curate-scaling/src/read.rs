@@ -107,7 +107,11 @@ impl Observations {
     }
 }
 
-fn json_cells(text: &str, name: &str, line: usize) -> Result<BTreeMap<String, String>, ScalingError> {
+fn json_cells(
+    text: &str,
+    name: &str,
+    line: usize,
+) -> Result<BTreeMap<String, String>, ScalingError> {
     let broken = |problem: String| ScalingError::BadTable {
         place: format!("{name}:{line}"),
         problem,
@@ -219,7 +223,8 @@ impl Cells<'_> {
         let field = if self.cells.contains_key(kind) { kind } else { "value" };
         let missing = || self.bad(field, "there is no value", "give one, or drop the run");
         let value = self.number(field)?.ok_or_else(missing)?;
-        let weights = domains.iter().map(|d| Ok(self.number(&format!("weight_{d}"))?.unwrap_or(0.0)));
+        let weights =
+            domains.iter().map(|d| Ok(self.number(&format!("weight_{d}"))?.unwrap_or(0.0)));
         let row = Observation {
             pool: self.cells.get("pool").cloned().unwrap_or_default(),
             value: if kind == "accuracy" { self.error_of_accuracy(field, value)? } else { value },
@@ -255,7 +260,11 @@ impl Cells<'_> {
             || self.cells.get("metric").is_some_and(|m| m == "accuracy");
         if direction.is_some_and(|d| d != if higher { "higher" } else { "lower" }) {
             let problem = format!("`{}` contradicts the metric", direction.unwrap_or_default());
-            return Err(self.bad("direction", problem, "errors and losses are `lower`, accuracies `higher`"));
+            return Err(self.bad(
+                "direction",
+                problem,
+                "errors and losses are `lower`, accuracies `higher`",
+            ));
         }
         match self.cells.keys().find(|key| !known(key)) {
             Some(key) if !options.ignore_unknown => {

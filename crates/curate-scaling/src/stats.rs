@@ -162,9 +162,12 @@ mod tests {
 
     #[test]
     fn student_matches_printed_tables() {
-        for (level, freedom, t) in
-            [(0.9, 1.0, 6.313752), (0.95, 5.0, 2.570582), (0.9, 13.0, 1.770933), (0.95, 1e6, 1.959966)]
-        {
+        for (level, freedom, t) in [
+            (0.9, 1.0, 6.313752),
+            (0.95, 5.0, 2.570582),
+            (0.9, 13.0, 1.770933),
+            (0.95, 1e6, 1.959966),
+        ] {
             assert!((student_two_sided(level, freedom) - t).abs() < 2e-6, "{level} {freedom}");
         }
     }

@@ -37,7 +37,7 @@ impl Layout {
                 let own = pools.iter().map(|pool| push(format!("{base}[{pool}]")));
                 of_pool.iter_mut().zip(own).for_each(|(indices, slot)| indices.push(slot));
             } else {
-                let shared = push(base);
+                let shared = push(base.clone());
                 of_pool.iter_mut().for_each(|indices| indices.push(shared));
             }
         }

@@ -291,8 +291,15 @@ mod tests {
             .unwrap_err();
         let fields: Vec<&str> = error.violations.iter().map(|v| v.field.as_str()).collect();
         let expected = [
-            "per_pool", "fix", "fix(b[top])", "prior(d).spread", "noise", "loss.delta", "loss.over",
-            "starts", "max_iterations",
+            "per_pool",
+            "fix",
+            "fix(b[top])",
+            "prior(d).spread",
+            "noise",
+            "loss.delta",
+            "loss.over",
+            "starts",
+            "max_iterations",
         ];
         assert_eq!(fields, expected);
         let text = error.to_string();

@@ -77,7 +77,7 @@ pub(crate) fn levenberg_marquardt<L: Law>(
     let mut x = start;
     problem.evaluate(&x, true, &mut here);
     let (mut damping, mut growth) = (1e-3, 2.0);
-    let mut solution = |x: Vec<f64>, at: &Evaluation, iterations, stuck: bool| {
+    let solution = |x: Vec<f64>, at: &Evaluation, iterations, stuck: bool| {
         let gradient = scaled_gradient(at, &movable(&x, &at.gradient, &problem.bounds));
         let goal = if stuck { GRADIENT_FAIR } else { GRADIENT_GOAL };
         let converged = at.objective == 0.0 || gradient <= goal;
@@ -188,7 +188,8 @@ fn initial_inverse(at: &Evaluation, moving: &[usize]) -> Square {
 fn direction(inverse: &Square, gradient: &[f64], moving: &[usize]) -> Vec<f64> {
     let mut direction = vec![0.0; gradient.len()];
     for (r, &i) in moving.iter().enumerate() {
-        let dot: f64 = moving.iter().enumerate().map(|(c, &j)| inverse.at(r, c) * gradient[j]).sum();
+        let dot: f64 =
+            moving.iter().enumerate().map(|(c, &j)| inverse.at(r, c) * gradient[j]).sum();
         direction[i] = -dot;
     }
     direction
@@ -247,8 +248,7 @@ fn update_inverse(
         return;
     }
     let n = moving.len();
-    let hy: Vec<f64> =
-        (0..n).map(|r| (0..n).map(|c| inverse.at(r, c) * y[c]).sum()).collect();
+    let hy: Vec<f64> = (0..n).map(|r| (0..n).map(|c| inverse.at(r, c) * y[c]).sum()).collect();
     let factor = (1.0 + dot(&y, &hy) / curvature) / curvature;
     for r in 0..n {
         for c in 0..n {

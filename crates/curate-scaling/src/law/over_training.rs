@@ -71,8 +71,7 @@ mod tests {
         let theta = [1.5, 140.0, 190.0, 0.12];
         let at = Point { parameters: 1e7, ..Point::new(2e8, f64::NAN) };
         let [alpha, beta, k, floor] = OverTraining::as_coded(&theta);
-        let coded =
-            floor + alpha * 1e7_f64.powf(k) + beta * 6f64.powf(k / 2.0) * 2e8_f64.powf(k);
+        let coded = floor + alpha * 1e7_f64.powf(k) + beta * 6f64.powf(k / 2.0) * 2e8_f64.powf(k);
         assert!((OverTraining.predict(&at, &theta) - coded).abs() < 1e-12);
         assert_gradient(&OverTraining, &at, &theta);
     }

@@ -177,23 +177,32 @@ impl Qqt {
         (first + repeats).exp() + floor * floor_kept
     }
 
-    /// As [`Self::union_utility`]; the exponent is the mean of the members' weighted by what a
-    /// sample of each is worth in the last epoch, as the released code has it.
+    /// As [`Self::union_utility`], epoch by epoch: the effective samples grow by the members' mean
+    /// worth, and each epoch's growth has the exponent of the members weighted by that worth.
     fn union_effective(&self, samples: f64, union: f64, members: &[Member<'_>]) -> f64 {
-        let last = (samples / union).floor();
-        let (mut seen, mut worth, mut exponent) = (0.0, 0.0, 0.0);
-        let (mut log_unit, mut floor) = (0.0, 0.0);
-        for member in members {
-            let weight = member.unique / union;
-            let tau = self.epochs_to_half(member.unique, member.theta) / weight;
-            let left = weight * (-last / tau * LN_2).exp();
-            seen += weight * effective_samples(samples, union, tau).sum;
-            worth += left;
-            exponent += left * member.theta[1];
-            log_unit += weight * member.theta[0].ln();
-            floor += weight * member.theta[2];
-        }
-        (exponent / worth * (seen.ln() - log_unit)).exp() + floor
+        let weight = |m: &Member<'_>| m.unique / union;
+        let mean = |get: &dyn Fn(&Member<'_>) -> f64| -> f64 {
+            members.iter().map(|m| weight(m) * get(m)).sum()
+        };
+        let keep = |m: &Member<'_>| {
+            let tau = self.epochs_to_half(m.unique, m.theta) / weight(m);
+            (-LN_2 / tau).exp()
+        };
+        let keeps: Vec<f64> = members.iter().map(keep).collect();
+        let mut worth: Vec<f64> = members.iter().map(weight).collect();
+        let mut seen = samples.min(union);
+        let unit = mean(&|m| m.theta[0].ln());
+        let mut log_error = mean(&|m| m.theta[1]) * (seen.ln() - unit);
+        epochs(samples, union, |j, end| {
+            worth.iter_mut().zip(&keeps).for_each(|(w, keep)| *w *= keep);
+            let total: f64 = worth.iter().sum();
+            let exponent: f64 = worth.iter().zip(members).map(|(w, m)| w * m.theta[1]).sum();
+            let grown = seen + (end - j) * union * total;
+            log_error += exponent / total * (grown / seen).ln();
+            seen = grown;
+            total * j > 1e-18
+        });
+        log_error.exp() + mean(&|m| m.theta[2])
     }
 }
 

@@ -1,0 +1,57 @@
+//! SHA-256 digests of files.
+
+use std::{fs::File, io::Read, path::Path};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::IoError;
+
+/// The SHA-256 of bytes, in lower-case hexadecimal, as `sha256sum` prints it.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// The SHA-256 of a file.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn of_file(path: &Path) -> Result<String, IoError> {
+    let mut file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer).map_err(|e| IoError::os(path, "read", e))?;
+        if n == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+/// The SHA-256 of each file, in order.
+///
+/// # Errors
+/// The first error in order.
+pub fn of_files<P: AsRef<Path> + Sync>(paths: &[P]) -> Result<Vec<String>, IoError> {
+    let digests: Vec<_> = paths.par_iter().map(|path| of_file(path.as_ref())).collect();
+    digests.into_iter().collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_digest_of_its_bytes() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(of_bytes(b"abc"), abc);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"abc").unwrap();
+        assert_eq!(of_files(&[file.path()]).unwrap(), [abc]);
+    }
+}

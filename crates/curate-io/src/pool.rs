@@ -1,0 +1,442 @@
+//! A pool of samples: ids, captions and images on demand, columns and named embeddings.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use curate_core::{Progress, SampleId, fault::Fault};
+use serde::{Deserialize, Serialize};
+
+use crate::{Embedding, IoError, Kind, datacomp::DataComp, vectors::list, webdataset::WebDataset};
+
+/// How a pool lies on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// `NAME.parquet` beside `NAME.npz`.
+    Datacomp,
+    /// Tar shards.
+    Webdataset,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Datacomp => "DataComp metadata",
+            Self::Webdataset => "WebDataset shards",
+        })
+    }
+}
+
+/// What to do with a shard that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadShards {
+    /// Stop with an error.
+    #[default]
+    Error,
+    /// Leave the whole shard out, and say so.
+    Skip,
+}
+
+/// How to open a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PoolOptions {
+    /// The layout; `None` looks at the files.
+    pub format: Option<Format>,
+    /// What to do with a shard that cannot be read.
+    pub bad_shards: BadShards,
+}
+
+/// A part of a pool: a tar file, or a Parquet file with its npz file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shard {
+    /// The name without folder and ending.
+    pub name: String,
+    /// Its rows in the pool.
+    pub rows: Range<usize>,
+    /// Its files.
+    pub files: Vec<PathBuf>,
+}
+
+/// A shard that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedShard {
+    /// The name without folder and ending.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a person wants to see of a sample.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Its id.
+    pub id: SampleId,
+    /// The shard it lies in.
+    pub shard: String,
+    /// Its key in the shard, where it has one.
+    pub key: Option<String>,
+    /// Its caption.
+    pub caption: Option<String>,
+    /// The bytes of its image file.
+    pub image: Option<Vec<u8>>,
+    /// Other columns, as text.
+    pub fields: BTreeMap<String, String>,
+}
+
+pub(crate) enum Backend {
+    Datacomp(DataComp),
+    Webdataset(WebDataset),
+}
+
+/// What a layout knows of a pool once its shards are read.
+pub(crate) struct Listing {
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) skipped: Vec<SkippedShard>,
+    pub(crate) ids: Vec<SampleId>,
+    pub(crate) faults: Vec<(usize, Fault)>,
+}
+
+/// A pool of samples on disk.
+pub struct Pool {
+    path: PathBuf,
+    listing: Listing,
+    backend: Backend,
+}
+
+impl Pool {
+    /// Opens a pool: reads every shard's ids, finds missing, damaged and disagreeing files, and
+    /// lists rows that cannot be used.
+    ///
+    /// `path` is a folder, a single file, or a pattern such as `shards/{00000..00099}.tar`, of
+    /// which every file must exist.
+    ///
+    /// # Errors
+    /// When there is no pool there, or a shard cannot be read and [`BadShards::Error`] holds.
+    pub fn open(
+        path: &Path,
+        options: PoolOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, IoError> {
+        let format = options.format.map_or_else(|| detect(path), Ok)?;
+        let (mut listing, backend) = match format {
+            Format::Datacomp => {
+                let (listing, backend) = DataComp::open(path, options.bad_shards, progress)?;
+                (listing, Backend::Datacomp(backend))
+            }
+            Format::Webdataset => {
+                let (listing, backend) = WebDataset::open(path, options.bad_shards, progress)?;
+                (listing, Backend::Webdataset(backend))
+            }
+        };
+        if listing.shards.is_empty() {
+            let reasons: Vec<_> =
+                listing.skipped.iter().map(|s| format!("{}: {}", s.name, s.reason)).collect();
+            let problem = format!("has no shard that can be read ({})", reasons.join("; "));
+            return Err(IoError::malformed(path, problem));
+        }
+        add_duplicates(&mut listing);
+        Ok(Self { path: path.to_owned(), listing, backend })
+    }
+
+    /// The path that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How the pool lies on disk.
+    pub fn format(&self) -> Format {
+        match self.backend {
+            Backend::Datacomp(_) => Format::Datacomp,
+            Backend::Webdataset(_) => Format::Webdataset,
+        }
+    }
+
+    /// Number of rows, those with faults included.
+    pub fn len(&self) -> usize {
+        self.listing.ids.len()
+    }
+
+    /// True when there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.listing.ids.is_empty()
+    }
+
+    /// The id of each row. Rows whose id is malformed have an id of their own that nothing else has
+    /// but for chance.
+    pub fn ids(&self) -> &[SampleId] {
+        &self.listing.ids
+    }
+
+    /// The row of an id; of a repeated id the first.
+    pub fn row_of(&self, id: SampleId) -> Option<usize> {
+        self.listing.ids.iter().position(|&other| other == id)
+    }
+
+    /// The shards in row order.
+    pub fn shards(&self) -> &[Shard] {
+        &self.listing.shards
+    }
+
+    /// Shards that were left out.
+    pub fn skipped(&self) -> &[SkippedShard] {
+        &self.listing.skipped
+    }
+
+    /// Rows that cannot be used, in row order, at most one fault a row: malformed ids, repeats of an
+    /// earlier id, samples without a caption or an image.
+    pub fn faults(&self) -> &[(usize, Fault)] {
+        &self.listing.faults
+    }
+
+    /// The names of the embeddings that every shard has.
+    ///
+    /// # Errors
+    /// When an npz file cannot be read.
+    pub fn embedding_names(&self) -> Result<Vec<String>, IoError> {
+        match &self.backend {
+            Backend::Datacomp(pool) => pool.embedding_names(),
+            Backend::Webdataset(pool) => pool.embedding_names(),
+        }
+    }
+
+    /// The embedding `name`, one vector a row.
+    ///
+    /// # Errors
+    /// When a shard lacks it, its rows are not those of the shard, or widths differ.
+    pub fn embedding(&self, name: &str) -> Result<Embedding, IoError> {
+        match &self.backend {
+            Backend::Datacomp(pool) => pool.embedding(name, self.shards()),
+            Backend::Webdataset(pool) => pool.embedding(name, self.shards()),
+        }
+    }
+
+    /// The names of the columns of numbers.
+    ///
+    /// # Errors
+    /// When the first shard cannot be read.
+    pub fn numeric_columns(&self) -> Result<Vec<String>, IoError> {
+        match &self.backend {
+            Backend::Datacomp(pool) => pool.numeric_columns(),
+            Backend::Webdataset(pool) => pool.numeric_columns(),
+        }
+    }
+
+    /// A column of numbers, one a row; NaN where there is none.
+    ///
+    /// # Errors
+    /// When a shard lacks the column, or it holds something else.
+    pub fn column(&self, name: &str) -> Result<Vec<f32>, IoError> {
+        match &self.backend {
+            Backend::Datacomp(pool) => pool.column(name),
+            Backend::Webdataset(pool) => pool.column(name),
+        }
+    }
+
+    /// What a person wants to see of some rows, in the order given. With `images`, the bytes of
+    /// their image files where the pool has them.
+    ///
+    /// # Errors
+    /// When a shard cannot be read.
+    pub fn samples(&self, rows: &[usize], images: bool) -> Result<Vec<Sample>, IoError> {
+        let mut ascending = rows.to_vec();
+        ascending.sort_unstable();
+        ascending.dedup();
+        let found = match &self.backend {
+            Backend::Datacomp(pool) => pool.samples(&self.listing, &ascending, images)?,
+            Backend::Webdataset(pool) => pool.samples(&self.listing, &ascending, images)?,
+        };
+        let at = |row| ascending.binary_search(row).expect("every row asked for was read");
+        Ok(rows.iter().map(|row| found[at(row)].clone()).collect())
+    }
+
+    /// All files of the pool that were read, sorted.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.shards().iter().flat_map(|s| s.files.clone()).collect();
+        files.sort_unstable();
+        files
+    }
+}
+
+fn add_duplicates(listing: &mut Listing) {
+    let mut order: Vec<usize> = (0..listing.ids.len()).collect();
+    order.sort_unstable_by_key(|&row| (listing.ids[row], row));
+    let repeats = order.windows(2).filter(|w| listing.ids[w[0]] == listing.ids[w[1]]);
+    listing.faults.extend(repeats.map(|w| (w[1], Fault::DuplicateId)));
+    // One fault a row: the first found, that is, the one of the row itself.
+    listing.faults.sort_by_key(|&(row, _)| row);
+    listing.faults.dedup_by_key(|(row, _)| *row);
+}
+
+/// Tells the layout from what lies at `path`.
+fn detect(path: &Path) -> Result<Format, IoError> {
+    let has = |folder: &Path, ending: &str| {
+        std::fs::read_dir(folder).is_ok_and(|entries| {
+            entries.flatten().any(|e| e.path().extension().is_some_and(|x| x == ending))
+        })
+    };
+    let ending = path.extension().and_then(|e| e.to_str());
+    match ending {
+        Some("tar") => return Ok(Format::Webdataset),
+        Some("parquet") => return Ok(Format::Datacomp),
+        _ => {}
+    }
+    if !path.exists() {
+        return Err(IoError::os(path, "read", std::io::ErrorKind::NotFound.into()));
+    }
+    if has(&path.join("metadata"), "parquet") {
+        Ok(Format::Datacomp)
+    } else if has(path, "tar") || has(&path.join("shards"), "tar") {
+        Ok(Format::Webdataset)
+    } else if has(path, "parquet") {
+        Ok(Format::Datacomp)
+    } else {
+        let problem =
+            "holds no pool: looked for metadata/*.parquet, *.parquet, *.tar and shards/*.tar";
+        Err(IoError::new(Kind::NotFound, path, problem, "name the folder that holds one of those"))
+    }
+}
+
+/// The files with this ending in a folder, by name; or the file itself; or the files of a pattern.
+pub(crate) fn shard_files(path: &Path, ending: &str) -> Result<Vec<PathBuf>, IoError> {
+    if let Some(files) = expand(path) {
+        return match files.iter().find(|file| !file.exists()) {
+            Some(missing) => {
+                let remedy = "fetch it, or leave it out of the pattern";
+                Err(IoError::new(
+                    Kind::NotFound,
+                    missing,
+                    "is in the pattern but does not exist",
+                    remedy,
+                ))
+            }
+            None => Ok(files),
+        };
+    }
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|e| IoError::os(path, "read", e))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|e| IoError::os(path, "read", e))?.path();
+        if file.extension().is_some_and(|e| e == ending) {
+            files.push(file);
+        }
+    }
+    files.sort_unstable();
+    if files.is_empty() {
+        let problem = format!("holds no file that ends in .{ending}");
+        return Err(IoError::new(Kind::NotFound, path, problem, "check the path"));
+    }
+    Ok(files)
+}
+
+/// The files of a pattern with one `{first..last}`; `None` for a plain path.
+fn expand(path: &Path) -> Option<Vec<PathBuf>> {
+    let text = path.to_str()?;
+    let (before, rest) = text.split_once('{')?;
+    let (range, after) = rest.split_once('}')?;
+    let (first, last) = range.split_once("..")?;
+    let width = first.len();
+    let (first, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
+    Some(
+        (first..=last)
+            .map(|number| PathBuf::from(format!("{before}{number:0width$}{after}")))
+            .collect(),
+    )
+}
+
+/// The name of a file without folder and ending.
+pub(crate) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The array `name` of the npz file beside each shard, as one table.
+pub(crate) fn embedding_beside(
+    name: &str,
+    npz: &[PathBuf],
+    shards: &[Shard],
+) -> Result<Embedding, IoError> {
+    let mut parts = Vec::with_capacity(npz.len());
+    for (npz, shard) in npz.iter().zip(shards) {
+        if !npz.exists() {
+            let problem = format!(
+                "does not exist, but embedding `{name}` of {} is asked for",
+                shard.files[0].display()
+            );
+            return Err(IoError::new(Kind::NotFound, npz, problem, "fetch it or embed the shard"));
+        }
+        let part = crate::vectors::Npz::open(npz)?.array(name)?;
+        if part.rows() != shard.rows.len() {
+            let problem = format!(
+                "array `{name}` has {} rows, but {} has {}",
+                part.rows(),
+                shard.files[0].display(),
+                shard.rows.len()
+            );
+            return Err(IoError::new(Kind::Disagree, npz, problem, "fetch both files again"));
+        }
+        parts.push(part);
+    }
+    Embedding::new(parts)
+}
+
+/// The arrays that every npz file has; none where one file is missing.
+pub(crate) fn embedding_names_beside(npz: &[PathBuf]) -> Result<Vec<String>, IoError> {
+    let mut common: Option<Vec<String>> = None;
+    for npz in npz {
+        if !npz.exists() {
+            return Ok(Vec::new());
+        }
+        let names = crate::vectors::Npz::open(npz)?.names();
+        common = Some(match common {
+            Some(common) => common.into_iter().filter(|name| names.contains(name)).collect(),
+            None => names,
+        });
+    }
+    Ok(common.unwrap_or_default())
+}
+
+/// An error about a column that a shard lacks.
+pub(crate) fn no_column(path: &Path, name: &str, there: &[String]) -> IoError {
+    let problem = format!("has no numbers `{name}`; it has {}", list(there));
+    IoError::new(Kind::NotFound, path, problem, "name one of those")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_expand_with_their_zeros() {
+        let files = expand(Path::new("s/{008..011}.tar")).unwrap();
+        let names: Vec<_> = files.iter().map(|f| f.to_str().unwrap()).collect();
+        assert_eq!(names, ["s/008.tar", "s/009.tar", "s/010.tar", "s/011.tar"]);
+        assert_eq!(expand(Path::new("plain.tar")), None);
+    }
+
+    #[test]
+    fn only_later_repeats_of_an_id_are_faults() {
+        let mut listing = Listing {
+            shards: vec![],
+            skipped: vec![],
+            ids: [5, 3, 5, 5].map(SampleId).to_vec(),
+            faults: vec![(2, Fault::CaptionMissing)],
+        };
+        add_duplicates(&mut listing);
+        assert_eq!(listing.faults, [(2, Fault::CaptionMissing), (3, Fault::DuplicateId)]);
+    }
+
+    #[test]
+    fn a_path_without_a_pool_says_what_was_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = detect(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("looked for metadata/*.parquet"), "{error}");
+        assert_eq!(detect(Path::new("no/such/folder")).unwrap_err().kind, Kind::NotFound);
+    }
+}

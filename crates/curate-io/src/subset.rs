@@ -1,0 +1,250 @@
+//! Selections as files that the next tool reads.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use curate_core::SampleId;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    IoError, Kind,
+    atomic::AtomicFile,
+    npy::{self, Dtype, Header},
+    table::{self, Column},
+};
+
+/// A form in which a selection is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubsetFormat {
+    /// DataComp's subset: an npy file of `u8,u8`, sorted, as its resharder reads it.
+    Npy,
+    /// The same 16-byte rows without a header, for `np.memmap`.
+    Memmap,
+    /// A Parquet table with the column `uid`.
+    Parquet,
+    /// One JSON object a line, `{"uid": "…"}`.
+    Jsonl,
+    /// One id a line.
+    Ids,
+}
+
+impl SubsetFormat {
+    /// The name of the file of this form.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Npy => "subset.npy",
+            Self::Memmap => "subset.memmap",
+            Self::Parquet => "subset.parquet",
+            Self::Jsonl => "subset.jsonl",
+            Self::Ids => "subset.txt",
+        }
+    }
+
+    /// The form that a file's ending asks for.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "npy" => Some(Self::Npy),
+            "memmap" | "bin" => Some(Self::Memmap),
+            "parquet" => Some(Self::Parquet),
+            "jsonl" => Some(Self::Jsonl),
+            "txt" | "ids" => Some(Self::Ids),
+            _ => None,
+        }
+    }
+}
+
+/// Writes a selection, sorted by id; an id that occurs several times is written as often, which
+/// DataComp's resharder takes as a wish for repeats.
+///
+/// # Errors
+/// When the bytes do not reach the disk.
+pub fn write(path: &Path, format: SubsetFormat, ids: &[SampleId]) -> Result<(), IoError> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    if format == SubsetFormat::Parquet {
+        let uids = ids.iter().map(SampleId::to_string).collect();
+        return table::write(path, vec![("uid", Column::Text(uids))]);
+    }
+    let mut file = AtomicFile::create(path)?;
+    write_rows(&mut file, format, &ids).map_err(|e| IoError::os(path, "written", e))?;
+    file.commit()
+}
+
+fn write_rows(out: &mut impl Write, format: SubsetFormat, ids: &[SampleId]) -> std::io::Result<()> {
+    if format == SubsetFormat::Npy {
+        out.write_all(&npy::header_bytes(npy::UID_PAIR, &[ids.len()]))?;
+    }
+    for id in ids {
+        match format {
+            SubsetFormat::Jsonl => writeln!(out, "{{\"uid\": \"{id}\"}}")?,
+            SubsetFormat::Ids => writeln!(out, "{id}")?,
+            _ => {
+                let (high, low) = id.halves();
+                out.write_all(&high.to_le_bytes())?;
+                out.write_all(&low.to_le_bytes())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads a selection in any form that [`write`] writes, repeats included, in file order.
+///
+/// # Errors
+/// When the ending is unknown, the file is damaged, or holds something that is no id.
+pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
+    let Some(format) = SubsetFormat::of_path(path) else {
+        let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
+        return Err(IoError::new(Kind::Unsupported, path, "has no ending of a subset", remedy));
+    };
+    match format {
+        SubsetFormat::Parquet => {
+            let uids = table::Reader::open(path)?.text("uid", None)?;
+            let uids = uids.iter().map(|uid| uid.as_deref().unwrap_or(""));
+            parse_lines(path, uids.enumerate())
+        }
+        SubsetFormat::Npy | SubsetFormat::Memmap => {
+            let bytes = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+            pairs(path, &bytes)
+        }
+        SubsetFormat::Ids => {
+            let text = fs::read_to_string(path).map_err(|e| IoError::os(path, "read", e))?;
+            parse_lines(
+                path,
+                text.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty()),
+            )
+        }
+        SubsetFormat::Jsonl => {
+            let text = fs::read_to_string(path).map_err(|e| IoError::os(path, "read", e))?;
+            let mut uids = Vec::new();
+            for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+                let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)
+                    .map_err(|e| {
+                        IoError::malformed(path, format!("line {}: no JSON object", number + 1))
+                            .caused_by(e)
+                    })?;
+                let uid = object.get("uid").and_then(|uid| uid.as_str()).unwrap_or("");
+                uids.push((number, uid.to_owned()));
+            }
+            parse_lines(path, uids.iter().map(|(number, uid)| (*number, uid.as_str())))
+        }
+    }
+}
+
+fn parse_lines<'a>(
+    path: &Path,
+    lines: impl Iterator<Item = (usize, &'a str)>,
+) -> Result<Vec<SampleId>, IoError> {
+    lines
+        .map(|(number, text)| {
+            text.parse().map_err(|e| {
+                IoError::malformed(path, format!("line {}, field `uid`: {e}", number + 1))
+            })
+        })
+        .collect()
+}
+
+fn pairs(path: &Path, bytes: &[u8]) -> Result<Vec<SampleId>, IoError> {
+    let mut rows = bytes;
+    if bytes.starts_with(npy::MAGIC) {
+        let header = Header::read(bytes).map_err(|e| IoError::malformed(path, e))?;
+        if header.dtype != Dtype::UidPair || header.shape.len() != 1 {
+            let problem = format!("is no subset: {:?} of shape {:?}", header.dtype, header.shape);
+            let remedy = "a subset has the element type u8,u8 and one axis";
+            return Err(IoError::new(Kind::Malformed, path, problem, remedy));
+        }
+        rows = &bytes[header.len.min(bytes.len())..];
+        if header.data_len() != Some(rows.len()) {
+            let problem =
+                format!("promises {} ids, but holds {} bytes of them", header.shape[0], rows.len());
+            return Err(IoError::new(Kind::Truncated, path, problem, "write it again"));
+        }
+    }
+    let (rows, rest) = rows.as_chunks::<16>();
+    if !rest.is_empty() {
+        let problem = "is no whole number of 16-byte ids";
+        return Err(IoError::new(Kind::Truncated, path, problem, "write it again"));
+    }
+    let half = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("8 of 16 bytes"));
+    Ok(rows.iter().map(|row| SampleId::from_halves(half(&row[..8]), half(&row[8..]))).collect())
+}
+
+/// The subset files of a run folder, by form.
+pub fn files_in(folder: &Path, formats: &[SubsetFormat]) -> Vec<(SubsetFormat, PathBuf)> {
+    formats.iter().map(|format| (*format, folder.join(format.file_name()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [SubsetFormat; 5] = [
+        SubsetFormat::Npy,
+        SubsetFormat::Memmap,
+        SubsetFormat::Parquet,
+        SubsetFormat::Jsonl,
+        SubsetFormat::Ids,
+    ];
+
+    #[test]
+    fn every_form_holds_the_sorted_ids_with_their_repeats() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = [u128::MAX, 3, 1 << 64, 3].map(SampleId);
+        let sorted = [3, 3, 1 << 64, u128::MAX].map(SampleId);
+        for (format, path) in files_in(folder.path(), &ALL) {
+            write(&path, format, &ids).unwrap();
+            assert_eq!(read(&path).unwrap(), sorted, "{format:?}");
+            write(&path, format, &[]).unwrap();
+            assert_eq!(read(&path).unwrap(), [], "{format:?}");
+        }
+    }
+
+    /// `fixtures/datacomp_mini` holds files that DataComp's own code wrote with numpy.
+    #[test]
+    fn npy_and_memmap_bytes_are_those_of_numpy() {
+        let fixtures: PathBuf =
+            [env!("CARGO_MANIFEST_DIR"), "..", "..", "fixtures", "datacomp_mini", "expected"]
+                .iter()
+                .collect();
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["basic_filter.npy", "basic_filter.memmap", "no_filter.npy", "image_based.npy"]
+        {
+            let golden = fixtures.join(name);
+            let format = SubsetFormat::of_path(&golden).unwrap();
+            let mut ids = read(&golden).unwrap();
+            ids.reverse();
+            let ours = folder.path().join(name);
+            write(&ours, format, &ids).unwrap();
+            assert_eq!(fs::read(&ours).unwrap(), fs::read(&golden).unwrap(), "{name}");
+        }
+    }
+
+    #[test]
+    fn damaged_files_name_the_line_and_the_field() {
+        let folder = tempfile::tempdir().unwrap();
+        let complaint = |name: &str, content: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            read(&path).unwrap_err().to_string()
+        };
+        assert!(
+            complaint("a.txt", b"12\nxyz\n").contains("line 2, field `uid`: `xyz` is no sample id")
+        );
+        assert!(
+            complaint("a.jsonl", b"{\"uid\": \"1\"}\n{\"id\": 2}\n")
+                .contains("line 2, field `uid`")
+        );
+        assert!(complaint("a.jsonl", b"[1]\n").contains("line 1: no JSON object"));
+        assert!(complaint("a.memmap", &[0; 17]).contains("16-byte"));
+        assert!(complaint("a.csv", b"").contains("no ending of a subset"));
+        let mut cut = npy::header_bytes(npy::UID_PAIR, &[2]);
+        cut.extend([0; 16]);
+        assert!(complaint("a.npy", &cut).contains("promises 2 ids"));
+        assert!(complaint("b.npy", &npy::header_bytes("'<f4'", &[0])).contains("is no subset"));
+    }
+}

@@ -1,0 +1,401 @@
+//! Small Parquet tables: a run's own results, and single columns of other people's files.
+
+use std::{fs::File, io::Write, ops::Range, path::Path, sync::Arc};
+
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, LargeStringArray, RecordBatch,
+    StringArray, StringViewArray, UInt32Array, UInt64Array, cast::AsArray, types,
+};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use parquet::{
+    arrow::{
+        ArrowWriter, ProjectionMask,
+        arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector},
+    },
+    basic::Compression,
+    errors::ParquetError,
+    file::properties::WriterProperties,
+};
+
+use crate::{IoError, Kind, atomic::AtomicFile, vectors::list};
+
+/// A column of values.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Column {
+    /// Flags.
+    Bool(Vec<bool>),
+    /// 32-bit counts or indices.
+    U32(Vec<u32>),
+    /// 64-bit counts or indices.
+    U64(Vec<u64>),
+    /// 64-bit counts or indices, some missing.
+    OptU64(Vec<Option<u64>>),
+    /// Single precision; NaN is a value, not a gap.
+    F32(Vec<f32>),
+    /// Double precision, some missing.
+    OptF64(Vec<Option<f64>>),
+    /// Text.
+    Text(Vec<String>),
+    /// Text, some missing.
+    OptText(Vec<Option<String>>),
+}
+
+impl Column {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bool(v) => v.len(),
+            Self::U32(v) => v.len(),
+            Self::U64(v) => v.len(),
+            Self::OptU64(v) => v.len(),
+            Self::F32(v) => v.len(),
+            Self::OptF64(v) => v.len(),
+            Self::Text(v) => v.len(),
+            Self::OptText(v) => v.len(),
+        }
+    }
+
+    /// True when there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn into_array(self) -> ArrayRef {
+        match self {
+            Self::Bool(v) => Arc::new(BooleanArray::from(v)),
+            Self::U32(v) => Arc::new(UInt32Array::from(v)),
+            Self::U64(v) => Arc::new(UInt64Array::from(v)),
+            Self::OptU64(v) => Arc::new(UInt64Array::from(v)),
+            Self::F32(v) => Arc::new(Float32Array::from(v)),
+            Self::OptF64(v) => Arc::new(Float64Array::from(v)),
+            Self::Text(v) => Arc::new(StringArray::from(v)),
+            Self::OptText(v) => Arc::new(StringArray::from(v)),
+        }
+    }
+}
+
+/// Writes named columns of one length as Parquet. The same columns give the same bytes.
+///
+/// # Errors
+/// When the bytes do not reach the disk.
+///
+/// # Panics
+/// When the columns differ in length.
+pub fn write(path: &Path, columns: Vec<(&str, Column)>) -> Result<(), IoError> {
+    let arrays: Vec<(&str, ArrayRef)> =
+        columns.into_iter().map(|(name, column)| (name, column.into_array())).collect();
+    let optional = |array: &ArrayRef| array.null_count() > 0;
+    let fields: Vec<Field> = arrays
+        .iter()
+        .map(|(name, array)| Field::new(*name, array.data_type().clone(), optional(array)))
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
+    let arrays = arrays.into_iter().map(|(_, array)| array).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).expect("columns of one length");
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_created_by(concat!("curate ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build();
+    let mut file = AtomicFile::create(path)?;
+    let failed = |e: ParquetError| written(path, e);
+    let mut writer = ArrowWriter::try_new(&mut file, schema, Some(properties)).map_err(failed)?;
+    writer.write(&batch).map_err(failed)?;
+    writer.close().map_err(failed)?;
+    file.flush().map_err(|e| IoError::os(path, "written", e))?;
+    file.commit()
+}
+
+fn written(path: &Path, error: ParquetError) -> IoError {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(inner) => IoError::os(path, "written", *inner),
+            Err(inner) => {
+                IoError::new(Kind::Os, path, format!("could not be written: {inner}"), "")
+            }
+        },
+        other => IoError::new(Kind::Os, path, format!("could not be written: {other}"), ""),
+    }
+}
+
+/// A Parquet file, open for reading single columns.
+pub struct Reader<'a> {
+    path: &'a Path,
+    rows: usize,
+    schema: Arc<Schema>,
+}
+
+impl<'a> Reader<'a> {
+    /// Opens a file and reads its schema.
+    ///
+    /// # Errors
+    /// When it is no Parquet file, or is cut off.
+    pub fn open(path: &'a Path) -> Result<Self, IoError> {
+        let builder = open(path)?;
+        let rows = builder.metadata().file_metadata().num_rows();
+        let rows = usize::try_from(rows).map_err(|e| {
+            IoError::malformed(path, "declares an impossible number of rows").caused_by(e)
+        })?;
+        Ok(Self { path, rows, schema: Arc::clone(builder.schema()) })
+    }
+
+    /// Rows in the file.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The columns in file order.
+    pub fn columns(&self) -> Vec<String> {
+        self.schema.fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    /// The columns that hold single numbers, in file order.
+    pub fn numeric_columns(&self) -> Vec<String> {
+        self.columns_where(|t| t.is_numeric())
+    }
+
+    /// The columns that hold text, in file order.
+    pub fn text_columns(&self) -> Vec<String> {
+        self.columns_where(is_text)
+    }
+
+    fn columns_where(&self, wanted: impl Fn(&DataType) -> bool) -> Vec<String> {
+        let fields = self.schema.fields().iter().filter(|field| wanted(field.data_type()));
+        fields.map(|field| field.name().clone()).collect()
+    }
+
+    /// A numeric column in single precision; a gap is a NaN.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no numbers, or cannot be read.
+    pub fn f32(&self, column: &str) -> Result<Vec<f32>, IoError> {
+        self.expect_type(column, "numbers", DataType::is_numeric)?;
+        let mut values = Vec::with_capacity(self.rows.min(1 << 24));
+        self.each(column, None, |array| append_f32(array, &mut values))?;
+        Ok(values)
+    }
+
+    /// A column of counts or indices; a gap is `None`.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no unsigned numbers, or cannot be read.
+    pub fn u64(&self, column: &str) -> Result<Vec<Option<u64>>, IoError> {
+        self.expect_type(column, "unsigned numbers", DataType::is_unsigned_integer)?;
+        let mut values = Vec::with_capacity(self.rows.min(1 << 24));
+        self.each(column, None, |array| match array.data_type() {
+            DataType::UInt32 => values
+                .extend(array.as_primitive::<types::UInt32Type>().iter().map(|v| v.map(u64::from))),
+            _ => values.extend(array.as_primitive::<types::UInt64Type>()),
+        })?;
+        Ok(values)
+    }
+
+    /// A column of flags.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no flags, or cannot be read.
+    pub fn bool(&self, column: &str) -> Result<Vec<bool>, IoError> {
+        self.expect_type(column, "flags", |t| *t == DataType::Boolean)?;
+        let mut values = Vec::with_capacity(self.rows.min(1 << 24));
+        self.each(column, None, |array| {
+            values.extend(array.as_boolean().iter().map(|flag| flag.unwrap_or(false)));
+        })?;
+        Ok(values)
+    }
+
+    /// A text column; a gap is `None`. With `rows`, only those, ascending.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no text, or cannot be read.
+    pub fn text(
+        &self,
+        column: &str,
+        rows: Option<&[usize]>,
+    ) -> Result<Vec<Option<String>>, IoError> {
+        let mut values = Vec::new();
+        self.each_text(column, rows, |text| values.push(text.map(str::to_owned)))?;
+        Ok(values)
+    }
+
+    /// Hands every value of a text column to `each`, in row order.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no text, or cannot be read.
+    pub fn each_text(
+        &self,
+        column: &str,
+        rows: Option<&[usize]>,
+        mut each: impl FnMut(Option<&str>),
+    ) -> Result<(), IoError> {
+        self.expect_type(column, "text", is_text)?;
+        self.each(column, rows, |array| match array.data_type() {
+            DataType::LargeUtf8 => {
+                array
+                    .as_any()
+                    .downcast_ref::<LargeStringArray>()
+                    .into_iter()
+                    .flatten()
+                    .for_each(&mut each);
+            }
+            DataType::Utf8View => {
+                array
+                    .as_any()
+                    .downcast_ref::<StringViewArray>()
+                    .into_iter()
+                    .flatten()
+                    .for_each(&mut each);
+            }
+            _ => array
+                .as_any()
+                .downcast_ref::<StringArray>()
+                .into_iter()
+                .flatten()
+                .for_each(&mut each),
+        })
+    }
+
+    fn expect_type(
+        &self,
+        column: &str,
+        what: &str,
+        fits: impl Fn(&DataType) -> bool,
+    ) -> Result<(), IoError> {
+        let Ok(field) = self.schema.field_with_name(column) else {
+            let problem = format!("has no column `{column}`; it has {}", list(&self.columns()));
+            return Err(IoError::new(Kind::NotFound, self.path, problem, "name one of those"));
+        };
+        if fits(field.data_type()) {
+            return Ok(());
+        }
+        let problem = format!("column `{column}` holds {}, not {what}", field.data_type());
+        Err(IoError::new(Kind::Disagree, self.path, problem, format!("name a column of {what}")))
+    }
+
+    fn each(
+        &self,
+        column: &str,
+        rows: Option<&[usize]>,
+        mut each: impl FnMut(&ArrayRef),
+    ) -> Result<(), IoError> {
+        let builder = open(self.path)?;
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+        let mut builder = builder.with_projection(mask).with_batch_size(65_536);
+        if let Some(rows) = rows {
+            builder = builder.with_row_selection(selection(rows, self.rows));
+        }
+        let cut = |e: String| {
+            IoError::malformed(self.path, format!("column `{column}` cannot be read: {e}"))
+        };
+        let reader = builder.build().map_err(|e| cut(e.to_string()))?;
+        for batch in reader {
+            let batch = batch.map_err(|e: ArrowError| cut(e.to_string()))?;
+            each(batch.column(0));
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IoError> {
+    let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+    ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|e| IoError::malformed(path, format!("is no Parquet file, or is cut off: {e}")))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Exactly these ascending rows of a file of `total`.
+fn selection(rows: &[usize], total: usize) -> RowSelection {
+    let mut selectors = Vec::new();
+    let mut next = 0;
+    for run in rows.chunk_by(|a, b| a + 1 == *b) {
+        let Range { start, end } = run[0]..run[0] + run.len();
+        selectors.push(RowSelector::skip(start - next));
+        selectors.push(RowSelector::select(end - start));
+        next = end;
+    }
+    selectors.push(RowSelector::skip(total.saturating_sub(next)));
+    RowSelection::from(selectors)
+}
+
+fn append_f32(array: &ArrayRef, out: &mut Vec<f32>) {
+    macro_rules! append {
+        ($type:ty, $convert:expr) => {
+            out.extend(array.as_primitive::<$type>().iter().map(|v| v.map_or(f32::NAN, $convert)))
+        };
+    }
+    match array.data_type() {
+        DataType::Float32 => append!(types::Float32Type, |v| v),
+        DataType::Float64 => append!(types::Float64Type, |v| v as f32),
+        DataType::Float16 => append!(types::Float16Type, |v| v.to_f32()),
+        DataType::Int8 => append!(types::Int8Type, f32::from),
+        DataType::Int16 => append!(types::Int16Type, f32::from),
+        DataType::Int32 => append!(types::Int32Type, |v| v as f32),
+        DataType::Int64 => append!(types::Int64Type, |v| v as f32),
+        DataType::UInt8 => append!(types::UInt8Type, f32::from),
+        DataType::UInt16 => append!(types::UInt16Type, f32::from),
+        DataType::UInt32 => append!(types::UInt32Type, |v| v as f32),
+        DataType::UInt64 => append!(types::UInt64Type, |v| v as f32),
+        // Decimals: no score is one.
+        _ => out.extend(std::iter::repeat_n(f32::NAN, array.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(path: &Path) {
+        let columns = vec![
+            ("id", Column::Text(vec!["a".into(), "b".into(), "c".into()])),
+            ("score", Column::F32(vec![1.0, f32::NAN, 3.0])),
+            ("cause", Column::OptU64(vec![None, Some(0), None])),
+            ("note", Column::OptText(vec![None, Some("x".into()), None])),
+            ("kept", Column::Bool(vec![true, false, true])),
+        ];
+        write(path, columns).unwrap();
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_the_bytes_repeat() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.parquet"), folder.path().join("b.parquet"));
+        sample(&a);
+        sample(&b);
+        assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+        let reader = Reader::open(&a).unwrap();
+        assert_eq!(reader.rows(), 3);
+        let score = reader.f32("score").unwrap();
+        assert!(score[1].is_nan() && score[2] == 3.0);
+        assert_eq!(reader.u64("cause").unwrap(), [None, Some(0), None]);
+        assert_eq!(reader.bool("kept").unwrap(), [true, false, true]);
+        assert_eq!(reader.text("note", Some(&[1])).unwrap(), [Some("x".into())]);
+        assert_eq!(reader.text("id", Some(&[0, 2])).unwrap(), [Some("a".into()), Some("c".into())]);
+        assert_eq!(reader.numeric_columns(), ["score", "cause"]);
+    }
+
+    #[test]
+    fn a_wrong_column_is_named_with_those_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        sample(&path);
+        let reader = Reader::open(&path).unwrap();
+        let error = reader.f32("scores").unwrap_err().to_string();
+        assert!(error.contains("no column `scores`; it has `id`, `score`"), "{error}");
+        let error = reader.f32("id").unwrap_err().to_string();
+        assert!(error.contains("column `id` holds Utf8, not numbers"), "{error}");
+    }
+
+    #[test]
+    fn truncated_and_damaged_files_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        sample(&path);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in [0, 3, whole.len() / 2, whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let error = Reader::open(&path).err().expect("a cut file is refused");
+            assert_eq!(error.kind, Kind::Malformed, "{error}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! WebDataset shards: tar files whose members share a key up to the first dot.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use curate_core::{Progress, SampleId, fault::Fault};
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::{
+    Embedding, IoError, Kind, Sample,
+    datacomp::id_of_text,
+    pool::{
+        BadShards, Listing, Shard, SkippedShard, embedding_beside, embedding_names_beside,
+        no_column, shard_files, stem,
+    },
+    vectors::read_exact_at,
+};
+
+/// The endings of image members, as open_clip lists them.
+const IMAGES: [&str; 5] = ["jpg", "png", "jpeg", "webp", "gif"];
+
+/// No caption or record is longer; a member that says so is damage or an attack.
+const LONGEST_TEXT: u64 = 16 << 20;
+
+/// The samples of tar shards.
+pub(crate) struct WebDataset {
+    tars: Vec<PathBuf>,
+    npz: Vec<PathBuf>,
+    /// The samples of each shard.
+    samples: Vec<Vec<TarSample>>,
+}
+
+struct TarSample {
+    key: String,
+    members: Vec<Member>,
+}
+
+struct Member {
+    ending: String,
+    offset: u64,
+    size: u64,
+}
+
+impl TarSample {
+    fn member(&self, endings: &[&str]) -> Option<&Member> {
+        endings.iter().find_map(|ending| self.members.iter().find(|m| m.ending == *ending))
+    }
+}
+
+impl WebDataset {
+    pub(crate) fn open(
+        path: &Path,
+        bad_shards: BadShards,
+        progress: &dyn Progress,
+    ) -> Result<(Listing, Self), IoError> {
+        let inner = path.join("shards");
+        let folder = if inner.is_dir() { &inner } else { path };
+        let files = shard_files(folder, "tar")?;
+        progress.start("read shards", files.len() as u64, "shards");
+        let read: Vec<_> = files
+            .par_iter()
+            .map(|file| {
+                progress.check().map_err(|_| IoError::cancelled(file))?;
+                let shard = read_shard(file);
+                progress.advance(1);
+                shard
+            })
+            .collect();
+        progress.finish();
+        let mut pool = Self { tars: vec![], npz: vec![], samples: vec![] };
+        let mut listing = Listing { shards: vec![], skipped: vec![], ids: vec![], faults: vec![] };
+        for (file, read) in files.into_iter().zip(read) {
+            match read {
+                Ok((samples, ids, faults)) => pool.add(&mut listing, file, samples, ids, faults),
+                Err(e) if bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+                    listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok((listing, pool))
+    }
+
+    fn add(
+        &mut self,
+        listing: &mut Listing,
+        file: PathBuf,
+        samples: Vec<TarSample>,
+        ids: Vec<SampleId>,
+        faults: Vec<(usize, Fault)>,
+    ) {
+        let first = listing.ids.len();
+        let npz = file.with_extension("npz");
+        let files = [file.clone(), npz.clone()].into_iter().filter(|f| f.exists()).collect();
+        listing.shards.push(Shard { name: stem(&file), rows: first..first + ids.len(), files });
+        listing.ids.extend(ids);
+        listing.faults.extend(faults.into_iter().map(|(row, fault)| (first + row, fault)));
+        self.tars.push(file);
+        self.npz.push(npz);
+        self.samples.push(samples);
+    }
+
+    pub(crate) fn embedding_names(&self) -> Result<Vec<String>, IoError> {
+        embedding_names_beside(&self.npz)
+    }
+
+    pub(crate) fn embedding(&self, name: &str, shards: &[Shard]) -> Result<Embedding, IoError> {
+        embedding_beside(name, &self.npz, shards)
+    }
+
+    /// The numbers in the record of the first sample that has one.
+    pub(crate) fn numeric_columns(&self) -> Result<Vec<String>, IoError> {
+        for (tar, samples) in self.tars.iter().zip(&self.samples) {
+            let file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
+            if let Some(sample) = samples.iter().find(|s| s.member(&["json"]).is_some()) {
+                let record = record(tar, &file, sample)?;
+                return Ok(record
+                    .iter()
+                    .filter(|(_, v)| v.is_number())
+                    .map(|(k, _)| k.clone())
+                    .collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    pub(crate) fn column(&self, name: &str) -> Result<Vec<f32>, IoError> {
+        let shards: Vec<_> = self
+            .tars
+            .par_iter()
+            .zip(&self.samples)
+            .map(|(tar, samples)| {
+                let file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
+                let value = |sample| {
+                    let record = record(tar, &file, sample)?;
+                    Ok(record.get(name).and_then(Value::as_f64).map_or(f32::NAN, |v| v as f32))
+                };
+                samples.iter().map(value).collect::<Result<Vec<f32>, IoError>>()
+            })
+            .collect();
+        let values = shards.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+        if values.iter().all(|v| v.is_nan()) && !values.is_empty() {
+            return Err(no_column(&self.tars[0], name, &self.numeric_columns()?));
+        }
+        Ok(values)
+    }
+
+    pub(crate) fn samples(
+        &self,
+        listing: &Listing,
+        rows: &[usize],
+        images: bool,
+    ) -> Result<Vec<Sample>, IoError> {
+        let mut found = Vec::with_capacity(rows.len());
+        for (s, shard) in listing.shards.iter().enumerate() {
+            let from = rows.partition_point(|&row| row < shard.rows.start);
+            let to = rows.partition_point(|&row| row < shard.rows.end);
+            if from == to {
+                continue;
+            }
+            let tar = &self.tars[s];
+            let file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
+            for &row in &rows[from..to] {
+                let sample = &self.samples[s][row - shard.rows.start];
+                let mut shown = show(tar, &file, sample, images)?;
+                shown.id = listing.ids[row];
+                shown.shard.clone_from(&shard.name);
+                found.push(shown);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn show(tar: &Path, file: &File, sample: &TarSample, images: bool) -> Result<Sample, IoError> {
+    let mut fields = BTreeMap::new();
+    for (name, value) in record(tar, file, sample)? {
+        match value {
+            Value::String(text) => drop(fields.insert(name, text)),
+            Value::Number(number) => drop(fields.insert(name, number.to_string())),
+            Value::Bool(flag) => drop(fields.insert(name, flag.to_string())),
+            _ => {}
+        }
+    }
+    let caption = match sample.member(&["txt"]) {
+        Some(member) => Some(String::from_utf8_lossy(&bytes(tar, file, member)?).trim().to_owned()),
+        None => fields.get("caption").cloned(),
+    };
+    let image = match sample.member(&IMAGES) {
+        Some(member) if images => Some(bytes(tar, file, member)?),
+        _ => None,
+    };
+    Ok(Sample { key: Some(sample.key.clone()), caption, image, fields, ..Sample::default() })
+}
+
+/// The JSON record of a sample; empty where it has none.
+fn record(tar: &Path, file: &File, sample: &TarSample) -> Result<BTreeMap<String, Value>, IoError> {
+    let Some(member) = sample.member(&["json"]) else { return Ok(BTreeMap::new()) };
+    serde_json::from_slice(&bytes(tar, file, member)?).map_err(|e| {
+        IoError::malformed(tar, format!("member `{}.json` is no JSON object", sample.key))
+            .caused_by(e)
+    })
+}
+
+fn bytes(tar: &Path, file: &File, member: &Member) -> Result<Vec<u8>, IoError> {
+    // The size was checked against the length of the file when the shard was opened.
+    let mut bytes = vec![0; usize::try_from(member.size).expect("a member fits its file")];
+    read_exact_at(file, &mut bytes, member.offset).map_err(|e| IoError::os(tar, "read", e))?;
+    Ok(bytes)
+}
+
+type ReadShard = (Vec<TarSample>, Vec<SampleId>, Vec<(usize, Fault)>);
+
+fn read_shard(tar: &Path) -> Result<ReadShard, IoError> {
+    let mut file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
+    let samples = list_members(tar, &mut file)?;
+    check_count(tar, samples.len())?;
+    let mut ids = Vec::with_capacity(samples.len());
+    let mut faults = Vec::new();
+    for (row, sample) in samples.iter().enumerate() {
+        match id_of(tar, &file, sample)? {
+            Some(id) => ids.push(id),
+            None => {
+                faults.push((row, Fault::MalformedId));
+                ids.push(crate::datacomp::substitute_id(tar, row));
+            }
+        }
+        if sample.member(&IMAGES).is_none() {
+            faults.push((row, Fault::ImageMissing));
+        } else if sample.member(&["txt", "json"]).is_none() {
+            faults.push((row, Fault::CaptionMissing));
+        }
+    }
+    faults.dedup_by_key(|(row, _)| *row);
+    Ok((samples, ids, faults))
+}
+
+/// A sample's id: the `uid` of its record; without one, its key if that has 32 hexadecimal digits,
+/// and else the first 128 bits of the SHA-256 of its key. `None` for a `uid` that is no id.
+fn id_of(tar: &Path, file: &File, sample: &TarSample) -> Result<Option<SampleId>, IoError> {
+    let record = match sample.member(&["json"]) {
+        Some(member) if member.size > LONGEST_TEXT => return Ok(None),
+        _ => record(tar, file, sample)?,
+    };
+    Ok(match record.get("uid") {
+        Some(Value::String(uid)) => uid.parse().ok(),
+        Some(_) => None,
+        None => Some(id_of_key(&sample.key)),
+    })
+}
+
+/// The id of a sample whose record has no `uid`.
+pub fn id_of_key(key: &str) -> SampleId {
+    match key.parse() {
+        Ok(id) if key.len() == 32 => id,
+        _ => id_of_text(key),
+    }
+}
+
+/// The samples of a tar file, in order. Neighbouring members with one key are one sample.
+fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> {
+    let length = file.metadata().map_err(|e| IoError::os(tar, "read", e))?.len();
+    let damaged = |what: &str| {
+        let remedy = "fetch the shard again, or set `bad-shards = \"skip\"` to leave it out";
+        IoError::new(Kind::Truncated, tar, what.to_owned(), remedy)
+    };
+    let mut samples: Vec<TarSample> = Vec::new();
+    let mut end = 0;
+    let mut archive = tar::Archive::new(&mut *file);
+    let entries = archive.entries_with_seek().map_err(|e| IoError::os(tar, "read", e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| damaged(&format!("is no tar file, or is cut off: {e}")))?;
+        let (offset, size) = (entry.raw_file_position(), entry.size());
+        let path = entry.path_bytes();
+        let path = String::from_utf8_lossy(&path);
+        end = offset.saturating_add(size);
+        if end > length {
+            return Err(damaged(&format!(
+                "is cut off: member `{path}` ends at byte {end}, the file at {length}"
+            )));
+        }
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let name_at = path.rfind('/').map_or(0, |slash| slash + 1);
+        let Some(dot) = path[name_at..].find('.').filter(|&dot| dot > 0) else { continue };
+        let (key, ending) = (&path[..name_at + dot], &path[name_at + dot + 1..]);
+        let member = Member { ending: ending.to_ascii_lowercase(), offset, size };
+        match samples.last_mut() {
+            Some(sample) if sample.key == key => sample.members.push(member),
+            _ => samples.push(TarSample { key: key.to_owned(), members: vec![member] }),
+        }
+    }
+    if !ends_with_zeros(file, end.next_multiple_of(512), length) {
+        return Err(damaged("is cut off: the empty block that ends a tar file is missing"));
+    }
+    Ok(samples)
+}
+
+fn ends_with_zeros(file: &mut File, from: u64, length: u64) -> bool {
+    let mut block = [1; 512];
+    from + 512 <= length
+        && file.seek(SeekFrom::Start(from)).is_ok()
+        && file.read_exact(&mut block).is_ok()
+        && block == [0; 512]
+}
+
+/// Compares with the number that img2dataset and the resharder write beside each shard.
+fn check_count(tar: &Path, samples: usize) -> Result<(), IoError> {
+    let stats = tar.with_file_name(format!("{}_stats.json", stem(tar)));
+    let Ok(text) = std::fs::read(&stats) else { return Ok(()) };
+    let record: Value = serde_json::from_slice(&text)
+        .map_err(|e| IoError::malformed(&stats, "is no JSON").caused_by(e))?;
+    match record.get("successes").and_then(Value::as_u64) {
+        Some(promised) if promised != samples as u64 => {
+            let problem = format!("has {samples} samples, but {} says {promised}", stats.display());
+            Err(IoError::new(Kind::Disagree, tar, problem, "fetch the shard again"))
+        }
+        _ => Ok(()),
+    }
+}
