@@ -1,1 +1,180 @@
-fn main() {}
+//! The `curate` program.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a program talks to its user; the libraries do not"
+)]
+
+mod args;
+mod progress;
+mod show;
+
+use std::{
+    error::Error as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use clap::Parser;
+use curate::{
+    io::{IoError, Kind, PoolOptions, pool::BadShards, subset},
+    pipeline::{
+        Error, Recipe, RunOptions, compare::compare, explain::explain, inspect::inspect,
+        plan::plan, reselect::reselect, run,
+    },
+};
+
+use crate::{
+    args::{Cli, Command, DemoArgs, InspectArgs, RunArgs, SelectArgs},
+    progress::Shown,
+};
+
+/// What a shell expects of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(threads) = cli.threads {
+        // Fails only when the pool exists already, and nothing has used it yet.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    let shown = Shown::new(cli.quiet, stop_on_ctrl_c());
+    let answer = carry_out(cli.command, &shown);
+    drop(shown);
+    match answer {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  because: {error}");
+                cause = error.source();
+            }
+            ExitCode::from(if error.is_cancelled() { INTERRUPTED } else { 1 })
+        }
+    }
+}
+
+/// The first Ctrl-C asks the work to stop at a good place, the second ends the program.
+fn stop_on_ctrl_c() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let handler = move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    };
+    // Without a handler Ctrl-C ends the program at once, and files are still whole.
+    let _ = ctrlc::set_handler(handler);
+    stop
+}
+
+fn carry_out(command: Command, shown: &Shown) -> Result<(), Error> {
+    match command {
+        Command::Run(args) => run_recipe(&args, shown),
+        Command::Demo(args) => run_demo(&args, shown),
+        Command::Inspect(args) => inspect_pool(&args, shown),
+        Command::Explain(args) => {
+            print!("{}", explain(&args.run, &args.id)?);
+            Ok(())
+        }
+        Command::Compare(args) => {
+            let found = compare(&args.first, &args.second)?;
+            if args.json {
+                show::json(&found)
+            } else {
+                print!("{found}")
+            }
+            Ok(())
+        }
+        Command::Select(args) => select(&args),
+        Command::Schema => {
+            print!("{}", Recipe::schema());
+            Ok(())
+        }
+    }
+}
+
+fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
+    let mut recipe = Recipe::read(&args.recipe)?;
+    if let Some(pool) = &args.pool {
+        recipe.pool.path = std::path::absolute(pool).map_err(|e| IoError::os(pool, "read", e))?;
+    }
+    if args.dry_run {
+        print!("{}", plan(&recipe, shown)?);
+        return Ok(());
+    }
+    let stem = args.recipe.file_stem().unwrap_or_default();
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
+    let options = RunOptions { overwrite: args.overwrite };
+    let summary = run(&recipe, &out, options, shown)?;
+    print!("{}", show::Summary { recipe: &recipe, summary: &summary });
+    Ok(())
+}
+
+fn run_demo(args: &DemoArgs, shown: &Shown) -> Result<(), Error> {
+    let folder = demo_folder(args)?;
+    let recipe = Recipe::read(&folder.join("recipe.toml"))?;
+    let summary = run(&recipe, &args.out, RunOptions { overwrite: true }, shown)?;
+    print!("{}", show::Summary { recipe: &recipe, summary: &summary });
+    print!("{}", show::NextSteps { run: &args.out, kept: summary.kept });
+    Ok(())
+}
+
+/// The demonstration lies in the source, wherever the program is started from.
+fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Error> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo");
+    let places = match &args.demo {
+        Some(folder) => vec![folder.clone()],
+        None => vec![PathBuf::from("demo"), source],
+    };
+    let found = places.iter().find(|place| place.join("recipe.toml").exists());
+    found.cloned().ok_or_else(|| {
+        let remedy = "start the program in a clone of the source, or name the folder with --demo";
+        IoError::new(
+            Kind::NotFound,
+            &places[0],
+            "holds no demonstration (recipe.toml and pool/)",
+            remedy,
+        )
+        .into()
+    })
+}
+
+fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
+    let bad_shards = if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
+    let found = inspect(&args.pool, PoolOptions { bad_shards, ..PoolOptions::default() }, shown)?;
+    if args.json {
+        show::json(&found)
+    } else {
+        print!("{found}")
+    }
+    Ok(())
+}
+
+fn select(args: &SelectArgs) -> Result<(), Error> {
+    let found = reselect(&args.run, args.stage.as_deref(), args.wanted.wanted())?;
+    let share = 100.0 * found.kept.len() as f64 / found.given.max(1) as f64;
+    let threshold = found.threshold.map(|t| format!(", threshold {t}")).unwrap_or_default();
+    println!(
+        "stage {}: {} of {} rows ({share:.1} %){threshold}",
+        found.stage,
+        found.kept.len(),
+        found.given
+    );
+    if let Some(out) = &args.out {
+        let format = subset::SubsetFormat::of_path(out).ok_or_else(|| {
+            let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
+            IoError::new(Kind::Unsupported, out, "has no ending of a subset", remedy)
+        })?;
+        subset::write(out, format, &found.ids)?;
+        println!("wrote {}", out.display());
+    }
+    Ok(())
+}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Assignment, Metric};
 
 /// Which rows of a cluster come first: they stay when a duplicate goes, and they fill its quota.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preference {

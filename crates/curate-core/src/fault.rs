@@ -31,6 +31,39 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 9] = [
+        Self::EmbeddingNan,
+        Self::EmbeddingInfinite,
+        Self::EmbeddingZero,
+        Self::EmbeddingNotUnit,
+        Self::ScoreMissing,
+        Self::DuplicateId,
+        Self::MalformedId,
+        Self::ImageMissing,
+        Self::CaptionMissing,
+    ];
+
+    /// The fault of this name. Evidence names rules; those that are faults were quarantined.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name)
+    }
+
+    /// The fault in words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::EmbeddingNan => "embedding holds a NaN",
+            Self::EmbeddingInfinite => "embedding holds an infinity",
+            Self::EmbeddingZero => "embedding is all zero",
+            Self::EmbeddingNotUnit => "embedding does not have length 1",
+            Self::ScoreMissing => "score is missing",
+            Self::DuplicateId => "id occurred before",
+            Self::MalformedId => "id is malformed",
+            Self::ImageMissing => "image is missing",
+            Self::CaptionMissing => "caption is missing",
+        }
+    }
+
     /// The name under which evidence and reports show the fault.
     pub fn name(self) -> &'static str {
         match self {
@@ -54,6 +87,7 @@ impl fmt::Display for Fault {
 }
 
 /// What to do with vectors whose length is not 1.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NormPolicy {
@@ -144,6 +178,14 @@ mod tests {
         assert_eq!(faults(NormPolicy::Any), bad);
         let strict = [bad, vec![(4, Fault::EmbeddingNotUnit)]].concat();
         assert_eq!(faults(NormPolicy::RequireUnit), strict);
+    }
+
+    #[test]
+    fn every_fault_is_found_by_its_name() {
+        for fault in Fault::ALL {
+            assert_eq!(Fault::named(fault.name()), Some(fault));
+        }
+        assert_eq!(Fault::named("fraction"), None);
     }
 
     #[test]

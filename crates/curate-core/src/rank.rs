@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::SampleId;
 
 /// Which end of a score is the good one.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {

@@ -121,6 +121,21 @@ impl DataComp {
         Ok(shards.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
+    pub(crate) fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
+        let shards: Vec<_> = self
+            .tables
+            .par_iter()
+            .map(|file| {
+                let reader = Reader::open(file)?;
+                match reader.text_columns().iter().any(|column| column == field) {
+                    true => reader.text(field, None),
+                    false => Ok(vec![None; reader.rows()]),
+                }
+            })
+            .collect();
+        Ok(shards.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
     pub(crate) fn samples(
         &self,
         listing: &Listing,

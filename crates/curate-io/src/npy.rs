@@ -152,6 +152,17 @@ pub fn header_bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     [MAGIC.as_slice(), &[1, 0], &length.to_le_bytes(), text.as_bytes()].concat()
 }
 
+/// A whole npy file: a table of f32 in C order.
+///
+/// # Panics
+/// When `values` is not `rows * columns` numbers.
+pub fn f32_table(values: &[f32], rows: usize, columns: usize) -> Vec<u8> {
+    assert_eq!(values.len(), rows * columns, "one number for each cell");
+    let mut bytes = header_bytes("'<f4'", &[rows, columns]);
+    bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    bytes
+}
+
 /// The `descr` of a DataComp subset.
 pub const UID_PAIR: &str = "[('f0', '<u8'), ('f1', '<u8')]";
 

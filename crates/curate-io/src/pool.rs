@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Embedding, IoError, Kind, datacomp::DataComp, vectors::list, webdataset::WebDataset};
 
 /// How a pool lies on disk.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -32,6 +33,7 @@ impl fmt::Display for Format {
 }
 
 /// What to do with a shard that cannot be read.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BadShards {
@@ -234,6 +236,18 @@ impl Pool {
         match &self.backend {
             Backend::Datacomp(pool) => pool.column(name),
             Backend::Webdataset(pool) => pool.column(name),
+        }
+    }
+
+    /// A field of text, one a row, for example the source of each sample; all `None` where the pool
+    /// has no such field.
+    ///
+    /// # Errors
+    /// When a shard cannot be read.
+    pub fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
+        match &self.backend {
+            Backend::Datacomp(pool) => pool.labels(field),
+            Backend::Webdataset(pool) => pool.labels(field),
         }
     }
 

@@ -130,24 +130,35 @@ impl WebDataset {
     }
 
     pub(crate) fn column(&self, name: &str) -> Result<Vec<f32>, IoError> {
+        let number = |value: &Value| value.as_f64().map(|number| number as f32);
+        let values = self.field(name, number)?;
+        if values.iter().all(Option::is_none) && !values.is_empty() {
+            return Err(no_column(&self.tars[0], name, &self.numeric_columns()?));
+        }
+        Ok(values.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect())
+    }
+
+    pub(crate) fn labels(&self, name: &str) -> Result<Vec<Option<String>>, IoError> {
+        self.field(name, |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A field of every sample's record.
+    fn field<T: Send + Clone>(
+        &self,
+        name: &str,
+        convert: impl Fn(&Value) -> Option<T> + Sync,
+    ) -> Result<Vec<Option<T>>, IoError> {
         let shards: Vec<_> = self
             .tars
             .par_iter()
             .zip(&self.samples)
             .map(|(tar, samples)| {
                 let file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
-                let value = |sample| {
-                    let record = record(tar, &file, sample)?;
-                    Ok(record.get(name).and_then(Value::as_f64).map_or(f32::NAN, |v| v as f32))
-                };
-                samples.iter().map(value).collect::<Result<Vec<f32>, IoError>>()
+                let value = |sample| Ok(record(tar, &file, sample)?.get(name).and_then(&convert));
+                samples.iter().map(value).collect::<Result<Vec<_>, IoError>>()
             })
             .collect();
-        let values = shards.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-        if values.iter().all(|v| v.is_nan()) && !values.is_empty() {
-            return Err(no_column(&self.tars[0], name, &self.numeric_columns()?));
-        }
-        Ok(values)
+        Ok(shards.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     pub(crate) fn samples(

@@ -34,6 +34,7 @@ pub use complexity::{Complexity, ComplexityError, softmax};
 pub use select::{Pick, farthest_first, select};
 
 /// The two published settings.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {

@@ -5,6 +5,7 @@ use curate_core::{Cut, SampleId, rank::Direction};
 use serde::{Deserialize, Serialize};
 
 /// Which rows of a cluster's preference order fill its quota.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pick {

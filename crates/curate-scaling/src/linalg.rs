@@ -113,9 +113,10 @@ impl Square {
             let (pk, qk) = (self.at(p, k), self.at(q, k));
             self.set(p, k, c * pk - s * qk);
             self.set(q, k, s * pk + c * qk);
-            let (vp, vq) = (vectors[p][k], vectors[q][k]);
-            vectors[p][k] = c * vp - s * vq;
-            vectors[q][k] = s * vp + c * vq;
+        }
+        let (head, tail) = vectors.split_at_mut(q);
+        for (vp, vq) in head[p].iter_mut().zip(&mut tail[0]) {
+            (*vp, *vq) = (c * *vp - s * *vq, s * *vp + c * *vq);
         }
     }
 }

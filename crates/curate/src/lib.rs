@@ -1,1 +1,53 @@
-//! Decide which samples of a web-scale pool to train on: the facade and its pipeline
+//! Decide which samples of a web-scale pool to train on, for the compute at hand.
+//!
+//! This crate is a door: each module is a crate of its own that can be used alone.
+//!
+//! | module | crate | what it does |
+//! |---|---|---|
+//! | [`core`] | `curate-core` | ids, embedding sources, cuts, selections, evidence, progress |
+//! | [`io`] | `curate-io` | pools and selections on disk |
+//! | [`cluster`] | `curate-cluster` | k-means |
+//! | [`dedup`] | `curate-dedup` | semantic deduplication |
+//! | [`prune`] | `curate-prune` | concept-complexity pruning |
+//! | [`pipeline`] | `curate-pipeline` | recipes run over pools, with evidence, manifest and report |
+//! | [`report`] | `curate-report` | one self-contained HTML file |
+//!
+//! ```
+//! use curate::prelude::*;
+//!
+//! let recipe = Recipe::parse(
+//!     r#"
+//!     [pool]
+//!     path = "pool"
+//!
+//!     [[stage]]
+//!     kind = "score"
+//!     cosine = ["l14_img", "l14_txt"]
+//!
+//!     [[stage]]
+//!     kind = "fraction"
+//!     fraction = 0.3
+//!     "#,
+//! );
+//! assert_eq!(recipe.map(|recipe| recipe.stages.len()), Ok(2));
+//! ```
+
+pub use curate_cluster as cluster;
+pub use curate_core as core;
+pub use curate_dedup as dedup;
+pub use curate_io as io;
+pub use curate_pipeline as pipeline;
+pub use curate_prune as prune;
+pub use curate_report as report;
+
+/// What most programs need.
+pub mod prelude {
+    pub use curate_cluster::{Assignment, Clustering, KMeansParams, Metric, Ordered, Preference};
+    pub use curate_core::{
+        Cut, EmbeddingSource, NoProgress, Progress, SampleId, Selection, rank::Direction,
+    };
+    pub use curate_dedup::{Duplicates, Keep};
+    pub use curate_io::{Pool, PoolOptions};
+    pub use curate_pipeline::{Recipe, RunOptions, run};
+    pub use curate_prune::{Complexity, allocate, select};
+}

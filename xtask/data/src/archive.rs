@@ -76,7 +76,7 @@ fn read_zip(reader: BufReader<File>, keep: &impl Fn(&str) -> bool) -> Result<Mem
     let mut archive = zip::ZipArchive::new(reader)?;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index)?;
-        let path = entry.name().to_owned();
+        let path = entry.name()?.into_owned();
         if keep(&path) {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes)?;

@@ -103,7 +103,8 @@ fn own_words(uid: &str, item: &Item) -> String {
     keywords.sort_by_cached_key(|word| digest::number("keyword", &format!("{uid}{word}")));
     keywords.dedup();
     keywords.truncate((digest::number("keywords", uid) % 4) as usize);
-    let words = std::iter::once(item.label.as_str()).chain(keywords.into_iter().map(String::as_str));
+    let words =
+        std::iter::once(item.label.as_str()).chain(keywords.into_iter().map(String::as_str));
     words.collect::<Vec<_>>().join(", ")
 }
 
@@ -118,7 +119,8 @@ fn template(text: &str) -> String {
 /// Names that no one would say: `file_type-jake.svg`, `arrow08_4`, `HASH(0x8677e2c)`, `cn 1x1`.
 fn looks_like_a_file(text: &str, item: &Item) -> bool {
     static FILE: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"(?i)^\S*_\S*$|\.(svg|png|jpe?g)$|^\S*[a-z]\d+\S*$|^HASH\(|^file type |\b\dx\d\b";
+        let pattern =
+            r"(?i)^\S*_\S*$|\.(svg|png|jpe?g)$|^\S*[a-z]\d+\S*$|^HASH\(|^file type |\b\dx\d\b";
         Regex::new(pattern).expect("the pattern is a constant")
     });
     let nameless = item.caption.is_some() && text.replace(['_', '-'], " ") == item.label;
@@ -175,8 +177,7 @@ fn exchange(rows: &[usize], may: impl Fn(usize, usize) -> bool) -> Vec<usize> {
         if may(rows[i], givers[i]) {
             continue;
         }
-        let other = (0..rows.len())
-            .find(|&j| may(rows[i], givers[j]) && may(rows[j], givers[i]));
+        let other = (0..rows.len()).find(|&j| may(rows[i], givers[j]) && may(rows[j], givers[i]));
         if let Some(j) = other {
             givers.swap(i, j);
         }
@@ -235,8 +236,7 @@ mod tests {
     fn swapped_rows_exchange_captions_and_keep_their_own_as_label() {
         let items: Vec<_> = (0..500).map(|i| item(&format!("thing {i}x"), None)).collect();
         let captions = write(&items);
-        let swapped: Vec<_> =
-            (0..500).filter(|&row| captions[row].kind == Kind::Swapped).collect();
+        let swapped: Vec<_> = (0..500).filter(|&row| captions[row].kind == Kind::Swapped).collect();
         assert!((30..70).contains(&swapped.len()), "{} of 500", swapped.len());
         let mut given: Vec<_> = swapped.iter().map(|&row| &captions[row].text).collect();
         let mut owned: Vec<_> = swapped.iter().map(|&row| &captions[row].label).collect();

@@ -155,7 +155,8 @@ fn round(vector: &[f32]) -> Vec<f16> {
 pub(crate) fn enlarge(rgb: &[u8], from: usize, to: usize) -> Vec<u8> {
     let axis: Vec<(usize, usize, f32)> = (0..to)
         .map(|i| {
-            let at = ((i as f32 + 0.5) * from as f32 / to as f32 - 0.5).clamp(0.0, (from - 1) as f32);
+            let at =
+                ((i as f32 + 0.5) * from as f32 / to as f32 - 0.5).clamp(0.0, (from - 1) as f32);
             let low = at as usize;
             (low, (low + 1).min(from - 1), at - low as f32)
         })

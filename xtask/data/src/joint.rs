@@ -105,7 +105,9 @@ pub(crate) fn fit(rows: &[Row], images: &Features, texts: &Features) -> Result<J
         ridge,
         power,
         first_correlations: correlations.iter().take(5).map(|c| rounded(*c)).collect(),
-        auroc_held_out_concepts: rounded(exchanged_auroc(&image, &text, images, texts, rows, &test)),
+        auroc_held_out_concepts: rounded(exchanged_auroc(
+            &image, &text, images, texts, rows, &test,
+        )),
         held_out_rows: test.len(),
         auroc_planted: rounded(planted_auroc(rows, &scores, unused)),
         auroc_planted_new_concepts: rounded(planted_auroc(rows, &scores, new)),
@@ -243,16 +245,14 @@ fn auroc(right: Vec<f64>, wrong: Vec<f64>) -> f64 {
 
 /// Writes the maps, so that other features can be brought into the same spaces.
 pub(crate) fn save(joint: &Joint, path: &Path) -> Result<()> {
-    let parts =
-        [("img", &joint.reduce), ("joint_img", &joint.image), ("joint_txt", &joint.text)];
+    let parts = [("img", &joint.reduce), ("joint_img", &joint.image), ("joint_txt", &joint.text)];
     let mut tensors = Vec::new();
     for (name, projection) in parts {
         let map = &projection.map;
         let bytes = |values: &mut dyn Iterator<Item = f64>| -> Vec<u8> {
             values.flat_map(|x| (x as f32).to_le_bytes()).collect()
         };
-        let mut entries =
-            (0..map.nrows()).flat_map(|i| (0..map.ncols()).map(move |j| map[(i, j)]));
+        let mut entries = (0..map.nrows()).flat_map(|i| (0..map.ncols()).map(move |j| map[(i, j)]));
         tensors.push((format!("{name}.map"), vec![map.nrows(), map.ncols()], bytes(&mut entries)));
         let mut mean = projection.mean.iter().copied();
         tensors.push((format!("{name}.mean"), vec![projection.mean.len()], bytes(&mut mean)));

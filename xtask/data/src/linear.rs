@@ -44,10 +44,8 @@ impl Centred<'_> {
 /// Covariance of `a` with `b` over the given rows.
 pub(crate) fn covariance(a: Centred<'_>, b: Centred<'_>, rows: &[usize]) -> Mat<f64> {
     let (height, width) = (a.mean.len(), b.mean.len());
-    let mut panels: Vec<Mat<f64>> = (0..width)
-        .step_by(PANEL)
-        .map(|from| Mat::zeros(height, PANEL.min(width - from)))
-        .collect();
+    let mut panels: Vec<Mat<f64>> =
+        (0..width).step_by(PANEL).map(|from| Mat::zeros(height, PANEL.min(width - from))).collect();
     let scale = 1.0 / rows.len() as f64;
     for rows in rows.chunks(BLOCK) {
         let (left, right) = (a.block(rows), b.block(rows));
@@ -65,8 +63,7 @@ pub(crate) fn principal(covariance: &Mat<f64>, count: usize) -> Result<Mat<f64>>
         .self_adjoint_eigen(Side::Lower)
         .map_err(|e| anyhow!("the covariance has no eigenvectors ({e:?}): are features finite?"))?;
     let all = eigen.U();
-    let mut directions =
-        Mat::from_fn(all.nrows(), count, |i, j| all[(i, all.ncols() - 1 - j)]);
+    let mut directions = Mat::from_fn(all.nrows(), count, |i, j| all[(i, all.ncols() - 1 - j)]);
     for column in 0..count {
         let sign = leading_sign(directions.as_ref(), column);
         (0..directions.nrows()).for_each(|i| directions[(i, column)] *= sign);

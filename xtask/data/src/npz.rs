@@ -38,8 +38,10 @@ pub(crate) fn read(path: &Path, name: &str) -> Result<Features> {
 /// The header of version 1.0, padded so that the numbers start at a multiple of 64.
 fn header(features: &Features) -> Vec<u8> {
     let rows = features.data.len() / features.width;
-    let mut text =
-        format!("{{'descr': '<f2', 'fortran_order': False, 'shape': ({rows}, {}), }}", features.width);
+    let mut text = format!(
+        "{{'descr': '<f2', 'fortran_order': False, 'shape': ({rows}, {}), }}",
+        features.width
+    );
     while (10 + text.len() + 1) % 64 != 0 {
         text.push(' ');
     }
@@ -49,7 +51,10 @@ fn header(features: &Features) -> Vec<u8> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Features> {
-    ensure!(bytes.len() > 10 && bytes.starts_with(b"\x93NUMPY\x01\x00"), "not a .npy of version 1.0");
+    ensure!(
+        bytes.len() > 10 && bytes.starts_with(b"\x93NUMPY\x01\x00"),
+        "not a .npy of version 1.0"
+    );
     let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     let text = std::str::from_utf8(bytes.get(10..start).context("a short header")?)?;
     ensure!(text.contains("'<f2'") && text.contains("False"), "not half-precision rows: {text}");

@@ -46,8 +46,14 @@ impl Store {
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create the download folder {}", folder.display()))?;
-        let table: Table = toml::from_str(TABLE).context("xtask/data/packages.toml is not valid")?;
+        let table: Table =
+            toml::from_str(TABLE).context("xtask/data/packages.toml is not valid")?;
         Ok(Self { folder: folder.to_owned(), packages: table.package })
+    }
+
+    /// Every line of the table.
+    pub(crate) fn packages(&self) -> &[Package] {
+        &self.packages
     }
 
     /// The table's line for a package.
@@ -89,13 +95,12 @@ fn fetch(package: &Package, folder: &Path) -> Result<()> {
 
 fn client_command(package: &Package) -> Command {
     let (program, arguments) = match package.client {
-        Client::Npm => {
-            ("npm", vec!["pack".into(), "--silent".into(), at(package, "@")])
-        }
+        Client::Npm => ("npm", vec!["pack".into(), "--silent".into(), at(package, "@")]),
         Client::Apt => ("apt-get", vec!["download".into(), at(package, "=")]),
-        Client::Pip => {
-            ("pip", vec!["download".into(), "--no-deps".into(), "--quiet".into(), at(package, "==")])
-        }
+        Client::Pip => (
+            "pip",
+            vec!["download".into(), "--no-deps".into(), "--quiet".into(), at(package, "==")],
+        ),
     };
     let mut command = Command::new(program);
     command.args(arguments);
@@ -142,6 +147,9 @@ mod tests {
         let package = store.package("foolbox").unwrap();
         std::fs::write(folder.path().join(&package.file), b"not a wheel").unwrap();
         let message = store.file("foolbox").unwrap_err().to_string();
-        assert!(message.contains(&package.file) && message.contains("delete the file"), "{message}");
+        assert!(
+            message.contains(&package.file) && message.contains("delete the file"),
+            "{message}"
+        );
     }
 }

@@ -80,8 +80,7 @@ fn rgb(canvas: &Pixmap) -> Vec<u8> {
 
 fn encode(rgb: &[u8]) -> Result<Vec<u8>> {
     let color = oxipng::ColorType::RGB { transparent_color: None };
-    let image =
-        oxipng::RawImage::new(SIDE, SIDE, color, oxipng::BitDepth::Eight, rgb.to_vec())?;
+    let image = oxipng::RawImage::new(SIDE, SIDE, color, oxipng::BitDepth::Eight, rgb.to_vec())?;
     Ok(image.create_optimized_png(&oxipng::Options::from_preset(2))?)
 }
 
@@ -104,11 +103,14 @@ mod tests {
 
     #[test]
     fn a_wide_drawing_is_centred_between_white_bands() {
-        let picture = render(&svg(r##"<rect width="20" height="10" fill="#f00"/>"##, 20, 10)).unwrap();
+        let picture =
+            render(&svg(r##"<rect width="20" height="10" fill="#f00"/>"##, 20, 10)).unwrap();
         let pixels = decode(&picture.png).unwrap();
         let pixel = |y: usize| &pixels[(y * 64 + 32) * 3..][..3];
-        assert_eq!((pixel(15), pixel(16), pixel(47), pixel(48)),
-            (&[255, 255, 255][..], &[255, 0, 0][..], &[255, 0, 0][..], &[255, 255, 255][..]));
+        assert_eq!(
+            (pixel(15), pixel(16), pixel(47), pixel(48)),
+            (&[255, 255, 255][..], &[255, 0, 0][..], &[255, 0, 0][..], &[255, 255, 255][..])
+        );
         assert_eq!(picture.original, (20.0, 10.0));
     }
 

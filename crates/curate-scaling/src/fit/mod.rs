@@ -97,7 +97,8 @@ pub struct Fit<L = LawKind> {
     pub(crate) params: FitParams<L>,
     pub(crate) layout: Layout,
     pub(crate) pools: Vec<PoolInfo>,
-    /// Every distinct minimum found, best first; the first is the fit.
+    /// Every distinct minimum found, best first; the first is the fit. Searches that stalled on
+    /// the way are not minima and are left out.
     pub minima: Vec<Minimum>,
     /// How well the data determine the parameters.
     pub curvature: Curvature,

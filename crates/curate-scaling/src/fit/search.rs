@@ -66,12 +66,15 @@ pub(crate) fn minimise<L: Law>(
     x: Vec<f64>,
     params: &FitParams<L>,
 ) -> Solution {
-    let found = levenberg_marquardt(problem, x, params.max_iterations);
-    match params.loss {
-        Loss::LeastSquares => found,
-        _ if !found.objective.is_finite() => found,
-        _ => polish(problem, found, params.max_iterations),
+    if params.loss == Loss::LeastSquares {
+        return levenberg_marquardt(problem, x, params.max_iterations, 0.0);
     }
+    let found = levenberg_marquardt(problem, x, params.max_iterations, 1e-4);
+    eprintln!("LM {} {:.9} {:?}", found.iterations, found.objective, found.gradient);
+    let t = std::time::Instant::now();
+    let r = if found.objective.is_finite() { polish(problem, found, params.max_iterations) } else { found };
+    eprintln!("   polish {} {:.9} {:?} {:?}", r.iterations, r.objective, r.gradient, t.elapsed());
+    r
 }
 
 /// Starting points in search coordinates: half of them the best of many drawn, half as drawn.
@@ -129,7 +132,7 @@ fn start<L: Law>(
     theta
 }
 
-/// Groups solutions that are the same point; the best first.
+/// Groups solutions that are the same point; the best first, then the others that have arrived.
 fn distinct<L: Law>(problem: &Problem<'_, L>, mut solutions: Vec<Solution>) -> Vec<Minimum> {
     solutions.sort_by(|a, b| a.objective.total_cmp(&b.objective));
     let mut kept: Vec<(Solution, usize)> = Vec::new();
@@ -139,7 +142,9 @@ fn distinct<L: Law>(problem: &Problem<'_, L>, mut solutions: Vec<Solution>) -> V
             None => kept.push((solution, 1)),
         }
     }
-    kept.into_iter().map(|(solution, hits)| minimum(problem, &solution, hits)).collect()
+    let arrived = |(rank, (s, _)): &(usize, (Solution, usize))| *rank == 0 || s.converged;
+    let listed = kept.into_iter().enumerate().filter(arrived);
+    listed.map(|(_, (solution, hits))| minimum(problem, &solution, hits)).collect()
 }
 
 fn same(a: &Solution, b: &Solution) -> bool {
@@ -215,7 +220,11 @@ fn curvature<L: Law>(problem: &Problem<'_, L>, x: &[f64], loss: Loss) -> Curvatu
 
 /// The factor from the inverse curvature (`J' W J`) to the covariance: for least squares twice
 /// the residual variance; for robust losses the M-estimator's `E[psi^2] / E[weight]`.
-fn unit_variance<L: Law>(problem: &Problem<'_, L>, x: &[f64], loss: Loss) -> Option<f64> {
+pub(crate) fn unit_variance<L: Law>(
+    problem: &Problem<'_, L>,
+    x: &[f64],
+    loss: Loss,
+) -> Option<f64> {
     let freedom = problem.rows.len().checked_sub(x.len()).filter(|f| *f > 0)?;
     let (mut slopes, mut weights) = (0.0, 0.0);
     problem.for_each_row(x, |row, residual, _| {

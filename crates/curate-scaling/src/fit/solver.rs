@@ -21,6 +21,9 @@ const GRADIENT_GOAL: f64 = 1e-10;
 /// Scaled gradient that still counts as arrived when no step improves the objective any more.
 const GRADIENT_FAIR: f64 = 1e-5;
 
+/// Damping of the first step, relative to the curvature's diagonal.
+const START_DAMPING: f64 = 1e-2;
+
 /// Coordinates that may move: not at a bound that the gradient pushes against.
 fn movable(x: &[f64], gradient: &[f64], bounds: &[(f64, f64)]) -> Vec<usize> {
     let free = |&i: &usize| {
@@ -33,7 +36,8 @@ fn movable(x: &[f64], gradient: &[f64], bounds: &[(f64, f64)]) -> Vec<usize> {
 fn scaled_gradient(at: &Evaluation, moving: &[usize]) -> f64 {
     let size = |&i: &usize| {
         let allowed = (2.0 * at.curvature.at(i, i) * at.objective).sqrt();
-        if at.gradient[i] == 0.0 { 0.0 } else { (at.gradient[i] / allowed).abs() }
+        // A direction without curvature may not show as infinite: files hold finite numbers only.
+        if at.gradient[i] == 0.0 { 0.0 } else { (at.gradient[i] / allowed).abs().min(1e300) }
     };
     moving.iter().map(size).fold(0.0, f64::max)
 }
@@ -66,17 +70,19 @@ fn expected_gain(at: &Evaluation, step: &[f64]) -> f64 {
     gain
 }
 
-/// Minimises the objective from `start` by Levenberg-Marquardt with a projected step.
+/// Minimises the objective from `start` by Levenberg-Marquardt with a projected step, until it
+/// arrives or a step gains less than `worthwhile` of the objective.
 pub(crate) fn levenberg_marquardt<L: Law>(
     problem: &Problem<'_, L>,
     start: Vec<f64>,
     max_iterations: usize,
+    worthwhile: f64,
 ) -> Solution {
     let size = start.len();
     let (mut here, mut there) = (Evaluation::new(size), Evaluation::new(size));
     let mut x = start;
     problem.evaluate(&x, true, &mut here);
-    let (mut damping, mut growth) = (1e-3, 2.0);
+    let (mut damping, mut growth) = (START_DAMPING, 2.0);
     let solution = |x: Vec<f64>, at: &Evaluation, iterations, stuck: bool| {
         let gradient = scaled_gradient(at, &movable(&x, &at.gradient, &problem.bounds));
         let goal = if stuck { GRADIENT_FAIR } else { GRADIENT_GOAL };
@@ -104,6 +110,9 @@ pub(crate) fn levenberg_marquardt<L: Law>(
             growth = 2.0;
             std::mem::swap(&mut here, &mut there);
             x = next;
+            if gain < worthwhile * here.objective {
+                return solution(x, &here, iteration + 1, false);
+            }
         } else {
             let negligible = expected.abs() <= 1e-16 * here.objective;
             damping *= growth;

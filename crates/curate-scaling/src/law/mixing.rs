@@ -94,9 +94,9 @@ impl Law for AdditiveMixing {
             ParamSpec::positive("B", "metric x samples^beta", 1e-9, 1e40),
             ParamSpec::positive("beta", "1", 1e-3, 5.0),
         ];
-        let coefficient = || ParamSpec::positive("", "1 / metric", 1e-9, 1e9);
+        let coefficient = || ParamSpec::positive("", "1 / metric", 1e-6, 1e6);
         all.extend(numbered("C", self.domains, coefficient));
-        all.extend(numbered("g", self.domains, || ParamSpec::positive("", "1", 1e-4, 20.0)));
+        all.extend(numbered("g", self.domains, || ParamSpec::positive("", "1", 1e-3, 10.0)));
         all
     }
 

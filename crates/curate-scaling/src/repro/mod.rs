@@ -81,7 +81,13 @@ impl Claim {
         Claim { name: name.into(), kind, bar, expected, measured, tolerance, passed }
     }
 
-    fn within(name: impl Into<String>, kind: Kind, expected: f64, got: f64, tolerance: f64) -> Claim {
+    fn within(
+        name: impl Into<String>,
+        kind: Kind,
+        expected: f64,
+        got: f64,
+        tolerance: f64,
+    ) -> Claim {
         Claim::new(name, kind, Bar::Within, expected, got, tolerance)
     }
 
@@ -100,7 +106,7 @@ impl Claim {
 /// Missing or unreadable files in the folder.
 pub fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
     let mut all = quick_claims(folder)?;
-    all.extend(coverage::claims(folder)?);
+    all.extend(coverage::claims()?);
     Ok(all)
 }
 

@@ -128,7 +128,9 @@ impl SyntheticCase {
                 rows.push(Observation::new(&pool.name, *error).samples(samples).unique(POOL));
             }
         }
-        rows.sort_by(|a, b| (&a.pool, a.samples).partial_cmp(&(&b.pool, b.samples)).expect("finite"));
+        rows.sort_by(|a, b| {
+            (&a.pool, a.samples).partial_cmp(&(&b.pool, b.samples)).expect("finite")
+        });
         Observations::new(Metric::Error, vec![], rows)
     }
 }
@@ -172,10 +174,8 @@ pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
 
 fn synthetic_claims(case: &SyntheticCase) -> Result<Vec<Claim>, ScalingError> {
     let data = case.table()?;
-    let axes = [
-        Axis::linspace("b", -0.005, -0.5, 100),
-        Axis::linspace("half_life", 1.0, 10.0, 100),
-    ];
+    let axes =
+        [Axis::linspace("b", -0.005, -0.5, 100), Axis::linspace("half_life", 1.0, 10.0, 100)];
     let found = grid(&given_params()?, &data, &axes)?;
     let (mut cells, mut costs) = (0.0f64, 0.0f64);
     for row in &case.grid_fit {

@@ -224,8 +224,7 @@ impl Weights {
         let scale: Vec<_> =
             weight.iter().zip(variance).map(|(w, v)| w / (v + EPSILON).sqrt()).collect();
         let (bias, mean) = (get("bias")?, get("running_mean")?);
-        let shift =
-            bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        let shift = bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
         Ok((scale, shift))
     }
 

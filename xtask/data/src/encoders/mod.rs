@@ -24,9 +24,8 @@ impl Linear {
     /// From weights stored as `outputs × inputs`, as PyTorch does.
     pub(crate) fn from_torch(weight: &[f32], bias: Vec<f32>) -> Self {
         let inputs = weight.len() / bias.len();
-        let transposed = (0..weight.len())
-            .map(|i| weight[(i % bias.len()) * inputs + i / bias.len()])
-            .collect();
+        let transposed =
+            (0..weight.len()).map(|i| weight[(i % bias.len()) * inputs + i / bias.len()]).collect();
         Self::new(transposed, bias)
     }
 

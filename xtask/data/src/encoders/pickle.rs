@@ -326,14 +326,15 @@ fn call(function: &Value, arguments: Value) -> Result<Value> {
     let Value::Tuple(arguments) = arguments else { bail!("a call without arguments") };
     match (name.as_str(), arguments.as_slice()) {
         ("collections OrderedDict", _) => Ok(Value::Dict(Vec::new())),
-        ("torch._utils _rebuild_tensor_v2", [Value::Storage(storage), offset, shape, strides, ..]) => {
-            Ok(Value::View(View {
-                storage: storage.clone(),
-                offset: offset.count()?,
-                shape: shape.counts()?,
-                strides: strides.counts()?,
-            }))
-        }
+        (
+            "torch._utils _rebuild_tensor_v2",
+            [Value::Storage(storage), offset, shape, strides, ..],
+        ) => Ok(Value::View(View {
+            storage: storage.clone(),
+            offset: offset.count()?,
+            shape: shape.counts()?,
+            strides: strides.counts()?,
+        })),
         _ => bail!("a call of {name}, which a state dictionary does not need"),
     }
 }
@@ -347,7 +348,9 @@ mod tests {
         let mut file = vec![0x80, 2, 0x8a, 10];
         file.extend(MAGIC);
         file.extend(b".\x80\x02M\xe9\x03.\x80\x02}.");
-        let text = |s: &str| [b"X".as_slice(), &[u8::try_from(s.len()).unwrap(), 0, 0, 0], s.as_bytes()].concat();
+        let text = |s: &str| {
+            [b"X".as_slice(), &[u8::try_from(s.len()).unwrap(), 0, 0, 0], s.as_bytes()].concat()
+        };
         file.extend(b"\x80\x02}");
         file.extend(text("w"));
         file.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");

@@ -48,7 +48,8 @@ pub(crate) fn load(store: &Store, labels: &Labels, items: &mut Vec<Item>) -> Res
             let place = (entry.category.clone(), entry.subcategory.clone());
             catalogue.insert(concept(&entry.shape.unified), place);
             let shapes = std::iter::once((&entry.shape, false));
-            for (shape, variant) in shapes.chain(entry.skin_variations.values().map(|s| (s, true))) {
+            for (shape, variant) in shapes.chain(entry.skin_variations.values().map(|s| (s, true)))
+            {
                 let path = format!("{folder}{}", shape.image);
                 let Some(png) = members.files.get(&path) else { continue };
                 let url = format!("{package}@{version}/{path}");

@@ -187,7 +187,10 @@ impl SetReader<'_> {
             label: name.replace(['-', '_'], " "),
             keywords: tags.words,
             concept: format!("{prefix}:{stem}"),
-            category: category.map(str::to_owned).or(tags.category).unwrap_or(self.topic.to_owned()),
+            category: category
+                .map(str::to_owned)
+                .or(tags.category)
+                .unwrap_or(self.topic.to_owned()),
             subcategory: self.name.to_owned(),
             ..self.bare(name)
         }

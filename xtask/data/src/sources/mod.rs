@@ -64,7 +64,14 @@ pub(crate) fn collect(store: &Store) -> Result<Vec<(String, Item)>> {
     items.sort_by(|a, b| a.0.cmp(&b.0));
     for pair in items.windows(2) {
         let (a, b) = (&pair[0].1, &pair[1].1);
-        ensure!(pair[0].0 != pair[1].0, "{}/{} and {}/{} share a uid", a.source, a.name, b.source, b.name);
+        ensure!(
+            pair[0].0 != pair[1].0,
+            "{}/{} and {}/{} share a uid",
+            a.source,
+            a.name,
+            b.source,
+            b.name
+        );
     }
     Ok(items)
 }

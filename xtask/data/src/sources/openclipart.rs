@@ -92,9 +92,8 @@ impl About {
     /// Regular expressions, because a good part of the files is not well-formed RDF.
     fn read(svg: &str) -> Self {
         let block = BLOCK.find(svg).map_or("", |m| m.as_str());
-        let first = |regex: &Regex| {
-            regex.captures(block).map_or_else(String::new, |c| unescape(&c[1]))
-        };
+        let first =
+            |regex: &Regex| regex.captures(block).map_or_else(String::new, |c| unescape(&c[1]));
         let subject = SUBJECT.find(block).map_or("", |m| m.as_str());
         let license = first(&LICENSE);
         Self {

@@ -64,10 +64,8 @@ fn tabler(store: &Store) -> Result<HashMap<String, Tags>> {
     }
     let members = archive::read(&store.file("@tabler/icons")?, |path| path == "icons.json")?;
     let entries: HashMap<String, Entry> = members.json("icons.json")?;
-    let tags = |e: Entry| Tags {
-        words: e.tags.iter().map(plain).collect(),
-        category: Some(e.category),
-    };
+    let tags =
+        |e: Entry| Tags { words: e.tags.iter().map(plain).collect(), category: Some(e.category) };
     Ok(entries.into_iter().map(|(name, entry)| (name, tags(entry))).collect())
 }
 

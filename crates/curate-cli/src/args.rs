@@ -1,0 +1,152 @@
+//! What the command line says.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use curate::pipeline::reselect::Wanted;
+
+/// Decide which samples of an image-text pool to train on.
+///
+/// A recipe lists stages: score, cut, semantic dedup, concept pruning, set operations. A run writes
+/// the subset, the reason for every removed sample, a manifest and a report to look at.
+#[derive(Parser)]
+#[command(name = "curate", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Show no progress.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Threads to use; all cores if left out. The result does not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run a recipe over a pool.
+    ///
+    /// A run that stopped goes on where it stopped: give the same command again. Stages whose
+    /// settings and inputs are unchanged are read, not computed.
+    Run(RunArgs),
+    /// Curate the demonstration pool that comes with the source, and say which files to open.
+    Demo(DemoArgs),
+    /// Show what is in a pool: rows, columns, embeddings, bad rows.
+    Inspect(InspectArgs),
+    /// Tell why a sample stayed or went.
+    Explain(ExplainArgs),
+    /// Compare two runs or subset files.
+    Compare(CompareArgs),
+    /// Write the subset of another threshold of a finished stage, without computing it again.
+    Select(SelectArgs),
+    /// Print the JSON Schema of recipes.
+    Schema,
+}
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// The recipe, a TOML file.
+    pub(crate) recipe: PathBuf,
+    /// The folder to write to; `runs/` and the recipe's file name if left out.
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Curate this pool instead of the recipe's.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) pool: Option<PathBuf>,
+    /// Replace results of other settings in the folder.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Say which rows, memory, disk and work a run needs, and stop.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// The folder to write to.
+    #[arg(long, short, value_name = "FOLDER", default_value = "runs/demo")]
+    pub(crate) out: PathBuf,
+    /// The folder of the demonstration: recipe.toml and pool/.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) demo: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// A folder, a file, or a pattern such as `shards/{00000..00099}.tar`.
+    pub(crate) pool: PathBuf,
+    /// Leave out shards that cannot be read, instead of stopping.
+    #[arg(long)]
+    pub(crate) skip_bad_shards: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ExplainArgs {
+    /// The folder of a finished run.
+    pub(crate) run: PathBuf,
+    /// The sample's id, or its key in a WebDataset shard.
+    pub(crate) id: String,
+}
+
+#[derive(Args)]
+pub(crate) struct CompareArgs {
+    /// A run folder or a subset file.
+    pub(crate) first: PathBuf,
+    /// Another.
+    pub(crate) second: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct SelectArgs {
+    /// The folder of a finished run.
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) wanted: WantedArgs,
+    /// The stage whose numbers decide; the last one that has numbers if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stage: Option<String>,
+    /// The file to write: .npy, .memmap, .parquet, .jsonl or .txt. Left out, only the counts are
+    /// printed.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct WantedArgs {
+    /// Keep the best fraction of the rows that the stage was given.
+    #[arg(long, value_parser = fraction)]
+    fraction: Option<f64>,
+    /// Keep the best so many rows.
+    #[arg(long, value_name = "COUNT")]
+    top: Option<usize>,
+    /// Keep rows at least this good.
+    #[arg(long, allow_hyphen_values = true)]
+    threshold: Option<f32>,
+    /// Keep rows whose similarity to a preferred row is at most 1 - EPSILON.
+    #[arg(long)]
+    epsilon: Option<f64>,
+}
+
+impl WantedArgs {
+    pub(crate) fn wanted(&self) -> Wanted {
+        let fraction = self.fraction.map(Wanted::Fraction);
+        let top = self.top.map(Wanted::Top);
+        let threshold = self.threshold.map(Wanted::Threshold);
+        let epsilon = self.epsilon.map(Wanted::Epsilon);
+        fraction.or(top).or(threshold).or(epsilon).expect("clap requires one of the group")
+    }
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(fraction) if fraction > 0.0 && fraction <= 1.0 => Ok(fraction),
+        _ => Err("must be a number above 0 and at most 1".to_owned()),
+    }
+}

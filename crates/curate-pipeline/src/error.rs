@@ -1,0 +1,94 @@
+//! What can go wrong in a run.
+
+use std::path::PathBuf;
+
+use curate_cluster::ClusterError;
+use curate_core::{Cancelled, ParamsError, SourceError};
+use curate_io::IoError;
+use curate_prune::{AllocationError, ComplexityError};
+
+/// A run, or a look at one, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The recipe is not valid.
+    #[error("{}: {}", path.display(), problems.join("\n  "))]
+    Recipe {
+        /// The recipe's file.
+        path: PathBuf,
+        /// Everything that is wrong with it.
+        problems: Vec<String>,
+    },
+    /// A stage cannot do what it was asked to.
+    #[error("stage `{stage}`: {problem}")]
+    Stage {
+        /// The stage's name.
+        stage: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The run folder holds the result of other settings or another pool.
+    #[error("{}: stage `{stage}` was computed with other settings ({}); choose another folder, or replace it with --overwrite", folder.display(), changes.join(", "))]
+    Conflict {
+        /// The run folder.
+        folder: PathBuf,
+        /// The stage's name.
+        stage: String,
+        /// What differs.
+        changes: Vec<String>,
+    },
+    /// There is no finished run, or no such stage or sample in it.
+    #[error("{}: {problem}", folder.display())]
+    Run {
+        /// The run folder.
+        folder: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A file or folder.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl Error {
+    /// True when the caller asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Cancelled(_) => true,
+            Self::Io(e) => e.kind == curate_io::Kind::Cancelled,
+            _ => false,
+        }
+    }
+}
+
+/// What can go wrong inside a stage, before the stage's name is known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StageError {
+    #[error("{0}")]
+    Problem(String),
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Complexity(#[from] ComplexityError),
+    #[error(transparent)]
+    Allocation(#[from] AllocationError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+impl StageError {
+    pub(crate) fn in_stage(self, stage: &str) -> Error {
+        match self {
+            Self::Io(e) => Error::Io(e),
+            Self::Source(SourceError::Cancelled(e))
+            | Self::Cluster(ClusterError::Source(SourceError::Cancelled(e))) => Error::Cancelled(e),
+            other => Error::Stage { stage: stage.to_owned(), problem: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is in a pool.
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use curate_core::{EmbeddingSource, Progress, fault, fault::NormPolicy};
+use curate_io::{Pool, PoolOptions, Sample, pool::SkippedShard};
+use serde::Serialize;
+
+use crate::Error;
+
+/// What is in a pool.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// The layout.
+    pub format: String,
+    /// Shards.
+    pub shards: usize,
+    /// Shards that were left out.
+    pub skipped: Vec<SkippedShard>,
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Rows that cannot be used, by fault.
+    pub faults: BTreeMap<String, usize>,
+    /// Columns of numbers.
+    pub columns: Vec<ColumnSummary>,
+    /// Embeddings.
+    pub embeddings: Vec<EmbeddingSummary>,
+    /// The first samples: id and caption.
+    pub examples: Vec<(String, String)>,
+}
+
+/// A column of numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct ColumnSummary {
+    /// Its name.
+    pub name: String,
+    /// Rows without a number.
+    pub missing: usize,
+    /// Smallest, lower quartile, median, upper quartile, largest; `None` without any number.
+    pub quartiles: Option<[f32; 5]>,
+}
+
+/// An embedding.
+#[derive(Clone, Debug, Serialize)]
+pub struct EmbeddingSummary {
+    /// Its name.
+    pub name: String,
+    /// Numbers in a vector.
+    pub dim: usize,
+    /// Vectors that cannot be used, by fault.
+    pub faults: BTreeMap<String, usize>,
+}
+
+/// Looks at a pool: reads all of it once.
+///
+/// # Errors
+/// When it cannot be read, or the caller cancels.
+pub fn inspect(
+    path: &Path,
+    options: PoolOptions,
+    progress: &dyn Progress,
+) -> Result<Inspection, Error> {
+    let pool = Pool::open(path, options, progress)?;
+    let mut faults = BTreeMap::new();
+    for (_, fault) in pool.faults() {
+        *faults.entry(fault.name().to_owned()).or_default() += 1;
+    }
+    let mut columns = Vec::new();
+    for name in pool.numeric_columns()? {
+        progress.check()?;
+        columns.push(summarise(name.clone(), pool.column(&name)?));
+    }
+    let mut embeddings = Vec::new();
+    for name in pool.embedding_names()? {
+        embeddings.push(look_at(&pool, name, progress)?);
+    }
+    let first: Vec<usize> = (0..pool.len().min(3)).collect();
+    let caption = |s: Sample| (s.id.to_string(), s.caption.unwrap_or_default());
+    let size = |path: &std::path::PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
+    Ok(Inspection {
+        format: pool.format().to_string(),
+        shards: pool.shards().len(),
+        skipped: pool.skipped().to_vec(),
+        rows: pool.len(),
+        bytes: pool.files().iter().map(size).sum(),
+        faults,
+        columns,
+        embeddings,
+        examples: pool.samples(&first, false)?.into_iter().map(caption).collect(),
+    })
+}
+
+fn summarise(name: String, mut values: Vec<f32>) -> ColumnSummary {
+    let rows = values.len();
+    values.retain(|v| !v.is_nan());
+    values.sort_unstable_by(f32::total_cmp);
+    let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
+    let quartiles = (!values.is_empty()).then(|| [0.0, 0.25, 0.5, 0.75, 1.0].map(at));
+    ColumnSummary { name, missing: rows - values.len(), quartiles }
+}
+
+fn look_at(pool: &Pool, name: String, progress: &dyn Progress) -> Result<EmbeddingSummary, Error> {
+    let embedding = pool.embedding(&name)?;
+    progress.start(&format!("check {name}"), embedding.rows() as u64, "rows");
+    let mut faults = BTreeMap::new();
+    let found = fault::check(&embedding, NormPolicy::RequireUnit, progress)
+        .map_err(|e| crate::error::StageError::from(e).in_stage("inspect"))?;
+    for faulty in found {
+        *faults.entry(faulty.fault.name().to_owned()).or_default() += 1;
+    }
+    progress.finish();
+    Ok(EmbeddingSummary { name, dim: embedding.dim(), faults })
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = self.bytes as f64 / f64::from(1 << 20);
+        writeln!(f, "{}: {} rows in {} shards, {mib:.1} MiB", self.format, self.rows, self.shards)?;
+        for shard in &self.skipped {
+            writeln!(f, "  left out  {}: {}", shard.name, shard.reason)?;
+        }
+        for (fault, count) in &self.faults {
+            writeln!(f, "  unusable  {count} rows: {fault}")?;
+        }
+        if !self.columns.is_empty() {
+            writeln!(f, "\ncolumns (min, quartiles, max)")?;
+        }
+        for column in &self.columns {
+            let numbers = match column.quartiles {
+                Some(q) => q.map(|x| format!("{x:>9.4}")).join(" "),
+                None => "no numbers".to_owned(),
+            };
+            writeln!(f, "  {:<28} {numbers}   {} missing", column.name, column.missing)?;
+        }
+        if !self.embeddings.is_empty() {
+            writeln!(f, "\nembeddings")?;
+        }
+        for embedding in &self.embeddings {
+            let faults: Vec<_> =
+                embedding.faults.iter().map(|(name, n)| format!("{n} {name}")).collect();
+            let faults =
+                if faults.is_empty() { "no bad vectors".to_owned() } else { faults.join(", ") };
+            writeln!(
+                f,
+                "  {:<28} {:>5} numbers a vector   {faults}",
+                embedding.name, embedding.dim
+            )?;
+        }
+        if !self.examples.is_empty() {
+            writeln!(f, "\nfirst samples")?;
+        }
+        for (id, caption) in &self.examples {
+            let caption: String = caption.chars().filter(|c| !c.is_control()).take(80).collect();
+            writeln!(f, "  {id}  {caption}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,39 @@
+//! Recipes run over pools.
+//!
+//! A [`Recipe`] lists stages; [`run`] carries them out over a [`curate_io::Pool`], one after the
+//! other, and writes each stage's result to the run folder before the next one starts. A run that
+//! was interrupted goes on where it stopped; a stage whose inputs and settings are unchanged is
+//! read, not computed.
+//!
+//! ```text
+//! run/
+//!   recipe.toml        the recipe with every default
+//!   stages/NN-NAME/    rows.parquet (a value and a verdict for every row), stage.json, centroids.npy
+//!   subset.npy …       the ids that stay, in the forms asked for
+//!   evidence.parquet   why each of the others went
+//!   manifest.json      settings, versions, digests, counts and seconds
+//!   report.html        all of it to look at
+//! ```
+//!
+//! [`explain`] tells why one sample stayed or went, [`reselect`] applies another threshold to a
+//! finished stage without computing it again, [`compare()`] sets two selections side by side.
+
+mod check;
+pub mod compare;
+mod error;
+pub mod evidence;
+pub mod explain;
+pub mod inspect;
+pub mod manifest;
+pub mod plan;
+pub mod recipe;
+mod report;
+pub mod reselect;
+pub mod run;
+mod stage;
+mod stages;
+
+pub use error::Error;
+pub use recipe::Recipe;
+pub use run::{RunOptions, RunSummary, run};
+pub use stage::{StageRecord, StageRows};

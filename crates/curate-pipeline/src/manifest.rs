@@ -1,0 +1,173 @@
+//! The manifest: what went in, what was done, what came out.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use curate_core::Progress;
+use curate_io::{IoError, Kind, Pool, atomic, digest, pool::SkippedShard};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, StageRecord, run::Run};
+
+/// What is known of the pool of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoolRecord {
+    /// The path as the run was given it.
+    pub path: PathBuf,
+    /// The layout.
+    pub format: String,
+    /// A digest of the digests of all files.
+    pub digest: String,
+    /// The files, sorted.
+    pub files: Vec<FileRecord>,
+    /// Shards that were left out.
+    pub skipped: Vec<SkippedShard>,
+    /// Rows set aside when the pool was read, by fault.
+    pub quarantined: BTreeMap<String, usize>,
+}
+
+/// A file of the pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was last changed, in nanoseconds since 1970; tells whether the digest still holds.
+    pub modified: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+impl PoolRecord {
+    /// Digests every file of a pool. Digests of files that have not changed since are taken from
+    /// the run folder.
+    pub(crate) fn new(pool: &Pool, folder: &Path, progress: &dyn Progress) -> Result<Self, Error> {
+        let cache_path = folder.join("pool.json");
+        let known: BTreeMap<PathBuf, FileRecord> = fs::read(&cache_path)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Self>(&text).ok())
+            .map(|record| record.files.into_iter().map(|f| (f.path.clone(), f)).collect())
+            .unwrap_or_default();
+        let paths = pool.files();
+        progress.start("digest pool", paths.len() as u64, "files");
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            progress.check()?;
+            let found = fs::metadata(&path).map_err(|e| IoError::os(&path, "read", e))?;
+            let since = found.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+            let modified = since.map_or(0, |since| since.as_nanos() as u64);
+            let unchanged =
+                known.get(&path).filter(|f| f.bytes == found.len() && f.modified == modified);
+            let sha256 = match unchanged {
+                Some(known) => known.sha256.clone(),
+                None => digest::of_file(&path)?,
+            };
+            files.push(FileRecord { path, bytes: found.len(), modified, sha256 });
+            progress.advance(1);
+        }
+        progress.finish();
+        let mut quarantined = BTreeMap::new();
+        for (_, fault) in pool.faults() {
+            *quarantined.entry(fault.name().to_owned()).or_default() += 1;
+        }
+        let named: Vec<String> = files
+            .iter()
+            .map(|f| format!("{} {}", f.path.file_name().unwrap_or_default().display(), f.sha256))
+            .collect();
+        let record = Self {
+            path: pool.path().to_owned(),
+            format: pool.format().to_string(),
+            digest: digest::of_bytes(named.join("\n").as_bytes()),
+            files,
+            skipped: pool.skipped().to_vec(),
+            quarantined,
+        };
+        let text = serde_json::to_string_pretty(&record).expect("a record is JSON");
+        atomic::write(&cache_path, text.as_bytes())?;
+        Ok(record)
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
+/// A finished run on paper.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format of the run folder.
+    pub format: u32,
+    /// The version of this program.
+    pub version: String,
+    /// The recipe's name.
+    pub name: String,
+    /// The seed of all random draws.
+    pub seed: u64,
+    /// Rows of the pool.
+    pub rows: usize,
+    /// Rows that stay.
+    pub kept: usize,
+    /// The pool.
+    pub pool: PoolRecord,
+    /// The stages, in order.
+    pub stages: Vec<StageRecord>,
+    /// SHA-256 of every file written.
+    pub outputs: BTreeMap<String, String>,
+    /// Seconds of this invocation; those of a stage that was read are in its record.
+    pub seconds: f64,
+}
+
+impl Manifest {
+    pub(crate) fn new(
+        run: &Run,
+        pool: PoolRecord,
+        outputs: &[PathBuf],
+        elapsed: Duration,
+    ) -> Result<Self, Error> {
+        let digests = digest::of_files(outputs)?;
+        let name =
+            |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self {
+            format: crate::run::FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name: run.recipe.name.clone(),
+            seed: run.recipe.seed,
+            rows: run.pool.len(),
+            kept: run.kept.len(),
+            pool,
+            stages: run.records.clone(),
+            outputs: outputs.iter().map(name).zip(digests).collect(),
+            seconds: elapsed.as_secs_f64(),
+        })
+    }
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// When it is damaged, or of another format.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+        let manifest: Self = serde_json::from_slice(&text)
+            .map_err(|e| IoError::malformed(path, "is no manifest of a run").caused_by(e))?;
+        if manifest.format != crate::run::FORMAT {
+            let problem = format!(
+                "has run format {}, this program reads {}",
+                manifest.format,
+                crate::run::FORMAT
+            );
+            let remedy = format!("use curate {}", manifest.version);
+            return Err(IoError::new(Kind::Unsupported, path, problem, remedy).into());
+        }
+        Ok(manifest)
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a manifest is JSON") + "\n"
+    }
+}

@@ -1,0 +1,120 @@
+//! Which small run would settle a decision.
+
+use super::best::lowest;
+use super::candidate::{Candidate, resolve_all};
+use crate::error::ScalingError;
+use crate::fit::{Fit, Space};
+use crate::law::Law;
+use crate::uncertainty::Ensemble;
+use serde::{Deserialize, Serialize};
+
+/// A run that could be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Experiment {
+    /// What to train on.
+    pub candidate: Candidate,
+    /// Samples seen.
+    pub samples: f64,
+}
+
+/// What a run would tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// What to train on.
+    pub candidate: String,
+    /// Samples seen.
+    pub samples: f64,
+    /// Share of the doubt (variance) about the decision that the run's outcome would remove, over
+    /// the pairs that the decision rests on.
+    pub settles: f64,
+    /// The same for each million samples trained: what a cheap run is worth.
+    pub settles_per_million: f64,
+    /// Spread (standard deviation) of the run's outcome over the draws: where the draws disagree.
+    pub spread: f64,
+}
+
+/// Ranks `experiments` by how much of the doubt about the decision at `samples` they would settle.
+///
+/// The decision rests on the gaps between the best candidate and each rival. Over the draws, the
+/// outcome of a run and a gap vary together; measuring the outcome with the fit's noise leaves
+/// `1 - cov^2 / (var_gap (var_run + noise^2))` of the gap's variance. Rivals weigh by how often
+/// they win, plus a little. Cheap runs far from the question can settle more than dear ones near
+/// it.
+///
+/// # Errors
+/// As [`super::best_pool`], and no experiments.
+pub fn next_experiment<L: Law>(
+    fit: &Fit<L>,
+    draws: &Ensemble,
+    candidates: &[Candidate],
+    samples: f64,
+    experiments: &[Experiment],
+) -> Result<Vec<Proposal>, ScalingError> {
+    let resolved = resolve_all(fit, candidates)?;
+    let space = fit.params().space;
+    let best = lowest(&resolved.iter().map(|c| c.at(fit.theta(), samples)).collect::<Vec<_>>());
+    let values: Vec<Vec<f64>> = draws
+        .thetas
+        .iter()
+        .map(|theta| resolved.iter().map(|c| c.at(theta, samples)).collect())
+        .collect();
+    let rivals: Vec<(Vec<f64>, f64)> = (0..candidates.len())
+        .filter(|&rival| rival != best)
+        .map(|rival| {
+            let gap = values.iter().map(|v| v[rival] - v[best]).collect();
+            let wins = values.iter().filter(|v| lowest(v) == rival).count();
+            (gap, (wins as f64 + 0.01 * values.len() as f64) / values.len() as f64)
+        })
+        .collect();
+    let propose = |experiment: &Experiment| {
+        let run = experiment.candidate.resolve(fit)?;
+        let measured = |theta: &Vec<f64>| space.forward(run.at(theta, experiment.samples));
+        let outcome: Vec<f64> = draws.thetas.iter().map(measured).collect();
+        let noise = fit.noise.unwrap_or(0.0).powi(2);
+        let weight: f64 = rivals.iter().map(|(_, w)| w).sum();
+        let settled = |(gap, w): &(Vec<f64>, f64)| w * explained(&outcome, gap, noise);
+        let settles = rivals.iter().map(settled).sum::<f64>() / weight.max(f64::MIN_POSITIVE);
+        let deviation = covariance(&outcome, &outcome).sqrt();
+        let center = run.at(fit.theta(), experiment.samples);
+        Ok(Proposal {
+            candidate: experiment.candidate.name.clone(),
+            samples: experiment.samples,
+            settles,
+            settles_per_million: settles / (experiment.samples / 1e6),
+            spread: if space == Space::Log { deviation * center } else { deviation },
+        })
+    };
+    let mut proposals: Vec<Proposal> =
+        experiments.iter().map(propose).collect::<Result<_, ScalingError>>()?;
+    proposals.sort_by(|a, b| b.settles.total_cmp(&a.settles));
+    Ok(proposals)
+}
+
+fn covariance(a: &[f64], b: &[f64]) -> f64 {
+    let count = a.len() as f64;
+    let (ma, mb) = (a.iter().sum::<f64>() / count, b.iter().sum::<f64>() / count);
+    a.iter().zip(b).map(|(x, y)| (x - ma) * (y - mb)).sum::<f64>() / count
+}
+
+/// Share of the gap's variance that a noisy measurement of the outcome explains.
+fn explained(outcome: &[f64], gap: &[f64], noise: f64) -> f64 {
+    let (spread, doubt) = (covariance(outcome, outcome) + noise, covariance(gap, gap));
+    let shared = covariance(outcome, gap);
+    if spread > 0.0 && doubt > 0.0 { shared * shared / (spread * doubt) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measurement_explains_what_it_shares() {
+        let gap = [1.0, -1.0, 2.0, -2.0];
+        let same: Vec<f64> = gap.iter().map(|g| 3.0 * g).collect();
+        assert!((explained(&same, &gap, 0.0) - 1.0).abs() < 1e-15);
+        // var = 22.5; noise of the same size halves what is learned.
+        assert!((explained(&same, &gap, 22.5) - 0.5).abs() < 1e-15);
+        assert_eq!(explained(&[1.0, 1.0, -1.0, -1.0], &[1.0, -1.0, 1.0, -1.0], 0.0), 0.0);
+        assert_eq!(explained(&[1.0; 4], &gap, 0.0), 0.0);
+    }
+}

@@ -1,0 +1,209 @@
+//! Refitting resampled data.
+
+use super::Ensemble;
+use crate::error::{Check, ParamsError, ScalingError};
+use crate::fit::problem::Problem;
+use crate::fit::solver::{levenberg_marquardt, polish};
+use crate::fit::{Fit, Loss};
+use crate::law::Law;
+use crate::observation::Observations;
+use crate::stats::Dice;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What is resampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resample {
+    /// Residuals are dealt anew onto the fitted curve, inflated for the parameters searched. The
+    /// design stays as it is, so few points a pool are enough; needs one kind of noise throughout.
+    #[default]
+    Residual,
+    /// Rows are drawn anew with replacement, within each pool if pools have parameters of their
+    /// own. Makes no assumption on noise, but needs many points.
+    Case,
+}
+
+/// The hash stream of draws.
+const STREAM: u64 = 2;
+/// Relative gain below which a draw's search may stop.
+const WORTHWHILE: f64 = 1e-7;
+
+/// Options of a bootstrap, not yet checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootstrapParams {
+    draws: usize,
+    resample: Resample,
+    seed: u64,
+    max_iterations: usize,
+}
+
+/// Options of a bootstrap that passed [`BootstrapParams::check`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValidBootstrapParams(BootstrapParams);
+
+impl Default for BootstrapParams {
+    /// 1,000 draws of residuals, seed 0.
+    fn default() -> Self {
+        BootstrapParams { draws: 1000, resample: Resample::Residual, seed: 0, max_iterations: 200 }
+    }
+}
+
+impl BootstrapParams {
+    /// Sets the number of draws.
+    pub fn draws(mut self, draws: usize) -> Self {
+        self.draws = draws;
+        self
+    }
+
+    /// Sets what is resampled.
+    pub fn resample(mut self, resample: Resample) -> Self {
+        self.resample = resample;
+        self
+    }
+
+    /// Sets the seed. A draw is a function of the seed and its number, so results do not depend
+    /// on the number of threads.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the largest number of iterations of a draw's search.
+    pub fn max_iterations(mut self, iterations: usize) -> Self {
+        self.max_iterations = iterations;
+        self
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// All violations at once, each with field, value and allowed range.
+    pub fn check(self) -> Result<ValidBootstrapParams, ParamsError> {
+        let mut check = Check::default();
+        check.require(self.draws >= 2, "draws", self.draws, "at least 2");
+        check.require(self.max_iterations > 0, "max_iterations", self.max_iterations, "at least 1");
+        check.finish()?;
+        Ok(ValidBootstrapParams(self))
+    }
+
+    /// Checks and runs.
+    ///
+    /// # Errors
+    /// As [`BootstrapParams::check`] and [`ValidBootstrapParams::run`].
+    pub fn run<L: Law>(self, fit: &Fit<L>, data: &Observations) -> Result<Ensemble, ScalingError> {
+        self.check()?.run(fit, data)
+    }
+}
+
+impl ValidBootstrapParams {
+    /// Refits every draw, starting at the fit.
+    ///
+    /// # Errors
+    /// A table other than the one fitted, and residuals without degrees of freedom.
+    pub fn run<L: Law>(self, fit: &Fit<L>, data: &Observations) -> Result<Ensemble, ScalingError> {
+        fit.check_data(data)?;
+        if fit.freedom() == 0 {
+            return Err(ScalingError::NotIdentified {
+                law: fit.law().name(),
+                rows: fit.observations,
+                problem: "as many parameters are searched, so residuals say nothing".into(),
+                remedy: "add runs, or fix or share parameters".into(),
+            });
+        }
+        let problem = fit.problem(data);
+        let x = problem.coordinates_of(fit.theta());
+        let deck = Deck::new(&problem, &x);
+        let found: Vec<Option<Vec<f64>>> = (0..self.0.draws)
+            .into_par_iter()
+            .map_init(
+                || problem.clone(),
+                |drawn, draw| {
+                    let dice = Dice::new(self.0.seed, STREAM, draw as u64);
+                    deck.deal(&problem, drawn, self.0.resample, dice);
+                    self.refit(drawn, &x, fit.params().loss)
+                },
+            )
+            .collect();
+        let failed = found.iter().filter(|theta| theta.is_none()).count();
+        let source = match self.0.resample {
+            Resample::Residual => "residual",
+            Resample::Case => "case",
+        };
+        Ok(Ensemble {
+            thetas: found.into_iter().flatten().collect(),
+            failed,
+            source: source.into(),
+            seed: self.0.seed,
+        })
+    }
+
+    fn refit<L: Law>(&self, drawn: &Problem<'_, L>, x: &[f64], loss: Loss) -> Option<Vec<f64>> {
+        let iterations = self.0.max_iterations;
+        let mut found = levenberg_marquardt(drawn, x.to_vec(), iterations, WORTHWHILE);
+        if loss != Loss::LeastSquares && found.objective.is_finite() {
+            found = polish(drawn, found, iterations);
+        }
+        found.objective.is_finite().then(|| drawn.theta(&found.x))
+    }
+}
+
+/// What draws are dealt from.
+struct Deck {
+    /// Fitted values in the fit's space.
+    fitted: Vec<f64>,
+    /// Centred and inflated residuals over sigma.
+    residuals: Vec<f64>,
+    /// Rows that may stand in for each other.
+    strata: Vec<Vec<usize>>,
+}
+
+impl Deck {
+    fn new<L: Law>(problem: &Problem<'_, L>, x: &[f64]) -> Deck {
+        let (mut fitted, mut residuals) = (Vec::new(), Vec::new());
+        problem.for_each_row(x, |row, residual, _| {
+            fitted.push(row.target + residual / row.scale);
+            residuals.push(-residual);
+        });
+        let count = residuals.len() as f64;
+        let mean = residuals.iter().sum::<f64>() / count;
+        let inflate = (count / (count - x.len() as f64)).sqrt();
+        residuals.iter_mut().for_each(|r| *r = (*r - mean) * inflate);
+        let pools = problem.layout.of_pool.len();
+        let own = (0..pools).any(|pool| problem.layout.own_free(pool) > 0);
+        let rows = 0..problem.rows.len();
+        let strata = if own {
+            let of = |pool| rows.clone().filter(|&i| problem.rows[i].pool == pool).collect();
+            (0..pools).map(of).collect()
+        } else {
+            vec![rows.collect()]
+        };
+        Deck { fitted, residuals, strata }
+    }
+
+    fn deal<'a, L: Law>(
+        &self,
+        from: &Problem<'a, L>,
+        into: &mut Problem<'a, L>,
+        resample: Resample,
+        dice: Dice,
+    ) {
+        match resample {
+            Resample::Residual => {
+                for (i, row) in into.rows.iter_mut().enumerate() {
+                    let residual = self.residuals[dice.index(i, self.residuals.len())];
+                    row.target = self.fitted[i] + residual / row.scale;
+                }
+            }
+            Resample::Case => {
+                for stratum in &self.strata {
+                    for &i in stratum {
+                        let pool = into.rows[i].pool;
+                        into.rows[i] = from.rows[stratum[dice.index(i, stratum.len())]];
+                        debug_assert!(self.strata.len() == 1 || into.rows[i].pool == pool);
+                    }
+                }
+            }
+        }
+    }
+}
