@@ -1,1 +1,119 @@
-fn main() {}
+//! Tasks of the workspace, reached through `cargo xtask`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+
+const HELP: &str = "\
+Tasks of the curate workspace
+
+  cargo xtask test           every test: unit, integration and documentation tests
+  cargo xtask ci             what has to pass before a change is accepted, cheapest first
+  cargo xtask data build     build the demonstration pool (needs npm, apt-get and pip; downloads about 700 MB)
+  cargo xtask data bundle    make demo/pool from it
+  cargo xtask schema         write docs/recipe.schema.json
+  cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let answer = match words.as_slice() {
+        ["test", rest @ ..] => test(rest),
+        ["ci"] => ci(),
+        ["data", rest @ ..] => data(rest),
+        ["schema"] => schema(),
+        ["cuda"] => cuda(),
+        _ => {
+            print!("{HELP}");
+            return ExitCode::from(u8::from(!matches!(words.as_slice(), [] | ["help" | "--help" | "-h"])) * 2);
+        }
+    };
+    match answer {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or_else(|| here.to_owned(), Path::to_owned)
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+fn run(mut command: Command) -> Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    eprintln!("$ {shown}");
+    let started = Instant::now();
+    let status = command.status().with_context(|| format!("{shown} could not be started"))?;
+    eprintln!("  {:.0} s", started.elapsed().as_secs_f64());
+    if status.success() { Ok(()) } else { bail!("{shown} failed") }
+}
+
+fn test(rest: &[&str]) -> Result<()> {
+    let with_nextest =
+        cargo(&["nextest", "--version"]).output().is_ok_and(|output| output.status.success());
+    let mut tests = if with_nextest {
+        cargo(&["nextest", "run", "--workspace"])
+    } else {
+        cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples"])
+    };
+    if with_nextest && env::var_os("CI").is_some() {
+        tests.args(["--profile", "ci"]);
+    }
+    tests.args(rest);
+    run(tests)?;
+    run(cargo(&["test", "--quiet", "--workspace", "--doc"]))
+}
+
+fn ci() -> Result<()> {
+    run(cargo(&["fmt", "--all", "--check"]))?;
+    run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    test(&[])?;
+    let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    run(docs)?;
+    cuda()
+}
+
+/// The pool's builder renders pictures and embeds them: its dependencies are heavy, so it is a
+/// package of its own, built only when asked for.
+fn data(rest: &[&str]) -> Result<()> {
+    let mut builder = cargo(&["run", "--release", "--package", "xtask-data", "--"]);
+    builder.args(rest);
+    run(builder)
+}
+
+fn schema() -> Result<()> {
+    let mut program = cargo(&["run", "--quiet", "--package", "curate-cli", "--", "schema"]);
+    let output = program.output().context("the program could not be started")?;
+    if !output.status.success() {
+        bail!("the program failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let path = root().join("docs/recipe.schema.json");
+    std::fs::write(&path, output.stdout).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// burn's CUDA backend downloads an LLVM archive while it builds; with `DOCS_RS` set it skips that,
+/// which is enough to check types.
+fn cuda() -> Result<()> {
+    let mut check = cargo(&["check", "--package", "curate-device", "--features", "cuda"]);
+    check.env("DOCS_RS", "1");
+    run(check)
+}

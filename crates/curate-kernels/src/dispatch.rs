@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::tile::{PANEL, ROWS, Tile, columns};
+use crate::tile::{PANEL, ROWS, Tile, part};
 
 /// An instruction set the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,42 +37,46 @@ fn detect() -> Instructions {
     Instructions::Portable
 }
 
-/// Inner products of `ROWS` rows with one panel, on the instruction set given.
+/// Inner products of the rows of a tile with one panel, on the instruction set given.
 #[inline]
 #[allow(unsafe_code)]
-pub(crate) fn tile(with: Instructions, rows: &[f32], panel: &[f32], dim: usize, out: &mut Tile) {
+pub(crate) fn tile(
+    with: Instructions,
+    rows: &[[f32; ROWS]],
+    panel: &[[f32; PANEL]],
+    out: &mut Tile,
+) {
     match with {
         // SAFETY: `with` comes from `detect` (or from a test that asked the CPU in the same way),
         // so the CPU has the instructions the function was compiled for.
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512 => unsafe { tile_avx512(rows, panel, dim, out) },
+        Instructions::Avx512 => unsafe { tile_avx512(rows, panel, out) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => unsafe { tile_avx2(rows, panel, dim, out) },
-        _ => tile_portable(rows, panel, dim, out),
+        Instructions::Avx2 => unsafe { tile_avx2(rows, panel, out) },
+        _ => tile_portable(rows, panel, out),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn tile_avx512(rows: &[f32], panel: &[f32], dim: usize, out: &mut Tile) {
-    columns::<ROWS, PANEL>(rows, panel, dim, 0, 0, out);
+fn tile_avx512(rows: &[[f32; ROWS]], panel: &[[f32; PANEL]], out: &mut Tile) {
+    part::<ROWS, PANEL>(rows, panel, 0, 0, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn tile_avx2(rows: &[f32], panel: &[f32], dim: usize, out: &mut Tile) {
-    for from in [0, 16] {
-        columns::<6, 16>(rows, panel, dim, 0, from, out);
-        columns::<6, 16>(rows, panel, dim, 6, from, out);
-    }
+fn tile_avx2(rows: &[[f32; ROWS]], panel: &[[f32; PANEL]], out: &mut Tile) {
+    part::<6, 16>(rows, panel, 0, 0, out);
+    part::<6, 16>(rows, panel, 6, 0, out);
+    part::<6, 16>(rows, panel, 0, 16, out);
+    part::<6, 16>(rows, panel, 6, 16, out);
 }
 
-fn tile_portable(rows: &[f32], panel: &[f32], dim: usize, out: &mut Tile) {
-    for from in [0, 8, 16, 24] {
-        for first in [0, 6] {
-            columns::<6, 8>(rows, panel, dim, first, from, out);
-        }
+fn tile_portable(rows: &[[f32; ROWS]], panel: &[[f32; PANEL]], out: &mut Tile) {
+    for first_column in [0, 8, 16, 24] {
+        part::<6, 8>(rows, panel, 0, first_column, out);
+        part::<6, 8>(rows, panel, 6, first_column, out);
     }
 }
 

@@ -4,9 +4,8 @@ use rayon::prelude::*;
 
 use crate::{
     dispatch::{self, Instructions},
-    nearest::whole_tiles,
     panels::Panels,
-    tile::{PANEL, ROWS, Tile},
+    tile::{PANEL, PackedRows, ROWS, Tile},
 };
 
 /// Rows that one task works on.
@@ -41,26 +40,31 @@ fn max_earlier_with(with: Instructions, rows: &[f32], dim: usize) -> Vec<Earlier
     // Later tasks have more panels to visit; handing tasks out one by one keeps threads busy.
     out.par_chunks_mut(TASK).with_max_len(1).enumerate().for_each(|(task, out)| {
         let first = task * TASK;
-        let mut padded = Vec::new();
-        let rows = whole_tiles(&rows[first * dim..(first + out.len()) * dim], dim, &mut padded);
-        search(with, &panels, rows, first, out);
+        let mut packed = PackedRows::default();
+        packed.pack(&rows[first * dim..(first + out.len()) * dim], dim);
+        search(with, &panels, &packed, first, out);
     });
     out
 }
 
-fn search(with: Instructions, panels: &Panels, rows: &[f32], first: usize, out: &mut [Earlier]) {
-    let dim = panels.dim();
+fn search(
+    with: Instructions,
+    panels: &Panels,
+    rows: &PackedRows,
+    first: usize,
+    out: &mut [Earlier],
+) {
     let end = first + out.len();
     let mut tile: Tile = [[0.0; PANEL]; ROWS];
     for (start, _, panel) in panels.iter().take_while(|(start, ..)| *start < end) {
-        let tiles = rows.chunks_exact(ROWS * dim.max(1)).zip(out.chunks_mut(ROWS));
+        let tiles = rows.tiles().zip(out.chunks_mut(ROWS));
         for (t, (rows, out)) in tiles.enumerate() {
             let first = first + t * ROWS;
             // The last row of the tile has the most earlier rows.
             if start >= first + out.len() - 1 {
                 continue;
             }
-            dispatch::tile(with, rows, panel, dim, &mut tile);
+            dispatch::tile(with, rows, panel, &mut tile);
             for (r, best) in out.iter_mut().enumerate() {
                 let earlier = (first + r).saturating_sub(start).min(PANEL);
                 improve(best, &tile[r][..earlier], start);

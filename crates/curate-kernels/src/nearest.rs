@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::{
     dispatch::{self, Instructions},
     panels::Panels,
-    tile::{PANEL, ROWS, Tile},
+    tile::{PANEL, PackedRows, ROWS, Tile},
 };
 
 /// Rows that share a panel while it is hot: with 512 dimensions 192 KiB of rows beside a panel of
@@ -65,22 +65,21 @@ impl Centroids {
     pub(crate) fn nearest_with(&self, with: Instructions, rows: &[f32], out: &mut [Nearest]) {
         let dim = self.panels.dim();
         assert_eq!(rows.len(), out.len() * dim, "one answer for each row");
-        let mut padded = Vec::new();
+        let mut packed = PackedRows::default();
         for (rows, out) in rows.chunks(BLOCK * dim.max(1)).zip(out.chunks_mut(BLOCK)) {
-            let rows = whole_tiles(rows, dim, &mut padded);
-            self.nearest_in_block(with, rows, out);
+            packed.pack(rows, dim);
+            self.nearest_in_block(with, &packed, out);
         }
     }
 
-    fn nearest_in_block(&self, with: Instructions, rows: &[f32], out: &mut [Nearest]) {
-        let dim = self.panels.dim();
+    fn nearest_in_block(&self, with: Instructions, rows: &PackedRows, out: &mut [Nearest]) {
         out.fill(Nearest { index: 0, value: f32::NEG_INFINITY });
         let mut tile: Tile = [[0.0; PANEL]; ROWS];
         for (first, _, panel) in self.panels.iter() {
             let bias =
                 self.bias[first..].first_chunk().expect("the bias is padded to whole panels");
-            for (rows, out) in rows.chunks_exact(ROWS * dim.max(1)).zip(out.chunks_mut(ROWS)) {
-                dispatch::tile(with, rows, panel, dim, &mut tile);
+            for (rows, out) in rows.tiles().zip(out.chunks_mut(ROWS)) {
+                dispatch::tile(with, rows, panel, &mut tile);
                 for (products, best) in tile.iter_mut().zip(out) {
                     improve(best, products, bias, first);
                 }
@@ -103,18 +102,6 @@ fn improve(best: &mut Nearest, products: &mut [f32; PANEL], bias: &[f32; PANEL],
     }
 }
 
-/// `rows`, filled up with zero rows to whole tiles.
-pub(crate) fn whole_tiles<'a>(rows: &'a [f32], dim: usize, padded: &'a mut Vec<f32>) -> &'a [f32] {
-    let tile = ROWS * dim.max(1);
-    if rows.len().is_multiple_of(tile) {
-        return rows;
-    }
-    padded.clear();
-    padded.extend_from_slice(rows);
-    padded.resize(rows.len().next_multiple_of(tile), 0.0);
-    padded
-}
-
 /// The inner products of every row of `a` with every row of `b`, row after row; both hold vectors
 /// of length `dim`. Runs on the calling thread.
 ///
@@ -124,12 +111,12 @@ pub fn inner_products(a: &[f32], b: &[f32], dim: usize) -> Vec<f32> {
     let panels = Panels::pack(b, dim);
     let (n, k) = (a.len().checked_div(dim).unwrap_or(0), panels.count());
     let mut out = vec![0.0; n * k];
-    let mut padded = Vec::new();
-    let rows = whole_tiles(a, dim, &mut padded);
+    let mut rows = PackedRows::default();
+    rows.pack(a, dim);
     let mut tile: Tile = [[0.0; PANEL]; ROWS];
     for (first, real, panel) in panels.iter() {
-        for (t, rows) in rows.chunks_exact(ROWS * dim.max(1)).enumerate() {
-            dispatch::tile(dispatch::instructions(), rows, panel, dim, &mut tile);
+        for (t, rows) in rows.tiles().enumerate() {
+            dispatch::tile(dispatch::instructions(), rows, panel, &mut tile);
             for (r, products) in tile.iter().enumerate().take(n - t * ROWS) {
                 out[(t * ROWS + r) * k + first..][..real].copy_from_slice(&products[..real]);
             }

@@ -28,7 +28,9 @@ struct Frame {
 impl Frame {
     fn of(curves: &Curves) -> Frame {
         let samples = ends(curves.points.iter().map(|p| p.samples));
-        let inside = |m: &&Measured| m.candidate.is_some() && m.samples >= samples.0 && m.samples <= samples.1;
+        let inside = |m: &&Measured| {
+            m.candidate.is_some() && m.samples >= samples.0 && m.samples <= samples.1
+        };
         let shown = curves.measured.iter().filter(inside);
         let values = curves.points.iter().flat_map(|p| [p.low, p.high, p.metric]);
         let (low, high) = ends(values.chain(shown.map(|m| m.metric)).filter(|v| v.is_finite()));

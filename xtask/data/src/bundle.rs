@@ -19,7 +19,7 @@ use crate::{notices, readme};
 
 /// The repository's allowance, pictures, embeddings and notices together.
 const MOST_BYTES: u64 = 11_500_000;
-const ROWS_A_SHARD: usize = 1000;
+const ROWS_A_SHARD: usize = 1500;
 /// Members of the bundle's `.npz`, and how many of their leading axes are kept.
 const MEMBERS: [(&str, usize); 3] = [("img", 96), ("joint_img", 64), ("joint_txt", 64)];
 
@@ -34,18 +34,18 @@ const SHARES: [(&str, f64); 10] = [
     ("ic-lucide", ICONS),
     ("ic-ph", ICONS),
     ("ic-pinhead", ICONS),
-    ("ic-mdi", ICONS),
+    ("ic-healthicons", ICONS),
     ("openclipart", CLIP_ART),
 ];
 const EMOJI: f64 = 0.10;
-const ICONS: f64 = 0.12;
+const ICONS: f64 = 0.212;
 const CLIP_ART: f64 = 0.06;
 /// Clip-arts with several names are what alias detection is for: more of them.
 const ALIASES: f64 = 0.15;
 /// Blank pictures are rare enough to be missed by the shares above.
 const BLANK: f64 = 0.10;
 
-pub(crate) fn run(pool: &Path, out: &Path, downloads: &Path) -> Result<()> {
+pub(crate) fn run(pool: &Path, out: &Path, downloads: &Path, style: Style) -> Result<()> {
     let whole = layout::manifest(pool)?;
     let (samples, members) = layout::read(pool, &whole, MEMBERS.map(|(name, _)| name))?;
     let rows: Vec<&Row> = samples.iter().map(|sample| &sample.row).collect();
@@ -56,7 +56,7 @@ pub(crate) fn run(pool: &Path, out: &Path, downloads: &Path) -> Result<()> {
         .zip(MEMBERS)
         .map(|(block, (_, width))| shorten(&block.take(chosen.iter().copied()), width))
         .collect();
-    let manifest = write(out, whole, &picked, &blocks)?;
+    let manifest = write(out, whole, &picked, &blocks, style)?;
     let beside = out.parent().context("the bundle needs a folder around it")?;
     notices::write(&Store::open(downloads)?, &beside.join("LICENSES"), &manifest)?;
     readme::write(&beside.join("README.md"), &manifest)?;
@@ -90,7 +90,12 @@ fn is_chosen(row: &Row, aliased: &std::collections::HashSet<&str>) -> bool {
     } else {
         *share
     };
-    is_permissive(&row.license) && digest::unit("bundle", &row.concept) < share
+    is_permissive(&row.license) && !is_brand(row) && digest::unit("bundle", &row.concept) < share
+}
+
+/// Trademarks, which a licence of the drawing does not cover.
+fn is_brand(row: &Row) -> bool {
+    row.category.to_lowercase().contains("brand") || row.name.split('-').any(|word| word == "logo")
 }
 
 /// The leading axes, brought back to unit length.
@@ -106,7 +111,13 @@ fn shorten(features: &Features, width: usize) -> Features {
     Features { width, data }
 }
 
-fn write(out: &Path, whole: Manifest, samples: &[Sample], blocks: &[Features]) -> Result<Manifest> {
+fn write(
+    out: &Path,
+    whole: Manifest,
+    samples: &[Sample],
+    blocks: &[Features],
+    style: Style,
+) -> Result<Manifest> {
     let mut manifest = Manifest {
         name: "curate demonstration bundle".to_owned(),
         sources: Default::default(),
@@ -128,7 +139,7 @@ fn write(out: &Path, whole: Manifest, samples: &[Sample], blocks: &[Features]) -
     let members: Vec<_> =
         MEMBERS.iter().zip(blocks).map(|((name, _), block)| (*name, block)).collect();
     let draft = Draft::new(out)?;
-    draft.fill(&mut manifest, samples, &members, ROWS_A_SHARD, Style::Compact)?;
+    draft.fill(&mut manifest, samples, &members, ROWS_A_SHARD, style)?;
     draft.publish(manifest)
 }
 
@@ -164,6 +175,16 @@ mod tests {
             assert_eq!(of("ic-tabler"), of("ic-lucide"));
             assert!(!of("ic-logos"));
         }
+    }
+
+    #[test]
+    fn brands_stay_out() {
+        let mut row = sample("heart").row;
+        assert!(!is_brand(&row));
+        "Brand / Logo".clone_into(&mut row.category);
+        assert!(is_brand(&row));
+        let logo = sample("some-logo-bold").row;
+        assert!(is_brand(&logo));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::render::{self, SIDE};
 
 /// Side of the pictures the image encoder sees: at 64 pixels its last maps are 2 × 2.
 pub(crate) const INPUT: usize = 128;
-/// Pictures a batch.
-const BATCH: usize = 8;
+/// Pictures a batch: the wide maps of two fit a core's cache.
+const BATCH: usize = 2;
 
 /// Rows of half-precision vectors. Rounding comes first, so that a run with a warm cache and
 /// one without compute with the same numbers.

@@ -83,6 +83,9 @@ enum Task {
         /// Folder of the bundle; licences and README go beside it [default: demo/pool].
         #[arg(long, value_name = "FOLDER")]
         out: Option<PathBuf>,
+        /// Put captions and records into the shards too; the result is too large to be committed.
+        #[arg(long)]
+        records: bool,
     },
     /// Runs the image encoder on twenty labelled photographs.
     CheckEncoder,
@@ -100,10 +103,11 @@ fn main() -> Result<()> {
             cache: cache.unwrap_or_else(|| data("cache")),
             limit,
         }),
-        Task::Bundle { pool, out } => bundle::run(
+        Task::Bundle { pool, out, records } => bundle::run(
             &pool.unwrap_or_else(|| data("pool")),
             &out.unwrap_or_else(|| root.join("demo/pool")),
             &downloads,
+            if records { shard::Style::Full } else { shard::Style::Compact },
         ),
         Task::CheckEncoder => check::run(&downloads),
     }

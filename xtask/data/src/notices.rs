@@ -26,7 +26,7 @@ const NOTICES: [(&str, &str, &str); 6] = [
 ];
 
 /// Sets of `@iconify/json` in the bundle that come without a package of their own.
-const SETS: [&str; 6] = ["noto", "noto-v1", "fxemoji", "fluent-emoji-flat", "pinhead", "mdi"];
+const SETS: [&str; 5] = ["noto", "noto-v1", "fluent-emoji-flat", "healthicons", "pinhead"];
 
 /// Writes everything the sources in the manifest need into `folder`.
 pub(crate) fn write(store: &Store, folder: &Path, manifest: &Manifest) -> Result<()> {
@@ -69,7 +69,7 @@ fn sets(store: &Store, manifest: &Manifest) -> Result<String> {
             field("license", "url"),
         ));
     }
-    text.push_str("\nThe text of the MIT licence, under which fluent-emoji-flat stands:\n\n");
+    text.push_str("\nThe text of the MIT licence, under which the sets marked MIT stand:\n\n");
     text.push_str(MIT);
     Ok(text)
 }

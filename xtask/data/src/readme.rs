@@ -29,9 +29,10 @@ fn text(manifest: &Manifest) -> Result<String> {
         package, version and path. `concept` is one id for the same thing drawn by different \
         artists; `label` is what the picture shows (for a swapped row, its own caption).\n\
         * `pool/metadata/*.npz`: embeddings in half precision, rows as in the table beside.\n\
-        * `pool/shards/*.tar`: WebDataset shards of `KEY.png` and `KEY.json` (`uid`, `sha256` of \
-        the PNG, `width`, `height`, `caption`); a large pool also has `KEY.txt`, left out here for \
-        its size. Shard and table with the same rows are paired in `pool.json`.\n\
+        * `pool/shards/*.tar`: WebDataset shards of `UID.png`. Captions are in the tables only: a \
+        tar member takes a kilobyte, and a bundle with `KEY.txt` and `KEY.json`, as the large pool \
+        has them, would hold half as many pictures (`cargo xtask data bundle --records` writes \
+        one). Shard and table with the same rows are paired in `pool.json`.\n\
         * `pool/pool.json`: counts, packages, encoders, and the SHA-256 of every file.\n\
         * `LICENSES/`: the texts and notices of every source.\n\n",
         manifest.rows,

@@ -5,7 +5,6 @@ use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
 
 use crate::row::{Row, Sample};
 
@@ -14,18 +13,9 @@ use crate::row::{Row, Sample};
 pub(crate) enum Style {
     /// Caption and a record with every column.
     Full,
-    /// A short record with the caption in it: a tar member takes a kilobyte at least, which is
-    /// more than most pictures of the committed bundle.
+    /// The picture alone, with the uid as its key; the rest is in the table. A tar member takes
+    /// a kilobyte at least, which is more than most pictures of the committed bundle.
     Compact,
-}
-
-#[derive(Serialize)]
-struct Short<'a> {
-    uid: &'a str,
-    sha256: &'a str,
-    width: u32,
-    height: u32,
-    caption: &'a str,
 }
 
 /// Key of a sample: five digits for the shard, four for its place there.
@@ -40,41 +30,35 @@ pub(crate) fn write(folder: &Path, shard: usize, samples: &[Sample], style: Styl
     let file = File::create(&path).with_context(context)?;
     let mut archive = tar::Builder::new(BufWriter::new(file));
     for (place, sample) in samples.iter().enumerate() {
-        append(&mut archive, &key(shard, place), sample, style).with_context(context)?;
+        match style {
+            Style::Full => append(&mut archive, &key(shard, place), sample),
+            Style::Compact => member(&mut archive, &sample.row.uid, "png", &sample.png),
+        }
+        .with_context(context)?;
     }
     archive.into_inner().and_then(|mut file| file.flush()).with_context(context)?;
     let stats = format!("{{\"successes\": {}}}\n", samples.len());
     std::fs::write(folder.join(format!("{shard:08}_stats.json")), stats).with_context(context)
 }
 
-fn append(
-    archive: &mut tar::Builder<impl Write>,
-    key: &str,
-    sample: &Sample,
-    style: Style,
-) -> Result<()> {
-    let row = &sample.row;
-    member(archive, &format!("{key}.png"), &sample.png)?;
-    match style {
-        Style::Full => {
-            member(archive, &format!("{key}.txt"), row.caption.as_bytes())?;
-            member(archive, &format!("{key}.json"), &serde_json::to_vec(row)?)
-        }
-        Style::Compact => {
-            let (uid, sha256, caption) = (&row.uid, &row.sha256, &row.caption);
-            let short = Short { uid, sha256, width: row.width, height: row.height, caption };
-            member(archive, &format!("{key}.json"), &serde_json::to_vec(&short)?)
-        }
-    }
+fn append(archive: &mut tar::Builder<impl Write>, key: &str, sample: &Sample) -> Result<()> {
+    member(archive, key, "png", &sample.png)?;
+    member(archive, key, "txt", sample.row.caption.as_bytes())?;
+    member(archive, key, "json", &serde_json::to_vec(&sample.row)?)
 }
 
 /// No owner, no time: the bytes depend on the content only.
-fn member(archive: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> Result<()> {
+fn member(
+    archive: &mut tar::Builder<impl Write>,
+    key: &str,
+    ending: &str,
+    bytes: &[u8],
+) -> Result<()> {
     let mut header = tar::Header::new_ustar();
     header.set_size(bytes.len() as u64);
     header.set_mode(0o644);
     header.set_mtime(0);
-    archive.append_data(&mut header, name, bytes)?;
+    archive.append_data(&mut header, format!("{key}.{ending}"), bytes)?;
     Ok(())
 }
 
@@ -153,10 +137,17 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_compact_sample_takes_two_members() {
+    fn a_compact_sample_is_its_picture_under_its_uid() {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), 0, &[sample("cat")], Style::Compact).unwrap();
-        let size = std::fs::metadata(folder.path().join("00000000.tar")).unwrap().len();
-        assert_eq!(size, 2 * 1024 + 1024);
+        let cat = sample("cat");
+        write(folder.path(), 0, std::slice::from_ref(&cat), Style::Compact).unwrap();
+        let file = File::open(folder.path().join("00000000.tar")).unwrap();
+        let mut archive = tar::Archive::new(file);
+        let names: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, [format!("{}.png", cat.row.uid)]);
     }
 }

@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::params::ValidFitParams;
 use super::problem::{Problem, Row, rows};
 use crate::error::ScalingError;
-use crate::law::{Law, Point};
+use crate::law::Law;
 use crate::observation::Observations;
 use rayon::prelude::*;
 
@@ -139,18 +139,22 @@ fn best_of_pool<L: Law>(
     theta: &mut [f64],
 ) -> f64 {
     let mine: Vec<&Row<'_>> = problem.rows.iter().filter(|r| r.pool == pool).collect();
-    let cost_at = |local: &[f64]| -> f64 {
-        let one = |row: &&Row<'_>| {
-            let at: &Point<'_> = &row.point;
-            let predicted = space.forward(problem.law.predict(at, local));
-            row.weight * loss.cost((predicted - row.target) * row.scale).0
-        };
-        mine.iter().map(one).sum()
-    };
+    let specs = problem.law.params();
+    let position = |axis: &&Axis| specs.iter().position(|s| s.name == axis.parameter).unwrap_or(0);
+    let positions: Vec<usize> = axes.iter().map(position).collect();
+    let mut local = problem.layout.local(theta, pool);
     let mut best = (f64::INFINITY, 0);
     for cell in 0..cells(axes) {
-        place(problem.layout, axes, cell, Some(pool), theta);
-        let cost = cost_at(&problem.layout.local(theta, pool));
+        let mut rest = cell;
+        for (axis, &position) in axes.iter().zip(&positions).rev() {
+            local[position] = axis.values[rest % axis.values.len()];
+            rest /= axis.values.len();
+        }
+        let one = |row: &&Row<'_>| {
+            let predicted = space.forward(problem.law.predict(&row.point, &local));
+            row.weight * loss.cost((predicted - row.target) * row.scale).0
+        };
+        let cost: f64 = mine.iter().map(one).sum();
         if cost < best.0 {
             best = (cost, cell);
         }

@@ -70,11 +70,7 @@ pub(crate) fn minimise<L: Law>(
         return levenberg_marquardt(problem, x, params.max_iterations, 0.0);
     }
     let found = levenberg_marquardt(problem, x, params.max_iterations, 1e-4);
-    eprintln!("LM {} {:.9} {:?}", found.iterations, found.objective, found.gradient);
-    let t = std::time::Instant::now();
-    let r = if found.objective.is_finite() { polish(problem, found, params.max_iterations) } else { found };
-    eprintln!("   polish {} {:.9} {:?} {:?}", r.iterations, r.objective, r.gradient, t.elapsed());
-    r
+    if found.objective.is_finite() { polish(problem, found, params.max_iterations) } else { found }
 }
 
 /// Starting points in search coordinates: half of them the best of many drawn, half as drawn.

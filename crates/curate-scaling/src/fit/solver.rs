@@ -24,6 +24,9 @@ const GRADIENT_FAIR: f64 = 1e-5;
 /// Damping of the first step, relative to the curvature's diagonal.
 const START_DAMPING: f64 = 1e-2;
 
+/// Steps in a row that may gain too little: damping can make a few of them small.
+const PATIENCE: usize = 4;
+
 /// Coordinates that may move: not at a bound that the gradient pushes against.
 fn movable(x: &[f64], gradient: &[f64], bounds: &[(f64, f64)]) -> Vec<usize> {
     let free = |&i: &usize| {
@@ -71,7 +74,7 @@ fn expected_gain(at: &Evaluation, step: &[f64]) -> f64 {
 }
 
 /// Minimises the objective from `start` by Levenberg-Marquardt with a projected step, until it
-/// arrives or a step gains less than `worthwhile` of the objective.
+/// arrives or several steps in a row gain less than `worthwhile` of the objective.
 pub(crate) fn levenberg_marquardt<L: Law>(
     problem: &Problem<'_, L>,
     start: Vec<f64>,
@@ -82,7 +85,7 @@ pub(crate) fn levenberg_marquardt<L: Law>(
     let (mut here, mut there) = (Evaluation::new(size), Evaluation::new(size));
     let mut x = start;
     problem.evaluate(&x, true, &mut here);
-    let (mut damping, mut growth) = (START_DAMPING, 2.0);
+    let (mut damping, mut growth, mut small_gains) = (START_DAMPING, 2.0, 0);
     let solution = |x: Vec<f64>, at: &Evaluation, iterations, stuck: bool| {
         let gradient = scaled_gradient(at, &movable(&x, &at.gradient, &problem.bounds));
         let goal = if stuck { GRADIENT_FAIR } else { GRADIENT_GOAL };
@@ -110,7 +113,8 @@ pub(crate) fn levenberg_marquardt<L: Law>(
             growth = 2.0;
             std::mem::swap(&mut here, &mut there);
             x = next;
-            if gain < worthwhile * here.objective {
+            small_gains = if gain < worthwhile * here.objective { small_gains + 1 } else { 0 };
+            if small_gains == PATIENCE {
                 return solution(x, &here, iteration + 1, false);
             }
         } else {
@@ -221,9 +225,13 @@ fn line_search<L: Law>(
     }
     let (mut low, mut high, mut length) = (0.0, f64::INFINITY, 1.0);
     let mut best: Option<(Vec<f64>, Evaluation)> = None;
-    for _ in 0..40 {
+    for _ in 0..30 {
+        let mut at_bound = false;
         let clamped = |(i, &xi): (usize, &f64)| {
-            (xi + length * direction[i]).clamp(problem.bounds[i].0, problem.bounds[i].1)
+            let (low, high) = problem.bounds[i];
+            let to = xi + length * direction[i];
+            at_bound |= to < low || to > high;
+            to.clamp(low, high)
         };
         let next: Vec<f64> = x.iter().enumerate().map(clamped).collect();
         let mut there = Evaluation::new(x.len());
@@ -233,7 +241,8 @@ fn line_search<L: Law>(
         if lower && there.objective < here.objective {
             best = Some((next, there));
         }
-        match (lower, flat) {
+        // Beyond a bound the slope along the line is no guide: the next step turns at the bound.
+        match (lower, flat || at_bound) {
             (true, true) => break,
             (true, false) => low = length,
             (false, _) => high = length,
