@@ -33,7 +33,9 @@ fn main() -> ExitCode {
         ["cuda"] => cuda(),
         _ => {
             print!("{HELP}");
-            return ExitCode::from(u8::from(!matches!(words.as_slice(), [] | ["help" | "--help" | "-h"])) * 2);
+            return ExitCode::from(
+                u8::from(!matches!(words.as_slice(), [] | ["help" | "--help" | "-h"])) * 2,
+            );
         }
     };
     match answer {
@@ -107,7 +109,8 @@ fn schema() -> Result<()> {
         bail!("the program failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     let path = root().join("docs/recipe.schema.json");
-    std::fs::write(&path, output.stdout).with_context(|| format!("{} cannot be written", path.display()))
+    std::fs::write(&path, output.stdout)
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// burn's CUDA backend downloads an LLVM archive while it builds; with `DOCS_RS` set it skips that,

@@ -106,7 +106,7 @@ fn plan_stage(stage: &Stage, rows: usize, pool: &Pool) -> Result<StagePlan, Erro
         Stage::Score(s) => match &s.cosine {
             Some([a, b]) => {
                 let bytes = 4 * rows as u64 * (dim(a)? + dim(b)?);
-                (bytes, block_bytes(dim(a)? + dim(b)?), 6.0 * bytes as f64 / 4.0)
+                (bytes, block_bytes(rows, dim(a)? + dim(b)?), 6.0 * bytes as f64 / 4.0)
             }
             None => (0, 4 * pool.len() as u64, 0.0),
         },
@@ -131,8 +131,10 @@ fn plan_stage(stage: &Stage, rows: usize, pool: &Pool) -> Result<StagePlan, Erro
     Ok(StagePlan { name: stage.name().to_owned(), rule, rows, reads, memory, operations })
 }
 
-fn block_bytes(dim: u64) -> u64 {
-    4 * dim * curate_core::BLOCK_ROWS as u64 * rayon::current_num_threads() as u64
+/// Each thread holds one block.
+fn block_bytes(rows: usize, dim: u64) -> u64 {
+    let held = curate_core::BLOCK_ROWS * rayon::current_num_threads();
+    4 * dim * held.min(rows) as u64
 }
 
 /// Bytes read, bytes of memory and operations of k-means, all iterations used.
@@ -146,7 +148,11 @@ fn kmeans_cost(
     let trained = train.map_or(rows, |train| (train * k).min(rows));
     let passes = trained as u64 * iterations as u64 + rows as u64;
     let centroids = k as u64 * dim * (4 + 4 + 8);
-    (4 * dim * passes, block_bytes(dim) + centroids, 2.0 * passes as f64 * k as f64 * dim as f64)
+    (
+        4 * dim * passes,
+        block_bytes(rows, dim) + centroids,
+        2.0 * passes as f64 * k as f64 * dim as f64,
+    )
 }
 
 impl fmt::Display for Plan {

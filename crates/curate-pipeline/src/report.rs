@@ -43,8 +43,7 @@ pub(crate) fn of(run: &Run, pool: &PoolRecord) -> Result<Report, Error> {
         env!("CARGO_PKG_VERSION")
     );
     report.lead.push(format!(
-        "{} rows in, {} kept ({:.1} %). Every removed row has its reason in evidence.parquet; \
-         `curate explain` shows it for one.",
+        "{} rows in, {} kept ({:.1} %). Every removed row has its reason in evidence.parquet.",
         thousands(rows),
         thousands(kept),
         100.0 * kept as f64 / rows.max(1) as f64
@@ -207,7 +206,7 @@ impl Writer<'_> {
     ) -> Result<Section, Error> {
         let cuts = self.cuts_on(&record.name);
         let mut section = Section::new(format!("Score {}", record.name))
-            .intro(stages::in_words(&self.run.recipe.stages[index]));
+            .intro(format!("{}.", capitalised(&stages::in_words(&self.run.recipe.stages[index]))));
         let scored: Vec<usize> = (0..rows.rows.len()).filter(|&i| rows.keeps(i)).collect();
         let (in_final, out): (Vec<usize>, Vec<usize>) =
             scored.iter().partition(|&&i| self.run.kept.contains(rows.rows[i]));
@@ -299,47 +298,39 @@ impl Writer<'_> {
         Ok(section.block(self.duplicate_groups(rows)?))
     }
 
-    /// The largest groups: a row that stays, and the rows that went because of it.
+    /// Groups of duplicates: a row that the stage kept, and the rows that went for it, directly or
+    /// for another row that went.
     fn duplicate_groups(&self, rows: &StageRows) -> Result<Gallery, Error> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (position, &row) in rows.rows.iter().enumerate() {
-            let cause = rows.removal(position).and_then(|removal| removal.cause);
-            if let Some(cause) = cause {
-                groups.entry(cause).or_default().push(row);
+            if rows.removal(position).is_some_and(|removal| removal.cause.is_some()) {
+                groups.entry(survivor(rows, row)).or_default().push(row);
             }
         }
         let total = groups.len();
         let mut largest: Vec<(usize, Vec<usize>)> = groups.into_iter().collect();
         largest.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then(a.0.cmp(&b.0)));
-        let spread = spread(&largest, DUPLICATE_GROUPS);
-        let own = |row| {
-            if rows.position(row).is_some_and(|i| rows.keeps(i)) {
-                Verdict::Kept
-            } else {
-                Verdict::Removed
-            }
-        };
         let mut shown = Vec::new();
-        for (cause, gone) in spread {
-            let members: Vec<usize> = std::iter::once(cause)
-                .chain(gone.iter().copied().take(DUPLICATES_A_GROUP))
-                .collect();
-            let detail = |row: usize| match rows.position(row) {
-                Some(_) if row == cause => "preferred".to_owned(),
-                Some(i) => format!("similarity {:.4}", rows.value[i]),
-                None => String::new(),
-            };
+        for (head, gone) in leading_and_spread(&largest, DUPLICATE_GROUPS) {
+            let members = spread(&gone, DUPLICATES_A_GROUP);
+            let members: Vec<usize> = std::iter::once(head).chain(members).collect();
             shown.push(Group {
-                heading: format!("{} rows went for this one", thousands(gone.len())),
-                omitted: gone.len().saturating_sub(DUPLICATES_A_GROUP) as u64,
-                cards: self.cards(&members, own, detail)?,
+                heading: match gone.len() {
+                    1 => "1 row went for this one".to_owned(),
+                    n => format!("{} rows went for this one", thousands(n)),
+                },
+                omitted: (gone.len() + 1 - members.len()) as u64,
+                cards: self.cards(
+                    &members,
+                    |row| stage_verdict(rows, row),
+                    |row| nearest(rows, row, head),
+                )?,
                 ..Group::default()
             });
         }
         Ok(Gallery {
             title: "Duplicate groups".into(),
-            note: "From the largest group to single pairs. A preferred row may itself have gone for another."
-                .into(),
+            note: "The largest groups, then some of all sizes.".into(),
             omitted: (total - shown.len()) as u64,
             groups: shown,
             when_empty: "No duplicates were found.".into(),
@@ -431,13 +422,7 @@ impl Writer<'_> {
                 .iter()
                 .map(|&i| rows.rows[i])
                 .collect();
-            let own = |row| {
-                if rows.position(row).is_some_and(|i| rows.keeps(i)) {
-                    Verdict::Kept
-                } else {
-                    Verdict::Removed
-                }
-            };
+            let own = |row| stage_verdict(rows, row);
             let rank = |row| {
                 rows.position(row).map_or(String::new(), |i| format!("rank {}", rows.value[i]))
             };
@@ -530,8 +515,43 @@ impl Writer<'_> {
     }
 }
 
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
 fn verdict(kept: &Selection, row: usize) -> Verdict {
     if kept.contains(row) { Verdict::Kept } else { Verdict::Removed }
+}
+
+/// What a stage said of a row.
+fn stage_verdict(rows: &StageRows, row: usize) -> Verdict {
+    let kept = rows.position(row).is_some_and(|position| rows.keeps(position));
+    if kept { Verdict::Kept } else { Verdict::Removed }
+}
+
+/// The row for which a duplicate went in the end: the first one on its chain of causes that the
+/// stage kept. Causes come earlier in the order of preference, so the chain ends.
+fn survivor(rows: &StageRows, row: usize) -> usize {
+    let cause =
+        |row| rows.position(row).and_then(|i| rows.removal(i)).and_then(|removal| removal.cause);
+    std::iter::successors(Some(row), |&row| cause(row)).last().unwrap_or(row)
+}
+
+/// How near a duplicate is, and to which row of its group.
+fn nearest(rows: &StageRows, row: usize, head: usize) -> String {
+    let Some(position) = rows.position(row).filter(|_| row != head) else {
+        return "preferred".to_owned();
+    };
+    let cause = rows.related.get(position).copied().flatten();
+    let to = if cause == Some(head) { "" } else { ", to another that went" };
+    format!("similarity {:.4}{to}", rows.value[position])
+}
+
+/// Half of the places for the leading items, the other half spread over the rest.
+fn leading_and_spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
+    let leading = items.len().min(count / 2);
+    [items[..leading].to_vec(), spread(&items[leading..], count - leading)].concat()
 }
 
 /// Up to `count` items, evenly spaced from the first to the last.

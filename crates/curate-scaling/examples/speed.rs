@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "qqt_bootstrap_4000": seconds(5, || {
             BootstrapParams::default().draws(4000).run(&corrected_fit, &runs)
         }),
-        "dmsl_8_starts": seconds(3, || additive.clone().fit(&small)),
+        "dmsl_8_starts": seconds(7, || additive.clone().fit(&small)),
         "dmsl_objective": additive_fit.objective(),
     });
     println!("{report}");

@@ -28,9 +28,11 @@ pub enum Warning {
         /// The pools.
         pools: Vec<String>,
     },
-    /// Samples are so few that they may be in millions.
+    /// Numbers so small that they may be in thousands, millions or billions.
     SmallUnits {
-        /// Largest number of samples in the table.
+        /// `samples` or `parameters`.
+        field: String,
+        /// Largest value in the table.
         largest: f64,
     },
     /// Samples and distinct samples differ so much that their units may differ.
@@ -80,10 +82,10 @@ impl fmt::Display for Warning {
                  run at another budget",
                 pools.join(", ")
             ),
-            Warning::SmallUnits { largest } => write!(
+            Warning::SmallUnits { field, largest } => write!(
                 f,
-                "the most samples seen by a run are {largest}; if the column is in thousands or \
-                 millions, write plain counts"
+                "the largest value of {field} is {largest}; if the column is in thousands, \
+                 millions or billions, write plain counts"
             ),
             Warning::UnitsDiffer { epochs } => write!(
                 f,
@@ -215,8 +217,12 @@ fn units<L: Law>(fit: &Fit<L>, data: &Observations) -> Option<Warning> {
     if let Some(span) = fit.range.epochs.filter(|s| s.high < 1e-4 || s.low > 1e5) {
         return Some(Warning::UnitsDiffer { epochs: span.high });
     }
-    let largest = data.rows().iter().filter_map(|r| r.samples).fold(0.0, f64::max);
-    (largest > 0.0 && largest < 1e5).then_some(Warning::SmallUnits { largest })
+    let of = |get: fn(&crate::Observation) -> Option<f64>| {
+        data.rows().iter().filter_map(get).fold(0.0, f64::max)
+    };
+    let fields = [("samples", of(|r| r.samples), 1e5), ("parameters", of(|r| r.parameters), 1e4)];
+    let small = fields.into_iter().find(|(_, largest, least)| *largest > 0.0 && largest < least);
+    small.map(|(field, largest, _)| Warning::SmallUnits { field: field.into(), largest })
 }
 
 fn no_repeats<L: Law>(fit: &Fit<L>, data: &Observations) -> Option<Warning> {

@@ -1,4 +1,109 @@
-//! Laws of data and compute: fit them with their uncertainty, and decide with them
+//! Laws of data and compute: fit them, doubt them, decide with them.
+//!
+//! Data curation cannot be agnostic of compute: a small, clean pool wins while it is fresh, and
+//! loses once it has been repeated too often. This crate fits the laws that say so to a few small
+//! training runs and answers *which pool for which budget, and how sure is that?*
+//!
+//! ```
+//! use curate_scaling::decide::{Candidate, best_pool, switch_points};
+//! use curate_scaling::{BootstrapParams, FitParams, example_runs, law::Qqt};
+//!
+//! // Fifteen runs: three pools of ten million samples, 1 to 8 epochs each.
+//! let runs = example_runs();
+//! let fit = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life").fit(&runs)?;
+//! let draws = BootstrapParams::default().draws(200).run(&fit, &runs)?;
+//!
+//! // The best pool alone, the best two together, or all three?
+//! let pools = Candidate::cumulative(&["good", "fair", "poor"]);
+//! let answer = best_pool(&fit, &draws, &pools, 1.5e8, 0.9)?;
+//! assert_eq!(answer.best().name, "good+fair");
+//! assert!(answer.best().wins > 0.99);
+//! assert_eq!(answer.best().out_of_range[0].axis, "samples"); // No run saw 150 million.
+//!
+//! let switch = &switch_points(&fit, &draws, &pools, (1e7, 1e9), 0.9)?[0];
+//! assert!((2.2e7..2.4e7).contains(&switch.samples.estimate));
+//! # Ok::<(), curate_scaling::ScalingError>(())
+//! ```
+//!
+//! # The parts
+//! - [`Observations`]: a checked table of runs, from CSV, JSON lines or code. The metric's name
+//!   declares its direction; nothing is normalised behind the scenes.
+//! - [`law`]: what each law predicts, its parameters and its analytic gradient.
+//! - [`FitParams`] to [`Fit`]: least squares, Huber or asymmetric costs, shared and own parameters,
+//!   priors, bounds; seeded multi-start, and every distinct minimum it found. [`fit::grid`]: the
+//!   authors' exhaustive search, for parity.
+//! - [`uncertainty`]: covariance, bootstrap, profile likelihood. [`compare`]: choosing a law.
+//! - [`decide`]: best pool, switch points, samples multiplier, compute-optimal allocation, mixture
+//!   optimum, the next experiment.
+//! - [`curves`] as CSV, JSON and SVG; [`Artefact`], a fit on disk with its data's digest.
+//! - [`repro`]: the published numbers, each measured again.
+//!
+//! # The laws
+//! | name | form | source |
+//! |---|---|---|
+//! | `power` | $E + A n^{-c}$ | |
+//! | `shifted-power` | $E + A (n + s)^{-c}$ | arXiv:2506.04598 |
+//! | `chinchilla[-tied]` | $E + A / N^\alpha + B / D^\beta$ | arXiv:2203.15556 |
+//! | `data-constrained[-geometric][-tied]` | the same in effective $N'$, $D'$ | arXiv:2305.16264 |
+//! | `qqt[-proportional\|-power][-compat]` | $(n_1/n_0)^b \prod_j (n_{j+1}/n_j)^{b\,2^{-j/\tau}} + d$ | arXiv:2404.07177 |
+//! | `qqt-data[-proportional\|-power]` | $(n_\text{eff}/n_0)^b + d$ | arXiv:2404.07177 |
+//! | `over-training` | $E + (a M^\eta + b M^{-\eta}) C^{-\eta}$ | arXiv:2403.08540 |
+//! | `exponential-mixing` | $c + e^{t \cdot r}$ | arXiv:2403.16952 |
+//! | `additive-mixing` | $E + 1 / \sum_j C_j h_j^{g_j} + A / N^\alpha + B / D^\beta$ | arXiv:2507.09404 |
+//! | `loss-to-error` | $\epsilon - k e^{-\gamma L}$ | arXiv:2403.08540 |
+//!
+//! # Paper, released code, this crate
+//! | matter | paper | released code | here |
+//! |---|---|---|---|
+//! | QQT floor `d` | added last | multiplied by the repeats' product, so it decays | added last; `compat` has the other |
+//! | QQT normaliser | `a` inside the power | `a n / 1e5` | `unit_samples`, where the reducible error is one; `a = 1e5 / unit_samples` |
+//! | QQT unions | equal pools (Theorem 1) | equal pools, best 1, 2, ... only | pools of any sizes, any subset; equal pools give Theorem 1 |
+//! | QQT fit | grid | grid, or a random part of one | Levenberg-Marquardt from many starts; [`fit::grid`] for parity |
+//! | QQT doubt | none | none | win frequencies, intervals, out-of-range flags |
+//! | data-constrained optimum | `R_D* = 15.4`, `R_N* = 5.3` | the same | lists it as a local minimum; the better one is `R_D* = 95`, `R_N* = 1.7` |
+//! | Huber cost | sum | sum (others: mean, which stops early) | sum |
+//! | exponential mixing | `c + k exp(t r)` | the same | without `k`, which the weights' sum makes redundant |
+//!
+//! # How far to trust intervals
+//! Measured on 600 tables of 20 points (four pools, noise 0.24 points, truth known, corrected QQT
+//! with `unit_samples` and `d` shared and free): how often 90 % intervals held the truth.
+//!
+//! | quantity | covariance | bootstrap, 200 draws |
+//! |---|---|---|
+//! | `unit_samples` | 0.862 | 0.860 |
+//! | `d` | 0.888 | 0.853 |
+//! | `b[top 10 %]` | 0.938 | **0.830** |
+//! | `half_life[top 10 %]` | 0.930 | 0.872 |
+//! | `b[10-20 %]` | 0.937 | 0.867 |
+//! | `half_life[10-20 %]` | 0.913 | 0.883 |
+//! | `b[20-30 %]` | 0.925 | 0.868 |
+//! | `half_life[20-30 %]` | 0.905 | 0.882 |
+//! | `b[30-40 %]` | 0.942 | 0.868 |
+//! | `half_life[30-40 %]` | 0.912 | 0.895 |
+//! | error of the top 10 % at 64 million | 0.888 | 0.850 |
+//! | error of the top 20 % at 64 million | 0.912 | 0.877 |
+//! | error of the top 10 % at 128 million | 0.910 | 0.878 |
+//! | error of the top 20 % at 128 million | 0.913 | 0.870 |
+//! | error of the top 10 % at 256 million | 0.915 | 0.875 |
+//! | error of the top 20 % at 256 million | 0.933 | 0.872 |
+//! | error of the top 10 % at 640 million | 0.925 | 0.875 |
+//! | error of the top 20 % at 640 million | 0.935 | 0.862 |
+//!
+//! So 90 % covariance intervals hold in 85 to 95 % of tables for every quantity, and bootstrap
+//! intervals do for all but the marked ones: residual bootstraps of few points are somewhat narrow.
+//! None of this covers a wrong law: fit two, and join their answers with [`decide::across_laws`].
+//!
+//! # When not to use it
+//! With runs at one budget, or none that repeats its data where repetition is the question: the
+//! crate says so, but no method can help. Values of single parameters on a ridge (`unit_samples`
+//! against `d`; `E`, `A` and `alpha` from two model sizes) mean little: rely on predictions, and
+//! heed [`Warning::Ridge`].
+//!
+//! # Cost
+//! A fit costs about `starts x iterations x rows x parameters^2` multiplications: 2 ms for the QQT
+//! case (25 rows, 12 parameters, 4 starts), under a second for 1,302 rows and 19 parameters. Draws
+//! of a bootstrap start at the fit: 4,000 take well under two seconds on two cores. Random numbers
+//! are a hash of seed, draw and index, so every result is the same for any number of threads.
 
 mod artefact;
 mod check;

@@ -1,5 +1,7 @@
 //! Tables that cannot be fitted say why; doubtful ones warn.
 
+#![allow(clippy::unwrap_used)]
+
 use curate_scaling::law::{Chinchilla, ExponentialMixing, Power, Qqt};
 use curate_scaling::{
     Fit, FitParams, Law, Metric, Observation, Observations, ScalingError, Warning, example_runs,
@@ -96,7 +98,7 @@ fn samples_in_millions_are_a_warning() {
     let rows = example_runs().rows().iter().map(in_millions).collect();
     let fit = shared().fit(&table(rows)).unwrap();
     let text = warned(&fit, |w| matches!(w, Warning::SmallUnits { .. }));
-    assert_says(&text, &["80", "millions", "plain counts"]);
+    assert_says(&text, &["samples is 80", "millions", "plain counts"]);
     let mixed =
         |row: &Observation| Observation { samples: row.samples.map(|n| n / 1e6), ..row.clone() };
     let rows = example_runs().rows().iter().map(mixed).collect();

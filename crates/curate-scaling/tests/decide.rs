@@ -1,5 +1,7 @@
 //! Decisions agree with direct computation.
 
+#![allow(clippy::unwrap_used)]
+
 use curate_scaling::decide::*;
 use curate_scaling::law::{
     AdditiveMixing, Chinchilla, DataConstrained, ExponentialMixing, Power, Qqt,

@@ -1,5 +1,7 @@
 //! The fitter finds planted parameters, whatever the law, and respects its options.
 
+#![allow(clippy::unwrap_used)]
+
 use curate_scaling::law::*;
 use curate_scaling::{
     Fit, FitParams, Loss, Metric, Observation, Observations, Space, example_runs, repro,
@@ -135,7 +137,8 @@ fn at_first(fit: &Fit<Power>) -> f64 {
 #[test]
 fn weights_and_sigmas_make_weighted_means() {
     let values = [3.0, 2.0, 1.0, 1.0];
-    assert!((at_first(&line(values, |_, row| row)) - 2.5).abs() < 1e-9);
+    let plain = at_first(&line(values, |_, row| row));
+    assert!((plain - 2.5).abs() < 1e-9, "{plain}");
     let weighted = line(values, |i, row| if i == 0 { row.weight(3.0) } else { row });
     assert!((at_first(&weighted) - 2.75).abs() < 1e-9);
     // A sigma half as large counts four times.
@@ -167,8 +170,10 @@ fn robust_losses_shrug_at_an_outlier_and_asymmetric_ones_stay_below() {
 
     let low = Loss::Asymmetric { delta: 1e-3, over: 50.0 };
     let fit = held(qqt()).loss(low).fit(&data).unwrap();
-    let above = fit.residuals(&data).unwrap().iter().filter(|r| **r < -1e-6).count();
-    assert!(above <= 3, "{above} of 15 predictions are too high");
+    let residuals = fit.residuals(&data).unwrap();
+    let sum = |sign: f64| -> f64 { residuals.iter().map(|r| (sign * r).max(0.0)).sum() };
+    let (too_high, too_low) = (sum(-1.0), sum(1.0));
+    assert!(too_high < 0.1 * too_low, "{too_high} {too_low}");
 }
 
 #[test]

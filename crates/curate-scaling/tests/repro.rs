@@ -1,5 +1,7 @@
 //! The published numbers, and the coverage of intervals.
 
+#![allow(clippy::unwrap_used)]
+
 use curate_scaling::repro::{Kind, coverage, quick_claims};
 use std::path::Path;
 

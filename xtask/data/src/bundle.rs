@@ -38,7 +38,7 @@ const SHARES: [(&str, f64); 10] = [
     ("openclipart", CLIP_ART),
 ];
 const EMOJI: f64 = 0.10;
-const ICONS: f64 = 0.212;
+const ICONS: f64 = 0.205;
 const CLIP_ART: f64 = 0.06;
 /// Clip-arts with several names are what alias detection is for: more of them.
 const ALIASES: f64 = 0.15;

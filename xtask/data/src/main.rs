@@ -13,7 +13,7 @@
 //! * **Pictures** are rendered without system fonts, so their bytes are the same everywhere.
 //! * **Choices** (which icons, which keywords, which captions are wrong) are hashes of names
 //!   (`digest.rs`): a second run writes the same bytes, and a row's fate does not depend on the
-//!   other rows, except that swapped captions are exchanged among the swapped rows.
+//!   other rows, except that boilerplate is counted and swapped captions change hands.
 //! * **Image features** come from EfficientNet-Lite0 (`encoders/lite0.rs`). Of the twenty
 //!   ImageNet photographs in the `foolbox` package, shrunk to 224 pixels, it names 19 rightly and
 //!   has all 20 among its first five. Its checkpoint holds strided tensors: read without their

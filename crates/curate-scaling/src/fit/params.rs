@@ -3,7 +3,7 @@
 use crate::error::{Check, ParamsError, ScalingError};
 use crate::fit::{Fit, search};
 use crate::law::{Law, LawKind, ParamSpec};
-use crate::observation::Observations;
+use crate::observation::{Metric, Observations};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,6 +129,18 @@ impl<L: Law> FitParams<L> {
             starts: 16,
             max_iterations: 400,
             seed: 0,
+        }
+    }
+
+    /// The usual way to fit a law to this table: where pools differ, the parameters that measure
+    /// their quality are their own ([`Law::usually_per_pool`]), the others shared; losses by
+    /// Huber cost of the logarithm (delta 0.001), errors by least squares.
+    pub fn usual(law: L, data: &Observations) -> Self {
+        let own = if data.pools().len() > 1 { law.usually_per_pool() } else { &[] };
+        let params = own.iter().fold(FitParams::new(law), |params, name| params.per_pool(*name));
+        match data.metric() {
+            Metric::Error => params,
+            Metric::Loss => params.loss(Loss::Huber { delta: 1e-3 }).space(Space::Log),
         }
     }
 
@@ -313,6 +325,17 @@ mod tests {
         assert_eq!(Loss::Huber { delta: 1.0 }.cost(0.5), (0.125, 0.5, 1.0));
         assert_eq!(Loss::Asymmetric { delta: 1.0, over: 10.0 }.cost(3.0).0, 25.0);
         assert_eq!(Loss::Asymmetric { delta: 1.0, over: 10.0 }.cost(-3.0).0, 2.5);
+    }
+
+    #[test]
+    fn the_usual_options_follow_pools_and_metric() {
+        let runs = crate::example_runs();
+        let own = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
+        assert_eq!(FitParams::usual(Qqt::default(), &runs), own);
+        let one = runs.filter(|row| row.pool == "good");
+        assert_eq!(FitParams::usual(Qqt::default(), &one), FitParams::new(Qqt::default()));
+        let loss = Observations::new(Metric::Loss, vec![], runs.rows().to_vec()).unwrap();
+        assert_eq!(FitParams::usual(Power, &loss).space, Space::Log);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use rayon::prelude::*;
 
 /// Candidate starting points looked at for each one searched from.
 const CANDIDATES: usize = 8;
+/// Multiple of the best first stage's objective from which a start is not polished.
+const HOPELESS: f64 = 5.0;
 /// The hash stream of starting points.
 const STREAM: u64 = 1;
 
@@ -29,11 +31,8 @@ pub(crate) fn fit<L: Law>(
     check::known_names(&params, &layout)?;
     check::identifiable(&params, &layout, &names, data)?;
     let problem = Problem::new(&params, &layout, rows(data, &names, params.space));
-    let solutions: Vec<Solution> = starting_points(&problem, &params, data, &names)
-        .into_par_iter()
-        .map(|x| minimise(&problem, x, &params))
-        .filter(|s| s.objective.is_finite())
-        .collect();
+    let starts = starting_points(&problem, &params, data, &names);
+    let solutions = minimise_all(&problem, starts, &params);
     let minima = distinct(&problem, solutions);
     if minima.is_empty() {
         let (law, starts) = (params.law.name(), params.starts);
@@ -60,21 +59,45 @@ pub(crate) fn fit<L: Law>(
     Ok(fit)
 }
 
+/// Searches from every point. Robust losses are polished only where the first stage came within
+/// [`HOPELESS`] of the best: the others stand on plateaus, where polishing is long and in vain.
+fn minimise_all<L: Law>(
+    problem: &Problem<'_, L>,
+    starts: Vec<Vec<f64>>,
+    params: &FitParams<L>,
+) -> Vec<Solution> {
+    let mut found: Vec<Solution> =
+        starts.into_par_iter().map(|x| approach(problem, x, params)).collect();
+    found.retain(|s| s.objective.is_finite());
+    if params.loss == Loss::LeastSquares {
+        return found;
+    }
+    let best = found.iter().map(|s| s.objective).fold(f64::INFINITY, f64::min);
+    found.retain(|s| s.objective <= HOPELESS * best);
+    found.into_par_iter().map(|s| polish(problem, s, params.max_iterations)).collect()
+}
+
 /// Searches from one point.
 pub(crate) fn minimise<L: Law>(
     problem: &Problem<'_, L>,
     x: Vec<f64>,
     params: &FitParams<L>,
 ) -> Solution {
-    if params.loss == Loss::LeastSquares {
-        return levenberg_marquardt(problem, x, params.max_iterations, 0.0);
+    let found = approach(problem, x, params);
+    if params.loss == Loss::LeastSquares || !found.objective.is_finite() {
+        return found;
     }
-    let found = levenberg_marquardt(problem, x, params.max_iterations, 1e-4);
-    if found.objective.is_finite() { polish(problem, found, params.max_iterations) } else { found }
+    polish(problem, found, params.max_iterations)
+}
+
+/// Levenberg-Marquardt: the whole search for least squares, the first stage for robust losses.
+fn approach<L: Law>(problem: &Problem<'_, L>, x: Vec<f64>, params: &FitParams<L>) -> Solution {
+    let worthwhile = if params.loss == Loss::LeastSquares { 0.0 } else { 1e-4 };
+    levenberg_marquardt(problem, x, params.max_iterations, worthwhile)
 }
 
 /// Starting points in search coordinates: half of them the best of many drawn, half as drawn.
-fn starting_points<L: Law>(
+pub(crate) fn starting_points<L: Law>(
     problem: &Problem<'_, L>,
     params: &FitParams<L>,
     data: &Observations,
@@ -195,7 +218,7 @@ fn curvature<L: Law>(problem: &Problem<'_, L>, x: &[f64], loss: Loss) -> Curvatu
     let determined = values[weakest] > 1e-15 * largest;
     let name = |r: usize| problem.layout.slots[problem.free[inside[r]]].name.clone();
     let strong = |r: &usize| vectors[weakest][*r].abs() > 0.3;
-    let variance = unit_variance(problem, x, loss);
+    let variance = Spread::of(problem, x, loss).map(|spread| spread.covariance_factor());
     let covariance = variance.filter(|_| determined).map(|variance| {
         let mut cells = vec![0.0; x.len() * x.len()];
         for (r, &i) in inside.iter().enumerate() {
@@ -214,21 +237,53 @@ fn curvature<L: Law>(problem: &Problem<'_, L>, x: &[f64], loss: Loss) -> Curvatu
     }
 }
 
-/// The factor from the inverse curvature (`J' W J`) to the covariance: for least squares twice
-/// the residual variance; for robust losses the M-estimator's `E[psi^2] / E[weight]`.
-pub(crate) fn unit_variance<L: Law>(
-    problem: &Problem<'_, L>,
-    x: &[f64],
-    loss: Loss,
-) -> Option<f64> {
-    let freedom = problem.rows.len().checked_sub(x.len()).filter(|f| *f > 0)?;
-    let (mut slopes, mut weights) = (0.0, 0.0);
-    problem.for_each_row(x, |row, residual, _| {
-        let (_, slope, weight) = loss.cost(residual);
-        slopes += row.weight * slope * slope;
-        weights += row.weight * weight;
-    });
-    Some(slopes / weights * problem.rows.len() as f64 / freedom as f64)
+/// What a loss makes of the residuals, for M-estimators' doubt: means of the squared slope (per
+/// degree of freedom), of the iterated weight, and of the second derivative.
+pub(crate) struct Spread {
+    slope_squared: f64,
+    weight: f64,
+    bend: f64,
+}
+
+impl Spread {
+    /// `None` without degrees of freedom.
+    pub(crate) fn of<L: Law>(problem: &Problem<'_, L>, x: &[f64], loss: Loss) -> Option<Spread> {
+        let freedom = problem.rows.len().checked_sub(x.len()).filter(|f| *f > 0)?;
+        let (mut slope_squared, mut weight, mut sizes) = (0.0, 0.0, Vec::new());
+        problem.for_each_row(x, |row, residual, _| {
+            let (_, slope, pull) = loss.cost(residual);
+            slope_squared += row.weight * slope * slope / freedom as f64;
+            weight += row.weight * pull / problem.rows.len() as f64;
+            sizes.push(residual.abs());
+        });
+        let bend = match loss {
+            Loss::LeastSquares => weight,
+            Loss::Huber { delta } => share_near_zero(&mut sizes, delta),
+            Loss::Asymmetric { delta, over } => {
+                0.5 * (1.0 + over) * share_near_zero(&mut sizes, delta)
+            }
+        };
+        Some(Spread { slope_squared, weight, bend })
+    }
+
+    /// The factor from the inverse of `J' W J` to the covariance; `2 s^2` for least squares.
+    fn covariance_factor(&self) -> f64 {
+        self.slope_squared * self.weight / (self.bend * self.bend)
+    }
+
+    /// How much the objective rises for one squared Student's t along a profile; `s^2` for least
+    /// squares.
+    pub(crate) fn rise(&self) -> f64 {
+        0.5 * self.slope_squared / self.bend
+    }
+}
+
+/// Share of residuals within `delta` of zero, from a window wide enough to count some.
+fn share_near_zero(sizes: &mut [f64], delta: f64) -> f64 {
+    sizes.sort_by(f64::total_cmp);
+    let width = delta.max(0.5 * sizes[sizes.len() / 2]);
+    let inside = sizes.iter().filter(|size| **size <= width).count().max(1);
+    inside as f64 / sizes.len() as f64 * delta / width
 }
 
 fn pool_infos(data: &Observations, names: &[String]) -> Vec<PoolInfo> {

@@ -17,7 +17,7 @@ pub(crate) struct Solution {
 }
 
 /// Scaled gradient below which a least-squares search has arrived.
-const GRADIENT_GOAL: f64 = 1e-10;
+const GRADIENT_GOAL: f64 = 1e-12;
 /// Scaled gradient that still counts as arrived when no step improves the objective any more.
 const GRADIENT_FAIR: f64 = 1e-5;
 
@@ -107,7 +107,10 @@ pub(crate) fn levenberg_marquardt<L: Law>(
         let expected = expected_gain(&here, &moved);
         problem.evaluate(&next, true, &mut there);
         let gain = here.objective - there.objective;
-        if gain > 0.0 && expected > 0.0 {
+        // Below the objective's rounding only the gradient tells whether a step was good.
+        let rounding = expected > 0.0 && expected <= 1e-13 * here.objective;
+        let flatter = || scaled_gradient(&there, &moving) < scaled_gradient(&here, &moving);
+        if expected > 0.0 && (gain > 0.0 || rounding && flatter()) {
             let quality = (2.0 * gain / expected - 1.0).clamp(-1.0, 1.0);
             damping = (damping * (1.0 - quality.powi(3)).clamp(0.1, 2.0)).max(1e-15);
             growth = 2.0;

@@ -29,6 +29,9 @@ macro_rules! law_kind {
             fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
                 match self { $(LawKind::$variant(law) => law.start(data, unit),)+ }
             }
+            fn usually_per_pool(&self) -> &'static [&'static str] {
+                match self { $(LawKind::$variant(law) => law.usually_per_pool(),)+ }
+            }
             fn predict_union(&self, samples: f64, members: &[Member<'_>]) -> Option<f64> {
                 match self { $(LawKind::$variant(law) => law.predict_union(samples, members),)+ }
             }

@@ -213,6 +213,11 @@ pub trait Law: fmt::Debug + Clone + Send + Sync {
     /// A starting point: `unit` holds one uniform draw in `[0, 1)` a parameter.
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64>;
 
+    /// The parameters that pools usually have of their own, where pools differ in quality.
+    fn usually_per_pool(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Predicted metric at `at`.
     fn predict(&self, at: &Point<'_>, theta: &[f64]) -> f64 {
         self.eval(at, theta, None)

@@ -271,6 +271,13 @@ impl Law for Qqt {
         theta
     }
 
+    fn usually_per_pool(&self) -> &'static [&'static str] {
+        match self.half_life {
+            HalfLife::Constant => &["b", "half_life"],
+            HalfLife::Proportional | HalfLife::Power => &["b"],
+        }
+    }
+
     fn predict_union(&self, samples: f64, members: &[Member<'_>]) -> Option<f64> {
         let union: f64 = members.iter().map(|m| m.unique).sum();
         Some(match self.form {

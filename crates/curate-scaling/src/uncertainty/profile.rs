@@ -3,7 +3,7 @@
 use super::{Interval, check_level};
 use crate::error::ScalingError;
 use crate::fit::problem::{Problem, rows};
-use crate::fit::search::{minimise, unit_variance};
+use crate::fit::search::{Spread, minimise, starting_points};
 use crate::fit::{Fit, Layout};
 use crate::law::Law;
 use crate::observation::Observations;
@@ -52,7 +52,7 @@ pub fn profile<L: Law>(
     let slot = fit.slot(parameter)?;
     let free = fit.problem(data);
     let x = free.coordinates_of(fit.theta());
-    let unit = unit_variance(&free, &x, fit.params().loss).unwrap_or(f64::NAN) / 2.0;
+    let unit = Spread::of(&free, &x, fit.params().loss).map_or(f64::NAN, |spread| spread.rise());
     if fit.slots()[slot].fixed.is_some() {
         return Err(ScalingError::NotAnswerable {
             law: fit.law().name(),
@@ -60,27 +60,53 @@ pub fn profile<L: Law>(
             remedy: "fit it first, then profile it".into(),
         });
     }
-    let at = |&value: &f64| {
-        let params = fit.params().clone().fix(parameter, value).check()?.0;
-        let layout = Layout::new(&params, &fit.pool_names());
-        let rows = rows(data, &fit.pool_names(), params.space);
-        let problem = Problem::new(&params, &layout, rows);
-        let starts = fit.minima.iter().take(8).map(|m| problem.coordinates_of(&m.theta));
-        let found = starts
-            .map(|start| minimise(&problem, start, &params))
-            .min_by(|a, b| a.objective.total_cmp(&b.objective))
-            .expect("a fit has a minimum");
-        let theta = problem.theta(&found.x);
-        Ok(ProfilePoint { value, objective: found.objective, theta })
-    };
+    let mut starts: Vec<Vec<f64>> = fit.minima.iter().take(8).map(|m| m.theta.clone()).collect();
+    let drawn = starting_points(&free, fit.params(), data, &fit.pool_names());
+    starts.extend(drawn.iter().take(16).map(|x| free.theta(x)));
+    let first = |&value: &f64| point(fit, data, parameter, value, &starts);
+    let mut points: Vec<ProfilePoint> = values.par_iter().map(first).collect::<Result<_, _>>()?;
+    // A valley that the minima do not lie in is found from the neighbour that does.
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by(|&i, &j| points[i].value.total_cmp(&points[j].value));
+    for _ in 0..2 {
+        for pair in order.windows(2) {
+            let start = [points[pair[0]].theta.clone()];
+            let again = point(fit, data, parameter, points[pair[1]].value, &start)?;
+            if again.objective < points[pair[1]].objective {
+                points[pair[1]] = again;
+            }
+        }
+        order.reverse();
+    }
     Ok(Profile {
         parameter: parameter.into(),
-        points: values.par_iter().map(at).collect::<Result<_, ScalingError>>()?,
+        points,
         estimate: fit.theta()[slot],
         objective: fit.objective(),
         unit,
         freedom: fit.freedom() as f64,
     })
+}
+
+/// The smallest objective with the parameter held at `value`, from each of `starts`.
+fn point<L: Law>(
+    fit: &Fit<L>,
+    data: &Observations,
+    parameter: &str,
+    value: f64,
+    starts: &[Vec<f64>],
+) -> Result<ProfilePoint, ScalingError> {
+    let params = fit.params().clone().fix(parameter, value).check()?.0;
+    let layout = Layout::new(&params, &fit.pool_names());
+    let rows = rows(data, &fit.pool_names(), params.space);
+    let problem = Problem::new(&params, &layout, rows);
+    let found = starts
+        .iter()
+        .map(|theta| minimise(&problem, problem.coordinates_of(theta), &params))
+        .min_by(|a, b| a.objective.total_cmp(&b.objective))
+        .expect("a profile has a start");
+    let theta = problem.theta(&found.x);
+    Ok(ProfilePoint { value, objective: found.objective, theta })
 }
 
 impl Profile {
