@@ -1,5 +1,7 @@
 //! Semantic deduplication against what the published code computed (`fixtures/dedup_prune`).
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::{fs::File, path::PathBuf};
 
 use curate_cluster::{Assignment, Metric, Ordered, Preference};

@@ -132,8 +132,11 @@ fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
             pool.embedding(name)?;
         }
         if let Stage::Combine(s) = stage {
-            for file in s.of.iter().filter(|s| is_file(s)).map(Path::new).filter(|f| !f.exists()) {
-                return Err(IoError::os(file, "read", std::io::ErrorKind::NotFound.into()).into());
+            let mut files = s.of.iter().filter(|s| is_file(s)).map(Path::new);
+            if let Some(missing) = files.find(|file| !file.exists()) {
+                return Err(
+                    IoError::os(missing, "read", std::io::ErrorKind::NotFound.into()).into()
+                );
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Concept-complexity pruning against what the published code computed and the exact optimum
 //! (`fixtures/dedup_prune`).
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::{fs::File, path::PathBuf};
 
 use curate_cluster::{Assignment, Metric, Ordered, Preference};

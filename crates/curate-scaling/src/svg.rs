@@ -140,7 +140,7 @@ impl Curves {
             out,
             r##"<rect x="{from:.1}" y="{TOP}" width="{width:.1}" height="{height:.1}" fill="#f3f3f3"/>"##
         );
-        let (x, y) = (WIDTH - RIGHT - 6.0, HEIGHT - BOTTOM - 8.0);
+        let (x, y) = (WIDTH - RIGHT - 6.0, TOP + 18.0);
         draw!(
             out,
             r##"<text x="{x:.1}" y="{y:.1}" text-anchor="end" fill="#888" font-size="11">beyond the largest run</text>"##

@@ -5,7 +5,7 @@ use super::candidate::{Candidate, Resolved, resolve_all};
 use crate::error::{Check, ScalingError};
 use crate::fit::Fit;
 use crate::law::Law;
-use crate::stats::central;
+use crate::stats::{central, expanded_level};
 use crate::uncertainty::{Ensemble, Interval, check_level};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ pub fn switch_points<L: Law>(
         let found: Vec<Option<f64>> = draws.thetas.par_iter().map(crossing).collect();
         let never = found.iter().filter(|c| c.is_none()).count() as f64;
         let values = found.iter().map(|c| c.unwrap_or(high)).collect();
-        let (low, high) = central(values, level);
+        let (low, high) = central(values, expanded_level(level, fit.freedom()));
         switches.push(Switch {
             from: candidates[pair[0]].name.clone(),
             to: candidates[pair[1]].name.clone(),
@@ -129,7 +129,7 @@ pub fn samples_multiplier<L: Law>(
     let values: Vec<f64> = draws.thetas.par_iter().map(|theta| ratio(theta)).collect();
     let never = values.iter().filter(|m| m.is_infinite()).count() as f64;
     let share = never / values.len().max(1) as f64;
-    let (low, high) = central(values, level);
+    let (low, high) = central(values, expanded_level(level, fit.freedom()));
     let multiplier = Interval { estimate: ratio(fit.theta()), low, high };
     Ok(Multiplier { samples, multiplier, never: share })
 }

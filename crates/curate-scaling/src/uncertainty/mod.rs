@@ -16,7 +16,7 @@ pub use profile::{Profile, ProfilePoint, profile};
 use crate::error::{Check, ParamsError};
 use crate::fit::Fit;
 use crate::law::Law;
-use crate::stats::{Dice, central};
+use crate::stats::{Dice, central, expanded_level};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -48,14 +48,17 @@ pub struct Ensemble {
 const NOISE_STREAM: u64 = 4;
 
 impl Ensemble {
-    /// Interval of a quantity over the draws (percentiles), for example a curve's value.
+    /// Interval of a quantity over the draws, for example a curve's value: percentiles, set a
+    /// little wider than `level` to make up for the fit's few degrees of freedom (Hesterberg's
+    /// expanded percentiles).
     pub fn interval<L: Law>(
         &self,
         fit: &Fit<L>,
         level: f64,
         quantity: impl Fn(&[f64]) -> f64 + Sync,
     ) -> Interval {
-        let (low, high) = central(self.thetas.par_iter().map(|t| quantity(t)).collect(), level);
+        let values = self.thetas.par_iter().map(|t| quantity(t)).collect();
+        let (low, high) = central(values, expanded_level(level, fit.freedom()));
         Interval { estimate: quantity(fit.theta()), low, high }
     }
 
@@ -72,7 +75,8 @@ impl Ensemble {
             let luck = Dice::new(self.seed, NOISE_STREAM, draw as u64).normal(0);
             space.inverse(space.forward(metric(theta)) + noise * luck)
         };
-        let (low, high) = central(self.thetas.iter().enumerate().map(measured).collect(), level);
+        let values = self.thetas.iter().enumerate().map(measured).collect();
+        let (low, high) = central(values, expanded_level(level, fit.freedom()));
         Interval { estimate: metric(fit.theta()), low, high }
     }
 
