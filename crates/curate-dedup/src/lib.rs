@@ -29,7 +29,7 @@
 //! | | paper | published code | this crate |
 //! |---|---|---|---|
 //! | comparison | "similarity above 1 - epsilon" | strict `>`, ties stay | strict `>`, ties stay |
-//! | row similar only to a removed row | one survivor a group | is removed too | is removed too |
+//! | row similar only to a removed row | one survivor a group | is removed too | is removed too; stays with [`Duplicates::find_greedy`] |
 //! | which stays | lowest similarity to the centroid | the same (`hard`), `easy`, `random` | the same, or by a score |
 //! | `random` | - | not repeatable | a hash of seed and id |
 //! | a NaN row | - | silently ends the search in its cluster | matches nothing; quarantine it first |
@@ -78,6 +78,34 @@ impl Duplicates {
         order: &Ordered,
         progress: &dyn Progress,
     ) -> Result<Self, SourceError> {
+        let max_earlier = |rows: &[f32]| curate_kernels::max_earlier(rows, source.dim());
+        Self::search(source, order, progress, max_earlier)
+    }
+
+    /// Searches every cluster of `order` greedily: a row is compared only with preferred rows that
+    /// stay at this `epsilon`, so one row of each group survives, as the paper's text says. The
+    /// result holds for this epsilon alone: [`Duplicates::keep`] with another one, a fraction or a
+    /// count does not give what a greedy search would.
+    ///
+    /// # Errors
+    /// When rows cannot be read, or the caller cancels.
+    pub fn find_greedy<S: EmbeddingSource + ?Sized>(
+        source: &S,
+        order: &Ordered,
+        epsilon: f64,
+        progress: &dyn Progress,
+    ) -> Result<Self, SourceError> {
+        let threshold = similarity_threshold(epsilon);
+        let survivors = |rows: &[f32]| curate_kernels::survivors(rows, source.dim(), threshold);
+        Self::search(source, order, progress, survivors)
+    }
+
+    fn search<S: EmbeddingSource + ?Sized>(
+        source: &S,
+        order: &Ordered,
+        progress: &dyn Progress,
+        compare: impl Fn(&[f32]) -> Vec<curate_kernels::Earlier> + Sync,
+    ) -> Result<Self, SourceError> {
         let n = source.rows();
         let rows = order.clusters.iter().map(Vec::len).sum::<usize>();
         progress.start("semantic dedup", rows as u64, "rows");
@@ -88,7 +116,7 @@ impl Duplicates {
                 progress.check()?;
                 let mut vectors = vec![0.0; cluster.len() * source.dim()];
                 source.gather(cluster, &mut vectors)?;
-                let earlier = curate_kernels::max_earlier(&vectors, source.dim());
+                let earlier = compare(&vectors);
                 progress.advance(cluster.len() as u64);
                 Ok::<_, SourceError>(earlier)
             })

@@ -104,6 +104,22 @@ fn similarities_and_keep_lists_are_the_published_ones_for_every_order_and_epsilo
 }
 
 #[test]
+fn greedy_keep_lists_are_the_golden_ones() {
+    let mut golden = Golden::open();
+    let rows = golden.embeddings.clone();
+    for which in ["hard", "easy", "random"] {
+        let order = golden.order(which);
+        for epsilon in golden.epsilons.clone() {
+            let found =
+                Duplicates::find_greedy(&rows.view(), &order, epsilon, &NoProgress).unwrap();
+            let kept = found.keep(Keep::Epsilon(epsilon), &golden.ids).kept;
+            let expected = golden.rows(&format!("greedy_keep_{which}_eps{epsilon}"));
+            assert_eq!(kept_rows(&kept), expected, "{which} {epsilon}");
+        }
+    }
+}
+
+#[test]
 fn a_wanted_count_is_the_epsilon_that_gives_it() {
     let mut golden = Golden::open();
     let order = golden.order("hard");

@@ -72,7 +72,9 @@ impl IoError {
             Kind::DiskFull => format!("could not be {done}: the disk is full"),
             _ => format!("could not be {done}: {error}"),
         };
-        Self { source: Some(Box::new(error)), ..Self::new(kind, path, problem, remedy) }
+        let found = Self::new(kind, path, problem, remedy);
+        // An error that the operating system did not raise says nothing that is not said already.
+        if error.raw_os_error().is_some() { found.caused_by(error) } else { found }
     }
 
     /// A file that breaks its format.

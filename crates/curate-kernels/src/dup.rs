@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use crate::{
+    Centroids, Nearest,
     dispatch::{self, Instructions},
+    nearest::inner_products,
     panels::Panels,
     tile::{PANEL, PackedRows, ROWS, Tile},
 };
@@ -82,6 +84,55 @@ fn improve(best: &mut Earlier, similarities: &[f32], start: usize) {
     }
 }
 
+/// For each row the largest inner product with a row before it that **survived**: a row survives
+/// when that is at most `threshold`. So one row of each group of similar rows stays, and no row goes
+/// for a row that went itself (the paper's text; the published code is [`max_earlier`]).
+///
+/// Runs on the calling thread; needs packed copies of the survivors and of one block.
+///
+/// # Panics
+/// When `rows` is not a whole number of vectors.
+pub fn survivors(rows: &[f32], dim: usize, threshold: f32) -> Vec<Earlier> {
+    let count = rows.len().checked_div(dim).unwrap_or(0);
+    assert_eq!(rows.len(), count * dim, "whole vectors");
+    let mut out = Vec::with_capacity(count);
+    // The survivors of earlier blocks and their positions.
+    let (mut vectors, mut positions): (Vec<f32>, Vec<u32>) = (Vec::new(), Vec::new());
+    for (b, block) in rows.chunks((TASK * dim).max(1)).enumerate() {
+        let first = b * TASK;
+        let mut best = best_survivors(block, &vectors, &positions, dim);
+        let products = inner_products(block, block, dim);
+        let n = best.len();
+        for j in 0..n {
+            for i in (0..j).filter(|&i| best[i].similarity <= threshold).collect::<Vec<_>>() {
+                let similarity = products[j * n + i];
+                if similarity > best[j].similarity {
+                    best[j] = Earlier { similarity, position: Some((first + i) as u32) };
+                }
+            }
+        }
+        for (i, row) in block.chunks_exact(dim).enumerate() {
+            if best[i].similarity <= threshold {
+                vectors.extend_from_slice(row);
+                positions.push((first + i) as u32);
+            }
+        }
+        out.extend(best);
+    }
+    out
+}
+
+/// The most similar survivor of each row of a block.
+fn best_survivors(block: &[f32], vectors: &[f32], positions: &[u32], dim: usize) -> Vec<Earlier> {
+    let mut nearest = vec![Nearest::default(); block.len() / dim];
+    Centroids::new(vectors, dim, None).nearest(block, &mut nearest);
+    let earlier = |n: Nearest| match n.value > 0.0 {
+        true => Earlier { similarity: n.value, position: Some(positions[n.index as usize]) },
+        false => Earlier::default(),
+    };
+    nearest.into_iter().map(earlier).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +161,28 @@ mod tests {
         assert_eq!(out[1], Earlier::default(), "a negative similarity counts as none");
         assert_eq!(out[2].position, Some(0));
         assert!(max_earlier(&[], 8).is_empty());
+    }
+
+    #[test]
+    fn survivors_equal_the_scalar_reference_to_the_bit() {
+        for (n, dim) in [(1, 4), (50, 3), (450, 16)] {
+            for threshold in [0.2, 0.9, 2.0] {
+                let rows = rows(n, dim);
+                let found = survivors(&rows, dim, threshold);
+                assert_eq!(found, reference::survivors(&rows, dim, threshold), "{n} x {dim}");
+            }
+        }
+        assert!(survivors(&[], 4, 0.5).is_empty());
+    }
+
+    #[test]
+    fn a_row_does_not_go_for_a_row_that_went() {
+        // A chain: each is similar to the one before, the third not to the first.
+        let rows = [1.0, 0.0, 0.97, 0.243_104_92, 0.8818, 0.471_623_54];
+        let kept: Vec<bool> =
+            survivors(&rows, 2, 0.95).iter().map(|e| e.similarity <= 0.95).collect();
+        assert_eq!(kept, [true, false, true]);
+        assert!(max_earlier(&rows, 2)[2].similarity > 0.95);
     }
 
     #[test]

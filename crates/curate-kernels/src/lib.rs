@@ -2,7 +2,8 @@
 //! similarities never exists.
 //!
 //! - [`Centroids::nearest`]: for each row the best of `k` centroids (k-means assignment).
-//! - [`max_earlier`]: for each row its most similar earlier row (semantic deduplication).
+//! - [`max_earlier`]: for each row its most similar earlier row (semantic deduplication);
+//!   [`survivors`]: the same among rows that are kept.
 //! - [`inner_products`]: the plain matrix, for small problems and as building block.
 //!
 //! ```
@@ -34,5 +35,5 @@ pub mod reference;
 mod tile;
 
 pub use dispatch::{Instructions, instructions};
-pub use dup::{Earlier, max_earlier};
+pub use dup::{Earlier, max_earlier, survivors};
 pub use nearest::{Centroids, Nearest, inner_products};

@@ -38,3 +38,20 @@ pub fn max_earlier(rows: &[f32], dim: usize) -> Vec<Earlier> {
     };
     (0..rows.len()).map(best).collect()
 }
+
+/// What [`crate::survivors`] computes.
+pub fn survivors(rows: &[f32], dim: usize, threshold: f32) -> Vec<Earlier> {
+    let rows: Vec<&[f32]> = rows.chunks_exact(dim).collect();
+    let mut found: Vec<Earlier> = Vec::with_capacity(rows.len());
+    for j in 0..rows.len() {
+        let mut best = Earlier::default();
+        for i in (0..j).filter(|&i| found[i].similarity <= threshold) {
+            let similarity = dot(rows[j], rows[i]);
+            if similarity > best.similarity {
+                best = Earlier { similarity, position: Some(i as u32) };
+            }
+        }
+        found.push(best);
+    }
+    found
+}

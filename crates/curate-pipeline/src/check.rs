@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::recipe::{POOL, Recipe, Stage, is_file};
+use crate::recipe::{DedupMode, POOL, Recipe, Stage, is_file};
 
 /// Everything that is wrong, in stage order; empty for a good recipe.
 pub(crate) fn problems(recipe: &Recipe) -> Vec<String> {
@@ -101,6 +101,11 @@ fn check_values(stage: &Stage, wrong: &mut Vec<String>) {
             must(s.fraction.is_none_or(share), "`fraction` must be above 0 and at most 1");
             must(s.count != Some(0), "`count` must be at least 1");
             must(s.clusters != Some(0), "`clusters` must be at least 1");
+            let sized = s.fraction.is_some() || s.count.is_some();
+            must(
+                s.mode == DedupMode::Reference || !sized,
+                "`mode = \"greedy\"` needs an `epsilon`",
+            );
         }
         Stage::ConceptPrune(s) => {
             must(s.fraction.is_some() != s.count.is_some(), "give either `fraction` or `count`");

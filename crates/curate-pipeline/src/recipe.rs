@@ -195,6 +195,9 @@ pub struct SemanticDedupStage {
     /// Keeps the least duplicated so many rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
+    /// What a row is compared with.
+    #[serde(default)]
+    pub mode: DedupMode,
     /// Which of two duplicates stays: `hard` the one farther from the centroid, `easy` the nearer,
     /// `random` by a hash of its id.
     #[serde(default)]
@@ -211,6 +214,19 @@ pub struct SemanticDedupStage {
     /// What to do with vectors whose length is not 1.
     #[serde(default)]
     pub norm: NormPolicy,
+}
+
+/// What a row is compared with when duplicates are removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DedupMode {
+    /// All preferred rows of its cluster, also those that go (the published code). Any epsilon,
+    /// fraction or count can be chosen afterwards.
+    #[default]
+    Reference,
+    /// Preferred rows that stay, so that one row of each group survives (the paper's text). Needs
+    /// an `epsilon`.
+    Greedy,
 }
 
 /// A stage that prunes each concept by its complexity. Give either `fraction` or `count`.

@@ -4,7 +4,11 @@ use std::path::Path;
 
 use curate_core::{Cut, NoProgress, SampleId, Selection, rank::Direction};
 
-use crate::{Error, StageRows, recipe::Stage, run::Run};
+use crate::{
+    Error, StageRows,
+    recipe::{DedupMode, Stage},
+    run::Run,
+};
 
 /// How many rows to keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +66,8 @@ pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Wanted) -> Result<Re
 fn find(run: &Run, folder: &Path, name: Option<&str>, wanted: Wanted) -> Result<usize, Error> {
     let epsilon = matches!(wanted, Wanted::Epsilon(_));
     let fits = |stage: &Stage| match stage {
-        Stage::SemanticDedup(_) => true,
+        // Numbers of a greedy search hold for its own epsilon alone.
+        Stage::SemanticDedup(s) => s.mode == DedupMode::Reference,
         Stage::Score(_) | Stage::Threshold(_) | Stage::Fraction(_) | Stage::Top(_) => !epsilon,
         Stage::ConceptPrune(_) | Stage::Combine(_) => false,
     };

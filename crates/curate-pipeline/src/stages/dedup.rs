@@ -12,7 +12,7 @@ use curate_dedup::{Duplicates, Keep};
 use super::{Context, cluster, quarantine};
 use crate::{
     error::StageError,
-    recipe::SemanticDedupStage,
+    recipe::{DedupMode, SemanticDedupStage},
     stage::{Outcome, StageRows},
 };
 
@@ -49,7 +49,12 @@ pub(super) fn execute(
             Ordered::new(assignment, k, Metric::Spherical, &ids, stage.preference, seed)
         }
     };
-    let found = Duplicates::find(&source, &order, context.progress)?;
+    let found = match (stage.mode, stage.epsilon) {
+        (DedupMode::Greedy, Some(epsilon)) => {
+            Duplicates::find_greedy(&source, &order, epsilon, context.progress)?
+        }
+        _ => Duplicates::find(&source, &order, context.progress)?,
+    };
     let keep = match (stage.epsilon, stage.fraction, stage.count) {
         (_, Some(fraction), _) => Keep::Fraction(fraction),
         (.., Some(count)) => Keep::Count(count),

@@ -147,7 +147,7 @@ impl<'a, L: Law> Problem<'a, L> {
         (0..self.layout.of_pool.len()).map(|pool| self.layout.local(theta, pool)).collect()
     }
 
-    /// The objective alone.
+    /// The objective alone; infinite where the law has no finite value.
     pub(crate) fn objective(&self, x: &[f64]) -> f64 {
         let locals = self.locals(&self.theta(x));
         let cost = |row: &Row<'_>| {
@@ -156,7 +156,8 @@ impl<'a, L: Law> Problem<'a, L> {
             row.weight * self.loss.cost(residual).0
         };
         let pulls = self.pulls.iter().map(|p| p.strength * (x[p.coordinate] - p.center).powi(2));
-        self.rows.iter().map(cost).sum::<f64>() + pulls.sum::<f64>()
+        let sum = self.rows.iter().map(cost).sum::<f64>() + pulls.sum::<f64>();
+        if sum.is_finite() { sum } else { f64::INFINITY }
     }
 
     /// Calls `each(row, residual in the fit's space over sigma, its gradient in search
