@@ -11,11 +11,8 @@ use curate_core::{NoProgress, Progress, SampleId, fault::Fault};
 use rayon::prelude::*;
 
 use crate::{
-    Embedding, IoError, Sample, digest,
-    pool::{
-        BadShards, Listing, Shard, SkippedShard, embedding_beside, embedding_names_beside,
-        no_column, shard_files, stem,
-    },
+    IoError, Sample, digest,
+    pool::{BadShards, Listing, Shard, ShardIds, no_column, shard_files, stem},
     table::Reader,
     webdataset::WebDataset,
 };
@@ -27,7 +24,6 @@ const MOST_IMAGE_SHARDS: usize = 200;
 /// The files of a pool in DataComp's layout.
 pub(crate) struct DataComp {
     tables: Vec<PathBuf>,
-    npz: Vec<PathBuf>,
     /// The folder of the image shards, if there is one.
     shards: Option<PathBuf>,
     images: OnceLock<Option<Images>>,
@@ -49,56 +45,12 @@ impl DataComp {
         let metadata = path.join("metadata");
         let folder = if metadata.is_dir() { metadata } else { path.to_owned() };
         let files = shard_files(&folder, "parquet")?;
-        progress.start("read metadata", files.len() as u64, "shards");
-        let read: Vec<_> = files
-            .par_iter()
-            .map(|file| {
-                progress.check().map_err(|_| IoError::cancelled(file))?;
-                let shard = Ids::read(file);
-                progress.advance(1);
-                shard
-            })
-            .collect();
-        progress.finish();
-        let mut pool = Self {
-            tables: Vec::new(),
-            npz: Vec::new(),
-            shards: [path.join("shards"), folder.join("../shards")]
-                .into_iter()
-                .find(|s| s.is_dir()),
-            images: OnceLock::new(),
-        };
-        let mut listing = Listing { shards: vec![], skipped: vec![], ids: vec![], faults: vec![] };
-        for (file, read) in files.into_iter().zip(read) {
-            match read {
-                Ok(read) => pool.add(&mut listing, file, read),
-                Err(e) if bad_shards == BadShards::Skip && e.kind != crate::Kind::Cancelled => {
-                    listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok((listing, pool))
-    }
-
-    fn add(&mut self, listing: &mut Listing, file: PathBuf, read: Ids) {
-        let first = listing.ids.len();
-        let rows = first..first + read.ids.len();
-        let npz = file.with_extension("npz");
-        let files = [file.clone(), npz.clone()].into_iter().filter(|f| f.exists()).collect();
-        listing.shards.push(Shard { name: stem(&file), rows, files });
-        listing.ids.extend(read.ids);
-        listing.faults.extend(read.faults.into_iter().map(|(row, fault)| (first + row, fault)));
-        self.tables.push(file);
-        self.npz.push(npz);
-    }
-
-    pub(crate) fn embedding_names(&self) -> Result<Vec<String>, IoError> {
-        embedding_names_beside(&self.npz)
-    }
-
-    pub(crate) fn embedding(&self, name: &str, shards: &[Shard]) -> Result<Embedding, IoError> {
-        embedding_beside(name, &self.npz, shards)
+        let read = |file: &Path| Ok((read_ids(file)?, ()));
+        let (listing, read) = Listing::read("read metadata", files, bad_shards, progress, read)?;
+        let shards =
+            [path.join("shards"), folder.join("../shards")].into_iter().find(|s| s.is_dir());
+        let tables = read.into_iter().map(|(file, ())| file).collect();
+        Ok((listing, Self { tables, shards, images: OnceLock::new() }))
     }
 
     pub(crate) fn numeric_columns(&self) -> Result<Vec<String>, IoError> {
@@ -182,36 +134,28 @@ impl DataComp {
 }
 
 /// The ids of one metadata table.
-struct Ids {
-    ids: Vec<SampleId>,
-    faults: Vec<(usize, Fault)>,
-}
-
-impl Ids {
-    fn read(file: &Path) -> Result<Self, IoError> {
-        let reader = Reader::open(file)?;
-        let mut found =
-            Self { ids: Vec::with_capacity(reader.rows().min(1 << 24)), faults: Vec::new() };
-        reader.each_text("uid", None, |uid| {
-            let row = found.ids.len();
-            let id = uid.and_then(|uid| uid.parse().ok());
-            if id.is_none() {
-                found.faults.push((row, Fault::MalformedId));
-            }
-            found.ids.push(id.unwrap_or_else(|| substitute_id(file, row)));
-        })?;
-        if reader.text_columns().iter().any(|column| column == "text") {
-            let mut row = 0;
-            reader.each_text("text", None, |text| {
-                if text.is_none() {
-                    found.faults.push((row, Fault::CaptionMissing));
-                }
-                row += 1;
-            })?;
+fn read_ids(file: &Path) -> Result<ShardIds, IoError> {
+    let reader = Reader::open(file)?;
+    let mut found = ShardIds::default();
+    reader.each_text("uid", None, |uid| {
+        let row = found.ids.len();
+        let id = uid.and_then(|uid| uid.parse().ok());
+        if id.is_none() {
+            found.faults.push((row, Fault::MalformedId));
         }
-        found.faults.sort_by_key(|&(row, _)| row);
-        Ok(found)
+        found.ids.push(id.unwrap_or_else(|| substitute_id(file, row)));
+    })?;
+    if reader.text_columns().iter().any(|column| column == "text") {
+        let mut row = 0;
+        reader.each_text("text", None, |text| {
+            if text.is_none() {
+                found.faults.push((row, Fault::CaptionMissing));
+            }
+            row += 1;
+        })?;
     }
+    found.faults.sort_by_key(|&(row, _)| row);
+    Ok(found)
 }
 
 /// An id for a row that has none, so that evidence can name it.

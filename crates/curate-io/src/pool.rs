@@ -8,6 +8,7 @@ use std::{
 };
 
 use curate_core::{Progress, SampleId, fault::Fault};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{Embedding, IoError, Kind, datacomp::DataComp, vectors::list, webdataset::WebDataset};
@@ -200,10 +201,7 @@ impl Pool {
     /// # Errors
     /// When an npz file cannot be read.
     pub fn embedding_names(&self) -> Result<Vec<String>, IoError> {
-        match &self.backend {
-            Backend::Datacomp(pool) => pool.embedding_names(),
-            Backend::Webdataset(pool) => pool.embedding_names(),
-        }
+        embedding_names_beside(self.shards())
     }
 
     /// The embedding `name`, one vector a row.
@@ -211,10 +209,7 @@ impl Pool {
     /// # Errors
     /// When a shard lacks it, its rows are not those of the shard, or widths differ.
     pub fn embedding(&self, name: &str) -> Result<Embedding, IoError> {
-        match &self.backend {
-            Backend::Datacomp(pool) => pool.embedding(name, self.shards()),
-            Backend::Webdataset(pool) => pool.embedding(name, self.shards()),
-        }
+        embedding_beside(name, self.shards())
     }
 
     /// The names of the columns of numbers.
@@ -370,14 +365,72 @@ pub(crate) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// The ids of one shard, and its rows that cannot be used.
+#[derive(Default)]
+pub(crate) struct ShardIds {
+    pub(crate) ids: Vec<SampleId>,
+    pub(crate) faults: Vec<(usize, Fault)>,
+}
+
+impl Listing {
+    /// Reads all shards in parallel and lists their rows in order of the files. Answers what else
+    /// `read` found in each shard that was read, beside the shard's file.
+    pub(crate) fn read<T: Send>(
+        task: &str,
+        files: Vec<PathBuf>,
+        bad_shards: BadShards,
+        progress: &dyn Progress,
+        read: impl Fn(&Path) -> Result<(ShardIds, T), IoError> + Sync,
+    ) -> Result<(Self, Vec<(PathBuf, T)>), IoError> {
+        progress.start(task, files.len() as u64, "shards");
+        let found: Vec<_> = files
+            .par_iter()
+            .map(|file| {
+                progress.check().map_err(|_| IoError::cancelled(file))?;
+                let found = read(file);
+                progress.advance(1);
+                found
+            })
+            .collect();
+        progress.finish();
+        let mut listing = Self { shards: vec![], skipped: vec![], ids: vec![], faults: vec![] };
+        let mut rest = Vec::new();
+        for (file, found) in files.into_iter().zip(found) {
+            match found {
+                Ok((ids, found)) => {
+                    listing.add(&file, ids);
+                    rest.push((file, found));
+                }
+                Err(e) if bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+                    listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok((listing, rest))
+    }
+
+    fn add(&mut self, file: &Path, read: ShardIds) {
+        let first = self.ids.len();
+        let files =
+            [file.to_owned(), npz_beside(file)].into_iter().filter(|f| f.exists()).collect();
+        let rows = first..first + read.ids.len();
+        self.shards.push(Shard { name: stem(file), rows, files });
+        self.ids.extend(read.ids);
+        self.faults.extend(read.faults.into_iter().map(|(row, fault)| (first + row, fault)));
+    }
+}
+
+/// Where the embeddings of a shard lie.
+fn npz_beside(file: &Path) -> PathBuf {
+    file.with_extension("npz")
+}
+
 /// The array `name` of the npz file beside each shard, as one table.
-pub(crate) fn embedding_beside(
-    name: &str,
-    npz: &[PathBuf],
-    shards: &[Shard],
-) -> Result<Embedding, IoError> {
-    let mut parts = Vec::with_capacity(npz.len());
-    for (npz, shard) in npz.iter().zip(shards) {
+fn embedding_beside(name: &str, shards: &[Shard]) -> Result<Embedding, IoError> {
+    let mut parts = Vec::with_capacity(shards.len());
+    for shard in shards {
+        let npz = &npz_beside(&shard.files[0]);
         if !npz.exists() {
             let problem = format!(
                 "does not exist, but embedding `{name}` of {} is asked for",
@@ -401,13 +454,13 @@ pub(crate) fn embedding_beside(
 }
 
 /// The arrays that every npz file has; none where one file is missing.
-pub(crate) fn embedding_names_beside(npz: &[PathBuf]) -> Result<Vec<String>, IoError> {
+fn embedding_names_beside(shards: &[Shard]) -> Result<Vec<String>, IoError> {
     let mut common: Option<Vec<String>> = None;
-    for npz in npz {
+    for npz in shards.iter().map(|shard| npz_beside(&shard.files[0])) {
         if !npz.exists() {
             return Ok(Vec::new());
         }
-        let names = crate::vectors::Npz::open(npz)?.names();
+        let names = crate::vectors::Npz::open(&npz)?.names();
         common = Some(match common {
             Some(common) => common.into_iter().filter(|name| names.contains(name)).collect(),
             None => names,

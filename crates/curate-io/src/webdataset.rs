@@ -12,12 +12,9 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::{
-    Embedding, IoError, Kind, Sample,
+    IoError, Kind, Sample,
     datacomp::id_of_text,
-    pool::{
-        BadShards, Listing, Shard, SkippedShard, embedding_beside, embedding_names_beside,
-        no_column, shard_files, stem,
-    },
+    pool::{BadShards, Listing, ShardIds, no_column, shard_files, stem},
     vectors::read_exact_at,
 };
 
@@ -30,7 +27,6 @@ const LONGEST_TEXT: u64 = 16 << 20;
 /// The samples of tar shards.
 pub(crate) struct WebDataset {
     tars: Vec<PathBuf>,
-    npz: Vec<PathBuf>,
     /// The samples of each shard.
     samples: Vec<Vec<TarSample>>,
 }
@@ -61,56 +57,10 @@ impl WebDataset {
         let inner = path.join("shards");
         let folder = if inner.is_dir() { &inner } else { path };
         let files = shard_files(folder, "tar")?;
-        progress.start("read shards", files.len() as u64, "shards");
-        let read: Vec<_> = files
-            .par_iter()
-            .map(|file| {
-                progress.check().map_err(|_| IoError::cancelled(file))?;
-                let shard = read_shard(file);
-                progress.advance(1);
-                shard
-            })
-            .collect();
-        progress.finish();
-        let mut pool = Self { tars: vec![], npz: vec![], samples: vec![] };
-        let mut listing = Listing { shards: vec![], skipped: vec![], ids: vec![], faults: vec![] };
-        for (file, read) in files.into_iter().zip(read) {
-            match read {
-                Ok((samples, ids, faults)) => pool.add(&mut listing, file, samples, ids, faults),
-                Err(e) if bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
-                    listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok((listing, pool))
-    }
-
-    fn add(
-        &mut self,
-        listing: &mut Listing,
-        file: PathBuf,
-        samples: Vec<TarSample>,
-        ids: Vec<SampleId>,
-        faults: Vec<(usize, Fault)>,
-    ) {
-        let first = listing.ids.len();
-        let npz = file.with_extension("npz");
-        let files = [file.clone(), npz.clone()].into_iter().filter(|f| f.exists()).collect();
-        listing.shards.push(Shard { name: stem(&file), rows: first..first + ids.len(), files });
-        listing.ids.extend(ids);
-        listing.faults.extend(faults.into_iter().map(|(row, fault)| (first + row, fault)));
-        self.tars.push(file);
-        self.npz.push(npz);
-        self.samples.push(samples);
-    }
-
-    pub(crate) fn embedding_names(&self) -> Result<Vec<String>, IoError> {
-        embedding_names_beside(&self.npz)
-    }
-
-    pub(crate) fn embedding(&self, name: &str, shards: &[Shard]) -> Result<Embedding, IoError> {
-        embedding_beside(name, &self.npz, shards)
+        let (listing, read) =
+            Listing::read("read shards", files, bad_shards, progress, read_shard)?;
+        let (tars, samples) = read.into_iter().unzip();
+        Ok((listing, Self { tars, samples }))
     }
 
     /// The numbers in the record of the first sample that has one.
@@ -225,30 +175,25 @@ fn bytes(tar: &Path, file: &File, member: &Member) -> Result<Vec<u8>, IoError> {
     Ok(bytes)
 }
 
-type ReadShard = (Vec<TarSample>, Vec<SampleId>, Vec<(usize, Fault)>);
-
-fn read_shard(tar: &Path) -> Result<ReadShard, IoError> {
+fn read_shard(tar: &Path) -> Result<(ShardIds, Vec<TarSample>), IoError> {
     let mut file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
     let samples = list_members(tar, &mut file)?;
     check_count(tar, samples.len())?;
-    let mut ids = Vec::with_capacity(samples.len());
-    let mut faults = Vec::new();
+    let mut found = ShardIds::default();
     for (row, sample) in samples.iter().enumerate() {
-        match id_of(tar, &file, sample)? {
-            Some(id) => ids.push(id),
-            None => {
-                faults.push((row, Fault::MalformedId));
-                ids.push(crate::datacomp::substitute_id(tar, row));
-            }
+        let id = id_of(tar, &file, sample)?;
+        if id.is_none() {
+            found.faults.push((row, Fault::MalformedId));
         }
+        found.ids.push(id.unwrap_or_else(|| crate::datacomp::substitute_id(tar, row)));
         if sample.member(&IMAGES).is_none() {
-            faults.push((row, Fault::ImageMissing));
+            found.faults.push((row, Fault::ImageMissing));
         } else if sample.member(&["txt", "json"]).is_none() {
-            faults.push((row, Fault::CaptionMissing));
+            found.faults.push((row, Fault::CaptionMissing));
         }
     }
-    faults.dedup_by_key(|(row, _)| *row);
-    Ok((samples, ids, faults))
+    found.faults.dedup_by_key(|(row, _)| *row);
+    Ok((found, samples))
 }
 
 /// A sample's id: the `uid` of its record; without one, its key if that has 32 hexadecimal digits,

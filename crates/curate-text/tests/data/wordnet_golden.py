@@ -88,6 +88,7 @@ def words(root):
 
 
 def answers(root, chosen):
+    import nltk
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
     class Reader(WordNetCorpusReader):
@@ -100,6 +101,7 @@ def answers(root, chosen):
             shutil.copy(os.path.join(root, name), copy)
         with open(os.path.join(copy, "lexnames"), "w") as file:
             file.writelines(f"{i:02d}\tname.{i}\t1\n" for i in range(45))
+        nltk.data.path.append(copy)  # newer NLTK opens no other folders
         reader = Reader(copy, None)
         for word in chosen:
             found = reader.synsets(word)

@@ -1,0 +1,1 @@
+//! Caption rules, language identification with fastText models, WordNet.
