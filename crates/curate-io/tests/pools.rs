@@ -1,0 +1,367 @@
+//! Pools as they come: whole, damaged and hostile.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+use std::{
+    fs,
+    io::{Cursor, Write},
+    path::Path,
+};
+
+use curate_core::{EmbeddingSource, NoProgress, SampleId, fault::Fault};
+use curate_io::{
+    IoError, Kind, Pool, PoolOptions,
+    npy::{f32_table, header_bytes},
+    pool::BadShards,
+    table::{self, Column},
+};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+fn open(path: &Path) -> Result<Pool, IoError> {
+    Pool::open(path, PoolOptions::default(), &NoProgress)
+}
+
+fn complaint(path: &Path) -> String {
+    open(path).err().expect("the pool is refused").to_string()
+}
+
+/// A metadata table of rows `uid, text`.
+fn write_table(path: &Path, rows: &[(Option<&str>, Option<&str>)]) {
+    let column = |pick: fn(&(Option<&str>, Option<&str>)) -> Option<String>| {
+        Column::OptText(rows.iter().map(pick).collect())
+    };
+    let columns = vec![
+        ("uid", column(|row| row.0.map(str::to_owned))),
+        ("text", column(|row| row.1.map(str::to_owned))),
+        ("score", Column::F32((0..rows.len()).map(|i| i as f32).collect())),
+    ];
+    table::write(path, columns).unwrap();
+}
+
+fn write_npz(path: &Path, arrays: &[(&str, Vec<u8>)], method: CompressionMethod) {
+    let mut zip = ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, bytes) in arrays {
+        let options = SimpleFileOptions::default().compression_method(method);
+        zip.start_file(format!("{name}.npy"), options).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+fn stored(path: &Path, name: &str, bytes: Vec<u8>) {
+    write_npz(path, &[(name, bytes)], CompressionMethod::Stored);
+}
+
+/// A tar shard of members.
+fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        // Written as it is: a hostile name would be refused by the builder.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append(&header, Cursor::new(bytes)).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+fn sample(key: &str) -> Vec<(String, Vec<u8>)> {
+    vec![
+        (format!("{key}.png"), PNG.to_vec()),
+        (format!("{key}.txt"), format!("caption of {key}\n").into_bytes()),
+        (format!("{key}.json"), format!("{{\"similarity\": 0.{key}}}").into_bytes()),
+    ]
+}
+
+fn shard(keys: &[&str]) -> Vec<u8> {
+    let members: Vec<(String, Vec<u8>)> = keys.iter().flat_map(|key| sample(key)).collect();
+    let members: Vec<(&str, &[u8])> =
+        members.iter().map(|(n, b)| (n.as_str(), b.as_slice())).collect();
+    tar_of(&members)
+}
+
+#[test]
+fn a_metadata_pool_lists_rows_in_file_order_and_names_their_faults() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = folder.path().join("metadata");
+    write_table(&metadata.join("a.parquet"), &[(Some("01"), Some("x")), (Some("zz"), Some("x"))]);
+    write_table(
+        &metadata.join("b.parquet"),
+        &[(Some("1"), Some("x")), (Some("2"), None), (None, Some("x"))],
+    );
+    let pool = open(folder.path()).unwrap();
+    assert_eq!((pool.len(), pool.ids()[0], pool.ids()[3]), (5, SampleId(1), SampleId(2)));
+    // `01` and `1` are one number: leading zeros that another tool stripped make no new id.
+    let faults = [
+        (1, Fault::MalformedId),
+        (2, Fault::DuplicateId),
+        (3, Fault::CaptionMissing),
+        (4, Fault::MalformedId),
+    ];
+    assert_eq!(pool.faults(), faults);
+    assert_eq!(pool.column("score").unwrap(), [0.0, 1.0, 0.0, 1.0, 2.0]);
+    assert_eq!(pool.samples(&[3, 0], false).unwrap()[1].caption.as_deref(), Some("x"));
+    let error = pool.column("scores").unwrap_err().to_string();
+    assert!(error.contains("a.parquet: has no numbers `scores`; it has `score`"), "{error}");
+}
+
+#[test]
+fn every_float_type_stored_or_deflated_reads_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("a.parquet");
+    write_table(&table, &[(Some("1"), Some("x")), (Some("2"), Some("y"))]);
+    let values = [0.5_f32, -2.0, 1.25, 3.0];
+    let f16: Vec<u8> = values.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect();
+    let f64: Vec<u8> = values.iter().flat_map(|x| f64::from(*x).to_le_bytes()).collect();
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let arrays = [
+            ("f2", [header_bytes("'<f2'", &[2, 2]), f16.clone()].concat()),
+            ("f4", f32_table(&values, 2, 2)),
+            ("f8", [header_bytes("'<f8'", &[2, 2]), f64.clone()].concat()),
+        ];
+        write_npz(&folder.path().join("a.npz"), &arrays, method);
+        let pool = open(folder.path()).unwrap();
+        assert_eq!(pool.embedding_names().unwrap(), ["f2", "f4", "f8"]);
+        for name in ["f2", "f4", "f8"] {
+            let embedding = pool.embedding(name).unwrap();
+            let mut out = [0.0; 4];
+            embedding.read(0..2, &mut out).unwrap();
+            assert_eq!(out, values, "{name} {method:?}");
+            embedding.gather(&[1, 0], &mut out).unwrap();
+            assert_eq!(out, [1.25, 3.0, 0.5, -2.0], "{name} {method:?}");
+        }
+    }
+}
+
+#[test]
+fn embeddings_that_do_not_fit_name_both_files_the_array_and_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let npz = folder.path().join("a.npz");
+    write_table(
+        &folder.path().join("a.parquet"),
+        &[(Some("1"), Some("x")), (Some("2"), Some("y"))],
+    );
+    let complaint = || {
+        let pool = open(folder.path()).unwrap();
+        pool.embedding("img").err().expect("the embedding is refused").to_string()
+    };
+    assert!(
+        complaint().contains("a.npz: does not exist, but embedding `img` of"),
+        "{}",
+        complaint()
+    );
+    fs::write(&npz, b"PK garbage").unwrap();
+    assert!(complaint().contains("a.npz: is no npz file, or is cut off"), "{}", complaint());
+
+    let cases: [(Vec<u8>, &str); 8] = [
+        (f32_table(&[0.0; 6], 3, 2), "array `img` has 3 rows, but"),
+        (header_bytes("'<f4'", &[2]), "has the shape [2]; a table of vectors has two axes"),
+        (
+            header_bytes("'|O'", &[2, 2]),
+            "has the element type '|O'; save it as little-endian float16",
+        ),
+        (header_bytes("'>f4'", &[2, 2]), "has the element type '>f4'"),
+        (
+            header_bytes("'<f4'", &[2, 1 << 40]),
+            "promises 2 x 1099511627776 numbers, but the file ends before",
+        ),
+        (header_bytes("'<f4'", &[usize::MAX, 8]), "but the file ends before"),
+        (b"\x93NUMPY\x01\x00\xff\xff{".to_vec(), "ends within its npy header"),
+        (b"no array".to_vec(), "does not start with"),
+    ];
+    for (bytes, expected) in cases {
+        stored(&npz, "img", bytes);
+        assert!(complaint().contains(expected), "{} lacks {expected}", complaint());
+    }
+    let fortran = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }";
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((fortran.len() as u16).to_le_bytes());
+    bytes.extend(fortran.bytes().chain([0; 16]));
+    stored(&npz, "img", bytes);
+    assert!(
+        complaint().contains("Fortran order; save it with numpy.ascontiguousarray"),
+        "{}",
+        complaint()
+    );
+    stored(&npz, "txt", f32_table(&[0.0; 4], 2, 2));
+    assert!(complaint().contains("has no array `img`; it has `txt`"), "{}", complaint());
+}
+
+#[test]
+fn shards_of_different_width_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, width) in [("a", 2), ("b", 3)] {
+        write_table(&folder.path().join(format!("{name}.parquet")), &[(Some(name), Some("x"))]);
+        let values = vec![0.0; width];
+        stored(&folder.path().join(format!("{name}.npz")), "img", f32_table(&values, 1, width));
+    }
+    let error = open(folder.path()).unwrap().embedding("img").unwrap_err().to_string();
+    assert!(
+        error.contains("b.npz: holds vectors of 3 numbers, but") && error.contains("holds 2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn damaged_tables_are_refused_by_name_or_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    write_table(&folder.path().join("a.parquet"), &[(Some("1"), Some("x"))]);
+    let bad = folder.path().join("b.parquet");
+    let whole = fs::read(folder.path().join("a.parquet")).unwrap();
+    for cut in [0, 4, whole.len() / 2, whole.len() - 1] {
+        fs::write(&bad, &whole[..cut]).unwrap();
+        assert!(complaint(folder.path()).contains("b.parquet: is no Parquet file, or is cut off"));
+    }
+    let skip = PoolOptions { bad_shards: BadShards::Skip, ..PoolOptions::default() };
+    let pool = Pool::open(folder.path(), skip, &NoProgress).unwrap();
+    assert_eq!((pool.len(), pool.skipped().len()), (1, 1));
+    assert_eq!(pool.skipped()[0].name, "b");
+
+    table::write(&bad, vec![("id", Column::Text(vec!["1".into()]))]).unwrap();
+    assert!(complaint(folder.path()).contains("b.parquet: has no column `uid`; it has `id`"));
+    table::write(&bad, vec![("uid", Column::U64(vec![1]))]).unwrap();
+    assert!(complaint(folder.path()).contains("column `uid` holds UInt64, not text"));
+}
+
+#[test]
+fn a_tar_shard_gives_ids_captions_pictures_and_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let uid = "0123456789abcdef0123456789abcdef";
+    let json = format!("{{\"uid\": \"{uid}\", \"similarity\": 0.5, \"source\": \"web\"}}");
+    let tar = tar_of(&[
+        ("d/one.JPG", PNG),
+        ("d/one.txt", b" a cat \n"),
+        ("d/one.json", json.as_bytes()),
+        ("two.png", PNG),
+        ("three.txt", b"no picture"),
+        ("four.json", b"{\"uid\": \"not hexadecimal\"}"),
+        ("four.png", PNG),
+        (".hidden", b""),
+    ]);
+    fs::write(folder.path().join("00000.tar"), tar).unwrap();
+    let pool = open(folder.path()).unwrap();
+    assert_eq!(pool.len(), 4);
+    assert_eq!(pool.ids()[0].to_string(), uid);
+    assert_eq!(pool.ids()[1], curate_io::webdataset::id_of_key("two"));
+    let faults = [(1, Fault::CaptionMissing), (2, Fault::ImageMissing), (3, Fault::MalformedId)];
+    assert_eq!(pool.faults(), faults);
+    let shown = &pool.samples(&[0], true).unwrap()[0];
+    assert_eq!(shown.caption.as_deref(), Some("a cat"));
+    assert_eq!((shown.image.as_deref(), shown.key.as_deref()), (Some(PNG), Some("d/one")));
+    assert_eq!(pool.labels("source").unwrap()[0].as_deref(), Some("web"));
+    let similarity = pool.column("similarity").unwrap();
+    assert!(similarity[0] == 0.5 && similarity[1].is_nan());
+}
+
+#[test]
+fn a_shard_that_was_cut_anywhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("00000.tar");
+    let whole = shard(&["1", "2"]);
+    for cut in [0, 100, 512 + 3, 1024, 2048, whole.len() - 1024] {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let error =
+            open(folder.path()).err().unwrap_or_else(|| panic!("cut at {cut} was accepted"));
+        assert_eq!(error.kind, Kind::Truncated, "{cut}: {error}");
+        assert!(
+            error.to_string().contains("00000.tar")
+                && error.to_string().contains("fetch the shard again")
+        );
+    }
+    fs::write(&path, "not a tar file at all, but long enough to hold a header ".repeat(40))
+        .unwrap();
+    assert!(complaint(folder.path()).contains("00000.tar"));
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(open(folder.path()).unwrap().len(), 2);
+}
+
+#[test]
+fn a_missing_shard_of_a_pattern_and_a_wrong_count_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["00000", "00002"] {
+        fs::write(folder.path().join(format!("{name}.tar")), shard(&[name])).unwrap();
+    }
+    let pattern = folder.path().join("{00000..00002}.tar");
+    assert!(
+        complaint(&pattern).contains("00001.tar: is in the pattern but does not exist; fetch it")
+    );
+    fs::write(folder.path().join("00001.tar"), shard(&["3", "4"])).unwrap();
+    assert_eq!(open(&pattern).unwrap().len(), 4);
+    fs::write(folder.path().join("00001_stats.json"), "{\"successes\": 3}").unwrap();
+    let error = complaint(&pattern);
+    assert!(error.contains("00001.tar: has 2 samples, but") && error.contains("says 3"), "{error}");
+}
+
+#[test]
+fn hostile_names_are_only_names_and_repeats_across_shards_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let tar = tar_of(&[
+        ("../../escape.png", PNG),
+        ("../../escape.txt", b"x"),
+        ("/abs.png", PNG),
+        ("/abs.txt", b"x"),
+    ]);
+    fs::write(folder.path().join("0.tar"), &tar).unwrap();
+    fs::write(folder.path().join("1.tar"), &tar).unwrap();
+    let pool = open(folder.path()).unwrap();
+    assert_eq!(pool.len(), 4);
+    assert_eq!(pool.faults(), [(2, Fault::DuplicateId), (3, Fault::DuplicateId)]);
+    assert_eq!(pool.samples(&[0], true).unwrap()[0].key.as_deref(), Some("../../escape"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing was unpacked");
+}
+
+#[test]
+fn a_record_that_is_no_object_names_its_member() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = "[".repeat(100_000);
+    for record in ["[1, 2]", "{\"uid\": ", "nul", &deep] {
+        let tar = tar_of(&[("a.png", PNG), ("a.json", record.as_bytes())]);
+        fs::write(folder.path().join("0.tar"), tar).unwrap();
+        assert!(complaint(folder.path()).contains("0.tar: member `a.json` is no JSON object"));
+    }
+}
+
+mod random_bytes {
+    use curate_io::{subset, vectors::Npz};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Damage anywhere in a file is an error or a pool, never a panic or a huge allocation.
+        #[test]
+        fn never_panic(at in 0_usize..4096, byte: u8, cut in 0_usize..4096) {
+            let folder = tempfile::tempdir().unwrap();
+            let table = folder.path().join("a.parquet");
+            write_table(&table, &[(Some("1"), Some("x")), (Some("2"), Some("y"))]);
+            let npz = folder.path().join("a.npz");
+            stored(&npz, "img", f32_table(&[0.5; 4], 2, 2));
+            let tar = folder.path().join("t/0.tar");
+            fs::create_dir(folder.path().join("t")).unwrap();
+            fs::write(&tar, shard(&["1", "2"])).unwrap();
+            let list = folder.path().join("s.npy");
+            subset::write(&list, subset::SubsetFormat::Npy, &[SampleId(1), SampleId(2)]).unwrap();
+            for file in [&table, &npz, &tar, &list] {
+                let mut bytes = fs::read(file).unwrap();
+                let length = bytes.len();
+                bytes[at % length] = byte;
+                bytes.truncate(length - cut % length / 2);
+                fs::write(file, bytes).unwrap();
+            }
+            let pool = open(&table);
+            if let Ok(pool) = &pool {
+                let _ = pool.embedding("img").map(|e| e.read(0..e.rows(), &mut vec![0.0; e.rows() * e.dim()]));
+                let _ = pool.samples(&[0], true);
+            }
+            let _ = Npz::open(&npz).map(|npz| npz.names());
+            let _ = open(&tar).map(|pool| pool.samples(&[0], true).is_ok());
+            let _ = subset::read(&list);
+        }
+    }
+}
