@@ -1,1 +1,4 @@
-//! Caption rules, language identification with fastText models, WordNet.
+//! docs
+pub mod fasttext;
+pub mod language;
+pub mod wordnet;

@@ -1,7 +1,7 @@
 //! Little-endian fields of a file whose length is known, so that nothing is allocated for a
 //! declared size that the file cannot hold.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 /// A field of a model file that is missing, impossible or at odds with another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,7 +132,7 @@ impl<R: BufRead> Source<R> {
     /// The bytes up to a zero byte, which is taken too.
     pub(super) fn zero_ended(&mut self, field: &'static str) -> Result<Vec<u8>, FormatError> {
         let mut bytes = Vec::new();
-        let mut limited = (&mut self.inner).take(self.left);
+        let mut limited = Read::take(&mut self.inner, self.left);
         limited.read_until(0, &mut bytes).map_err(|e| unreadable(field, &e))?;
         self.left -= bytes.len() as u64;
         match bytes.pop() {

@@ -1,0 +1,92 @@
+use super::Synset;
+use std::collections::HashSet;
+
+/// How often endings are taken off: NLTK changed it with version 3.9.
+///
+/// Both take the same endings. They differ on words that need two steps and on words whose one step
+/// leads nowhere: "less" is "le" (a noun, by way of "les") to NLTK up to 3.8.1 and an adverb or
+/// adjective of its own to later ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Morphy {
+    /// NLTK 3.9 and later: one step.
+    #[default]
+    OneStep,
+    /// NLTK up to 3.8.1, the version that DataComp pins: step after step until a form is found.
+    Repeated,
+}
+
+/// The endings of each class, in NLTK's order.
+const ENDINGS: [&[(&str, &str)]; 4] = [
+    &[
+        ("s", ""),
+        ("ses", "s"),
+        ("ves", "f"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+    ],
+    &[
+        ("s", ""),
+        ("ies", "y"),
+        ("es", "e"),
+        ("es", ""),
+        ("ed", "e"),
+        ("ed", ""),
+        ("ing", "e"),
+        ("ing", ""),
+    ],
+    &[("er", ""), ("est", ""), ("er", "e"), ("est", "e")],
+    &[],
+];
+
+impl Morphy {
+    /// The first synset of the first base form that has one in this class.
+    pub(super) fn first_form(
+        self,
+        word: &str,
+        class: usize,
+        lookup: impl Fn(&str) -> Option<Synset>,
+    ) -> Option<Synset> {
+        let mut forms = step(&[word.to_owned()], class);
+        if self == Self::OneStep {
+            return forms.iter().find_map(|form| lookup(form));
+        }
+        // Forms met before were looked up before, so leaving them out changes no answer; it keeps a
+        // word such as "sesses…" from branching without bound.
+        let mut seen = HashSet::new();
+        while !forms.is_empty() {
+            if let Some(found) = forms.iter().find_map(|form| lookup(form)) {
+                return Some(found);
+            }
+            forms.retain(|form| seen.insert(form.clone()));
+            forms = step(&forms, class);
+        }
+        None
+    }
+}
+
+fn step(forms: &[String], class: usize) -> Vec<String> {
+    let endings = ENDINGS[class];
+    let stripped = |form: &String, &(old, new): &(&str, &str)| {
+        form.strip_suffix(old).map(|stem| format!("{stem}{new}"))
+    };
+    forms.iter().flat_map(|form| endings.iter().filter_map(move |e| stripped(form, e))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wordnet::Pos;
+
+    #[test]
+    fn one_step_stops_where_repeated_goes_on() {
+        let lookup =
+            |form: &str| (form == "volume").then_some(Synset { offset: 1, pos: Pos::Noun });
+        assert!(Morphy::OneStep.first_form("volumess", 0, lookup).is_none());
+        assert!(Morphy::Repeated.first_form("volumess", 0, lookup).is_some());
+        assert!(Morphy::Repeated.first_form(&"ses".repeat(2000), 0, |_| None).is_none());
+    }
+}
