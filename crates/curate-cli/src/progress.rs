@@ -77,6 +77,9 @@ impl Progress for Shown {
             told: now,
             bar,
         };
+        if task.bar.is_none() {
+            tell(&json!({"event": "start", "task": name, "total": total, "unit": unit}));
+        }
         *self.task.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(task);
     }
 

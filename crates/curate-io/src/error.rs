@@ -63,13 +63,19 @@ impl IoError {
                 Kind::DiskFull,
                 "free space or choose another folder, then run the same command again",
             ),
+            io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => (
+                Kind::DiskFull,
+                "raise the limit or choose another folder, then run the same command again",
+            ),
             io::ErrorKind::PermissionDenied => (Kind::Os, "check the permissions"),
             _ => (Kind::Os, ""),
         };
         let problem = match kind {
             Kind::NotFound => "does not exist".to_owned(),
             Kind::Truncated => "ends too early".to_owned(),
-            Kind::DiskFull => format!("could not be {done}: the disk is full"),
+            Kind::DiskFull if error.kind() == io::ErrorKind::StorageFull => {
+                format!("could not be {done}: the disk is full")
+            }
             _ => format!("could not be {done}: {error}"),
         };
         let found = Self::new(kind, path, problem, remedy);

@@ -35,6 +35,9 @@ pub enum SubsetFormat {
 }
 
 impl SubsetFormat {
+    /// Every form.
+    pub const ALL: [Self; 5] = [Self::Npy, Self::Memmap, Self::Parquet, Self::Jsonl, Self::Ids];
+
     /// The name of the file of this form.
     pub fn file_name(self) -> &'static str {
         match self {
@@ -184,20 +187,12 @@ pub fn files_in(folder: &Path, formats: &[SubsetFormat]) -> Vec<(SubsetFormat, P
 mod tests {
     use super::*;
 
-    const ALL: [SubsetFormat; 5] = [
-        SubsetFormat::Npy,
-        SubsetFormat::Memmap,
-        SubsetFormat::Parquet,
-        SubsetFormat::Jsonl,
-        SubsetFormat::Ids,
-    ];
-
     #[test]
     fn every_form_holds_the_sorted_ids_with_their_repeats() {
         let folder = tempfile::tempdir().unwrap();
         let ids = [u128::MAX, 3, 1 << 64, 3].map(SampleId);
         let sorted = [3, 3, 1 << 64, u128::MAX].map(SampleId);
-        for (format, path) in files_in(folder.path(), &ALL) {
+        for (format, path) in files_in(folder.path(), &SubsetFormat::ALL) {
             write(&path, format, &ids).unwrap();
             assert_eq!(read(&path).unwrap(), sorted, "{format:?}");
             write(&path, format, &[]).unwrap();

@@ -8,7 +8,10 @@ use std::{
 };
 
 use curate_core::{Progress, SampleId, Selection, fault::Fault};
-use curate_io::{IoError, Kind, Pool, PoolOptions, atomic, subset};
+use curate_io::{
+    IoError, Kind, Pool, PoolOptions, atomic,
+    subset::{self, SubsetFormat},
+};
 use serde_json::json;
 
 use crate::{
@@ -74,13 +77,13 @@ pub fn run(
     options: RunOptions,
     progress: &dyn Progress,
 ) -> Result<RunSummary, Error> {
-    fs::create_dir_all(folder).map_err(|e| IoError::os(folder, "created", e))?;
-    let _lock = lock(folder)?;
     let started = Instant::now();
     let pool_options =
         PoolOptions { format: recipe.pool.format, bad_shards: recipe.pool.bad_shards };
     let pool = Pool::open(&recipe.pool.path, pool_options, progress)?;
     check_sources(recipe, &pool)?;
+    fs::create_dir_all(folder).map_err(|e| IoError::os(folder, "created", e))?;
+    let _lock = lock(folder)?;
     let pool_record = PoolRecord::new(&pool, folder, progress)?;
     let mut stages = Stages::new(recipe, &pool, folder, options, &pool_record.digest);
     for index in 0..recipe.stages.len() {
@@ -199,6 +202,8 @@ impl<'a> Stages<'a> {
                 found
             }
             None => {
+                // From here on the folder no longer holds the finished run it may have held.
+                remove_outputs(self.folder, &[])?;
                 let started = Instant::now();
                 let context = Context {
                     pool: self.pool,
@@ -335,6 +340,21 @@ fn changes(before: &serde_json::Value, now: &serde_json::Value) -> Vec<String> {
     changes
 }
 
+/// Removes the outputs of an earlier run from a folder, but for those in `keep`.
+fn remove_outputs(folder: &Path, keep: &[PathBuf]) -> Result<(), Error> {
+    let subsets = SubsetFormat::ALL.map(SubsetFormat::file_name);
+    // The manifest goes first: without it the folder counts as unfinished.
+    for name in
+        ["manifest.json", "evidence.parquet", "report.html", "recipe.toml"].iter().chain(&subsets)
+    {
+        let path = folder.join(name);
+        if path.exists() && !keep.contains(&path) {
+            fs::remove_file(&path).map_err(|e| IoError::os(&path, "removed", e))?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes the folders of stages that the recipe no longer has, so that every stage folder belongs
 /// to this run.
 fn remove_stale_stages(folder: &Path, records: &[StageRecord]) -> Result<(), Error> {
@@ -385,6 +405,7 @@ fn write_outputs(
     let path = folder.join("manifest.json");
     atomic::write(&path, manifest.to_json().as_bytes())?;
     files.push(path);
+    remove_outputs(folder, &[&files[..], &[folder.join("recipe.toml")]].concat())?;
     Ok(files)
 }
 

@@ -87,6 +87,24 @@ fn other_settings_are_refused_by_name_and_overwrite_computes_what_changed() {
 }
 
 #[test]
+fn outputs_of_an_earlier_run_do_not_outlive_it() {
+    let (pool, out) = (pool(), tempfile::tempdir().unwrap());
+    let mut recipe = recipe(pool.path(), STAGES);
+    go(&recipe, out.path()).unwrap();
+    recipe.output.formats = vec![curate_io::subset::SubsetFormat::Ids];
+    go(&recipe, out.path()).unwrap();
+    assert!(out.path().join("subset.txt").exists() && !out.path().join("subset.npy").exists());
+
+    let changed = common::recipe(pool.path(), &STAGES.replace("epsilon = 0.05", "epsilon = 0.2"));
+    let stop = CancelAfter::new(12);
+    let overwrite = RunOptions { overwrite: true };
+    assert!(run(&changed, out.path(), overwrite, &stop).unwrap_err().is_cancelled());
+    for name in ["manifest.json", "subset.txt", "evidence.parquet", "report.html"] {
+        assert!(!out.path().join(name).exists(), "{name} is of the earlier run");
+    }
+}
+
+#[test]
 fn another_pool_or_seed_is_refused() {
     let (pool, out) = (pool(), tempfile::tempdir().unwrap());
     let mut recipe = recipe(pool.path(), STAGES);

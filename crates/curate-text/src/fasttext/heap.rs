@@ -79,12 +79,12 @@ mod tests {
     #[test]
     fn best_first_and_the_later_of_two_equals_wins_the_only_place() {
         let mut best = Best::new(1);
-        [(0.5, 0), (0.5, 1), (0.4, 2)].map(|entry| best.push(entry));
+        [(0.5, 0), (0.5, 1), (0.4, 2)].into_iter().for_each(|entry| best.push(entry));
         assert!(best.is_hopeless(0.4) && !best.is_hopeless(0.5));
         assert_eq!(best.into_sorted(), [(0.5, 1)]);
 
         let mut best = Best::new(3);
-        [(0.1, 0), (0.9, 1), (0.4, 2), (0.7, 3)].map(|entry| best.push(entry));
+        [(0.1, 0), (0.9, 1), (0.4, 2), (0.7, 3)].into_iter().for_each(|entry| best.push(entry));
         assert_eq!(best.into_sorted(), [(0.9, 1), (0.7, 3), (0.4, 2)]);
     }
 }

@@ -3,17 +3,21 @@ use std::collections::HashSet;
 
 /// How often endings are taken off: NLTK changed it with version 3.9.
 ///
-/// Both take the same endings. They differ on words that need two steps and on words whose one step
-/// leads nowhere: "less" is "le" (a noun, by way of "les") to NLTK up to 3.8.1 and an adverb or
-/// adjective of its own to later ones.
+/// Both take the same endings. They differ on words that one step does not bring to a noun (or verb,
+/// and so on): "less" becomes "les" and then "le", a name of lupus erythematosus, up to 3.8.1, and is
+/// the adjective in later versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Morphy {
     /// NLTK 3.9 and later: one step.
     #[default]
     OneStep,
     /// NLTK up to 3.8.1, the version that DataComp pins: step after step until a form is found.
+    /// Words of more than 1,024 bytes get one step, so that a hostile one costs no more than others.
     Repeated,
 }
+
+/// The longest word, in bytes, that is stripped repeatedly.
+const LONGEST_REPEATED: usize = 1024;
 
 /// The endings of each class, in NLTK's order.
 const ENDINGS: [&[(&str, &str)]; 4] = [
@@ -51,11 +55,11 @@ impl Morphy {
         lookup: impl Fn(&str) -> Option<Synset>,
     ) -> Option<Synset> {
         let mut forms = step(&[word.to_owned()], class);
-        if self == Self::OneStep {
+        if self == Self::OneStep || word.len() > LONGEST_REPEATED {
             return forms.iter().find_map(|form| lookup(form));
         }
-        // Forms met before were looked up before, so leaving them out changes no answer; it keeps a
-        // word such as "sesses…" from branching without bound.
+        // Forms met before were looked up before, so leaving them out changes no answer; it keeps
+        // words that end in "sesses" from branching at every step.
         let mut seen = HashSet::new();
         while !forms.is_empty() {
             if let Some(found) = forms.iter().find_map(|form| lookup(form)) {
@@ -87,6 +91,8 @@ mod tests {
             |form: &str| (form == "volume").then_some(Synset { offset: 1, pos: Pos::Noun });
         assert!(Morphy::OneStep.first_form("volumess", 0, lookup).is_none());
         assert!(Morphy::Repeated.first_form("volumess", 0, lookup).is_some());
-        assert!(Morphy::Repeated.first_form(&"ses".repeat(2000), 0, |_| None).is_none());
+        assert!(Morphy::Repeated.first_form(&"ses".repeat(300), 0, |_| None).is_none());
+        let long = format!("volume{}", "s".repeat(2000));
+        assert!(Morphy::Repeated.first_form(&long, 0, lookup).is_none());
     }
 }

@@ -9,7 +9,7 @@ WORDNET_DIR is a folder with index.noun ... adv.exc, such as /usr/share/wordnet 
 wordnet-base 1:3.0-37. NLTK also wants a file `lexnames`; the names in it do not matter here, so a
 copy of the folder with 45 numbered lines is made.
 """
-import os, random, shutil, sys, tempfile, warnings
+import json, os, random, shutil, sys, tempfile, warnings
 
 POS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 RULES = [
@@ -26,6 +26,21 @@ def lines(root, name):
 
 def body(root, name):
     return [line for line in lines(root, name) if not line.startswith(" ")]
+
+
+def captions():
+    """The texts of the fixture `datacomp_mini`, and some of our own."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    expected = os.path.join(here, "../../../../fixtures/datacomp_mini/expected")
+    with open(os.path.join(expected, "lid_probe.json")) as file:
+        texts = [probe["text"] for probe in json.load(file)]
+    with open(os.path.join(expected, "report.json")) as file:
+        texts += list(json.load(file)["caption_lid"])
+    texts += ["a\x1cb\x1dc\x1ed\x1ff", "a\x85b\xa0c\u1680d\u2000e\u200af", "a\u2028b\u2029c\u202fd\u205fe\u3000f",
+              "a\u200bb\ufeffc\u180ed\u2060e", "a\x00b\x07c d", "cat\r\nand\x0b\x0cdog", "\n\n\n\n", "Two DOGS!",
+              "\U0001f600\U0001f600\U0001f600\U0001f600\U0001f600 x", "a </s> b", "five5", "six six", "e\u0301e\u0301e\u0301",
+              "hen less tench", "goose, geese", "a used kite", "tabled"]
+    return list(dict.fromkeys(texts))
 
 
 def words(root):
@@ -79,6 +94,8 @@ def words(root):
         lying lies lied dying died dyeing singing singeing hoped hopped hoping hopping planned
         quickly fastest faster nicer nicest bigger biggest redder happily happier happiest"""\
         .replace("\n", " ").split(" ")
+    for caption in captions():
+        out += caption.split()
     seen, unique = set(), []
     for word in out:
         if word not in seen and "\t" not in word and "\n" not in word:
