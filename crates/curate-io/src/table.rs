@@ -60,6 +60,10 @@ impl Column {
         self.len() == 0
     }
 
+    fn is_optional(&self) -> bool {
+        matches!(self, Self::OptU64(_) | Self::OptF64(_) | Self::OptText(_))
+    }
+
     fn into_array(self) -> ArrayRef {
         match self {
             Self::Bool(v) => Arc::new(BooleanArray::from(v)),
@@ -82,15 +86,15 @@ impl Column {
 /// # Panics
 /// When the columns differ in length.
 pub fn write(path: &Path, columns: Vec<(&str, Column)>) -> Result<(), IoError> {
-    let arrays: Vec<(&str, ArrayRef)> =
-        columns.into_iter().map(|(name, column)| (name, column.into_array())).collect();
-    let optional = |array: &ArrayRef| array.null_count() > 0;
-    let fields: Vec<Field> = arrays
-        .iter()
-        .map(|(name, array)| Field::new(*name, array.data_type().clone(), optional(array)))
-        .collect();
+    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
+    for (name, column) in columns {
+        // By the kind of column, not by what it holds today: the schema is the same for every run.
+        let optional = column.is_optional();
+        let array = column.into_array();
+        fields.push(Field::new(name, array.data_type().clone(), optional));
+        arrays.push(array);
+    }
     let schema = Arc::new(Schema::new(fields));
-    let arrays = arrays.into_iter().map(|(_, array)| array).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).expect("columns of one length");
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)

@@ -19,7 +19,7 @@ const MODELS: [&str; 12] = [
     "pruned_to_words.ftz",
 ];
 /// The largest difference of probabilities that rounding may make.
-const TOLERANCE: f64 = 2e-6;
+const TOLERANCE: f64 = 2e-7;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fasttext")

@@ -55,7 +55,7 @@ fn softmax(output: &Matrix, hidden: &[f32]) -> Vec<f32> {
     let greatest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for value in &mut values {
-        *value = (*value - greatest).exp();
+        *value = f64::from(*value - greatest).exp() as f32;
         sum += *value;
     }
     values.iter_mut().for_each(|value| *value /= sum);
@@ -81,7 +81,7 @@ fn sigmoid_table() -> Vec<f32> {
     (0..=SIGMOID_STEPS)
         .map(|step| {
             let x = f32::from(step) * 2.0 * MAX_SIGMOID / f32::from(SIGMOID_STEPS) - MAX_SIGMOID;
-            (1.0 / f64::from(1.0 + (-x).exp())) as f32
+            (1.0 / (1.0 + f64::from((-x).exp()))) as f32
         })
         .collect()
 }
