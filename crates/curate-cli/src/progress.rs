@@ -10,7 +10,7 @@ use std::{
 };
 
 use curate::core::Progress;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
 /// JSON lines of a task come at most this often.
@@ -167,10 +167,14 @@ fn tell(record: &serde_json::Value) {
 
 fn bar(name: &str, total: u64, unit: &str) -> ProgressBar {
     let template = format!(
-        "{name:<22} {{bar:28}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{eta}} left  {{msg}}"
+        "{name:<22} {{bar:28}} {{human_pos}}/{{human_len}} {unit}  {{rate}}  {{eta}} left  {{msg}}"
     );
-    let style =
-        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // A line that cannot be written shows no rate.
+        let _ = write!(out, "{}/s", HumanCount(state.per_sec().round() as u64));
+    };
+    let style = ProgressStyle::with_template(&template)
+        .map_or_else(|_| ProgressStyle::default_bar(), |style| style.with_key("rate", rate));
     let bar = ProgressBar::new(total).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
