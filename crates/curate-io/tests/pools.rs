@@ -27,12 +27,13 @@ fn complaint(path: &Path) -> String {
 
 /// A metadata table of rows `uid, text`.
 fn write_table(path: &Path, rows: &[(Option<&str>, Option<&str>)]) {
-    let column = |pick: fn(&(Option<&str>, Option<&str>)) -> Option<String>| {
-        Column::OptText(rows.iter().map(pick).collect())
+    let (uids, texts): (Vec<_>, Vec<_>) = rows.iter().copied().unzip();
+    let column = |values: Vec<Option<&str>>| {
+        Column::OptText(values.into_iter().map(|value| value.map(str::to_owned)).collect())
     };
     let columns = vec![
-        ("uid", column(|row| row.0.map(str::to_owned))),
-        ("text", column(|row| row.1.map(str::to_owned))),
+        ("uid", column(uids)),
+        ("text", column(texts)),
         ("score", Column::F32((0..rows.len()).map(|i| i as f32).collect())),
     ];
     table::write(path, columns).unwrap();
@@ -147,7 +148,7 @@ fn embeddings_that_do_not_fit_name_both_files_the_array_and_the_remedy() {
     );
     let complaint = || {
         let pool = open(folder.path()).unwrap();
-        pool.embedding("img").err().expect("the embedding is refused").to_string()
+        pool.embedding("img").expect_err("the embedding is refused").to_string()
     };
     assert!(
         complaint().contains("a.npz: does not exist, but embedding `img` of"),

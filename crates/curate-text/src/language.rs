@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn labels_lose_their_prefix_and_lines_are_joined() {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fasttext/softmax_qnorm_cutoff.ftz");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/fasttext/softmax_qnorm_cutoff.ftz");
         let lid = FastTextLanguage::read(path).unwrap();
         let guess = lid.identify("house\nsch haus").unwrap();
         assert!(!guess.language.starts_with('_') && guess.probability.is_some());

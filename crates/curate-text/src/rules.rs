@@ -205,15 +205,9 @@ mod tests {
         assert_eq!(basic("the black cat", 900.0, 250.0), Failure::LongImage(3.6));
         assert_eq!(basic("black cat", 900.0, 900.0), Failure::FewWords(2));
         assert_eq!(basic("a b c", 900.0, 900.0), Failure::FewCharacters(5));
-        assert_eq!(
-            basic("un chat noir sur le toit", 900.0, 900.0).to_string(),
-            "not English: fr"
-        );
+        assert_eq!(basic("un chat noir sur le toit", 900.0, 900.0).to_string(), "not English: fr");
         assert_eq!(caption_filter("", &BuiltIn), Err(Failure::FewTokens(0)));
-        assert_eq!(
-            english("42", &BuiltIn).unwrap_err().to_string(),
-            "not English: no language"
-        );
+        assert_eq!(english("42", &BuiltIn).unwrap_err().to_string(), "not English: no language");
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn folder() -> PathBuf {
 }
 
 fn bytes(name: &str) -> Vec<u8> {
-    std::fs::read(folder().join(name)).unwrap()
+    std::fs::read(folder().join(name)).expect("the test data holds the file")
 }
 
 fn refusal(bytes: &[u8]) -> FormatError {

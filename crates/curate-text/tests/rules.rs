@@ -13,7 +13,8 @@ fn crate_path(path: &str) -> PathBuf {
 }
 
 fn json(path: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(crate_path(path)).unwrap()).unwrap()
+    let bytes = std::fs::read(crate_path(path)).expect("the test data holds the file");
+    serde_json::from_slice(&bytes).expect("the test data is JSON")
 }
 
 /// The languages that lid.176.ftz gave, since the model itself is not ours to hand on.
@@ -30,9 +31,9 @@ impl LanguageId for Recorded {
 fn rules_equal_datacomps() {
     let golden = json("tests/data/rules_golden.json");
     let rows = golden.as_array().unwrap();
-    let recorded = rows.iter().map(|row| {
-        (row["text"].as_str().unwrap().to_owned(), row["english"].as_bool().unwrap())
-    });
+    let recorded = rows
+        .iter()
+        .map(|row| (row["text"].as_str().unwrap().to_owned(), row["english"].as_bool().unwrap()));
     let lid = Recorded(recorded.collect());
     let wordnet = WordNet::read(crate_path("tests/data/wordnet")).unwrap();
     let fixture = crate_path("../../fixtures/datacomp_mini");

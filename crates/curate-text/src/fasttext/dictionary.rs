@@ -54,7 +54,11 @@ impl Dictionary {
         Ok(dictionary)
     }
 
-    fn read_word<R: BufRead>(&mut self, source: &mut Source<R>, id: i32) -> Result<(), FormatError> {
+    fn read_word<R: BufRead>(
+        &mut self,
+        source: &mut Source<R>,
+        id: i32,
+    ) -> Result<(), FormatError> {
         let word = source.zero_ended("dictionary.word")?;
         source.i64("dictionary.count")?;
         expect_type(source, 0, "a word")?;
@@ -169,7 +173,8 @@ impl Dictionary {
         let widened = |hash: u32| i64::from(hash.cast_signed()).cast_unsigned();
         for (start, &first) in hashes.iter().enumerate() {
             let mut combined = widened(first);
-            for &next in hashes[start + 1..].iter().take(self.ngrams.word_ngrams.saturating_sub(1)) {
+            for &next in hashes[start + 1..].iter().take(self.ngrams.word_ngrams.saturating_sub(1))
+            {
                 combined = combined.wrapping_mul(WORD_NGRAM_FACTOR).wrapping_add(widened(next));
                 self.push_bucket(combined, rows);
             }
@@ -182,7 +187,8 @@ fn check_sizes(size: usize, words: i32, labels: usize) -> Result<(), FormatError
         return Err(FormatError::new("dictionary.nlabels", "must be 1 or more, found 0"));
     }
     if usize::try_from(words).ok().and_then(|words| words.checked_add(labels)) != Some(size) {
-        let problem = format!("must be the words and the labels ({words} + {labels}), found {size}");
+        let problem =
+            format!("must be the words and the labels ({words} + {labels}), found {size}");
         return Err(FormatError::new("dictionary.size", problem));
     }
     Ok(())
@@ -197,7 +203,8 @@ fn expect_type<R: BufRead>(
     if found == expected {
         return Ok(());
     }
-    let problem = format!("must be {expected} ({meaning}: words come before labels), found {found}");
+    let problem =
+        format!("must be {expected} ({meaning}: words come before labels), found {found}");
     Err(FormatError::new("dictionary.type", problem))
 }
 

@@ -120,11 +120,7 @@ impl std::fmt::Debug for Model {
     }
 }
 
-fn check_rows(
-    dictionary: &Dictionary,
-    input: &Matrix,
-    output: &Matrix,
-) -> Result<(), FormatError> {
+fn check_rows(dictionary: &Dictionary, input: &Matrix, output: &Matrix) -> Result<(), FormatError> {
     let needed = dictionary.rows_needed()?;
     if input.rows < needed || i32::try_from(needed).is_err() {
         let problem = format!("must be the {needed} words and n-grams, found {}", input.rows);

@@ -28,8 +28,8 @@ pub fn count_tokens(text: &str) -> usize {
 pub(super) fn next_token<'t>(rest: &mut &'t str) -> Option<&'t str> {
     let start = rest.bytes().position(|b| b == b'\n' || !is_separator(b))?;
     let text = &rest[start..];
-    if text.starts_with('\n') {
-        *rest = &text[1..];
+    if let Some(after) = text.strip_prefix('\n') {
+        *rest = after;
         return Some(END_OF_LINE);
     }
     let end = text.bytes().position(is_separator).unwrap_or(text.len());

@@ -43,9 +43,7 @@ fn for_lines(
 }
 
 /// The offsets of satellite adjectives, and the version that the licence at the top names.
-pub(super) fn satellites(
-    path: &Path,
-) -> Result<(HashSet<u32>, Option<String>), WordNetError> {
+pub(super) fn satellites(path: &Path) -> Result<(HashSet<u32>, Option<String>), WordNetError> {
     let mut satellites = HashSet::new();
     let mut version = None;
     for_lines(path, |line| {
@@ -68,10 +66,7 @@ fn named_version(line: &str) -> Option<String> {
     Some(version.to_owned())
 }
 
-pub(super) fn entries(
-    folder: &Path,
-    satellites: &HashSet<u32>,
-) -> Result<Entries, WordNetError> {
+pub(super) fn entries(folder: &Path, satellites: &HashSet<u32>) -> Result<Entries, WordNetError> {
     let mut entries = Entries::new();
     for (class, (suffix, pos)) in CLASSES.into_iter().enumerate() {
         for_lines(&folder.join(format!("index.{suffix}")), |line| {
