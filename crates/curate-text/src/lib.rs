@@ -35,13 +35,14 @@
 //! |---|---|---|
 //! | answers, lid.176.ftz, 265,320 lines (dictionary glosses, their first words, noise) | - | the same labels, the same probabilities to the bit |
 //! | answers, 12 small models of every kind, 30,000 lines each | - | the same labels, the same probabilities to the bit |
-//! | lines a second, one thread, lid.176.ftz, glosses of 12 words | 50,000 | 200,000 |
-//! | lines a second, one thread, lid.176.ftz, captions of 2 to 8 words | 120,000 | 447,000 |
+//! | lines a second, one thread, lid.176.ftz, glosses of 12 words | 57,000 | 240,000 |
+//! | lines a second, one thread, lid.176.ftz, captions of 2 to 8 words | 120,000 | 489,000 |
 //! | a damaged or hostile file | undefined | [`fasttext::FormatError`] names the field |
 //! | bytes after the last matrix | ignored | ignored |
 //!
-//! Speeds are of one run on one core of a shared 2-core machine, against the Python package
-//! `fasttext-wheel`, lists of lines (its better way). Equality to the bit holds where the C library's
+//! Speeds are lines by CPU time, the best of six alternating runs on a shared 2-core machine, against
+//! the Python package `fasttext-wheel` (lists of lines or single calls, whichever was faster); ours
+//! include reading the model and writing the answers. Equality to the bit holds where the C library's
 //! `exp` and `ln` round alike; elsewhere probabilities differ in the last place. First synsets are
 //! the same as NLTK's for 524,754 words (all lemmas, exceptions, made-up inflections, words of the
 //! glosses), with 3.10.4 and with 3.8.1.

@@ -136,14 +136,13 @@ impl Dictionary {
         }
     }
 
-    fn push_bucket(&self, hash: u64, rows: &mut Vec<i32>) {
-        // `bucket` came from an i32, so the remainder fits one.
-        let bucket = (hash % self.ngrams.bucket as u64) as i32;
+    fn push_bucket(&self, bucket: u32, rows: &mut Vec<i32>) {
         rows.extend(self.buckets.row(bucket).map(|row| self.words + row));
     }
 
     /// The n-grams of characters of `<word>`, except the brackets alone.
     fn push_characters(&self, word: &[u8], rows: &mut Vec<i32>) {
+        let buckets = self.ngrams.bucket as u32;
         for start in 0..word.len() {
             if is_continuation(word[start]) {
                 continue;
@@ -162,7 +161,7 @@ impl Dictionary {
                 }
                 let bracket_alone = length == 1 && (start == 0 || end == word.len());
                 if length >= self.ngrams.min_n && !bracket_alone {
-                    self.push_bucket(hash.into(), rows);
+                    self.push_bucket(hash % buckets, rows);
                 }
             }
         }
@@ -176,7 +175,7 @@ impl Dictionary {
             for &next in hashes[start + 1..].iter().take(self.ngrams.word_ngrams.saturating_sub(1))
             {
                 combined = combined.wrapping_mul(WORD_NGRAM_FACTOR).wrapping_add(widened(next));
-                self.push_bucket(combined, rows);
+                self.push_bucket((combined % self.ngrams.bucket as u64) as u32, rows);
             }
         }
     }

@@ -11,12 +11,16 @@ pub(super) enum Buckets {
     Kept(Kept),
 }
 
-/// A sorted list behind a small bit filter: nearly every n-gram asked for was pruned, and the
-/// filter answers those without a search.
+/// A sorted list, entered through a directory of its spans; a small bit filter in front answers for
+/// most n-grams that were pruned. An uneven list only makes spans longer, and they are searched by
+/// halves, so no file can make it slow.
 pub(super) struct Kept {
     filter: Vec<u64>,
-    buckets: Vec<i32>,
-    rows: Vec<i32>,
+    /// Where the pairs whose bucket has these upper bits begin, and one more for the end.
+    spans: Vec<u32>,
+    shift: u32,
+    /// Buckets and their rows.
+    pairs: Vec<(u32, i32)>,
 }
 
 impl Buckets {
@@ -32,13 +36,13 @@ impl Buckets {
             let pair = (source.i32("dictionary.pruneidx")?, source.i32("dictionary.pruneidx")?);
             pairs.push(pair);
         }
-        Ok(Self::Kept(Kept::new(pairs)))
+        Ok(Self::Kept(Kept::new(&pairs)))
     }
 
     /// The row among the n-gram rows, if the bucket has one.
-    pub(super) fn row(&self, bucket: i32) -> Option<i32> {
+    pub(super) fn row(&self, bucket: u32) -> Option<i32> {
         match self {
-            Self::All => (bucket >= 0).then_some(bucket),
+            Self::All => i32::try_from(bucket).ok(),
             Self::Kept(kept) => kept.row(bucket),
         }
     }
@@ -46,45 +50,60 @@ impl Buckets {
     /// The number of n-gram rows that the input matrix must have.
     pub(super) fn rows_needed(&self, declared_buckets: usize) -> Result<usize, FormatError> {
         let Self::Kept(kept) = self else { return Ok(declared_buckets) };
-        match (kept.rows.iter().min(), kept.rows.iter().max()) {
-            (Some(&least), _) if least < 0 => Err(FormatError::new(
+        match (kept.rows().min(), kept.rows().max()) {
+            (Some(least), _) if least < 0 => Err(FormatError::new(
                 "dictionary.pruneidx",
                 format!("must map to rows 0 or more, found {least}"),
             )),
-            (_, Some(&greatest)) => Ok(greatest.unsigned_abs() as usize + 1),
+            (_, Some(greatest)) => Ok(greatest.unsigned_abs() as usize + 1),
             _ => Ok(0),
         }
     }
 }
 
 impl Kept {
-    fn new(mut pairs: Vec<(i32, i32)>) -> Self {
+    fn new(pairs: &[(i32, i32)]) -> Self {
+        // No n-gram has a negative bucket.
+        let asked = pairs.iter().filter_map(|&(bucket, row)| Some((bucket.try_into().ok()?, row)));
+        let mut pairs: Vec<(u32, i32)> = asked.collect();
         // Of two entries for one bucket the later counts.
         pairs.reverse();
         pairs.sort_by_key(|pair| pair.0);
         pairs.dedup_by_key(|pair| pair.0);
-        let words = (pairs.len() / 4).next_power_of_two();
-        let mut filter = vec![0_u64; words];
+
+        let mut filter = vec![0_u64; (pairs.len() / 4).next_power_of_two()];
         for &(bucket, _) in &pairs {
-            let (word, bit) = place(bucket, words);
+            let (word, bit) = place(bucket, filter.len());
             filter[word] |= bit;
         }
-        let (buckets, rows) = pairs.into_iter().unzip();
-        Self { filter, buckets, rows }
+        let greatest = pairs.last().map_or(0, |pair| pair.0);
+        let bits = u32::BITS - greatest.leading_zeros();
+        let shift = bits.saturating_sub(pairs.len().next_power_of_two().ilog2());
+        let spans = (0..=(greatest >> shift) + 1)
+            .map(|upper| pairs.partition_point(|pair| pair.0 >> shift < upper) as u32)
+            .collect();
+        Self { filter, spans, shift, pairs }
     }
 
-    fn row(&self, bucket: i32) -> Option<i32> {
+    fn rows(&self) -> impl Iterator<Item = i32> {
+        self.pairs.iter().map(|pair| pair.1)
+    }
+
+    fn row(&self, bucket: u32) -> Option<i32> {
         let (word, bit) = place(bucket, self.filter.len());
         if self.filter[word] & bit == 0 {
             return None;
         }
-        self.buckets.binary_search(&bucket).ok().map(|at| self.rows[at])
+        let upper = (bucket >> self.shift) as usize;
+        let (start, end) = (*self.spans.get(upper)?, *self.spans.get(upper + 1)?);
+        let span = &self.pairs[start as usize..end as usize];
+        span.binary_search_by_key(&bucket, |pair| pair.0).ok().map(|at| span[at].1)
     }
 }
 
 /// The word and the bit of the filter for a bucket; `words` is a power of two.
-fn place(bucket: i32, words: usize) -> (usize, u64) {
-    let number = bucket.cast_unsigned() as usize;
+fn place(bucket: u32, words: usize) -> (usize, u64) {
+    let number = bucket as usize;
     ((number >> 6) & (words - 1), 1 << (number & 63))
 }
 
@@ -94,11 +113,24 @@ mod tests {
 
     #[test]
     fn kept_buckets_are_found_and_the_last_of_two_counts() {
-        let kept = Kept::new(vec![(7, 1), (90, 2), (7, 3), (-5, 9), (i32::MAX, 4)]);
+        let kept = Kept::new(&[(7, 1), (90, 2), (7, 3), (-5, 9), (i32::MAX, 4)]);
         assert_eq!(kept.row(7), Some(3));
         assert_eq!(kept.row(90), Some(2));
-        assert_eq!(kept.row(i32::MAX), Some(4));
-        assert_eq!(kept.row(71), None);
-        assert_eq!(Kept::new(vec![]).row(0), None);
+        assert_eq!(kept.row(i32::MAX.cast_unsigned()), Some(4));
+        assert_eq!((kept.row(71), kept.row(u32::MAX)), (None, None));
+        assert_eq!(kept.rows().max(), Some(4));
+    }
+
+    #[test]
+    fn lists_of_any_shape_are_searched() {
+        let none = Kept::new(&[]);
+        assert_eq!((none.row(0), none.row(u32::MAX)), (None, None));
+        assert_eq!(Kept::new(&[(0, 5)]).row(0), Some(5));
+        let uneven: Vec<_> = (0..1000).map(|i| (i, i)).chain([(i32::MAX, -1)]).collect();
+        let kept = Kept::new(&uneven);
+        for &(bucket, row) in &uneven {
+            assert_eq!(kept.row(bucket.cast_unsigned()), Some(row));
+        }
+        assert!((1000..9000).all(|bucket| kept.row(bucket).is_none()));
     }
 }
