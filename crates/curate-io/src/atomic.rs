@@ -10,6 +10,10 @@ use tempfile::NamedTempFile;
 
 use crate::IoError;
 
+/// How the name of a file begins and ends while it is written.
+const PREFIX: &str = ".curate-";
+const SUFFIX: &str = ".part";
+
 /// A file being written. Dropping it without [`AtomicFile::commit`] leaves no trace.
 pub struct AtomicFile {
     file: BufWriter<NamedTempFile>,
@@ -25,8 +29,8 @@ impl AtomicFile {
         let folder = parent(path);
         fs::create_dir_all(folder).map_err(|e| IoError::os(folder, "created", e))?;
         let file = tempfile::Builder::new()
-            .prefix(".curate-")
-            .suffix(".part")
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
             .tempfile_in(folder)
             .map_err(|e| IoError::os(path, "created", e))?;
         Ok(Self { file: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() })
@@ -64,6 +68,25 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(|e| IoError::os(path, "written", e))?;
     file.commit()
+}
+
+/// Removes from a folder, and those in it, what a process that was killed left half written.
+///
+/// # Errors
+/// When a folder cannot be read, or a file not be removed.
+pub fn remove_leftovers(folder: &Path) -> Result<(), IoError> {
+    let entries = fs::read_dir(folder).map_err(|e| IoError::os(folder, "read", e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| IoError::os(folder, "read", e))?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_leftovers(&path)?;
+        } else if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            fs::remove_file(&path).map_err(|e| IoError::os(&path, "removed", e))?;
+        }
+    }
+    Ok(())
 }
 
 fn parent(path: &Path) -> &Path {

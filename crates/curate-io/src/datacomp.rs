@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::{
     IoError, Sample, digest,
-    pool::{BadShards, Listing, Shard, ShardIds, no_column, shard_files, stem},
+    pool::{BadShards, Listing, Shard, ShardIds, ShardRule, no_column, shard_files, stem},
     table::Reader,
     webdataset::WebDataset,
 };
@@ -39,14 +39,14 @@ struct Images {
 impl DataComp {
     pub(crate) fn open(
         path: &Path,
-        bad_shards: BadShards,
+        rule: ShardRule<'_>,
         progress: &dyn Progress,
     ) -> Result<(Listing, Self), IoError> {
         let metadata = path.join("metadata");
         let folder = if metadata.is_dir() { metadata } else { path.to_owned() };
         let files = shard_files(&folder, "parquet")?;
         let read = |file: &Path| Ok((read_ids(file)?, ()));
-        let (listing, read) = Listing::read("read metadata", files, bad_shards, progress, read)?;
+        let (listing, read) = Listing::read("read metadata", files, rule, progress, read)?;
         let shards =
             [path.join("shards"), folder.join("../shards")].into_iter().find(|s| s.is_dir());
         let tables = read.into_iter().map(|(file, ())| file).collect();
@@ -127,7 +127,8 @@ impl DataComp {
         if shard_files(folder, "tar").ok()?.len() > MOST_IMAGE_SHARDS {
             return None;
         }
-        let (listing, pool) = WebDataset::open(folder, BadShards::Skip, &NoProgress).ok()?;
+        let rule = ShardRule { bad_shards: BadShards::Skip, embeddings: &[] };
+        let (listing, pool) = WebDataset::open(folder, rule, &NoProgress).ok()?;
         let rows = listing.ids.iter().enumerate().map(|(row, &id)| (id, row)).collect();
         Some(Images { pool, rows, listing })
     }
@@ -145,6 +146,14 @@ fn read_ids(file: &Path) -> Result<ShardIds, IoError> {
         }
         found.ids.push(id.unwrap_or_else(|| substitute_id(file, row)));
     })?;
+    if found.ids.len() != reader.rows() {
+        let problem = format!(
+            "column `uid` has {} values, but the file says {} rows",
+            found.ids.len(),
+            reader.rows()
+        );
+        return Err(IoError::malformed(file, problem));
+    }
     if reader.text_columns().iter().any(|column| column == "text") {
         let mut row = 0;
         reader.each_text("text", None, |text| {

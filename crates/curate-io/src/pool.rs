@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    ops::Range,
+    ops::{Range, RangeInclusive},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,15 @@ use curate_core::{Progress, SampleId, fault::Fault};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Embedding, IoError, Kind, datacomp::DataComp, vectors::list, webdataset::WebDataset};
+use crate::{
+    Embedding, IoError, Kind,
+    datacomp::DataComp,
+    vectors::{Npz, Part, list},
+    webdataset::WebDataset,
+};
+
+/// A pattern of more files is a slip of the pen.
+const MOST_SHARDS: u64 = 1_000_000;
 
 /// How a pool lies on disk.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -125,14 +133,29 @@ impl Pool {
         options: PoolOptions,
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
+        Self::open_with(path, options, &[], progress)
+    }
+
+    /// Opens a pool of which these embeddings will be asked for: with [`BadShards::Skip`], a shard
+    /// whose part of one of them cannot be read is left out too.
+    ///
+    /// # Errors
+    /// As [`Pool::open`].
+    pub fn open_with(
+        path: &Path,
+        options: PoolOptions,
+        embeddings: &[&str],
+        progress: &dyn Progress,
+    ) -> Result<Self, IoError> {
         let format = options.format.map_or_else(|| detect(path), Ok)?;
+        let rule = ShardRule { bad_shards: options.bad_shards, embeddings };
         let (mut listing, backend) = match format {
             Format::Datacomp => {
-                let (listing, backend) = DataComp::open(path, options.bad_shards, progress)?;
+                let (listing, backend) = DataComp::open(path, rule, progress)?;
                 (listing, Backend::Datacomp(backend))
             }
             Format::Webdataset => {
-                let (listing, backend) = WebDataset::open(path, options.bad_shards, progress)?;
+                let (listing, backend) = WebDataset::open(path, rule, progress)?;
                 (listing, Backend::Webdataset(backend))
             }
         };
@@ -310,21 +333,11 @@ fn detect(path: &Path) -> Result<Format, IoError> {
     }
 }
 
-/// The files with this ending in a folder, by name; or the file itself; or the files of a pattern.
+/// The files with this ending in a folder, by name; or the file itself; or the files of a pattern,
+/// whether they exist or not.
 pub(crate) fn shard_files(path: &Path, ending: &str) -> Result<Vec<PathBuf>, IoError> {
-    if let Some(files) = expand(path) {
-        return match files.iter().find(|file| !file.exists()) {
-            Some(missing) => {
-                let remedy = "fetch it, or leave it out of the pattern";
-                Err(IoError::new(
-                    Kind::NotFound,
-                    missing,
-                    "is in the pattern but does not exist",
-                    remedy,
-                ))
-            }
-            None => Ok(files),
-        };
+    if let Some(pattern) = Pattern::of(path) {
+        return pattern.files(path);
     }
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
@@ -345,24 +358,65 @@ pub(crate) fn shard_files(path: &Path, ending: &str) -> Result<Vec<PathBuf>, IoE
     Ok(files)
 }
 
-/// The files of a pattern with one `{first..last}`; `None` for a plain path.
-fn expand(path: &Path) -> Option<Vec<PathBuf>> {
-    let text = path.to_str()?;
-    let (before, rest) = text.split_once('{')?;
-    let (range, after) = rest.split_once('}')?;
-    let (first, last) = range.split_once("..")?;
-    let width = first.len();
-    let (first, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
-    Some(
-        (first..=last)
-            .map(|number| PathBuf::from(format!("{before}{number:0width$}{after}")))
-            .collect(),
-    )
+/// A path with one `{first..last}`.
+struct Pattern<'a> {
+    before: &'a str,
+    numbers: RangeInclusive<u64>,
+    width: usize,
+    after: &'a str,
+}
+
+impl<'a> Pattern<'a> {
+    /// `None` for a plain path.
+    fn of(path: &'a Path) -> Option<Self> {
+        let (before, rest) = path.to_str()?.split_once('{')?;
+        let (range, after) = rest.split_once('}')?;
+        let (first, last) = range.split_once("..")?;
+        let numbers = first.parse().ok()?..=last.parse().ok()?;
+        Some(Self { before, numbers, width: first.len(), after })
+    }
+
+    fn files(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
+        let Self { before, numbers, width, after } = self;
+        let wrong = |problem: &str| {
+            let remedy = "write the smaller number first, as in {00000..00099}";
+            Err(IoError::new(Kind::NotFound, path, problem, remedy))
+        };
+        if numbers.is_empty() {
+            return wrong("is a pattern of no file");
+        }
+        if numbers.end() - numbers.start() >= MOST_SHARDS {
+            return wrong("is a pattern of more than a million files");
+        }
+        let name = |number| PathBuf::from(format!("{before}{number:0width$}{after}"));
+        Ok(numbers.clone().map(name).collect())
+    }
 }
 
 /// The name of a file without folder and ending.
 pub(crate) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Which shards are taken.
+#[derive(Clone, Copy)]
+pub(crate) struct ShardRule<'a> {
+    pub(crate) bad_shards: BadShards,
+    /// The embeddings that a shard must have.
+    pub(crate) embeddings: &'a [&'a str],
+}
+
+impl ShardRule<'_> {
+    /// An error unless the shard has the embeddings asked for. Where a bad shard is an error, it
+    /// comes when the embedding is opened.
+    fn check(self, file: &Path, rows: usize) -> Result<(), IoError> {
+        if self.bad_shards == BadShards::Skip {
+            for name in self.embeddings {
+                part_beside(name, file, rows)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The ids of one shard, and its rows that cannot be used.
@@ -378,7 +432,7 @@ impl Listing {
     pub(crate) fn read<T: Send>(
         task: &str,
         files: Vec<PathBuf>,
-        bad_shards: BadShards,
+        rule: ShardRule<'_>,
         progress: &dyn Progress,
         read: impl Fn(&Path) -> Result<(ShardIds, T), IoError> + Sync,
     ) -> Result<(Self, Vec<(PathBuf, T)>), IoError> {
@@ -387,7 +441,15 @@ impl Listing {
             .par_iter()
             .map(|file| {
                 progress.check().map_err(|_| IoError::cancelled(file))?;
-                let found = read(file);
+                if !file.exists() {
+                    let remedy = "fetch it, or leave it out of the pattern";
+                    let problem = "is in the pattern but does not exist";
+                    return Err(IoError::new(Kind::NotFound, file, problem, remedy));
+                }
+                let found = read(file).and_then(|(ids, rest)| {
+                    rule.check(file, ids.ids.len())?;
+                    Ok((ids, rest))
+                });
                 progress.advance(1);
                 found
             })
@@ -401,7 +463,7 @@ impl Listing {
                     listing.add(&file, ids);
                     rest.push((file, found));
                 }
-                Err(e) if bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+                Err(e) if rule.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
                     listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
                 }
                 Err(e) => return Err(e),
@@ -430,27 +492,25 @@ fn npz_beside(file: &Path) -> PathBuf {
 fn embedding_beside(name: &str, shards: &[Shard]) -> Result<Embedding, IoError> {
     let mut parts = Vec::with_capacity(shards.len());
     for shard in shards {
-        let npz = &npz_beside(&shard.files[0]);
-        if !npz.exists() {
-            let problem = format!(
-                "does not exist, but embedding `{name}` of {} is asked for",
-                shard.files[0].display()
-            );
-            return Err(IoError::new(Kind::NotFound, npz, problem, "fetch it or embed the shard"));
-        }
-        let part = crate::vectors::Npz::open(npz)?.array(name)?;
-        if part.rows() != shard.rows.len() {
-            let problem = format!(
-                "array `{name}` has {} rows, but {} has {}",
-                part.rows(),
-                shard.files[0].display(),
-                shard.rows.len()
-            );
-            return Err(IoError::new(Kind::Disagree, npz, problem, "fetch both files again"));
-        }
-        parts.push(part);
+        parts.push(part_beside(name, &shard.files[0], shard.rows.len())?);
     }
     Embedding::new(parts)
+}
+
+/// The array `name` of the npz file beside the file of a shard, which has so many rows.
+fn part_beside(name: &str, file: &Path, rows: usize) -> Result<Part, IoError> {
+    let npz = &npz_beside(file);
+    let shard = file.display();
+    if !npz.exists() {
+        let problem = format!("does not exist, but embedding `{name}` of {shard} is asked for");
+        return Err(IoError::new(Kind::NotFound, npz, problem, "fetch it or embed the shard"));
+    }
+    let part = Npz::open(npz)?.array(name)?;
+    if part.rows() != rows {
+        let problem = format!("array `{name}` has {} rows, but {shard} has {rows}", part.rows());
+        return Err(IoError::new(Kind::Disagree, npz, problem, "fetch both files again"));
+    }
+    Ok(part)
 }
 
 /// The arrays that every npz file has; none where one file is missing.
@@ -460,7 +520,7 @@ fn embedding_names_beside(shards: &[Shard]) -> Result<Vec<String>, IoError> {
         if !npz.exists() {
             return Ok(Vec::new());
         }
-        let names = crate::vectors::Npz::open(&npz)?.names();
+        let names = Npz::open(&npz)?.names();
         common = Some(match common {
             Some(common) => common.into_iter().filter(|name| names.contains(name)).collect(),
             None => names,
@@ -481,10 +541,11 @@ mod tests {
 
     #[test]
     fn patterns_expand_with_their_zeros() {
-        let files = expand(Path::new("s/{008..011}.tar")).unwrap();
+        let path = Path::new("s/{008..011}.tar");
+        let files = Pattern::of(path).unwrap().files(path).unwrap();
         let names: Vec<_> = files.iter().map(|f| f.to_str().unwrap()).collect();
         assert_eq!(names, ["s/008.tar", "s/009.tar", "s/010.tar", "s/011.tar"]);
-        assert_eq!(expand(Path::new("plain.tar")), None);
+        assert!(Pattern::of(Path::new("plain.tar")).is_none());
     }
 
     #[test]

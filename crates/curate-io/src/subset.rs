@@ -114,7 +114,7 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
         }
         SubsetFormat::Npy | SubsetFormat::Memmap => {
             let bytes = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
-            pairs(path, &bytes)
+            pairs(path, &bytes, format)
         }
         SubsetFormat::Ids => {
             let text = fs::read_to_string(path).map_err(|e| IoError::os(path, "read", e))?;
@@ -153,9 +153,9 @@ fn parse_lines<'a>(
         .collect()
 }
 
-fn pairs(path: &Path, bytes: &[u8]) -> Result<Vec<SampleId>, IoError> {
+fn pairs(path: &Path, bytes: &[u8], format: SubsetFormat) -> Result<Vec<SampleId>, IoError> {
     let mut rows = bytes;
-    if bytes.starts_with(npy::MAGIC) {
+    if format == SubsetFormat::Npy || bytes.starts_with(npy::MAGIC) {
         let header = Header::read(bytes).map_err(|e| IoError::malformed(path, e))?;
         if header.dtype != Dtype::UidPair || header.shape.len() != 1 {
             let problem = format!("is no subset: {:?} of shape {:?}", header.dtype, header.shape);

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,6 +10,7 @@ use std::{
 
 use curate_core::{EmbeddingSource, SourceError};
 use half::slice::HalfFloatSliceExt;
+use zip::result::ZipError;
 
 use crate::{
     IoError, Kind,
@@ -157,6 +158,9 @@ impl Part {
             let remedy = "save it with numpy.ascontiguousarray";
             return Err(IoError::new(Kind::Unsupported, path, problem, remedy));
         }
+        if dim == 0 {
+            return Err(IoError::malformed(path, format!("{what} holds vectors of 0 numbers")));
+        }
         let promised = header.data_len().and_then(|data| data.checked_add(header.len));
         if promised.is_none_or(|promised| promised as u64 > length) {
             let problem =
@@ -256,34 +260,51 @@ impl Npz {
         let path = self.path.clone();
         let names = self.names();
         let what = format!("array `{name}`");
-        let Ok(mut member) = self.archive.by_name(&format!("{name}.npy")) else {
-            let problem = format!("has no array `{name}`; it has {}", list(&names));
-            return Err(IoError::new(Kind::NotFound, &path, problem, "name one of those"));
+        let unreadable =
+            |e| IoError::malformed(&path, format!("{what} cannot be unpacked")).caused_by(e);
+        let mut member = match self.archive.by_name(&format!("{name}.npy")) {
+            Ok(member) => member,
+            Err(ZipError::FileNotFound) => {
+                let problem = format!("has no array `{name}`; it has {}", list(&names));
+                return Err(IoError::new(Kind::NotFound, &path, problem, "name one of those"));
+            }
+            Err(e) => return Err(unreadable(e)),
         };
-        let unreadable = |e: io::Error| {
-            IoError::malformed(&path, format!("{what} cannot be unpacked")).caused_by(e)
-        };
+        let header = Header::read(&mut member)
+            .map_err(|e| IoError::malformed(&path, format!("{what} {e}")))?;
         if member.compression() == zip::CompressionMethod::Stored {
             let (start, length) = (member.data_start(), member.size());
-            let header = Header::read(&mut member)
-                .map_err(|e| IoError::malformed(&path, format!("{what} {e}")))?;
             drop(member);
-            let start = start.ok_or_else(|| unreadable(io::ErrorKind::InvalidData.into()))?;
+            let start = start
+                .ok_or_else(|| unreadable(io::Error::from(io::ErrorKind::InvalidData).into()))?;
             let file = File::open(&path).map_err(|e| IoError::os(&path, "read", e))?;
             let end = file.metadata().map_err(|e| IoError::os(&path, "read", e))?.len();
             let there = length.min(end.saturating_sub(start));
             return Part::new(&path, Arc::new(file), start, there, &header, &what);
         }
-        let mut spool =
-            tempfile::tempfile().map_err(|e| IoError::os(std::env::temp_dir(), "written", e))?;
-        let declared = member.size();
-        // The declared size bounds what a hostile member may unpack to.
-        let length = io::copy(&mut (&mut member).take(declared), &mut spool).map_err(unreadable)?;
-        spool.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-        let header =
-            Header::read(&spool).map_err(|e| IoError::malformed(&path, format!("{what} {e}")))?;
-        Part::new(&path, Arc::new(spool), 0, length, &header, &what)
+        let mut spool = tempfile::tempfile().map_err(no_room)?;
+        spool.seek(SeekFrom::Start(header.len as u64)).map_err(no_room)?;
+        // What a hostile member unpacks to beyond its promise is not taken.
+        let mut left = header.data_len().unwrap_or(0);
+        let (mut buffer, mut length) = (vec![0; 1 << 16], header.len as u64);
+        loop {
+            let n = member.read(&mut buffer).map_err(|e| unreadable(e.into()))?.min(left);
+            if n == 0 {
+                return Part::new(&path, Arc::new(spool), 0, length, &header, &what);
+            }
+            spool.write_all(&buffer[..n]).map_err(no_room)?;
+            (left, length) = (left - n, length + n as u64);
+        }
     }
+}
+
+/// Temporary files take arrays that were deflated.
+fn no_room(error: io::Error) -> IoError {
+    let mut error = IoError::os(std::env::temp_dir(), "written", error);
+    if error.kind == Kind::DiskFull {
+        error.remedy = "free space there, or name a larger folder in TMPDIR".to_owned();
+    }
+    error
 }
 
 /// Names in backquotes, separated by commas.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     IoError, Kind, Sample,
     datacomp::id_of_text,
-    pool::{BadShards, Listing, ShardIds, no_column, shard_files, stem},
+    pool::{Listing, ShardIds, ShardRule, no_column, shard_files, stem},
     vectors::read_exact_at,
 };
 
@@ -23,6 +23,10 @@ const IMAGES: [&str; 5] = ["jpg", "png", "jpeg", "webp", "gif"];
 
 /// No caption or record is longer; a member that says so is damage or an attack.
 const LONGEST_TEXT: u64 = 16 << 20;
+
+/// Programs pad a tar file with empty blocks, to 10 KiB or to their buffer; more is what a download
+/// reserved and never filled, or another tar file behind the first.
+const LONGEST_PADDING: u64 = 1 << 20;
 
 /// The samples of tar shards.
 pub(crate) struct WebDataset {
@@ -51,14 +55,13 @@ impl TarSample {
 impl WebDataset {
     pub(crate) fn open(
         path: &Path,
-        bad_shards: BadShards,
+        rule: ShardRule<'_>,
         progress: &dyn Progress,
     ) -> Result<(Listing, Self), IoError> {
         let inner = path.join("shards");
         let folder = if inner.is_dir() { &inner } else { path };
         let files = shard_files(folder, "tar")?;
-        let (listing, read) =
-            Listing::read("read shards", files, bad_shards, progress, read_shard)?;
+        let (listing, read) = Listing::read("read shards", files, rule, progress, read_shard)?;
         let (tars, samples) = read.into_iter().unzip();
         Ok((listing, Self { tars, samples }))
     }
@@ -149,6 +152,7 @@ fn show(tar: &Path, file: &File, sample: &TarSample, images: bool) -> Result<Sam
         }
     }
     let caption = match sample.member(&["txt"]) {
+        Some(member) if member.size > LONGEST_TEXT => None,
         Some(member) => Some(String::from_utf8_lossy(&bytes(tar, file, member)?).trim().to_owned()),
         None => fields.get("caption").cloned(),
     };
@@ -159,9 +163,11 @@ fn show(tar: &Path, file: &File, sample: &TarSample, images: bool) -> Result<Sam
     Ok(Sample { key: Some(sample.key.clone()), caption, image, fields, ..Sample::default() })
 }
 
-/// The JSON record of a sample; empty where it has none.
+/// The JSON record of a sample; empty where it has none, or one too long to be one.
 fn record(tar: &Path, file: &File, sample: &TarSample) -> Result<BTreeMap<String, Value>, IoError> {
-    let Some(member) = sample.member(&["json"]) else { return Ok(BTreeMap::new()) };
+    let Some(member) = sample.member(&["json"]).filter(|m| m.size <= LONGEST_TEXT) else {
+        return Ok(BTreeMap::new());
+    };
     serde_json::from_slice(&bytes(tar, file, member)?).map_err(|e| {
         IoError::malformed(tar, format!("member `{}.json` is no JSON object", sample.key))
             .caused_by(e)
@@ -232,8 +238,7 @@ fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> 
     for entry in entries {
         let entry = entry.map_err(|e| damaged(&format!("is no tar file, or is cut off: {e}")))?;
         let (offset, size) = (entry.raw_file_position(), entry.size());
-        let path = entry.path_bytes();
-        let path = String::from_utf8_lossy(&path);
+        let path = readable(&entry.path_bytes());
         end = offset.saturating_add(size);
         if end > length {
             return Err(damaged(&format!(
@@ -252,10 +257,22 @@ fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> 
             _ => samples.push(TarSample { key: key.to_owned(), members: vec![member] }),
         }
     }
-    if !ends_with_zeros(file, end.next_multiple_of(512), length) {
+    let end = end.next_multiple_of(512);
+    if !ends_with_zeros(file, end, length) {
         return Err(damaged("is cut off: the empty block that ends a tar file is missing"));
     }
+    if length - end > LONGEST_PADDING {
+        return Err(damaged(&format!(
+            "ends at byte {end}, but the file at {length}: it was not fetched to its end, or joins \
+             several tar files"
+        )));
+    }
     Ok(samples)
+}
+
+/// The name of a member. Two names that are no UTF-8 stay two names.
+fn readable(name: &[u8]) -> String {
+    std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned)
 }
 
 fn ends_with_zeros(file: &mut File, from: u64, length: u64) -> bool {

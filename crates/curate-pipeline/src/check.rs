@@ -14,6 +14,9 @@ pub(crate) fn problems(recipe: &Recipe) -> Vec<String> {
         problems
             .push("`output.formats` is empty: name npy, memmap, parquet, jsonl or ids".to_owned());
     }
+    if i64::try_from(recipe.seed).is_err() {
+        problems.push(format!("`seed` must be at most {}", i64::MAX));
+    }
     let mut names = BTreeSet::from([POOL]);
     let mut scores = BTreeSet::new();
     for (number, stage) in recipe.stages.iter().enumerate() {

@@ -58,16 +58,7 @@ impl PoolRecord {
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
             progress.check()?;
-            let found = fs::metadata(&path).map_err(|e| IoError::os(&path, "read", e))?;
-            let since = found.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-            let modified = since.map_or(0, |since| since.as_nanos() as u64);
-            let unchanged =
-                known.get(&path).filter(|f| f.bytes == found.len() && f.modified == modified);
-            let sha256 = match unchanged {
-                Some(known) => known.sha256.clone(),
-                None => digest::of_file(&path)?,
-            };
-            files.push(FileRecord { path, bytes: found.len(), modified, sha256 });
+            files.push(FileRecord::new(&path, known.get(&path))?);
             progress.advance(1);
         }
         progress.finish();
@@ -92,9 +83,40 @@ impl PoolRecord {
         Ok(record)
     }
 
+    /// An error when a file of the pool is no longer the one that was curated.
+    pub(crate) fn check(&self, pool: &Pool) -> Result<(), Error> {
+        let changed = |path: &Path, problem: &str| {
+            Err(IoError::new(Kind::Disagree, path, problem, "run the recipe again").into())
+        };
+        if !pool.files().iter().eq(self.files.iter().map(|file| &file.path)) {
+            return changed(pool.path(), "has other files than when it was curated");
+        }
+        for file in &self.files {
+            if FileRecord::new(&file.path, Some(file))?.sha256 != file.sha256 {
+                return changed(&file.path, "has changed since it was curated");
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
+impl FileRecord {
+    /// Looks at a file; takes the digest of a `known` record where length and time are the same.
+    fn new(path: &Path, known: Option<&Self>) -> Result<Self, IoError> {
+        let found = fs::metadata(path).map_err(|e| IoError::os(path, "read", e))?;
+        let since = found.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        let modified = since.map_or(0, |since| since.as_nanos() as u64);
+        let unchanged = known.filter(|f| f.bytes == found.len() && f.modified == modified);
+        let sha256 = match unchanged {
+            Some(known) => known.sha256.clone(),
+            None => digest::of_file(path)?,
+        };
+        Ok(Self { path: path.to_owned(), bytes: found.len(), modified, sha256 })
     }
 }
 

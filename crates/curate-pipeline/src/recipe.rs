@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use curate_cluster::{Init, Preference};
-use curate_core::{fault::NormPolicy, rank::Direction};
+use curate_core::{Progress, fault::NormPolicy, rank::Direction};
 use curate_io::{
+    Pool, PoolOptions,
     pool::{BadShards, Format},
     subset::SubsetFormat,
 };
@@ -493,6 +494,25 @@ impl Recipe {
                 Err(problems)
             }
         }
+    }
+
+    /// Opens the recipe's pool.
+    pub(crate) fn open_pool(&self, progress: &dyn Progress) -> Result<Pool, Error> {
+        let options = PoolOptions { format: self.pool.format, bad_shards: self.pool.bad_shards };
+        Ok(Pool::open_with(&self.pool.path, options, &self.embeddings(), progress)?)
+    }
+
+    /// The embeddings that the stages read.
+    pub(crate) fn embeddings(&self) -> Vec<&str> {
+        fn of(stage: &Stage) -> Vec<&str> {
+            match stage {
+                Stage::Score(s) => s.cosine.iter().flatten().map(String::as_str).collect(),
+                Stage::SemanticDedup(s) => vec![&s.embedding],
+                Stage::ConceptPrune(s) => vec![&s.embedding],
+                _ => vec![],
+            }
+        }
+        self.stages.iter().flat_map(of).collect()
     }
 
     /// The recipe as TOML, with every default.

@@ -9,13 +9,13 @@ use std::{
 
 use curate_core::{Progress, SampleId, Selection, fault::Fault};
 use curate_io::{
-    IoError, Kind, Pool, PoolOptions, atomic,
+    IoError, Pool, atomic,
     subset::{self, SubsetFormat},
 };
 use serde_json::json;
 
 use crate::{
-    Error, Recipe, StageRecord, StageRows, evidence,
+    Error, Recipe, StageRecord, StageRows, check, evidence,
     manifest::{Manifest, PoolRecord},
     recipe::{POOL, Stage, is_file},
     report, stage,
@@ -24,6 +24,9 @@ use crate::{
 
 /// The format of run folders. Folders of another format are not read.
 pub const FORMAT: u32 = 1;
+
+/// The file that makes a folder count as a finished run.
+const MANIFEST: &str = "manifest.json";
 
 /// How to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,12 +81,16 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<RunSummary, Error> {
     let started = Instant::now();
-    let pool_options =
-        PoolOptions { format: recipe.pool.format, bad_shards: recipe.pool.bad_shards };
-    let pool = Pool::open(&recipe.pool.path, pool_options, progress)?;
+    let problems = check::problems(recipe);
+    if !problems.is_empty() {
+        return Err(Error::Recipe { path: recipe.name.clone().into(), problems });
+    }
+    let pool = recipe.open_pool(progress)?;
     check_sources(recipe, &pool)?;
+    check_apart(folder, &pool)?;
     fs::create_dir_all(folder).map_err(|e| IoError::os(folder, "created", e))?;
     let _lock = lock(folder)?;
+    atomic::remove_leftovers(folder)?;
     let pool_record = PoolRecord::new(&pool, folder, progress)?;
     let mut stages = Stages::new(recipe, &pool, folder, options, &pool_record.digest);
     for index in 0..recipe.stages.len() {
@@ -92,6 +99,8 @@ pub fn run(
     let Stages { resolved, records, rows, reused, sets, .. } = stages;
     let last = recipe.stages.last().map_or(POOL, |stage| stage.name());
     let kept = sets[last].clone();
+    // Until the new manifest is there, the folder holds no finished run.
+    remove(&folder.join(MANIFEST))?;
     remove_stale_stages(folder, &records)?;
     let recipe = Recipe { stages: resolved, ..recipe.clone() };
     let run = Run { recipe, pool, records, rows, kept };
@@ -122,18 +131,24 @@ fn lock(folder: &Path) -> Result<File, Error> {
     }
 }
 
-/// Finds misspelt embeddings and columns before the first stage spends its time.
+/// Outputs among the shards would be taken for shards.
+fn check_apart(folder: &Path, pool: &Pool) -> Result<(), Error> {
+    let Ok(folder) = folder.canonicalize() else { return Ok(()) };
+    let shards = pool.shards().iter().flat_map(|shard| shard.files[0].parent());
+    let beside = shards.filter_map(|above| above.canonicalize().ok()).any(|above| above == folder);
+    if !beside {
+        return Ok(());
+    }
+    let problem = "holds the pool's shards; choose another folder for the run".to_owned();
+    Err(Error::Run { folder, problem })
+}
+
+/// Finds misspelt embeddings and subset files before the first stage spends its time.
 fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
+    for name in recipe.embeddings() {
+        pool.embedding(name)?;
+    }
     for stage in &recipe.stages {
-        let embeddings: Vec<&String> = match stage {
-            Stage::Score(s) => s.cosine.iter().flatten().collect(),
-            Stage::SemanticDedup(s) => vec![&s.embedding],
-            Stage::ConceptPrune(s) => vec![&s.embedding],
-            _ => vec![],
-        };
-        for name in embeddings {
-            pool.embedding(name)?;
-        }
         if let Stage::Combine(s) = stage {
             let mut files = s.of.iter().filter(|s| is_file(s)).map(Path::new);
             if let Some(missing) = files.find(|file| !file.exists()) {
@@ -344,15 +359,24 @@ fn changes(before: &serde_json::Value, now: &serde_json::Value) -> Vec<String> {
 fn remove_outputs(folder: &Path, keep: &[PathBuf]) -> Result<(), Error> {
     let subsets = SubsetFormat::ALL.map(SubsetFormat::file_name);
     // The manifest goes first: without it the folder counts as unfinished.
-    for name in
-        ["manifest.json", "evidence.parquet", "report.html", "recipe.toml"].iter().chain(&subsets)
+    for name in [MANIFEST, "evidence.parquet", "report.html", "recipe.toml"].iter().chain(&subsets)
     {
         let path = folder.join(name);
-        if path.exists() && !keep.contains(&path) {
-            fs::remove_file(&path).map_err(|e| IoError::os(&path, "removed", e))?;
+        if !keep.contains(&path) {
+            remove(&path)?;
         }
     }
     Ok(())
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(IoError::os(path, "removed", e).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes the folders of stages that the recipe no longer has, so that every stage folder belongs
@@ -402,7 +426,7 @@ fn write_outputs(
     }
     outputs.extend(files.iter().cloned());
     let manifest = Manifest::new(run, pool_record.clone(), &outputs, started.elapsed())?;
-    let path = folder.join("manifest.json");
+    let path = folder.join(MANIFEST);
     atomic::write(&path, manifest.to_json().as_bytes())?;
     files.push(path);
     remove_outputs(folder, &[&files[..], &[folder.join("recipe.toml")]].concat())?;
@@ -415,7 +439,7 @@ impl Run {
     /// # Errors
     /// When there is no finished run in the folder, its files were changed, or its pool is gone.
     pub fn open(folder: &Path, progress: &dyn Progress) -> Result<Self, Error> {
-        let path = folder.join("manifest.json");
+        let path = folder.join(MANIFEST);
         if !path.exists() {
             let problem = "holds no finished run: it has no manifest.json".to_owned();
             return Err(Error::Run { folder: folder.to_owned(), problem });
@@ -426,16 +450,8 @@ impl Run {
             fs::read_to_string(&recipe_path).map_err(|e| IoError::os(&recipe_path, "read", e))?;
         let recipe = Recipe::parse(&text)
             .map_err(|problems| Error::Recipe { path: recipe_path, problems })?;
-        let options =
-            PoolOptions { format: recipe.pool.format, bad_shards: recipe.pool.bad_shards };
-        let pool = Pool::open(&recipe.pool.path, options, progress)?;
-        if pool.len() != manifest.rows {
-            let problem =
-                format!("has {} rows now, but {} when it was curated", pool.len(), manifest.rows);
-            return Err(
-                IoError::new(Kind::Disagree, pool.path(), problem, "run the recipe again").into()
-            );
-        }
+        let pool = recipe.open_pool(progress)?;
+        manifest.pool.check(&pool)?;
         let mut rows = Vec::new();
         for (index, record) in manifest.stages.iter().enumerate() {
             rows.push(stage::load(&stage::folder(folder, index, &record.name), record)?);

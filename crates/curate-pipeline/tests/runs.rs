@@ -388,3 +388,56 @@ fn a_folder_that_cannot_be_written_is_named() {
     assert!(error.contains("file/run: could not be created"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), b"in the way");
 }
+
+#[test]
+fn what_a_killed_process_left_is_removed() {
+    let (pool, out) = (pool(), tempfile::tempdir().unwrap());
+    let stage = out.path().join("stages/01-score");
+    fs::create_dir_all(&stage).unwrap();
+    let left = stage.join(".curate-x1y2z3.part");
+    fs::write(&left, b"half of").unwrap();
+    go(&recipe(pool.path(), STAGES), out.path()).unwrap();
+    assert!(!left.exists());
+}
+
+#[test]
+fn a_run_among_the_pools_shards_is_refused() {
+    let pool = pool();
+    let error = go(&recipe(pool.path(), STAGES), pool.path()).unwrap_err().to_string();
+    assert!(error.contains("holds the pool's shards; choose another folder"), "{error}");
+    assert!(!pool.path().join("stages").exists());
+}
+
+#[test]
+fn a_pool_that_changed_is_not_explained() {
+    let (pool, out) = (pool(), tempfile::tempdir().unwrap());
+    go(&recipe(pool.path(), STAGES), out.path()).unwrap();
+    let mut other = rows(300);
+    other.swap(0, 1);
+    write_pool(pool.path(), &other, 120);
+    let error = explain(out.path(), &kept(out.path())[0].to_string()).unwrap_err().to_string();
+    assert!(error.contains("has changed since it was curated; run the recipe again"), "{error}");
+}
+
+#[test]
+fn a_shard_with_damaged_embeddings_can_be_left_out() {
+    let (pool, out) = (pool(), tempfile::tempdir().unwrap());
+    fs::write(pool.path().join("0001.npz"), b"damaged").unwrap();
+    let mut recipe = recipe(pool.path(), STAGES);
+    let error = go(&recipe, out.path()).unwrap_err().to_string();
+    assert!(error.contains("0001.npz: is no npz file"), "{error}");
+    recipe.pool.bad_shards = curate_io::pool::BadShards::Skip;
+    assert_eq!(go(&recipe, out.path()).unwrap().rows, 180);
+    let manifest = fs::read_to_string(out.path().join("manifest.json")).unwrap();
+    let report = fs::read_to_string(out.path().join("report.html")).unwrap();
+    assert!(manifest.contains("\"name\": \"0001\"") && report.contains("Shard 0001 was left out"));
+}
+
+#[test]
+fn a_seed_that_toml_cannot_hold_is_refused() {
+    let (pool, out) = (pool(), tempfile::tempdir().unwrap());
+    let mut recipe = recipe(pool.path(), STAGES);
+    recipe.seed = u64::MAX;
+    let error = go(&recipe, out.path()).unwrap_err().to_string();
+    assert!(error.contains("`seed` must be at most"), "{error}");
+}

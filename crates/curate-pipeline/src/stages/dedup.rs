@@ -5,7 +5,7 @@ use curate_core::{
     SampleId,
     embedding::{RowsOf, UnitRows},
     random,
-    rank::Direction,
+    rank::{Direction, fraction_of},
 };
 use curate_dedup::{Duplicates, Keep};
 
@@ -56,7 +56,8 @@ pub(super) fn execute(
         _ => Duplicates::find(&source, &order, context.progress)?,
     };
     let keep = match (stage.epsilon, stage.fraction, stage.count) {
-        (_, Some(fraction), _) => Keep::Fraction(fraction),
+        // A fraction is one of all rows given, so that a quarantined row does not shrink the result.
+        (_, Some(fraction), _) => Keep::Count(fraction_of(context.input.len(), fraction)),
         (.., Some(count)) => Keep::Count(count),
         (epsilon, ..) => Keep::Epsilon(epsilon.unwrap_or(0.05)),
     };
