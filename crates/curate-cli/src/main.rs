@@ -1,7 +1,6 @@
 //! The `curate` program.
 
 #![allow(
-    clippy::print_stdout,
     clippy::print_stderr,
     clippy::exit,
     reason = "a program talks to its user; the libraries do not"
@@ -80,24 +79,13 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Error> {
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),
-        Command::Explain(args) => {
-            print!("{}", explain(&args.run, &args.id)?);
-            Ok(())
-        }
+        Command::Explain(args) => show::text(explain(&args.run, &args.id)?),
         Command::Compare(args) => {
             let found = compare(&args.first, &args.second)?;
-            if args.json {
-                show::json(&found)
-            } else {
-                print!("{found}")
-            }
-            Ok(())
+            if args.json { show::json(&found) } else { show::text(found) }
         }
         Command::Select(args) => select(&args),
-        Command::Schema => {
-            print!("{}", Recipe::schema());
-            Ok(())
-        }
+        Command::Schema => show::text(Recipe::schema()),
     }
 }
 
@@ -107,24 +95,21 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
         recipe.pool.path = std::path::absolute(pool).map_err(|e| IoError::os(pool, "read", e))?;
     }
     if args.dry_run {
-        print!("{}", plan(&recipe, shown)?);
-        return Ok(());
+        return show::text(plan(&recipe, shown)?);
     }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
     let options = RunOptions { overwrite: args.overwrite };
     let summary = run(&recipe, &out, options, shown)?;
-    print!("{}", show::Summary { recipe: &recipe, summary: &summary });
-    Ok(())
+    show::text(show::Summary { recipe: &recipe, summary: &summary })
 }
 
 fn run_demo(args: &DemoArgs, shown: &Shown) -> Result<(), Error> {
     let folder = demo_folder(args)?;
     let recipe = Recipe::read(&folder.join("recipe.toml"))?;
     let summary = run(&recipe, &args.out, RunOptions { overwrite: true }, shown)?;
-    print!("{}", show::Summary { recipe: &recipe, summary: &summary });
-    print!("{}", show::NextSteps { run: &args.out, kept: summary.kept });
-    Ok(())
+    show::text(show::Summary { recipe: &recipe, summary: &summary })?;
+    show::text(show::NextSteps { run: &args.out, kept: summary.kept })
 }
 
 /// The demonstration lies in the source, wherever the program is started from.
@@ -150,31 +135,26 @@ fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Error> {
 fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
     let bad_shards = if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
     let found = inspect(&args.pool, PoolOptions { bad_shards, ..PoolOptions::default() }, shown)?;
-    if args.json {
-        show::json(&found)
-    } else {
-        print!("{found}")
-    }
-    Ok(())
+    if args.json { show::json(&found) } else { show::text(found) }
 }
 
 fn select(args: &SelectArgs) -> Result<(), Error> {
     let found = reselect(&args.run, args.stage.as_deref(), args.wanted.wanted())?;
     let share = 100.0 * found.kept.len() as f64 / found.given.max(1) as f64;
     let threshold = found.threshold.map(|t| format!(", threshold {t}")).unwrap_or_default();
-    println!(
-        "stage {}: {} of {} rows ({share:.1} %){threshold}",
+    show::text(format_args!(
+        "stage {}: {} of {} rows ({share:.1} %){threshold}\n",
         found.stage,
         found.kept.len(),
         found.given
-    );
+    ))?;
     if let Some(out) = &args.out {
         let format = subset::SubsetFormat::of_path(out).ok_or_else(|| {
             let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
             IoError::new(Kind::Unsupported, out, "has no ending of a subset", remedy)
         })?;
         subset::write(out, format, &found.ids)?;
-        println!("wrote {}", out.display());
+        show::text(format_args!("wrote {}\n", out.display()))?;
     }
     Ok(())
 }

@@ -1,8 +1,15 @@
 //! What the program prints on its output stream.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    io::{ErrorKind, Write},
+    path::Path,
+};
 
-use curate::pipeline::{Recipe, RunSummary};
+use curate::{
+    io::IoError,
+    pipeline::{Error, Recipe, RunSummary},
+};
 use serde_json::to_string_pretty;
 
 /// What a run did, for people.
@@ -63,9 +70,17 @@ impl fmt::Display for NextSteps<'_> {
 }
 
 /// Prints a value as JSON.
-pub(crate) fn json(value: &impl serde::Serialize) {
-    match to_string_pretty(value) {
-        Ok(text) => println!("{text}"),
-        Err(error) => eprintln!("error: {error}"),
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Error> {
+    text(to_string_pretty(value).expect("what the program shows is JSON") + "\n")
+}
+
+/// Prints a text. A reader that has seen enough, as `head` has, is no error.
+pub(crate) fn text(text: impl fmt::Display) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(IoError::os("the output", "written", e).into())
+        }
+        _ => Ok(()),
     }
 }

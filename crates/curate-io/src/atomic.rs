@@ -70,19 +70,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
     file.commit()
 }
 
-/// Removes from a folder, and those in it, what a process that was killed left half written.
+/// Removes from a folder what a process that was killed left half written there.
 ///
 /// # Errors
-/// When a folder cannot be read, or a file not be removed.
+/// When the folder cannot be read, or a file not be removed.
 pub fn remove_leftovers(folder: &Path) -> Result<(), IoError> {
     let entries = fs::read_dir(folder).map_err(|e| IoError::os(folder, "read", e))?;
     for entry in entries {
         let entry = entry.map_err(|e| IoError::os(folder, "read", e))?;
-        let (path, name) = (entry.path(), entry.file_name());
+        let name = entry.file_name();
         let name = name.to_string_lossy();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_leftovers(&path)?;
-        } else if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            let path = entry.path();
             fs::remove_file(&path).map_err(|e| IoError::os(&path, "removed", e))?;
         }
     }

@@ -97,7 +97,7 @@ fn write_rows(out: &mut impl Write, format: SubsetFormat, ids: &[SampleId]) -> s
     Ok(())
 }
 
-/// Reads a selection in any form that [`write`] writes, repeats included, in file order.
+/// Reads a selection in any form that [`write()`] writes, repeats included, in file order.
 ///
 /// # Errors
 /// When the ending is unknown, the file is damaged, or holds something that is no id.

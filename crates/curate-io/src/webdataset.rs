@@ -258,10 +258,12 @@ fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> 
         }
     }
     let end = end.next_multiple_of(512);
-    if !ends_with_zeros(file, end, length) {
+    if length < end + 512 {
         return Err(damaged("is cut off: the empty block that ends a tar file is missing"));
     }
-    if length - end > LONGEST_PADDING {
+    if length - end > LONGEST_PADDING
+        || !is_zero(file, end).map_err(|e| IoError::os(tar, "read", e))?
+    {
         return Err(damaged(&format!(
             "ends at byte {end}, but the file at {length}: it was not fetched to its end, or joins \
              several tar files"
@@ -275,12 +277,12 @@ fn readable(name: &[u8]) -> String {
     std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned)
 }
 
-fn ends_with_zeros(file: &mut File, from: u64, length: u64) -> bool {
-    let mut block = [1; 512];
-    from + 512 <= length
-        && file.seek(SeekFrom::Start(from)).is_ok()
-        && file.read_exact(&mut block).is_ok()
-        && block == [0; 512]
+/// True when a file holds only zeros from a byte on.
+fn is_zero(file: &mut File, from: u64) -> std::io::Result<bool> {
+    let mut rest = Vec::new();
+    file.seek(SeekFrom::Start(from))?;
+    file.read_to_end(&mut rest)?;
+    Ok(rest.iter().all(|&byte| byte == 0))
 }
 
 /// Compares with the number that img2dataset and the resharder write beside each shard.

@@ -2,88 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
-use std::{
-    fs,
-    io::{Cursor, Write},
-    path::Path,
-};
+mod common;
 
+use std::fs;
+
+use common::{PNG, complaint, open, shard, stored, tar_of, write_npz, write_table};
 use curate_core::{EmbeddingSource, NoProgress, SampleId, fault::Fault};
 use curate_io::{
-    IoError, Kind, Pool, PoolOptions,
+    Kind, Pool, PoolOptions,
     npy::{f32_table, header_bytes},
     pool::BadShards,
     table::{self, Column},
 };
-use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
-
-fn open(path: &Path) -> Result<Pool, IoError> {
-    Pool::open(path, PoolOptions::default(), &NoProgress)
-}
-
-fn complaint(path: &Path) -> String {
-    open(path).err().expect("the pool is refused").to_string()
-}
-
-/// A metadata table of rows `uid, text`.
-fn write_table(path: &Path, rows: &[(Option<&str>, Option<&str>)]) {
-    let (uids, texts): (Vec<_>, Vec<_>) = rows.iter().copied().unzip();
-    let column = |values: Vec<Option<&str>>| {
-        Column::OptText(values.into_iter().map(|value| value.map(str::to_owned)).collect())
-    };
-    let columns = vec![
-        ("uid", column(uids)),
-        ("text", column(texts)),
-        ("score", Column::F32((0..rows.len()).map(|i| i as f32).collect())),
-    ];
-    table::write(path, columns).unwrap();
-}
-
-fn write_npz(path: &Path, arrays: &[(&str, Vec<u8>)], method: CompressionMethod) {
-    let mut zip = ZipWriter::new(fs::File::create(path).unwrap());
-    for (name, bytes) in arrays {
-        let options = SimpleFileOptions::default().compression_method(method);
-        zip.start_file(format!("{name}.npy"), options).unwrap();
-        zip.write_all(bytes).unwrap();
-    }
-    zip.finish().unwrap();
-}
-
-fn stored(path: &Path, name: &str, bytes: Vec<u8>) {
-    write_npz(path, &[(name, bytes)], CompressionMethod::Stored);
-}
-
-/// A tar shard of members.
-fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    for (name, bytes) in members {
-        let mut header = tar::Header::new_gnu();
-        // Written as it is: a hostile name would be refused by the builder.
-        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        tar.append(&header, Cursor::new(bytes)).unwrap();
-    }
-    tar.into_inner().unwrap()
-}
-
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
-
-fn sample(key: &str) -> Vec<(String, Vec<u8>)> {
-    vec![
-        (format!("{key}.png"), PNG.to_vec()),
-        (format!("{key}.txt"), format!("caption of {key}\n").into_bytes()),
-        (format!("{key}.json"), format!("{{\"similarity\": 0.{key}}}").into_bytes()),
-    ]
-}
-
-fn shard(keys: &[&str]) -> Vec<u8> {
-    let members: Vec<(String, Vec<u8>)> = keys.iter().flat_map(|key| sample(key)).collect();
-    let members: Vec<(&str, &[u8])> =
-        members.iter().map(|(n, b)| (n.as_str(), b.as_slice())).collect();
-    tar_of(&members)
-}
+use zip::CompressionMethod;
 
 #[test]
 fn a_metadata_pool_lists_rows_in_file_order_and_names_their_faults() {

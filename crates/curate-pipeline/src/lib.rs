@@ -1,6 +1,6 @@
 //! Recipes run over pools.
 //!
-//! A [`Recipe`] lists stages; [`run`] carries them out over a [`curate_io::Pool`], one after the
+//! A [`Recipe`] lists stages; [`run()`] carries them out over a [`curate_io::Pool`], one after the
 //! other, and writes each stage's result to the run folder before the next one starts. A run that
 //! was interrupted goes on where it stopped; a stage whose inputs and settings are unchanged is
 //! read, not computed.
@@ -15,8 +15,8 @@
 //!   report.html        all of it to look at
 //! ```
 //!
-//! [`explain`] tells why one sample stayed or went, [`reselect`] applies another threshold to a
-//! finished stage without computing it again, [`compare()`] sets two selections side by side.
+//! [`explain::explain`] tells why one sample stayed or went, [`reselect::reselect`] applies another threshold to a
+//! finished stage without computing it again, [`compare::compare`] sets two selections side by side.
 
 mod check;
 pub mod compare;

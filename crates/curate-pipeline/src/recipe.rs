@@ -537,15 +537,34 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
 /// Reads one stage; the problem starts with what comes after "stage 3".
 fn read_stage(value: toml::Value) -> Result<Stage, String> {
     let of = |key: &str| value.get(key).and_then(toml::Value::as_str).map(str::to_owned);
-    let label = match (of("kind"), of("name")) {
-        (Some(kind), Some(name)) => format!(" (`{kind}` named `{name}`)"),
-        (Some(kind), None) => format!(" (`{kind}`)"),
-        (None, _) => {
-            let kinds = "score, threshold, fraction, top, semantic-dedup, concept-prune, combine";
-            return Err(format!(": `kind` is missing; it is one of {kinds}"));
-        }
+    let Some(kind) = of("kind") else {
+        let kinds = "score, threshold, fraction, top, semantic-dedup, concept-prune, combine";
+        return Err(format!(": `kind` is missing; it is one of {kinds}"));
     };
-    value.try_into().map_err(|e: toml::de::Error| format!("{label}: {}", one_line(&e.to_string())))
+    let label = match of("name") {
+        Some(name) => format!(" (`{kind}` named `{name}`)"),
+        None => format!(" (`{kind}`)"),
+    };
+    stage_of(&kind, value).map_err(|e| format!("{label}: {}", one_line(&e.to_string())))
+}
+
+/// Reads a stage whose kind is known. The derived reader of [`Stage`] would do, but for errors that
+/// do not name the key.
+fn stage_of(kind: &str, value: toml::Value) -> Result<Stage, toml::de::Error> {
+    let mut settings = value.clone();
+    if let Some(table) = settings.as_table_mut() {
+        table.remove("kind");
+    }
+    match kind {
+        "score" => settings.try_into().map(Stage::Score),
+        "threshold" => settings.try_into().map(Stage::Threshold),
+        "fraction" => settings.try_into().map(Stage::Fraction),
+        "top" => settings.try_into().map(Stage::Top),
+        "semantic-dedup" => settings.try_into().map(Stage::SemanticDedup),
+        "concept-prune" => settings.try_into().map(Stage::ConceptPrune),
+        "combine" => settings.try_into().map(Stage::Combine),
+        _ => value.try_into(),
+    }
 }
 
 fn one_line(text: &str) -> String {

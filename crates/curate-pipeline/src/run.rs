@@ -90,7 +90,7 @@ pub fn run(
     check_apart(folder, &pool)?;
     fs::create_dir_all(folder).map_err(|e| IoError::os(folder, "created", e))?;
     let _lock = lock(folder)?;
-    atomic::remove_leftovers(folder)?;
+    remove_leftovers(folder)?;
     let pool_record = PoolRecord::new(&pool, folder, progress)?;
     let mut stages = Stages::new(recipe, &pool, folder, options, &pool_record.digest);
     for index in 0..recipe.stages.len() {
@@ -364,6 +364,17 @@ fn remove_outputs(folder: &Path, keep: &[PathBuf]) -> Result<(), Error> {
         let path = folder.join(name);
         if !keep.contains(&path) {
             remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files that a killed run had not finished.
+fn remove_leftovers(folder: &Path) -> Result<(), Error> {
+    atomic::remove_leftovers(folder)?;
+    for stage in fs::read_dir(folder.join("stages")).into_iter().flatten().flatten() {
+        if stage.path().is_dir() {
+            atomic::remove_leftovers(&stage.path())?;
         }
     }
     Ok(())
