@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When it is no Parquet file, or is cut off.
     pub fn open(path: &'a Path) -> Result<Self, IoError> {
-        let builder = open(path)?;
+        let builder = guarded(path, || open(path))?;
         let rows = builder.metadata().file_metadata().num_rows();
         let rows = usize::try_from(rows).map_err(|e| {
             IoError::malformed(path, "declares an impossible number of rows").caused_by(e)
@@ -278,6 +278,15 @@ impl<'a> Reader<'a> {
         &self,
         column: &str,
         rows: Option<&[usize]>,
+        each: impl FnMut(&ArrayRef),
+    ) -> Result<(), IoError> {
+        guarded(self.path, || self.each_unguarded(column, rows, each))
+    }
+
+    fn each_unguarded(
+        &self,
+        column: &str,
+        rows: Option<&[usize]>,
         mut each: impl FnMut(&ArrayRef),
     ) -> Result<(), IoError> {
         let builder = open(self.path)?;
@@ -296,6 +305,13 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// The Parquet reader panics on some damaged files; here that is an error like the others.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, IoError>) -> Result<T, IoError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(IoError::malformed(path, "is damaged: the Parquet reader gave up on it"))
+    })
 }
 
 fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IoError> {
