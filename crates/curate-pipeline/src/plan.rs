@@ -3,7 +3,7 @@
 use std::fmt;
 
 use curate_core::{EmbeddingSource, Progress, rank::fraction_of};
-use curate_io::{Pool, PoolOptions};
+use curate_io::Pool;
 use serde::Serialize;
 
 use crate::{Error, Recipe, recipe::Stage, stages};
@@ -54,8 +54,7 @@ const MEMORY_PER_ROW: u64 = 48;
 /// # Errors
 /// When the pool cannot be read, or has not what the recipe names.
 pub fn plan(recipe: &Recipe, progress: &dyn Progress) -> Result<Plan, Error> {
-    let options = PoolOptions { format: recipe.pool.format, bad_shards: recipe.pool.bad_shards };
-    let pool = Pool::open(&recipe.pool.path, options, progress)?;
+    let pool = recipe.open_pool(progress)?;
     let mut rows = pool.len() - pool.faults().len();
     let mut plans: Vec<StagePlan> = Vec::new();
     for (index, stage) in recipe.stages.iter().enumerate() {

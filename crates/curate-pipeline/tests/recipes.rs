@@ -101,3 +101,82 @@ fn the_committed_schema_is_that_of_the_types() {
         "docs/recipe.schema.json is stale: run `cargo xtask schema`"
     );
 }
+
+#[test]
+fn a_value_of_another_type_is_named_by_its_key() {
+    let stage = |settings: &str| problems(&format!("{POOL}[[stage]]\n{settings}")).join("\n");
+    let cases = [
+        ("kind = \"top\"\ncount = -3", "in `count`"),
+        ("kind = \"fraction\"\nfraction = \"half\"", "in `fraction`"),
+        ("kind = \"score\"\ncosine = [\"img\"]", "in `cosine`"),
+        ("kind = \"threshold\"\nat-least = true", "in `at-least`"),
+        (
+            "kind = \"combine\"\nop = \"xor\"\nof = [\"pool\"]",
+            "`union`, `intersect`, `minus` in `op`",
+        ),
+        (
+            "kind = \"semantic-dedup\"\nembedding = \"e\"\nnorm = \"l2\"",
+            "`require-unit` or `any` in `norm`",
+        ),
+        (
+            "kind = \"concept-prune\"\nembedding = \"e\"\nk-means = { iterations = 0.5 }",
+            "in `k-means.iterations`",
+        ),
+        ("kind = \"sort\"", "unknown variant `sort`, expected one of `score`, `threshold`"),
+    ];
+    for (settings, expected) in cases {
+        let found = stage(settings);
+        assert!(found.starts_with("stage 1 (`") && found.contains(expected), "{found}");
+    }
+    let score = "[[stage]]\nkind = \"score\"\ncolumn = \"c\"";
+    let whole = |text: &str| problems(&format!("{text}\n{score}")).join("\n");
+    assert!(whole("seed = -1\n[pool]\npath = \"p\"").contains("in `seed`"));
+    assert!(whole("[pool]\npath = 3").contains("in `pool.path`"));
+    let output = whole(&format!("{POOL}[output]\nformats = [\"csv\"]"));
+    assert!(output.contains("unknown variant `csv`") && output.contains("formats"), "{output}");
+    let output = whole(&format!("{POOL}[output]\nformat = \"npy\""));
+    assert!(output.contains("unknown field `format`, expected one of `formats`"), "{output}");
+}
+
+#[test]
+fn values_out_of_range_are_refused_with_the_range() {
+    let dedup = "kind = \"semantic-dedup\"\nembedding = \"e\"\n";
+    let prune = "kind = \"concept-prune\"\nembedding = \"e\"\nfraction = 0.5\n";
+    let score = "[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n";
+    let cases = [
+        (
+            "kind = \"fraction\"\nfraction = 0.0".to_owned(),
+            "`fraction` must be above 0 and at most 1",
+        ),
+        (
+            "kind = \"fraction\"\nfraction = nan".to_owned(),
+            "`fraction` must be above 0 and at most 1",
+        ),
+        ("kind = \"top\"\ncount = 0".to_owned(), "`count` must be at least 1"),
+        ("kind = \"threshold\"\nat-least = nan".to_owned(), "the threshold must be a number"),
+        ("kind = \"threshold\"".to_owned(), "give either `at-least` or `at-most`"),
+        (
+            "kind = \"combine\"\nop = \"union\"\nof = []".to_owned(),
+            "`of` must name at least one set",
+        ),
+        ("kind = \"top\"\ncount = 1\nname = \"../x\"".to_owned(), "`name` must be 1 to 64 letters"),
+        ("kind = \"top\"\ncount = 1\nname = \"pool\"".to_owned(), "`name` is taken"),
+        (format!("{dedup}epsilon = 2.1"), "`epsilon` must be from 0 to 2"),
+        (format!("{dedup}epsilon = nan"), "`epsilon` must be from 0 to 2"),
+        (format!("{dedup}clusters = 0"), "`clusters` must be at least 1"),
+        (
+            format!("{dedup}k-means = {{ iterations = 0 }}"),
+            "`k-means.iterations` must be at least 1",
+        ),
+        (format!("{dedup}k-means = {{ tolerance = 1 }}"), "`k-means.tolerance` must be from 0"),
+        (format!("{prune}balance = 1.5"), "`balance` must be from 0 to 1"),
+        (format!("{prune}temperature = inf"), "`temperature` must be above 0"),
+        (format!("{prune}neighbours = 0"), "`neighbours` must be at least 1"),
+    ];
+    for (stage, expected) in cases {
+        let found = problems(&format!("{POOL}{score}[[stage]]\n{stage}")).join("\n");
+        assert!(found.starts_with("stage 2 (`") && found.contains(expected), "{stage}: {found}");
+    }
+    let empty = problems(&format!("{POOL}[output]\nformats = []\n{score}"));
+    assert!(empty[0].starts_with("`output.formats` is empty: name npy"), "{empty:?}");
+}

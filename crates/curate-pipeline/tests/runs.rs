@@ -13,6 +13,7 @@ use curate_pipeline::{
     Error, Recipe, RunOptions,
     compare::compare,
     explain::explain,
+    plan::plan,
     reselect::{Wanted, reselect},
     run,
 };
@@ -427,6 +428,7 @@ fn a_shard_with_damaged_embeddings_can_be_left_out() {
     let error = go(&recipe, out.path()).unwrap_err().to_string();
     assert!(error.contains("0001.npz: is no npz file"), "{error}");
     recipe.pool.bad_shards = curate_io::pool::BadShards::Skip;
+    assert_eq!(plan(&recipe, &NoProgress).unwrap().rows, 180, "the plan is that of the run");
     assert_eq!(go(&recipe, out.path()).unwrap().rows, 180);
     let manifest = fs::read_to_string(out.path().join("manifest.json")).unwrap();
     let report = fs::read_to_string(out.path().join("report.html")).unwrap();

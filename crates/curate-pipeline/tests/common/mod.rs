@@ -1,5 +1,6 @@
 //! Small pools to run recipes over.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use std::{
