@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
+mod splice;
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -18,6 +20,8 @@ Tasks of the curate workspace
   cargo xtask ci             what has to pass before a change is accepted, cheapest first
   cargo xtask data build     build the demonstration pool (needs npm, apt-get and pip; downloads about 700 MB)
   cargo xtask data bundle    make demo/pool from it
+  cargo xtask repro scaling  measure the claims on scaling laws again; write docs/results and plots
+  cargo xtask splice         put the numbers of the result files into the documents
   cargo xtask schema         write docs/recipe.schema.json
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
 ";
@@ -29,6 +33,8 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test(rest),
         ["ci"] => ci(),
         ["data", rest @ ..] => data(rest),
+        ["repro", "scaling"] => repro_scaling(),
+        ["splice"] => splice::all(&root()),
         ["schema"] => schema(),
         ["cuda"] => cuda(),
         _ => {
@@ -100,6 +106,19 @@ fn data(rest: &[&str]) -> Result<()> {
     let mut builder = cargo(&["run", "--release", "--package", "xtask-data", "--"]);
     builder.args(rest);
     run(builder)
+}
+
+/// Measures every claim, draws the book's plots, and puts the numbers where they are shown. A claim
+/// that is missed is an error, after everything is written.
+fn repro_scaling() -> Result<()> {
+    let example = ["run", "--release", "--package", "curate-scaling", "--example", "repro", "--"];
+    let mut measure = cargo(&example);
+    measure.args(["crates/curate-scaling/tests/data", "docs/results/scaling.json"]);
+    measure.args(["docs/results/five_runs.csv", "docs/src/img"]);
+    run(measure)?;
+    splice::all(&root())?;
+    let missed = splice::missed_claims(&root().join("docs/results/scaling.json"))?;
+    if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
 }
 
 fn schema() -> Result<()> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use curate::pipeline::reselect::Wanted;
 
+use crate::plan::args::PlanCommand;
+
 /// Decide which samples of an image-text pool to train on.
 ///
 /// A recipe lists stages: score, cut, semantic dedup, concept pruning, set operations. A run writes
@@ -39,6 +41,10 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Write the subset of another threshold of a finished stage, without computing it again.
     Select(SelectArgs),
+    /// Fit laws of data and compute to small training runs, and decide with them which pool to train
+    /// on.
+    #[command(subcommand)]
+    Plan(PlanCommand),
     /// Print the JSON Schema of recipes.
     Schema,
 }

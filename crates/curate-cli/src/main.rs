@@ -7,6 +7,8 @@
 )]
 
 mod args;
+mod failure;
+mod plan;
 mod progress;
 mod show;
 
@@ -25,12 +27,13 @@ use curate::{
     io::{IoError, Kind, PoolOptions, pool::BadShards, subset},
     pipeline::{
         Error, Recipe, RunOptions, compare::compare, explain::explain, inspect::inspect,
-        plan::plan, reselect::reselect, run,
+        plan::plan as needs, reselect::reselect, run,
     },
 };
 
 use crate::{
     args::{Cli, Command, DemoArgs, InspectArgs, RunArgs, SelectArgs},
+    failure::Failure,
     progress::Shown,
 };
 
@@ -74,8 +77,9 @@ fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     stop
 }
 
-fn carry_out(command: Command, shown: &Shown) -> Result<(), Error> {
+fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     match command {
+        Command::Plan(command) => return plan::carry_out(&command),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),
@@ -86,7 +90,8 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Error> {
         }
         Command::Select(args) => select(&args),
         Command::Schema => show::text(Recipe::schema()),
-    }
+    }?;
+    Ok(())
 }
 
 fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
@@ -95,7 +100,7 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
         recipe.pool.path = std::path::absolute(pool).map_err(|e| IoError::os(pool, "read", e))?;
     }
     if args.dry_run {
-        return show::text(plan(&recipe, shown)?);
+        return show::text(needs(&recipe, shown)?);
     }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));

@@ -12,7 +12,7 @@ pub enum ScalingError {
     Params(#[from] ParamsError),
 
     /// A file could not be read or written.
-    #[error("{path}: {source}; check that the path exists and is readable")]
+    #[error("{path}: cannot be read or written; check that the path exists and is yours to use")]
     Io {
         /// The file.
         path: PathBuf,

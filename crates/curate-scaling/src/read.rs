@@ -1,4 +1,4 @@
-//! Tables from CSV and JSON lines.
+//! Tables from CSV, JSON lines and Parquet.
 //!
 //! Columns (or keys): `pool`, `samples`, `unique`, `parameters`, `compute`, `upstream_loss`,
 //! `sigma`, `weight`, `group`, `weight_<domain>`, and the metric, whose name declares its direction: exactly
@@ -21,6 +21,7 @@ const KNOWN: &str = "pool, samples, unique, parameters, compute, upstream_loss, 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     rename: BTreeMap<String, String>,
+    skip: BTreeSet<String>,
     ignore_unknown: bool,
 }
 
@@ -28,6 +29,12 @@ impl ReadOptions {
     /// Reads the file's column `theirs` as `ours`.
     pub fn column(mut self, ours: impl Into<String>, theirs: impl Into<String>) -> Self {
         self.rename.insert(theirs.into(), ours.into());
+        self
+    }
+
+    /// Skips the file's column `theirs`, for example a second metric.
+    pub fn skip(mut self, theirs: impl Into<String>) -> Self {
+        self.skip.insert(theirs.into());
         self
     }
 
@@ -42,21 +49,20 @@ impl ReadOptions {
 type Line = (usize, BTreeMap<String, String>);
 
 impl Observations {
-    /// Reads a table: JSON lines for `.jsonl`, `.ndjson` and `.json`, else CSV with a header.
+    /// Reads a table: JSON lines for `.jsonl`, `.ndjson` and `.json`, Parquet for `.parquet` (with
+    /// the feature `parquet`), else CSV with a header.
     ///
     /// # Errors
     /// Unreadable files and the first bad line, by file, line and field.
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, ScalingError> {
         let failed = |source| ScalingError::Io { path: path.to_owned(), source };
-        let file = BufReader::new(File::open(path).map_err(failed)?);
+        let file = File::open(path).map_err(failed)?;
         let name = path.display().to_string();
         match path.extension().and_then(|e| e.to_str()) {
-            Some("jsonl" | "ndjson" | "json") => Self::from_json_lines(file, &name, options),
-            Some("parquet") => Err(ScalingError::BadTable {
-                place: name,
-                problem: "Parquet tables are not read here".into(),
-                remedy: "save the runs as CSV or JSON lines".into(),
-            }),
+            Some("jsonl" | "ndjson" | "json") => {
+                Self::from_json_lines(BufReader::new(file), &name, options)
+            }
+            Some("parquet") => understand(parquet_lines(file, &name)?, &name, options),
             _ => Self::from_csv(file, &name, options),
         }
     }
@@ -107,6 +113,52 @@ impl Observations {
     }
 }
 
+/// The rows of a Parquet file, counted from 1.
+#[cfg(feature = "parquet")]
+fn parquet_lines(file: File, name: &str) -> Result<Vec<Line>, ScalingError> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+
+    let broken = |problem: String, remedy: &str| ScalingError::BadTable {
+        place: name.into(),
+        problem,
+        remedy: remedy.into(),
+    };
+    let damaged = |e: parquet::errors::ParquetError| {
+        broken(e.to_string(), "write the file again, or save the runs as CSV")
+    };
+    let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    let mut lines = Vec::new();
+    for (i, row) in reader.get_row_iter(None).map_err(damaged)?.enumerate() {
+        let mut cells = BTreeMap::new();
+        for (column, field) in row.map_err(damaged)?.get_column_iter() {
+            let text = match field {
+                Field::Null => continue,
+                Field::Str(text) => text.clone(),
+                Field::Double(number) => number.to_string(),
+                Field::Float(number) => number.to_string(),
+                Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => {
+                    let problem = format!("`{column}` holds lists or groups");
+                    return Err(broken(problem, "give it plain columns of numbers and names"));
+                }
+                number => number.to_string(),
+            };
+            cells.insert(column.clone(), text);
+        }
+        lines.push((i + 1, cells));
+    }
+    Ok(lines)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn parquet_lines(_: File, name: &str) -> Result<Vec<Line>, ScalingError> {
+    Err(ScalingError::BadTable {
+        place: name.into(),
+        problem: "this build reads no Parquet".into(),
+        remedy: "turn on the feature `parquet` of curate-scaling, or save the runs as CSV".into(),
+    })
+}
+
 fn json_cells(
     text: &str,
     name: &str,
@@ -137,6 +189,7 @@ fn understand(
     options: &ReadOptions,
 ) -> Result<Observations, ScalingError> {
     for (_, cells) in &mut lines {
+        cells.retain(|column, _| !options.skip.contains(column));
         for (theirs, ours) in &options.rename {
             if let Some(cell) = cells.remove(theirs) {
                 cells.insert(ours.clone(), cell);
@@ -357,6 +410,9 @@ mod tests {
         assert_says(missing, &["no.csv", "check that the path"]);
         let parquet = dir.path().join("runs.parquet");
         std::fs::write(&parquet, "PAR1").unwrap();
-        assert_says(Observations::read(&parquet, &ReadOptions::default()), &["JSON lines"]);
+        assert_says(
+            Observations::read(&parquet, &ReadOptions::default()),
+            &["runs.parquet", "CSV"],
+        );
     }
 }

@@ -9,6 +9,8 @@
 //! | [`cluster`] | `curate-cluster` | k-means |
 //! | [`dedup`] | `curate-dedup` | semantic deduplication |
 //! | [`prune`] | `curate-prune` | concept-complexity pruning |
+//! | [`scaling`] | `curate-scaling` | laws of data and compute: fit them, doubt them, decide with them |
+//! | [`text`] | `curate-text` | language identification, WordNet, DataComp's caption rules |
 //! | [`pipeline`] | `curate-pipeline` | recipes run over pools, with evidence, manifest and report |
 //! | [`report`] | `curate-report` | one self-contained HTML file |
 //!
@@ -39,6 +41,8 @@ pub use curate_io as io;
 pub use curate_pipeline as pipeline;
 pub use curate_prune as prune;
 pub use curate_report as report;
+pub use curate_scaling as scaling;
+pub use curate_text as text;
 
 /// What most programs need.
 pub mod prelude {

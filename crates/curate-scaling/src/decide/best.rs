@@ -68,18 +68,18 @@ pub fn best_pool<L: Law>(
 ) -> Result<BestPool, ScalingError> {
     check_level(level)?;
     let resolved = resolve_all(fit, candidates)?;
-    let (mut wins, mut regret) = (vec![0.0; candidates.len()], vec![0.0; candidates.len()]);
-    let share = 1.0 / draws.thetas.len().max(1) as f64;
+    let (mut wins, mut regret) = (vec![0; candidates.len()], vec![0.0; candidates.len()]);
+    let draws_made = draws.thetas.len().max(1) as f64;
     for theta in &draws.thetas {
         let values: Vec<f64> = resolved.iter().map(|c| c.at(theta, samples)).collect();
         let best = lowest(&values);
-        wins[best] += share;
-        regret.iter_mut().zip(&values).for_each(|(r, v)| *r += share * (v - values[best]));
+        wins[best] += 1;
+        regret.iter_mut().zip(&values).for_each(|(r, v)| *r += (v - values[best]) / draws_made);
     }
     let rank = |(i, candidate): (usize, &Candidate)| Ranked {
         name: candidate.name.clone(),
         metric: draws.interval(fit, level, |theta| resolved[i].at(theta, samples)),
-        wins: wins[i],
+        wins: f64::from(wins[i]) / draws_made,
         regret: regret[i],
         out_of_range: resolved[i].out_of_range(samples),
     };

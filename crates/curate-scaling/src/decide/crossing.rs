@@ -15,6 +15,9 @@ const STEPS: usize = 240;
 /// The same for each draw, whose crossing is looked for near a known one.
 const DRAW_STEPS: usize = 60;
 
+/// How many times fewer or more samples a multiplier is looked for.
+const REACH: f64 = 1e4;
+
 /// A budget at which the best candidate changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Switch {
@@ -103,7 +106,7 @@ pub struct Multiplier {
     /// Samples of the first candidate.
     pub samples: f64,
     /// Samples of the second that reach the same metric, over `samples`; infinite where the second
-    /// never reaches it within the range looked at (10^6 times more).
+    /// never reaches it within the range looked at (10^4 times more).
     pub multiplier: Interval,
     /// Share of draws in which the second never reaches it.
     pub never: f64,
@@ -137,6 +140,6 @@ pub fn samples_multiplier<L: Law>(
 /// Samples at which a candidate first reaches `target`; infinite if never.
 fn matching<L: Law>(of: &Resolved<'_, L>, theta: &[f64], target: f64, around: f64) -> f64 {
     let gap = |n: f64| of.at(theta, n) - target;
-    let reach = budgets(around * 1e-6, around * 1e6, STEPS);
+    let reach = budgets(around / REACH, around * REACH, DRAW_STEPS);
     overtakes(&reach, gap).unwrap_or(f64::INFINITY)
 }

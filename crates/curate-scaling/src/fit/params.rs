@@ -162,6 +162,12 @@ impl<L: Law> FitParams<L> {
         self
     }
 
+    /// Shares every parameter between all pools again.
+    pub fn share_all(mut self) -> Self {
+        self.per_pool.clear();
+        self
+    }
+
     /// Holds `parameter` at `value`. A parameter of one pool is called `name[pool]`.
     pub fn fix(mut self, parameter: impl Into<String>, value: f64) -> Self {
         self.fixed.insert(parameter.into(), value);
@@ -332,6 +338,7 @@ mod tests {
         let runs = crate::example_runs();
         let own = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
         assert_eq!(FitParams::usual(Qqt::default(), &runs), own);
+        assert_eq!(own.share_all(), FitParams::new(Qqt::default()));
         let one = runs.filter(|row| row.pool == "good");
         assert_eq!(FitParams::usual(Qqt::default(), &one), FitParams::new(Qqt::default()));
         let loss = Observations::new(Metric::Loss, vec![], runs.rows().to_vec()).unwrap();

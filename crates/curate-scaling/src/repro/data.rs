@@ -53,9 +53,7 @@ pub fn datablations(folder: &Path) -> Result<Observations, ScalingError> {
 /// A missing or unreadable file.
 pub fn gadre(folder: &Path) -> Result<Observations, ScalingError> {
     let skip = ["error", "name", "tokens_per_parameter"];
-    let options = skip.iter().fold(ReadOptions::default().ignore_unknown(), |options, column| {
-        options.column(format!("skipped_{column}"), *column)
-    });
+    let options = skip.into_iter().fold(ReadOptions::default(), ReadOptions::skip);
     table(folder, "gadre.csv", &options)
 }
 

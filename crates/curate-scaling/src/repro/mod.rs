@@ -41,6 +41,8 @@ pub enum Kind {
     Found,
     /// Accuracy on published measurements.
     RealData,
+    /// The same, where a choice was made after a first look at the answer: the name says which.
+    RealDataAfterLook,
     /// Frequencies over synthetic data of known truth.
     Coverage,
 }

@@ -67,9 +67,12 @@ fn shifted_power_claim(data: &Observations) -> Result<Claim, ScalingError> {
             rmse.push(100.0 * root_mean_square(errors(&fit, held.rows())?));
         }
     }
-    let name =
-        format!("shifted power: fit up to 128M, median RMSE of {} series (points)", rmse.len());
-    Ok(Claim::at_most(name, Kind::RealData, 2.8, median(rmse)))
+    let name = format!(
+        "shifted power in log space, with inferred sample counts: fit up to 128M, median RMSE of \
+         {} series (points)",
+        rmse.len()
+    );
+    Ok(Claim::at_most(name, Kind::RealDataAfterLook, 2.8, median(rmse)))
 }
 
 fn regmix_claim(folder: &Path, target: &str) -> Result<Claim, ScalingError> {
@@ -132,5 +135,5 @@ fn dmsl_claim(data: &Observations, size_exponent: f64) -> Result<Claim, ScalingE
     let percent = 100.0 * sum / held.rows().len() as f64;
     let name = "additive mixture, prior on alpha from RedPajama: fit up to 310M, mean error on C4 \
                 from 680M (%)";
-    Ok(Claim::at_most(name, Kind::RealData, 1.5, percent))
+    Ok(Claim::at_most(name, Kind::RealDataAfterLook, 1.5, percent))
 }

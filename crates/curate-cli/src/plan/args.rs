@@ -1,0 +1,308 @@
+//! What `curate plan` is asked.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Subcommand)]
+pub(crate) enum PlanCommand {
+    /// Fit a law to a table of training runs, and save it.
+    ///
+    /// The table is CSV with a header, JSON lines or Parquet, one run a row: pool, samples (seen),
+    /// unique (distinct samples of the pool), parameters, compute, sigma, weight, group,
+    /// weight_<domain>, and one metric whose name declares its direction: error, loss or accuracy.
+    /// Numbers are plain counts.
+    Fit(FitArgs),
+    /// Predict the metric of pools and unions at a budget.
+    Predict(PredictArgs),
+    /// Say which pool to train on at a budget, and how sure that is.
+    Decide(DecideArgs),
+    /// Draw the curves of the candidates over a range of budgets.
+    Plot(PlotArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct FitArgs {
+    /// The table of runs: .csv, .jsonl or .parquet.
+    pub(crate) runs: PathBuf,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE", default_value = "fit.json")]
+    pub(crate) out: PathBuf,
+    /// The law, for example qqt, chinchilla, data-constrained, exponential-mixing. Left out, every
+    /// law that the table allows is tried, and the one that predicts the largest budget best from
+    /// the smaller ones is taken.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) law: Option<String>,
+    /// Read the table's column THEIRS as OURS. Give it again for more.
+    #[arg(long, value_name = "OURS=THEIRS", value_parser = pair)]
+    pub(crate) column: Vec<(String, String)>,
+    /// Skip these columns, for example a second metric.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) skip: Vec<String>,
+    /// Skip every column that no law uses.
+    #[arg(long)]
+    pub(crate) ignore_unknown: bool,
+    /// Use the rows of this group only, for example one architecture.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// Hold a parameter at a value; `name[pool]` for one pool's.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) fix: Vec<(String, f64)>,
+    /// Give every pool its own value of these parameters, and share the others. Left out, the
+    /// parameters that measure a pool's quality are its own. `--own none` shares all.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) own: Option<Vec<String>>,
+    /// A normal prior: most likely value and spread (relative, for positive parameters).
+    #[arg(long, value_name = "NAME=VALUE,SPREAD", value_parser = prior, requires = "noise")]
+    pub(crate) prior: Vec<(String, f64, f64)>,
+    /// Expected size of residuals, which sets what a prior weighs.
+    #[arg(long)]
+    pub(crate) noise: Option<f64>,
+    /// What residuals cost: squares, huber=DELTA, or asymmetric=DELTA,OVER. Left out, squares for
+    /// errors and huber=0.001 for losses.
+    #[arg(long, value_parser = cost)]
+    pub(crate) cost: Option<Cost>,
+    /// Where residuals are taken. Left out, metric for errors and log for losses.
+    #[arg(long)]
+    pub(crate) space: Option<SpaceArg>,
+    /// Starting points of the search.
+    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    pub(crate) starts: usize,
+    /// Draws of the bootstrap, from which intervals and win frequencies come; 0 for none.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub(crate) draws: usize,
+    /// What a draw resamples.
+    #[arg(long, default_value = "residual")]
+    pub(crate) resample: ResampleArg,
+    /// Seed of the starting points and the draws.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) shown: ShownArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ShownArgs {
+    /// Level of the intervals.
+    #[arg(long, default_value_t = 0.9, value_parser = level)]
+    pub(crate) level: f64,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Pools and unions, and what-if changes to them.
+#[derive(Args)]
+pub(crate) struct CandidateArgs {
+    /// The candidates, separated by commas; a union is POOL+POOL. Left out, each pool of the fit.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "cumulative")]
+    pub(crate) candidates: Vec<String>,
+    /// Pools, best first: the candidates are the best one, the best two together, and so on.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) cumulative: Vec<String>,
+    /// What if a pool had so many distinct samples? Give it again for more pools; without a name it
+    /// goes for every pool.
+    #[arg(long, value_name = "[POOL=]COUNT", value_parser = sized)]
+    pub(crate) unique: Vec<(Option<String>, f64)>,
+    /// What if the model had so many parameters?
+    #[arg(long, value_name = "COUNT", value_parser = count)]
+    pub(crate) parameters: Option<f64>,
+}
+
+#[derive(Args)]
+pub(crate) struct PredictArgs {
+    /// A file that `plan fit` wrote.
+    pub(crate) fit: PathBuf,
+    /// Samples seen in training, for example 12.8e9 or 12.8B. Several, separated by commas.
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = count, required = true)]
+    pub(crate) samples: Vec<f64>,
+    #[command(flatten)]
+    pub(crate) of: CandidateArgs,
+    #[command(flatten)]
+    pub(crate) shown: ShownArgs,
+}
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("budget").required(true))]
+pub(crate) struct DecideArgs {
+    /// Files that `plan fit` wrote. With several, each law has an equal say.
+    #[arg(required = true, value_name = "FIT")]
+    pub(crate) fits: Vec<PathBuf>,
+    /// The budget: samples seen in training, for example 12.8e9 or 12.8B.
+    #[arg(long, value_name = "COUNT", value_parser = count, group = "budget")]
+    pub(crate) samples: Option<f64>,
+    /// The budget as training compute in FLOP: says how large a model to train for how many
+    /// samples. Needs a law of model size.
+    #[arg(long, value_name = "FLOP", value_parser = count, group = "budget")]
+    pub(crate) compute: Option<f64>,
+    #[command(flatten)]
+    pub(crate) of: CandidateArgs,
+    /// Look for switches of the best pool in this range of samples; from the smallest run to ten
+    /// times the budget if left out.
+    #[arg(long, value_name = "LOW..HIGH", value_parser = range)]
+    pub(crate) range: Option<(f64, f64)>,
+    /// Rank these possible runs by how much of the doubt they would settle. Left out, every
+    /// candidate at a half, a quarter, and so on of the budget, down to the smallest run.
+    #[arg(long = "try", value_name = "POOL@COUNT", value_parser = experiment)]
+    pub(crate) experiments: Vec<(String, f64)>,
+    /// Most passes over a pool or, for a mixing law, a domain.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_epochs: Option<f64>,
+    /// Write everything as JSON to this file too.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shown: ShownArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct PlotArgs {
+    /// A file that `plan fit` wrote.
+    pub(crate) fit: PathBuf,
+    /// The picture or table to write: .svg, .csv or .json.
+    #[arg(long, short, value_name = "FILE", default_value = "curves.svg")]
+    pub(crate) out: PathBuf,
+    /// The range of samples; half the smallest run to ten times the largest if left out.
+    #[arg(long, value_name = "LOW..HIGH", value_parser = range)]
+    pub(crate) range: Option<(f64, f64)>,
+    #[command(flatten)]
+    pub(crate) of: CandidateArgs,
+    /// The table of runs, to draw its points too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) runs: Option<PathBuf>,
+    /// Points of each curve.
+    #[arg(long, value_name = "COUNT", default_value_t = 120)]
+    pub(crate) points: usize,
+    /// Level of the intervals.
+    #[arg(long, default_value_t = 0.9, value_parser = level)]
+    pub(crate) level: f64,
+    /// The picture's title; the law and its metric if left out.
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum SpaceArg {
+    /// Differences of the metric.
+    Metric,
+    /// Differences of its logarithm.
+    Log,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ResampleArg {
+    /// Residuals are dealt anew onto the curve; works with few runs.
+    Residual,
+    /// Rows are drawn anew, within each pool.
+    Case,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Cost {
+    Squares,
+    Huber(f64),
+    Asymmetric(f64, f64),
+}
+
+/// A count with an optional K, M, B or T: `12.8M` is 12,800,000.
+pub(crate) fn count(text: &str) -> Result<f64, String> {
+    let plain = text.replace('_', "");
+    let (digits, unit) = match plain.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&plain[..at], 1e3),
+        Some((at, 'm' | 'M')) => (&plain[..at], 1e6),
+        Some((at, 'b' | 'B' | 'g' | 'G')) => (&plain[..at], 1e9),
+        Some((at, 't' | 'T')) => (&plain[..at], 1e12),
+        _ => (&plain[..], 1.0),
+    };
+    match digits.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number * unit),
+        _ => Err("must be a positive count, such as 12.8e9, 12.8B or 12_800_000_000".to_owned()),
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (left, right) = text.split_once('=').ok_or("must have the form OURS=THEIRS")?;
+    Ok((left.to_owned(), right.to_owned()))
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| format!("`{text}` is no number"))
+}
+
+fn setting(text: &str) -> Result<(String, f64), String> {
+    let (name, value) = text.rsplit_once('=').ok_or("must have the form NAME=VALUE")?;
+    Ok((name.to_owned(), number(value)?))
+}
+
+fn sized(text: &str) -> Result<(Option<String>, f64), String> {
+    match text.rsplit_once('=') {
+        Some((name, value)) => Ok((Some(name.to_owned()), count(value)?)),
+        None => Ok((None, count(text)?)),
+    }
+}
+
+fn experiment(text: &str) -> Result<(String, f64), String> {
+    let (name, value) = text.rsplit_once('@').ok_or("must have the form POOL@COUNT")?;
+    Ok((name.to_owned(), count(value)?))
+}
+
+fn prior(text: &str) -> Result<(String, f64, f64), String> {
+    let form = "must have the form NAME=VALUE,SPREAD";
+    let (name, rest) = text.rsplit_once('=').ok_or(form)?;
+    let (value, spread) = rest.split_once(',').ok_or(form)?;
+    Ok((name.to_owned(), number(value)?, number(spread)?))
+}
+
+fn cost(text: &str) -> Result<Cost, String> {
+    let (kind, numbers) = text.split_once('=').unwrap_or((text, ""));
+    match (kind, numbers.split_once(',')) {
+        ("squares", _) if numbers.is_empty() => Ok(Cost::Squares),
+        ("huber", None) => Ok(Cost::Huber(number(numbers)?)),
+        ("asymmetric", Some((delta, over))) => Ok(Cost::Asymmetric(number(delta)?, number(over)?)),
+        _ => Err("must be squares, huber=DELTA or asymmetric=DELTA,OVER".to_owned()),
+    }
+}
+
+fn range(text: &str) -> Result<(f64, f64), String> {
+    let (low, high) = text.split_once("..").ok_or("must have the form LOW..HIGH")?;
+    let (low, high) = (count(low)?, count(high)?);
+    if low < high { Ok((low, high)) } else { Err("must rise from LOW to HIGH".to_owned()) }
+}
+
+fn level(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(level) if level > 0.0 && level < 1.0 => Ok(level),
+        _ => Err("must be between 0 and 1, for example 0.9".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_take_units_and_refuse_the_rest() {
+        assert_eq!(count("12.8M"), Ok(12.8e6));
+        assert_eq!(count("34e9"), Ok(34e9));
+        assert_eq!(count("1_000"), Ok(1000.0));
+        assert_eq!(count("2B"), Ok(2e9));
+        for bad in ["", "M", "-1", "0", "nan", "1e400", "12.8 million"] {
+            assert!(count(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_may_hold_an_equals_sign() {
+        assert_eq!(setting("b[p=1]=-0.2"), Ok(("b[p=1]".to_owned(), -0.2)));
+        assert_eq!(sized("top=1=2M"), Ok((Some("top=1".to_owned()), 2e6)));
+        assert_eq!(sized("2M"), Ok((None, 2e6)));
+        assert_eq!(prior("alpha=0.3,0.1"), Ok(("alpha".to_owned(), 0.3, 0.1)));
+    }
+
+    #[test]
+    fn ranges_rise() {
+        assert_eq!(range("1M..2B"), Ok((1e6, 2e9)));
+        assert!(range("2B..1M").is_err());
+        assert!(range("2B").is_err());
+    }
+}

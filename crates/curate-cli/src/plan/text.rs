@@ -1,0 +1,312 @@
+//! What `curate plan` prints for people.
+
+use std::fmt;
+
+use curate::scaling::{
+    Fit, Interval, Law, Metric,
+    decide::{Proposal, Ranked},
+    fit::OutOfRange,
+};
+
+use super::{
+    Fitted, Predictions,
+    decide::{ComputeDecision, Decision, LawDecision, MixtureDecision, PoolDecision},
+};
+
+/// Possible runs that are worth a line.
+const PROPOSALS: usize = 3;
+/// Rounded win frequencies from which a decision counts as settled.
+const SETTLED: f64 = 0.95;
+
+pub(super) fn metric_name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Error => "error",
+        Metric::Loss => "loss",
+    }
+}
+
+/// Four significant digits.
+fn short(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    if !(1e-4..1e5).contains(&value.abs()) {
+        return format!("{value:.3e}");
+    }
+    let digits = (3.0 - value.abs().log10().floor()).clamp(0.0, 8.0) as usize;
+    format!("{value:.digits$}")
+}
+
+/// A count as people write it: 12.8M, 34B.
+fn count(value: f64) -> String {
+    let units = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")];
+    match units.iter().find(|(unit, _)| value >= *unit) {
+        Some((unit, name)) if value < 1e16 => {
+            let text = format!("{:.2}", value / unit);
+            format!("{}{name}", text.trim_end_matches('0').trim_end_matches('.'))
+        }
+        Some(_) => format!("{value:.2e}"),
+        None => short(value),
+    }
+}
+
+fn interval(interval: &Interval, shown: fn(f64) -> String) -> String {
+    let end = |value: f64| if value == f64::INFINITY { "never".to_owned() } else { shown(value) };
+    format!("{} to {}", end(interval.low), end(interval.high))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+fn outside(found: &[OutOfRange]) -> String {
+    let one = |o: &OutOfRange| {
+        let (value, low, high) = (count(o.value), count(o.span.low), count(o.span.high));
+        format!("{} {value} is outside the runs' {low} to {high}", o.axis)
+    };
+    found.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+impl fmt::Display for Fitted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.tried.is_empty() {
+            writeln!(f, "{:<28} {:>10} {:>10} {:>12}", "law", "parameters", "AICc", "held out")?;
+            for score in self.tried {
+                let aicc = score.aicc.map_or("-".to_owned(), |a| format!("{a:.1}"));
+                let held = score.holdout.as_ref().map_or("-".to_owned(), |h| short(h.rmse));
+                writeln!(f, "{:<28} {:>10} {aicc:>10} {held:>12}", score.law, score.parameters)?;
+            }
+            writeln!(f, "held out: RMSE at the largest budget, fitted to the smaller ones\n")?;
+        }
+        let Fit { observations, minima, .. } = self.fit;
+        let (law, metric) = (self.fit.law().name(), metric_name(self.fit.metric));
+        let pools = self.fit.pools().len();
+        writeln!(f, "law {law}, fitted to {observations} runs ({metric}, {pools} pools)")?;
+        let level = format!("{} interval", percent(self.level));
+        writeln!(f, "  {:<28} {:>12}   {level}", "parameter", "value")?;
+        for (i, (slot, value)) in self.fit.slots().iter().zip(self.fit.theta()).enumerate() {
+            let doubt = match (slot.fixed, self.intervals.get(i)) {
+                (Some(_), _) => "fixed".to_owned(),
+                (None, Some(found)) => interval(found, short),
+                (None, None) => "no draws".to_owned(),
+            };
+            writeln!(f, "  {:<28} {:>12}   {doubt}", slot.name, short(*value))?;
+        }
+        let noise = self.fit.noise.map_or(String::new(), |n| format!(", noise {}", short(n)));
+        let best = &minima[0];
+        writeln!(
+            f,
+            "objective {}, R2 {:.4}{noise}, scaled gradient {:.0e}, condition {}",
+            short(best.objective),
+            self.r_squared,
+            best.gradient,
+            self.fit.curvature.condition.map_or("infinite".to_owned(), |c| format!("{c:.0}")),
+        )?;
+        for other in &minima[1..] {
+            writeln!(f, "another minimum: objective {}", short(other.objective))?;
+        }
+        for warning in &self.fit.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        writeln!(f, "wrote {}", self.out.display())
+    }
+}
+
+impl fmt::Display for Predictions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.predictions.iter().map(|p| p.candidate.len());
+        let wide = names.max().unwrap_or(0).max("pool".len());
+        let (metric, level) = (metric_name(self.metric), percent(self.level));
+        writeln!(f, "law {}, {level} intervals", self.law)?;
+        writeln!(
+            f,
+            "{:<wide$} {:>9} {:>8} {metric:>9}   {:<20} of a new run",
+            "pool", "samples", "epochs", "of the curve"
+        )?;
+        for p in &self.predictions {
+            let epochs = p.epochs.map_or("-".to_owned(), short);
+            let of = |i: &Option<Interval>| i.map_or("-".to_owned(), |i| interval(&i, short));
+            writeln!(
+                f,
+                "{:<wide$} {:>9} {epochs:>8} {:>9}   {:<20} {}",
+                p.candidate,
+                count(p.samples),
+                short(p.metric),
+                of(&p.interval),
+                of(&p.new_run)
+            )?;
+            if !p.out_of_range.is_empty() {
+                writeln!(f, "{:<wide$} ! {}", "", outside(&p.out_of_range))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pool(decision) => decision.fmt(f),
+            Self::Compute(decision) => decision.fmt(f),
+            Self::Mixture(decision) => decision.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for PoolDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for law in &self.laws {
+            law.write(f, self.samples, self.level)?;
+        }
+        if !self.consensus.is_empty() {
+            writeln!(f, "all laws together:")?;
+            for joined in &self.consensus {
+                let best_of = match joined.best_of.join(", ") {
+                    none if none.is_empty() => String::new(),
+                    laws => format!("   best by {laws}"),
+                };
+                writeln!(f, "  {} wins {}{best_of}", joined.name, percent(joined.wins))?;
+            }
+        }
+        if !self.over_epochs.is_empty() {
+            let names = self.over_epochs.join(", ");
+            writeln!(f, "left out, repeated more often than allowed: {names}")?;
+        }
+        Ok(())
+    }
+}
+
+impl LawDecision {
+    fn write(&self, f: &mut fmt::Formatter<'_>, samples: f64, level: f64) -> fmt::Result {
+        let ranking = &self.best.ranking;
+        let best = self.best.best();
+        writeln!(
+            f,
+            "law {}: at {} samples, train on {}",
+            self.best.law,
+            count(samples),
+            best.name
+        )?;
+        let wide = ranking.iter().map(|r| r.name.len()).max().unwrap_or(0).max("pool".len());
+        let of_level = format!("{} interval", percent(level));
+        writeln!(
+            f,
+            "  {:<wide$} {:>9}   {of_level:<20} {:>6} {:>9}",
+            "pool", "metric", "wins", "regret"
+        )?;
+        for Ranked { name, metric, wins, regret, .. } in ranking {
+            let (wins, regret) = (percent(*wins), short(*regret));
+            let (value, doubt) = (short(metric.estimate), interval(metric, short));
+            writeln!(f, "  {name:<wide$} {value:>9}   {doubt:<20} {wins:>6} {regret:>9}")?;
+        }
+        if !best.out_of_range.is_empty() {
+            writeln!(f, "  ! {}: an extrapolation", outside(&best.out_of_range))?;
+        }
+        if best.wins < SETTLED {
+            writeln!(f, "  not settled: the best wins {} of the draws", percent(best.wins))?;
+        }
+        let (low, high) = (count(self.range.0), count(self.range.1));
+        if self.switches.is_empty() {
+            writeln!(f, "  no switch of the best pool between {low} and {high} samples")?;
+        }
+        for switch in &self.switches {
+            writeln!(
+                f,
+                "  from {} to {} at {} samples ({}; never in {} of the draws)",
+                switch.from,
+                switch.to,
+                count(switch.samples.estimate),
+                interval(&switch.samples, count),
+                percent(switch.never)
+            )?;
+        }
+        for (other, worth) in &self.multipliers {
+            let times = if worth.multiplier.estimate.is_finite() {
+                let (times, doubt) =
+                    (short(worth.multiplier.estimate), interval(&worth.multiplier, short));
+                format!("needs {times} times the samples to match it ({doubt})")
+            } else {
+                "never matches it".to_owned()
+            };
+            writeln!(f, "  {other} {times}")?;
+        }
+        if !self.next.is_empty() {
+            writeln!(f, "  the next run that would settle most:")?;
+        }
+        for Proposal { candidate, samples, settles, spread, .. } in self.next.iter().take(PROPOSALS)
+        {
+            writeln!(
+                f,
+                "    {candidate} for {} samples: {} of the doubt (the draws differ by {} there)",
+                count(*samples),
+                percent(*settles),
+                short(*spread)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ComputeDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} FLOP, {} intervals:", short(self.compute), percent(self.level))?;
+        for pool in &self.pools {
+            let best = &pool.best;
+            let epochs = if best.epochs > 0.0 {
+                format!(", {} epochs", short(best.epochs))
+            } else {
+                String::new()
+            };
+            let cap = if best.at_cap { " (the most allowed)" } else { "" };
+            let name = if pool.pool.is_empty() { "the pool" } else { &pool.pool };
+            writeln!(
+                f,
+                "  {name} (law {}): a model of {} ({}) for {} samples ({}){epochs}{cap}, metric {}",
+                pool.law,
+                count(best.parameters),
+                interval(&pool.parameters, count),
+                count(best.samples),
+                interval(&pool.samples, count),
+                short(best.metric)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for MixtureDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let best = &self.optimum;
+        let mean = if self.fits > 1 { "mean " } else { "" };
+        writeln!(f, "at {} samples, {mean}metric {}:", count(self.samples), short(best.metric))?;
+        let wide = best.domains.iter().map(String::len).max().unwrap_or(0).max("domain".len());
+        writeln!(f, "  {:<wide$} {:>8} {:>8}   without caps", "domain", "weight", "epochs")?;
+        for (i, domain) in best.domains.iter().enumerate() {
+            let epochs = best.epochs.get(i).map_or("-".to_owned(), |e| short(*e));
+            let cap = if best.at_cap[i] { "  at its cap" } else { "" };
+            writeln!(
+                f,
+                "  {domain:<wide$} {:>8.4} {epochs:>8}   {:.4}{cap}",
+                best.weights[i], best.unconstrained[i]
+            )?;
+        }
+        writeln!(f, "metric without caps: {}", short(best.unconstrained_metric))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(short(0.123456), "0.1235");
+        assert_eq!(short(12.3456), "12.35");
+        assert_eq!(short(12345.6), "12346");
+        assert_eq!(short(1.0e-7), "1.000e-7");
+        assert_eq!(count(12.8e9), "12.8B");
+        assert_eq!(count(3.4e10), "34B");
+        assert_eq!(count(999.0), "999.0");
+        assert_eq!(count(1e21), "1.00e21");
+    }
+}

@@ -1,0 +1,274 @@
+//! Puts numbers of result files into documents, so that nobody types them.
+//!
+//! A document marks a place with a line `<!-- begin NAME -->` and one `<!-- end NAME -->`; what is
+//! between them is written by the table of that name. The marks may stand in a comment (`//! `),
+//! whose prefix the lines between get too.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// The documents with marks.
+const DOCUMENTS: [&str; 2] = ["docs/src/scaling.md", "crates/curate-scaling/src/lib.rs"];
+
+/// Makes a table from the result files below the workspace's folder.
+type Table = fn(&Path) -> Result<String>;
+
+/// What may stand between marks.
+const TABLES: [(&str, Table); 6] = [
+    ("scaling-claims", scaling_claims),
+    ("scaling-coverage", scaling_coverage),
+    ("scaling-five-runs", scaling_five_runs),
+    ("scaling-ridge", scaling_ridge),
+    ("scaling-trade-off", scaling_trade_off),
+    ("scaling-speed", scaling_speed),
+];
+
+/// Rewrites every document.
+pub(crate) fn all(root: &Path) -> Result<()> {
+    for document in DOCUMENTS {
+        let path = root.join(document);
+        let text = fs::read_to_string(&path).with_context(|| document.to_owned())?;
+        let spliced = splice(&text, root).with_context(|| document.to_owned())?;
+        if spliced != text {
+            fs::write(&path, spliced).with_context(|| document.to_owned())?;
+            eprintln!("  wrote {document}");
+        }
+    }
+    Ok(())
+}
+
+fn splice(text: &str, root: &Path) -> Result<String> {
+    let mut out = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        out += line;
+        out.push('\n');
+        let Some((prefix, rest)) = line.split_once("<!-- begin ") else { continue };
+        let name = rest.strip_suffix(" -->").context("a begin mark must end its line with -->")?;
+        let table = TABLES.iter().find(|(known, _)| *known == name);
+        let (_, make) = table.with_context(|| format!("no table is called `{name}`"))?;
+        for row in make(root)?.lines() {
+            out += format!("{prefix}{row}").trim_end();
+            out.push('\n');
+        }
+        let end = format!("{prefix}<!-- end {name} -->");
+        if !lines.by_ref().any(|line| line == end) {
+            bail!("the mark `{name}` has no end");
+        }
+        out += &end;
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+fn read(root: &Path, name: &str) -> Result<Value> {
+    let text = fs::read_to_string(root.join(name)).with_context(|| name.to_owned())?;
+    serde_json::from_str(&text).with_context(|| name.to_owned())
+}
+
+fn scaling(root: &Path) -> Result<Value> {
+    read(root, "docs/results/scaling.json")
+}
+
+/// A number in the file, with so many decimals.
+fn fixed(value: &Value, digits: usize) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), |number| format!("{number:.digits$}"))
+}
+
+/// Five significant digits, in scientific notation where that is shorter.
+fn significant(value: &Value) -> String {
+    let Some(number) = value.as_f64() else { return "-".to_owned() };
+    if number == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-3..1e6).contains(&number.abs()) {
+        return format!("{number:.2e}");
+    }
+    let digits = (4.0 - number.abs().log10().floor()).max(0.0) as usize;
+    let text = format!("{number:.digits$}");
+    if text.contains('.') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    text
+}
+
+fn billions(value: &Value) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), |number| format!("{:.1} billion", number / 1e9))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+fn list(value: &Value) -> Result<&Vec<Value>> {
+    value.as_array().context("the result file lacks a list; run its command again")
+}
+
+/// Names of the claims that a result file says are missed.
+pub(crate) fn missed_claims(path: &Path) -> Result<Vec<String>> {
+    let report: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let missed = list(&report["claims"])?.iter().filter(|claim| claim["passed"] != true);
+    Ok(missed.map(|claim| text(&claim["name"]).to_owned()).collect())
+}
+
+fn scaling_claims(root: &Path) -> Result<String> {
+    let report = scaling(root)?;
+    let mut out = String::from("| claim | kind | bar | measured | met |\n|---|---|---|---|---|\n");
+    for claim in list(&report["claims"])?.iter().filter(|claim| claim["kind"] != "coverage") {
+        let (expected, tolerance) =
+            (significant(&claim["expected"]), significant(&claim["tolerance"]));
+        let bar = match text(&claim["bar"]) {
+            "at_most" => format!("at most {expected}"),
+            "at_least" => format!("at least {expected}"),
+            _ if tolerance == "0" => format!("exactly {expected}"),
+            _ => format!("{expected} within {tolerance}"),
+        };
+        let met = if claim["passed"] == true { "yes" } else { "**no**" };
+        let kind = text(&claim["kind"]).replace('_', " ");
+        let name = text(&claim["name"]);
+        out +=
+            &format!("| {name} | {kind} | {bar} | {} | {met} |\n", significant(&claim["measured"]));
+    }
+    Ok(out)
+}
+
+/// Coverage claims come in pairs, of the covariance and of the bootstrap.
+fn scaling_coverage(root: &Path) -> Result<String> {
+    let report = scaling(root)?;
+    let found = |kind: &str| -> Result<Vec<(String, String)>> {
+        let start = format!("coverage of 90 % {kind} intervals: ");
+        let claims = list(&report["claims"])?.iter();
+        let of = claims.filter_map(|claim| {
+            let quantity = text(&claim["name"]).strip_prefix(&start)?;
+            Some((quantity.to_owned(), fixed(&claim["measured"], 3)))
+        });
+        Ok(of.collect())
+    };
+    let mut out = String::from("| quantity | covariance | bootstrap |\n|---|---|---|\n");
+    for ((quantity, by_covariance), (_, by_bootstrap)) in
+        found("covariance")?.into_iter().zip(found("bootstrap")?)
+    {
+        let quantity = match quantity.contains("error") {
+            true => quantity,
+            false => format!("`{quantity}`"),
+        };
+        out += &format!("| {quantity} | {by_covariance} | {by_bootstrap} |\n");
+    }
+    Ok(out)
+}
+
+fn scaling_five_runs(root: &Path) -> Result<String> {
+    let report = scaling(root)?;
+    let head =
+        "| pool | predicted error | 90 % interval | wins | measured |\n|---|---|---|---|---|\n";
+    let mut out = String::from(head);
+    for row in list(&report["five_runs"])? {
+        let (ranked, metric) = (&row["ranked"], &row["ranked"]["metric"]);
+        out += &format!(
+            "| {} | {} | {} to {} | {} | {} |\n",
+            text(&ranked["name"]),
+            fixed(&metric["estimate"], 3),
+            fixed(&metric["low"], 3),
+            fixed(&metric["high"], 3),
+            fixed(&ranked["wins"], 2),
+            fixed(&row["measured"], 3),
+        );
+    }
+    Ok(out)
+}
+
+fn scaling_ridge(root: &Path) -> Result<String> {
+    let report = scaling(root)?;
+    let head = "| floor `d` | `a` | RMSE on the nine runs (points) | error at 34 billion (%) | at 340 billion (%) |\n|---|---|---|---|---|\n";
+    let mut out = String::from(head);
+    for row in list(&report["ridge"])? {
+        out += &format!(
+            "| {} | {} | {} | {} | {} |\n",
+            fixed(&row["d"], 2),
+            significant(&row["a"]),
+            fixed(&row["rmse_points"], 2),
+            fixed(&row["at_34B"], 1),
+            fixed(&row["at_340B"], 1),
+        );
+    }
+    Ok(out)
+}
+
+fn scaling_trade_off(root: &Path) -> Result<String> {
+    let report = scaling(root)?;
+    let mut out = String::new();
+    let qualities = list(&report["trade_off"]["quality"])?;
+    let shown = qualities.iter().map(|q| format!("{} {}", text(&q["pool"]), fixed(&q["b"], 4)));
+    out += &format!("Fitted quality `b`: {}.\n", shown.collect::<Vec<_>>().join(", "));
+    for switch in list(&report["trade_off"]["switches"])? {
+        let samples = &switch["samples"];
+        out += &format!(
+            "From {} to {} at {} samples seen (90 % interval {} to {}).\n",
+            text(&switch["from"]),
+            text(&switch["to"]),
+            billions(&samples["estimate"]),
+            billions(&samples["low"]),
+            billions(&samples["high"]),
+        );
+    }
+    Ok(out)
+}
+
+fn scaling_speed(root: &Path) -> Result<String> {
+    let report = read(root, "benches/scaling/results.json")?;
+    let rows = [
+        ("QQT, given half-life, 4 starts: scipy least squares over ours", "qqt_given_vs_scipy"),
+        ("QQT, shared half-life, 4 starts: scipy over ours", "qqt_shared_vs_scipy"),
+        ("the authors' grid as vectorised NumPy over our fit", "qqt_given_vs_numpy_grid"),
+        ("the grid itself: NumPy over our exact mode", "qqt_grid_vs_numpy_grid"),
+        ("4,000 bootstrap draws: scipy over ours", "qqt_bootstrap_vs_scipy"),
+        ("additive mixing on DMSL: scipy over ours", "dmsl_vs_scipy"),
+    ];
+    let mut out = String::from("| times as fast | ratio |\n|---|---|\n");
+    for (name, key) in rows {
+        out += &format!("| {name} | {} |\n", significant(&report["ratios"][key]));
+    }
+    let seconds = significant(&report["ours"]["qqt_bootstrap_4000"]);
+    let threads = significant(&report["ours"]["threads"]);
+    out += &format!("\n4,000 draws took {seconds} s on {threads} threads.\n");
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_show_the_numbers_of_the_result_files() {
+        let root = crate::root();
+        for document in DOCUMENTS {
+            let text = fs::read_to_string(root.join(document)).expect("the document exists");
+            let spliced = splice(&text, &root).expect("the marks are right");
+            assert!(spliced == text, "{document}: run `cargo xtask splice`");
+        }
+    }
+
+    #[test]
+    fn marks_are_checked_and_prefixes_kept() {
+        let root = crate::root();
+        let spliced = splice(
+            "//! <!-- begin scaling-ridge -->\n//! old\n//! <!-- end scaling-ridge -->\n",
+            &root,
+        )
+        .expect("the marks are right");
+        assert!(spliced.lines().all(|line| line.starts_with("//!")) && !spliced.contains("old"));
+        assert!(splice("<!-- begin nothing -->\n", &root).is_err());
+        assert!(splice("<!-- begin scaling-ridge -->\n", &root).is_err());
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(significant(&serde_json::json!(0.0158047)), "0.015805");
+        assert_eq!(significant(&serde_json::json!(4.6e-15)), "4.60e-15");
+        assert_eq!(significant(&serde_json::json!(288.779)), "288.78");
+        assert_eq!(significant(&serde_json::json!(1.5)), "1.5");
+        assert_eq!(significant(&serde_json::json!(50_000)), "50000");
+    }
+}
