@@ -4,6 +4,7 @@
 //! - [`Centroids::nearest`]: for each row the best of `k` centroids (k-means assignment).
 //! - [`max_earlier`]: for each row its most similar earlier row (semantic deduplication);
 //!   [`survivors`]: the same among rows that are kept.
+//! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network.
 //! - [`inner_products`]: the plain matrix, for small problems and as building block.
 //!
 //! ```
@@ -31,9 +32,11 @@ mod dispatch;
 mod dup;
 mod nearest;
 mod panels;
+mod products;
 pub mod reference;
 mod tile;
 
 pub use dispatch::{Instructions, instructions};
 pub use dup::{Earlier, max_earlier, survivors};
 pub use nearest::{Centroids, Nearest, inner_products};
+pub use products::Matrix;
