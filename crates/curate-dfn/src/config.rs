@@ -1,0 +1,488 @@
+//! What a network looks like: open_clip's model and preprocessing configs.
+
+use std::path::Path;
+
+use curate_io::{IoError, Kind};
+use serde::{Deserialize, Serialize};
+
+/// OpenAI's mean of the red, green and blue values, which every CLIP here was trained with.
+pub const OPENAI_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+/// OpenAI's standard deviation of the red, green and blue values.
+pub const OPENAI_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+
+/// The largest edge, width or count that a config may ask for; more is a slip of the pen.
+const MOST: usize = 1 << 20;
+
+/// The shape of a two-tower CLIP, as the `model_cfg` of an `open_clip_config.json`.
+///
+/// Keys that change the network in a way this crate does not know are refused, never ignored: a
+/// wrong activation moves features by little and scores by enough.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Length of the joint embedding.
+    pub embed_dim: usize,
+    /// QuickGELU (`x * sigmoid(1.702 x)`, OpenAI's networks) instead of the exact GELU.
+    #[serde(default)]
+    pub quick_gelu: bool,
+    /// The image tower.
+    pub vision_cfg: VisionConfig,
+    /// The text tower.
+    pub text_cfg: TextConfig,
+    /// The logit scale before training, as a logarithm; ln(1/0.07) if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_logit_scale: Option<f64>,
+    /// The logit bias before training; its presence means that the network has one (SigLIP).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_logit_bias: Option<f64>,
+}
+
+/// The image tower: a vision transformer with a class token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisionConfig {
+    /// Edge of the square input in pixels.
+    #[serde(default = "default_image_size")]
+    pub image_size: usize,
+    /// Transformer blocks.
+    #[serde(default = "default_layers")]
+    pub layers: usize,
+    /// Width of a token.
+    #[serde(default = "default_vision_width")]
+    pub width: usize,
+    /// Edge of a patch in pixels.
+    #[serde(default = "default_patch")]
+    pub patch_size: usize,
+    /// Width of an attention head.
+    #[serde(default = "default_head_width")]
+    pub head_width: usize,
+    /// Width of the hidden layer, in widths of a token.
+    #[serde(default = "default_mlp_ratio")]
+    pub mlp_ratio: f64,
+}
+
+/// The text tower: a causal transformer, pooled at the end-of-text token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextConfig {
+    /// Tokens of a text, start and end included.
+    #[serde(default = "default_context")]
+    pub context_length: usize,
+    /// Entries of the vocabulary; the end-of-text token is the last.
+    #[serde(default = "default_vocabulary")]
+    pub vocab_size: usize,
+    /// Width of a token.
+    #[serde(default = "default_text_width")]
+    pub width: usize,
+    /// Attention heads.
+    #[serde(default = "default_heads")]
+    pub heads: usize,
+    /// Transformer blocks.
+    #[serde(default = "default_layers")]
+    pub layers: usize,
+    /// Width of the hidden layer, in widths of a token.
+    #[serde(default = "default_mlp_ratio")]
+    pub mlp_ratio: f64,
+}
+
+fn default_image_size() -> usize {
+    224
+}
+fn default_layers() -> usize {
+    12
+}
+fn default_vision_width() -> usize {
+    768
+}
+fn default_patch() -> usize {
+    16
+}
+fn default_head_width() -> usize {
+    64
+}
+fn default_mlp_ratio() -> f64 {
+    4.0
+}
+fn default_context() -> usize {
+    77
+}
+fn default_vocabulary() -> usize {
+    49_408
+}
+fn default_text_width() -> usize {
+    512
+}
+fn default_heads() -> usize {
+    8
+}
+
+impl Default for TextConfig {
+    fn default() -> Self {
+        Self {
+            context_length: default_context(),
+            vocab_size: default_vocabulary(),
+            width: default_text_width(),
+            heads: default_heads(),
+            layers: default_layers(),
+            mlp_ratio: default_mlp_ratio(),
+        }
+    }
+}
+
+impl Default for VisionConfig {
+    fn default() -> Self {
+        Self {
+            image_size: default_image_size(),
+            layers: default_layers(),
+            width: default_vision_width(),
+            patch_size: default_patch(),
+            head_width: default_head_width(),
+            mlp_ratio: default_mlp_ratio(),
+        }
+    }
+}
+
+impl VisionConfig {
+    /// Attention heads.
+    pub fn heads(&self) -> usize {
+        self.width / self.head_width
+    }
+
+    /// Patches along an edge.
+    pub fn grid(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+
+    /// Tokens: the class token and the patches.
+    pub fn tokens(&self) -> usize {
+        1 + self.grid() * self.grid()
+    }
+
+    /// Width of the hidden layer of a block.
+    pub fn hidden(&self) -> usize {
+        (self.width as f64 * self.mlp_ratio) as usize
+    }
+}
+
+impl TextConfig {
+    /// Width of the hidden layer of a block.
+    pub fn hidden(&self) -> usize {
+        (self.width as f64 * self.mlp_ratio) as usize
+    }
+}
+
+/// The names that [`ModelConfig::named`] knows.
+pub const NAMES: [&str; 8] = [
+    "ViT-B-32",
+    "ViT-B-32-quickgelu",
+    "ViT-B-16",
+    "ViT-B-16-quickgelu",
+    "ViT-L-14",
+    "ViT-L-14-quickgelu",
+    "ViT-H-14-quickgelu",
+    "ViT-H-14-378-quickgelu",
+];
+
+impl ModelConfig {
+    /// The config of one of open_clip's models ([`NAMES`]); `None` for other names.
+    ///
+    /// ```
+    /// use curate_dfn::ModelConfig;
+    ///
+    /// let config = ModelConfig::named("ViT-H-14-378-quickgelu").unwrap();
+    /// assert_eq!((config.embed_dim, config.vision_cfg.heads()), (1024, 16));
+    /// assert!(config.quick_gelu);
+    /// ```
+    pub fn named(name: &str) -> Option<Self> {
+        let plain = name.strip_suffix("-quickgelu").unwrap_or(name);
+        let vision = VisionConfig::default();
+        let text = TextConfig::default();
+        let (embed_dim, vision_cfg, text_cfg) = match plain {
+            "ViT-B-32" => (512, VisionConfig { patch_size: 32, ..vision }, text),
+            "ViT-B-16" => (512, VisionConfig { patch_size: 16, ..vision }, text),
+            "ViT-L-14" => (
+                768,
+                VisionConfig { patch_size: 14, width: 1024, layers: 24, ..vision },
+                TextConfig { width: 768, heads: 12, ..text },
+            ),
+            "ViT-H-14" | "ViT-H-14-378" => (
+                1024,
+                VisionConfig {
+                    image_size: if plain == "ViT-H-14" { 224 } else { 378 },
+                    patch_size: 14,
+                    width: 1280,
+                    head_width: 80,
+                    layers: 32,
+                    ..vision
+                },
+                TextConfig { width: 1024, heads: 16, layers: 24, ..text },
+            ),
+            _ => return None,
+        };
+        NAMES.contains(&name).then_some(Self {
+            embed_dim,
+            quick_gelu: name != plain,
+            vision_cfg,
+            text_cfg,
+            init_logit_scale: None,
+            init_logit_bias: None,
+        })
+    }
+
+    /// What is wrong with the numbers; `None` when nothing is.
+    pub fn problem(&self) -> Option<String> {
+        let (v, t) = (&self.vision_cfg, &self.text_cfg);
+        let numbers = [
+            ("embed_dim", self.embed_dim),
+            ("vision_cfg.image_size", v.image_size),
+            ("vision_cfg.width", v.width),
+            ("vision_cfg.patch_size", v.patch_size),
+            ("vision_cfg.head_width", v.head_width),
+            ("vision_cfg hidden width", v.hidden()),
+            ("text_cfg.context_length", t.context_length),
+            ("text_cfg.vocab_size", t.vocab_size),
+            ("text_cfg.width", t.width),
+            ("text_cfg.heads", t.heads),
+            ("text_cfg hidden width", t.hidden()),
+        ];
+        let wrong = numbers.iter().find(|(_, n)| !(1..=MOST).contains(n));
+        if let Some((name, n)) = wrong {
+            return Some(format!("`{name}` is {n}, but must be from 1 to {MOST}"));
+        }
+        if !v.image_size.is_multiple_of(v.patch_size) {
+            let (size, patch) = (v.image_size, v.patch_size);
+            return Some(format!("image_size {size} is no multiple of patch_size {patch}"));
+        }
+        if !v.width.is_multiple_of(v.head_width) {
+            let (width, head) = (v.width, v.head_width);
+            return Some(format!("vision width {width} is no multiple of head_width {head}"));
+        }
+        if !t.width.is_multiple_of(t.heads) {
+            return Some(format!("text width {} is no multiple of {} heads", t.width, t.heads));
+        }
+        if t.context_length < 2 {
+            return Some("`text_cfg.context_length` has no room for start and end".to_owned());
+        }
+        (v.layers > MOST || t.layers > MOST).then(|| "too many layers".to_owned())
+    }
+
+    /// The logit scale before training, as a logarithm.
+    pub fn logit_scale(&self) -> f32 {
+        self.init_logit_scale.map_or_else(|| (1.0_f64 / 0.07).ln(), |scale| scale) as f32
+    }
+}
+
+/// How an image is brought to the size of the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResizeMode {
+    /// The short side becomes the size, then the centre is cut out.
+    #[default]
+    Shortest,
+    /// The long side becomes the size, the rest is filled.
+    Longest,
+    /// Both sides become the size; proportions are lost.
+    Squash,
+}
+
+/// How pixels between pixels are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interpolation {
+    /// Cubic with a = -0.5, as PIL's BICUBIC.
+    #[default]
+    Bicubic,
+    /// Linear, as PIL's BILINEAR.
+    Bilinear,
+}
+
+/// How images become numbers, as the `preprocess_cfg` of an `open_clip_config.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreprocessConfig {
+    /// Edge of the square in pixels; the network's if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "edge")]
+    pub size: Option<usize>,
+    /// Colours; only `RGB` is known.
+    #[serde(default = "rgb")]
+    pub mode: String,
+    /// Mean of each colour.
+    #[serde(default = "openai_mean")]
+    pub mean: [f32; 3],
+    /// Standard deviation of each colour.
+    #[serde(default = "openai_std")]
+    pub std: [f32; 3],
+    /// How pixels between pixels are computed.
+    #[serde(default)]
+    pub interpolation: Interpolation,
+    /// How the image is brought to size.
+    #[serde(default)]
+    pub resize_mode: ResizeMode,
+    /// What [`ResizeMode::Longest`] fills with, before mean and deviation.
+    #[serde(default)]
+    pub fill_color: u8,
+}
+
+fn rgb() -> String {
+    "RGB".to_owned()
+}
+fn openai_mean() -> [f32; 3] {
+    OPENAI_MEAN
+}
+fn openai_std() -> [f32; 3] {
+    OPENAI_STD
+}
+
+/// open_clip writes the size as a number or as two equal ones.
+fn edge<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        One(usize),
+        Two([usize; 2]),
+    }
+    match Option::<Size>::deserialize(from)? {
+        None => Ok(None),
+        Some(Size::One(edge)) => Ok(Some(edge)),
+        Some(Size::Two([height, width])) if height == width => Ok(Some(height)),
+        Some(Size::Two(_)) => Err(serde::de::Error::custom("the size must be a square")),
+    }
+}
+
+impl Default for PreprocessConfig {
+    fn default() -> Self {
+        Self {
+            size: None,
+            mode: rgb(),
+            mean: OPENAI_MEAN,
+            std: OPENAI_STD,
+            interpolation: Interpolation::Bicubic,
+            resize_mode: ResizeMode::Shortest,
+            fill_color: 0,
+        }
+    }
+}
+
+/// An `open_clip_config.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenClipConfig {
+    /// The network.
+    pub model_cfg: ModelConfig,
+    /// Its preprocessing.
+    #[serde(default)]
+    pub preprocess_cfg: PreprocessConfig,
+}
+
+impl OpenClipConfig {
+    /// One of open_clip's models by name, with the preprocessing that DFN's releases use with it:
+    /// `squash` for the ViT-H, `shortest` for the others.
+    pub fn named(name: &str) -> Option<Self> {
+        let model_cfg = ModelConfig::named(name)?;
+        let squash = name.starts_with("ViT-H");
+        let resize_mode = if squash { ResizeMode::Squash } else { ResizeMode::Shortest };
+        let preprocess_cfg = PreprocessConfig {
+            size: Some(model_cfg.vision_cfg.image_size),
+            resize_mode,
+            ..PreprocessConfig::default()
+        };
+        Some(Self { model_cfg, preprocess_cfg })
+    }
+
+    /// Reads an `open_clip_config.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, names a network that this crate does not know, or its numbers
+    /// make no network.
+    pub fn read(path: &Path) -> Result<Self, IoError> {
+        let text = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+        let config: Self = serde_json::from_slice(&text).map_err(|e| {
+            let remedy = "this crate reads ViT towers with a class token and CLIP text towers";
+            IoError::new(Kind::Unsupported, path, format!("describes no such network: {e}"), remedy)
+        })?;
+        match config.problem() {
+            None => Ok(config),
+            Some(problem) => Err(IoError::malformed(path, problem)),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        let pre = &self.preprocess_cfg;
+        let size = pre.size.unwrap_or(self.model_cfg.vision_cfg.image_size);
+        if pre.mode != "RGB" {
+            return Some(format!("`preprocess_cfg.mode` is {}, but must be RGB", pre.mode));
+        }
+        if size != self.model_cfg.vision_cfg.image_size {
+            let edge = self.model_cfg.vision_cfg.image_size;
+            return Some(format!("preprocess size {size} is not the network's image_size {edge}"));
+        }
+        if pre.std.iter().any(|&std| !(std.is_finite() && std > 0.0)) {
+            return Some("`preprocess_cfg.std` must be above 0".to_owned());
+        }
+        self.model_cfg.problem()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<OpenClipConfig, IoError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), json).unwrap();
+        OpenClipConfig::read(file.path())
+    }
+
+    #[test]
+    fn the_names_of_the_releases_are_known_and_no_others() {
+        for name in NAMES {
+            assert_eq!(ModelConfig::named(name).unwrap().problem(), None, "{name}");
+        }
+        assert!(ModelConfig::named("ViT-H-14").is_none(), "DFN released no such network");
+        assert!(ModelConfig::named("RN50").is_none());
+        let large = ModelConfig::named("ViT-L-14-quickgelu").unwrap();
+        assert_eq!((large.vision_cfg.tokens(), large.vision_cfg.hidden()), (257, 4096));
+        let huge = OpenClipConfig::named("ViT-H-14-378-quickgelu").unwrap();
+        assert_eq!(huge.preprocess_cfg.resize_mode, ResizeMode::Squash);
+        assert_eq!(huge.model_cfg.vision_cfg.tokens(), 730);
+    }
+
+    #[test]
+    fn what_open_clip_leaves_out_has_its_defaults() {
+        let config = read(r#"{"model_cfg": {"embed_dim": 8, "vision_cfg": {}, "text_cfg": {}}}"#);
+        let config = config.unwrap();
+        assert_eq!(config.model_cfg.vision_cfg, VisionConfig::default());
+        assert!(!config.model_cfg.quick_gelu);
+        assert_eq!(config.preprocess_cfg, PreprocessConfig::default());
+        assert!((config.model_cfg.logit_scale() - 2.659_26).abs() < 1e-5);
+    }
+
+    #[test]
+    fn what_would_change_the_network_is_refused() {
+        for (vision, why) in [
+            (r#"{"timm_model_name": "convnext_base"}"#, "timm_model_name"),
+            (r#"{"image_size": 225}"#, "multiple of patch_size"),
+            (r#"{"width": 100}"#, "multiple of head_width"),
+            (r#"{"patch_size": 0}"#, "`vision_cfg.patch_size` is 0"),
+            (r#"{"layers": [3, 4, 6, 3]}"#, "no such network"),
+        ] {
+            let json = format!(
+                r#"{{"model_cfg": {{"embed_dim": 8, "vision_cfg": {vision}, "text_cfg": {{}}}}}}"#
+            );
+            let error = read(&json).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_size_of_two_equal_numbers_is_one() {
+        let json = |size: &str| {
+            format!(
+                r#"{{"model_cfg": {{"embed_dim": 8, "vision_cfg": {{}}, "text_cfg": {{}}}},
+                "preprocess_cfg": {{"size": {size}}}}}"#
+            )
+        };
+        assert_eq!(read(&json("[224, 224]")).unwrap().preprocess_cfg.size, Some(224));
+        assert!(read(&json("[224, 200]")).is_err());
+        assert!(read(&json("256")).unwrap_err().to_string().contains("not the network's"));
+    }
+}
