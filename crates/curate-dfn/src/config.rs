@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// OpenAI's mean of the red, green and blue values, which every CLIP here was trained with.
 pub const OPENAI_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// OpenAI's standard deviation of the red, green and blue values.
-pub const OPENAI_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+pub const OPENAI_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// The largest edge, width or count that a config may ask for; more is a slip of the pen.
 const MOST: usize = 1 << 20;
@@ -268,7 +268,7 @@ impl ModelConfig {
 
     /// The logit scale before training, as a logarithm.
     pub fn logit_scale(&self) -> f32 {
-        self.init_logit_scale.map_or_else(|| (1.0_f64 / 0.07).ln(), |scale| scale) as f32
+        self.init_logit_scale.unwrap_or_else(|| (1.0_f64 / 0.07).ln()) as f32
     }
 }
 

@@ -1,0 +1,14 @@
+//! From the bytes of an image file to the numbers that a network takes, as open_clip does it.
+//!
+//! - [`decode`]: the pixels that PIL's `convert("RGB")` has.
+//! - [`resize`]: PIL's resampling, byte for byte.
+//! - [`Transform`]: resize, crop, mean and deviation.
+
+mod decode;
+mod resize;
+mod transform;
+
+pub use decode::{Decoded, ImageError, Limits, Mode, Rgb, decode};
+pub(crate) use resize::kernel_weights;
+pub use resize::{Region, resize};
+pub use transform::{PixelContract, Transform};

@@ -1,0 +1,238 @@
+//! PIL's resampling of 8-bit images, byte for byte.
+//!
+//! Two passes, horizontal then vertical, each rounded to bytes. The filter widens with the
+//! reduction (antialias); its weights are fixed-point numbers of 22 bits.
+
+use crate::config::Interpolation;
+
+/// Fraction bits of a weight: 32 less 8 for the pixel and 2 for the sign and the overshoot.
+const PRECISION: u32 = 32 - 8 - 2;
+
+/// A part of the resized image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The first column.
+    pub left: usize,
+    /// The first row.
+    pub top: usize,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+/// Resizes an image of `C` bytes a pixel from `from` (width, height) to `to`, and returns the bytes
+/// of a region of the result. Only that region is computed.
+///
+/// # Panics
+/// When `pixels` is not `width * height * C` bytes, a size is 0, or the region lies outside.
+pub fn resize<const C: usize>(
+    pixels: &[u8],
+    from: (usize, usize),
+    to: (usize, usize),
+    region: Region,
+    how: Interpolation,
+) -> Vec<u8> {
+    assert_eq!(pixels.len(), from.0 * from.1 * C, "whole pixels");
+    assert!(from.0 * from.1 * to.0 * to.1 > 0, "no empty image");
+    let Region { left, top, width, height } = region;
+    assert!(left + width <= to.0 && top + height <= to.1, "the region lies inside");
+    let columns = (from.0 != to.0).then(|| Weights::new(from.0, to.0, left, width, how));
+    let rows = (from.1 != to.1).then(|| Weights::new(from.1, to.1, top, height, how));
+    let rows_of = |first: usize, last: usize| &pixels[first * from.0 * C..last * from.0 * C];
+    if vertical_first(from, to) {
+        let Some(rows) = &rows else { unreachable!("the height shrinks") };
+        let low = vertical(pixels, from.0 * C, 0, rows);
+        return narrow::<C>(&low, from.0, columns.as_ref(), left, width);
+    }
+    // Only the rows of the source that the result needs.
+    let (first, last) = rows.as_ref().map_or((top, top + height), Weights::span);
+    let narrow = narrow::<C>(rows_of(first, last), from.0, columns.as_ref(), left, width);
+    match &rows {
+        Some(rows) => vertical(&narrow, width * C, first, rows),
+        None => narrow,
+    }
+}
+
+/// Since Pillow 12 the vertical pass comes first where the height loses more than twice the pixels
+/// that the width does. The order shows in the rounding.
+fn vertical_first(from: (usize, usize), to: (usize, usize)) -> bool {
+    let lost = |from: usize, to: usize| from as i128 - to as i128;
+    let (width, height) = (lost(from.0, to.0), lost(from.1, to.1));
+    height > 0 && height > 2 * width
+}
+
+/// The horizontal pass over rows of `from` pixels; without weights only a cut.
+fn narrow<const C: usize>(
+    rows: &[u8],
+    from: usize,
+    columns: Option<&Weights>,
+    left: usize,
+    width: usize,
+) -> Vec<u8> {
+    let rows = rows.chunks_exact(from * C);
+    match columns {
+        Some(columns) => rows.flat_map(|row| horizontal::<C>(row, columns)).collect(),
+        None => rows.flat_map(|row| &row[left * C..(left + width) * C]).copied().collect(),
+    }
+}
+
+/// For each output position the first input position and the normalised weights from there on.
+pub(crate) fn kernel_weights(from: usize, to: usize, how: Interpolation) -> Vec<(usize, Vec<f64>)> {
+    let scale = from as f64 / to as f64;
+    let widened = scale.max(1.0);
+    let support = reach(how) * widened;
+    let position = |at: usize| {
+        let centre = (at as f64 + 0.5) * scale;
+        let first = (centre - support + 0.5).max(0.0) as usize;
+        let last = ((centre + support + 0.5) as usize).min(from);
+        let mut weights: Vec<f64> = (first..last)
+            .map(|x| filter(how, (x as f64 - centre + 0.5) * (1.0 / widened)))
+            .collect();
+        let sum: f64 = weights.iter().sum();
+        if sum != 0.0 {
+            weights.iter_mut().for_each(|weight| *weight /= sum);
+        }
+        (first, weights)
+    };
+    (0..to).map(position).collect()
+}
+
+/// [`kernel_weights`] in fixed point.
+struct Weights {
+    first: Vec<usize>,
+    /// `stride` weights for each position, zeros behind the last.
+    weights: Vec<i32>,
+    counts: Vec<usize>,
+    stride: usize,
+}
+
+impl Weights {
+    fn new(from: usize, to: usize, start: usize, count: usize, how: Interpolation) -> Self {
+        let positions = &kernel_weights(from, to, how)[start..start + count];
+        let stride = positions.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1);
+        let mut fixed = vec![0; stride * count];
+        for ((_, weights), out) in positions.iter().zip(fixed.chunks_exact_mut(stride)) {
+            for (out, weight) in out.iter_mut().zip(weights) {
+                let half = if *weight < 0.0 { -0.5 } else { 0.5 };
+                *out = (weight * f64::from(1_u32 << PRECISION) + half) as i32;
+            }
+        }
+        Self {
+            first: positions.iter().map(|(first, _)| *first).collect(),
+            counts: positions.iter().map(|(_, weights)| weights.len()).collect(),
+            weights: fixed,
+            stride,
+        }
+    }
+
+    /// The input positions that any output position needs.
+    fn span(&self) -> (usize, usize) {
+        let last = self.first.iter().zip(&self.counts).map(|(first, count)| first + count).max();
+        (self.first.first().copied().unwrap_or(0), last.unwrap_or(0))
+    }
+
+    fn each(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        let weights = self.weights.chunks_exact(self.stride).zip(&self.counts);
+        self.first.iter().zip(weights).map(|(&first, (weights, &count))| (first, &weights[..count]))
+    }
+}
+
+fn reach(how: Interpolation) -> f64 {
+    match how {
+        Interpolation::Bicubic => 2.0,
+        Interpolation::Bilinear => 1.0,
+    }
+}
+
+fn filter(how: Interpolation, x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    match how {
+        Interpolation::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+        Interpolation::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+        Interpolation::Bilinear if x < 1.0 => 1.0 - x,
+        _ => 0.0,
+    }
+}
+
+fn to_byte(sum: i32) -> u8 {
+    (sum >> PRECISION).clamp(0, 255) as u8
+}
+
+fn horizontal<const C: usize>(row: &[u8], columns: &Weights) -> impl Iterator<Item = u8> {
+    columns.each().flat_map(move |(first, weights)| {
+        let mut sums = [1_i32 << (PRECISION - 1); C];
+        for (pixel, weight) in row[first * C..].chunks_exact(C).zip(weights) {
+            for c in 0..C {
+                sums[c] += i32::from(pixel[c]) * weight;
+            }
+        }
+        sums.map(to_byte)
+    })
+}
+
+/// `rows` holds the input from row `above` on, `width` bytes each.
+fn vertical(rows: &[u8], width: usize, above: usize, weights: &Weights) -> Vec<u8> {
+    let mut out = Vec::with_capacity(weights.first.len() * width);
+    let mut sums = vec![0_i32; width];
+    for (first, weights) in weights.each() {
+        sums.fill(1 << (PRECISION - 1));
+        for (row, weight) in rows[(first - above) * width..].chunks_exact(width).zip(weights) {
+            for (sum, &byte) in sums.iter_mut().zip(row) {
+                *sum += i32::from(byte) * weight;
+            }
+        }
+        out.extend(sums.iter().map(|&sum| to_byte(sum)));
+    }
+    out
+}
+
+/// PIL's NEAREST: for each output position the input position.
+pub(crate) fn nearest(from: usize, to: usize) -> Vec<usize> {
+    let step = from as f64 / to as f64;
+    // PIL adds the step again and again; a product would round differently.
+    let positions = std::iter::successors(Some(step * 0.5), |x| Some(x + step));
+    positions.take(to).map(|x| (x as usize).min(from - 1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(to: (usize, usize)) -> Region {
+        Region { left: 0, top: 0, width: to.0, height: to.1 }
+    }
+
+    #[test]
+    fn a_flat_image_stays_flat_and_the_same_size_is_a_copy() {
+        let flat = vec![77; 30 * 20 * 3];
+        for to in [(7, 5), (30, 20), (61, 90), (1, 1)] {
+            let out = resize::<3>(&flat, (30, 20), to, whole(to), Interpolation::Bicubic);
+            assert_eq!(out, vec![77; to.0 * to.1 * 3]);
+        }
+        let noise: Vec<u8> = (0..30 * 20 * 3).map(|i| (i * 37 % 251) as u8).collect();
+        let same = resize::<3>(&noise, (30, 20), (30, 20), whole((30, 20)), Interpolation::Bicubic);
+        assert_eq!(same, noise);
+    }
+
+    #[test]
+    fn a_region_has_the_bytes_that_the_whole_has_there() {
+        let noise: Vec<u8> = (0..53 * 41 * 3).map(|i| (i * i % 253) as u8).collect();
+        let to = (23, 60);
+        let all = resize::<3>(&noise, (53, 41), to, whole(to), Interpolation::Bicubic);
+        let region = Region { left: 5, top: 11, width: 9, height: 30 };
+        let part = resize::<3>(&noise, (53, 41), to, region, Interpolation::Bicubic);
+        let expected: Vec<u8> =
+            (11..41).flat_map(|y| all[(y * 23 + 5) * 3..(y * 23 + 14) * 3].to_vec()).collect();
+        assert_eq!(part, expected);
+    }
+
+    #[test]
+    fn the_middle_of_two_pixels_is_their_mean() {
+        let out = resize::<1>(&[10, 20], (2, 1), (1, 1), whole((1, 1)), Interpolation::Bilinear);
+        assert_eq!(out, [15]);
+        assert_eq!(nearest(4, 2), [1, 3]);
+        assert_eq!(nearest(2, 4), [0, 0, 1, 1]);
+    }
+}
