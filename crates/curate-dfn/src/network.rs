@@ -1,0 +1,189 @@
+//! A network ready to embed images and texts on the CPU.
+
+use std::path::{Path, PathBuf};
+
+use curate_io::{IoError, Kind};
+use rayon::prelude::*;
+
+use crate::{
+    Tokenizer, Transform,
+    config::OpenClipConfig,
+    cpu::{ImageTower, TextTower, normalize},
+    weights::Weights,
+};
+
+/// Images or texts that go through a tower together. Large enough that packed weights are read from
+/// the cache, small enough that every thread has work. The features do not depend on it.
+const TOGETHER: usize = 8;
+
+/// A two-tower network with its transform and tokenizer.
+pub struct Network {
+    config: OpenClipConfig,
+    image: ImageTower,
+    text: TextTower,
+    transform: Transform,
+    tokenizer: Tokenizer,
+    logit_scale: f32,
+}
+
+impl Network {
+    /// A network of these weights.
+    ///
+    /// # Panics
+    /// When the weights are not those of the config.
+    pub fn new(config: OpenClipConfig, weights: &Weights) -> Self {
+        let model = &config.model_cfg;
+        Self {
+            image: ImageTower::new(model, weights),
+            text: TextTower::new(model, weights),
+            transform: Transform::new(&config.preprocess_cfg, model.vision_cfg.image_size),
+            tokenizer: Tokenizer::default(),
+            logit_scale: weights.data("logit_scale")[0],
+            config,
+        }
+    }
+
+    /// Loads a folder as the Hugging Face hub lays it out: `open_clip_config.json` and
+    /// `open_clip_model.safetensors`. A network of other sizes of the image or the context is loaded
+    /// through [`Weights::read`].
+    ///
+    /// # Errors
+    /// When a file is missing or the weights are not those of the config.
+    pub fn open(folder: &Path) -> Result<Self, IoError> {
+        let (config, weights) = read_folder(folder)?;
+        Ok(Self::new(config, &weights))
+    }
+
+    /// Uses another tokenizer, for example one that ignores special tokens in captions.
+    pub fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
+        self.tokenizer = tokenizer;
+        self
+    }
+
+    /// Uses another transform of the same size.
+    ///
+    /// # Panics
+    /// When the size differs.
+    pub fn with_transform(mut self, transform: Transform) -> Self {
+        assert_eq!(transform.size(), self.transform.size(), "the network's image size");
+        self.transform = transform;
+        self
+    }
+
+    /// The config.
+    pub fn config(&self) -> &OpenClipConfig {
+        &self.config
+    }
+
+    /// The image transform.
+    pub fn transform(&self) -> &Transform {
+        &self.transform
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Length of an embedding.
+    pub fn dim(&self) -> usize {
+        self.config.model_cfg.embed_dim
+    }
+
+    /// The logit scale as a logarithm. Not a temperature to rely on: DFN's releases carry the value
+    /// that training starts with.
+    pub fn logit_scale(&self) -> f32 {
+        self.logit_scale
+    }
+
+    /// Features of transformed images, each `3 x size x size` numbers, before normalisation: `dim()`
+    /// numbers each. On all threads of the current pool; the bytes of an image's features do not
+    /// depend on the other images or the number of threads.
+    ///
+    /// # Panics
+    /// When the numbers make no whole images.
+    pub fn image_features(&self, images: &[f32]) -> Vec<f32> {
+        let size = self.transform.len();
+        assert!(images.len().is_multiple_of(size), "whole images of 3 x size x size numbers");
+        let together = together(images.len() / size) * size;
+        images.par_chunks(together).flat_map_iter(|images| self.image.features(images)).collect()
+    }
+
+    /// Features of tokenised texts, each `context_length` tokens, before normalisation: `dim()`
+    /// numbers each. As independent as [`Self::image_features`].
+    ///
+    /// # Panics
+    /// When the tokens make no whole texts, or a token is not in the vocabulary.
+    pub fn text_features(&self, tokens: &[u32]) -> Vec<f32> {
+        let context = self.config.model_cfg.text_cfg.context_length;
+        assert!(tokens.len().is_multiple_of(context), "whole texts of context_length tokens");
+        let together = together(tokens.len() / context) * context;
+        tokens
+            .par_chunks(together)
+            .flat_map_iter(|tokens| self.text.features(tokens, context))
+            .collect()
+    }
+
+    /// Embeddings of length 1 of transformed images.
+    pub fn embed_images(&self, images: &[f32]) -> Vec<f32> {
+        unit(self.image_features(images), self.dim())
+    }
+
+    /// Embeddings of length 1 of texts.
+    pub fn embed_texts<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Vec<f32> {
+        let context = self.config.model_cfg.text_cfg.context_length;
+        let tokens: Vec<u32> = texts
+            .par_iter()
+            .flat_map_iter(|text| self.tokenizer.tokens(text.as_ref(), context))
+            .collect();
+        unit(self.text_features(&tokens), self.dim())
+    }
+}
+
+/// How many go together, so that all threads have work.
+fn together(count: usize) -> usize {
+    count.div_ceil(rayon::current_num_threads()).clamp(1, TOGETHER)
+}
+
+fn unit(mut features: Vec<f32>, dim: usize) -> Vec<f32> {
+    features.chunks_exact_mut(dim).for_each(normalize);
+    features
+}
+
+/// The config and weights in a folder.
+///
+/// # Errors
+/// When a file is missing or the weights are not those of the config.
+pub fn read_folder(folder: &Path) -> Result<(OpenClipConfig, Weights), IoError> {
+    let config = OpenClipConfig::read(&folder.join("open_clip_config.json"))?;
+    let weights = Weights::read(&weights_file(folder)?, &config.model_cfg)?;
+    Ok((config, weights))
+}
+
+/// Writes a config and weights as [`read_folder`] and open_clip (`local-dir:`) read them.
+///
+/// # Errors
+/// When the bytes do not reach the disk.
+pub fn write_folder(
+    folder: &Path,
+    config: &OpenClipConfig,
+    weights: &Weights,
+) -> Result<(), IoError> {
+    weights.write(&folder.join("open_clip_model.safetensors"))?;
+    let mut json = serde_json::to_vec_pretty(config).expect("a config is JSON");
+    json.push(b'\n');
+    curate_io::atomic::write(&folder.join("open_clip_config.json"), &json)
+}
+
+fn weights_file(folder: &Path) -> Result<PathBuf, IoError> {
+    let file = folder.join("open_clip_model.safetensors");
+    if file.exists() {
+        return Ok(file);
+    }
+    let pickled = folder.join("open_clip_pytorch_model.bin");
+    if pickled.exists() {
+        let remedy = "save it as safetensors: a pickle can run code of its author";
+        return Err(IoError::new(Kind::Unsupported, pickled, "is a PyTorch pickle", remedy));
+    }
+    Err(IoError::os(&file, "read", std::io::ErrorKind::NotFound.into()))
+}
