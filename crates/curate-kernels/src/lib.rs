@@ -39,4 +39,4 @@ mod tile;
 pub use dispatch::{Instructions, instructions};
 pub use dup::{Earlier, max_earlier, survivors};
 pub use nearest::{Centroids, Nearest, inner_products};
-pub use products::Matrix;
+pub use products::{Matrix, Then};

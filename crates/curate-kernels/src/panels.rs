@@ -24,6 +24,20 @@ impl Panels {
         Self { data, dim, count }
     }
 
+    /// Packs columns `first..first + count` of a matrix whose rows have `stride` numbers; a packed
+    /// vector is a column.
+    pub(crate) fn pack_columns(matrix: &[f32], stride: usize, first: usize, count: usize) -> Self {
+        let dim = matrix.len().checked_div(stride).unwrap_or(0);
+        assert_eq!(matrix.len(), dim * stride, "whole rows");
+        let mut data = vec![[0.0; PANEL]; count.div_ceil(PANEL) * dim];
+        for (i, row) in matrix.chunks_exact(stride.max(1)).enumerate() {
+            for (p, columns) in row[first..first + count].chunks(PANEL).enumerate() {
+                data[p * dim + i][..columns.len()].copy_from_slice(columns);
+            }
+        }
+        Self { data, dim, count }
+    }
+
     pub(crate) fn dim(&self) -> usize {
         self.dim
     }

@@ -6,59 +6,99 @@ use crate::{
     tile::{PANEL, PackedRows, ROWS, Tile},
 };
 
+/// Rows that share a panel while it is hot.
+const BLOCK: usize = 8 * ROWS;
+
 /// A matrix packed once for products with many rows.
 pub struct Matrix {
     panels: Panels,
-    bias: Vec<f32>,
+}
+
+/// What happens to a product before it is stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Then<'a> {
+    /// Nothing.
+    Store,
+    /// A bias, one number an output, is added.
+    Bias(&'a [f32]),
+    /// A bias and what lay in the output are added: a residual connection.
+    BiasAndAdd(&'a [f32]),
 }
 
 impl Matrix {
-    /// Packs a matrix of `weights.len() / dim` rows of `dim` elements: a linear layer's weight as
-    /// PyTorch lays it out, `[out, in]`. A `bias`, one number a row, is added to the products.
+    /// Packs a matrix of `outputs x inputs`, as PyTorch's `Linear` stores its weight.
     ///
     /// # Panics
-    /// When the lengths do not fit each other.
-    pub fn new(weights: &[f32], dim: usize, bias: Option<&[f32]>) -> Self {
-        let panels = Panels::pack(weights, dim);
-        let bias = bias.map_or_else(|| vec![0.0; panels.count()], <[f32]>::to_vec);
-        assert_eq!(bias.len(), panels.count(), "one bias for each row of the matrix");
-        Self { panels, bias }
+    /// When `weight` is no whole number of rows.
+    pub fn linear(weight: &[f32], inputs: usize) -> Self {
+        Self { panels: Panels::pack(weight, inputs) }
     }
 
-    /// Elements of a row that goes in.
+    /// Packs columns `first..first + outputs` of a matrix whose rows have `stride` numbers, as
+    /// `row * matrix` reads them.
+    ///
+    /// # Panics
+    /// When `matrix` is no whole number of rows, or has no such columns.
+    pub fn columns(matrix: &[f32], stride: usize, first: usize, outputs: usize) -> Self {
+        Self { panels: Panels::pack_columns(matrix, stride, first, outputs) }
+    }
+
+    /// Numbers of a row that goes in.
     pub fn inputs(&self) -> usize {
         self.panels.dim()
     }
 
-    /// Elements of a row that comes out.
+    /// Numbers of a row that comes out.
     pub fn outputs(&self) -> usize {
         self.panels.count()
     }
 
-    /// Writes each row's inner products with the matrix, plus the bias, into `out`: `rows` holds
-    /// `n * inputs` numbers, `out` `n * outputs`. Runs on the calling thread. A row's answer has the
-    /// same bytes whatever other rows are beside it.
+    /// `out[r] = rows[r] * matrix`, then `then`; `rows` holds `n x inputs` numbers, `out`
+    /// `n x outputs`. Runs on the calling thread. A row's numbers depend on nothing but the row: not
+    /// on the number of rows, their order, or the instruction set.
     ///
     /// # Panics
     /// When the lengths do not fit each other.
-    pub fn apply(&self, rows: &[f32], out: &mut [f32]) {
+    pub fn multiply(&self, rows: &[f32], then: Then<'_>, out: &mut [f32]) {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let n = rows.len().checked_div(inputs).unwrap_or(0);
         assert_eq!((rows.len(), out.len()), (n * inputs, n * outputs), "whole rows");
-        let with = dispatch::instructions();
         let mut packed = PackedRows::default();
-        packed.pack(rows, inputs);
+        let blocks = rows.chunks(BLOCK * inputs.max(1)).zip(out.chunks_mut(BLOCK * outputs.max(1)));
+        for (rows, out) in blocks {
+            packed.pack(rows, inputs);
+            self.block(&packed, then, out);
+        }
+    }
+
+    fn block(&self, rows: &PackedRows, then: Then<'_>, out: &mut [f32]) {
+        let outputs = self.outputs();
+        let with = dispatch::instructions();
         let mut tile: Tile = [[0.0; PANEL]; ROWS];
         for (first, real, panel) in self.panels.iter() {
-            let bias = &self.bias[first..first + real];
-            for (tile_rows, out) in packed.tiles().zip(out.chunks_mut(ROWS * outputs)) {
-                dispatch::tile(with, tile_rows, panel, &mut tile);
+            for (rows, out) in rows.tiles().zip(out.chunks_mut(ROWS * outputs)) {
+                dispatch::tile(with, rows, panel, &mut tile);
                 for (products, out) in tile.iter().zip(out.chunks_exact_mut(outputs)) {
-                    let out = &mut out[first..first + real];
-                    for ((out, product), bias) in out.iter_mut().zip(products).zip(bias) {
-                        *out = product + bias;
-                    }
+                    finish(then, first, &products[..real], &mut out[first..first + real]);
                 }
+            }
+        }
+    }
+}
+
+fn finish(then: Then<'_>, first: usize, products: &[f32], out: &mut [f32]) {
+    match then {
+        Then::Store => out.copy_from_slice(products),
+        Then::Bias(bias) => {
+            let bias = &bias[first..first + out.len()];
+            for ((out, product), bias) in out.iter_mut().zip(products).zip(bias) {
+                *out = product + bias;
+            }
+        }
+        Then::BiasAndAdd(bias) => {
+            let bias = &bias[first..first + out.len()];
+            for ((out, product), bias) in out.iter_mut().zip(products).zip(bias) {
+                *out += product + bias;
             }
         }
     }
@@ -79,22 +119,37 @@ mod tests {
 
     #[test]
     fn products_equal_the_reference_to_the_bit_and_do_not_depend_on_other_rows() {
-        for (n, k, dim) in [(1, 1, 1), (14, 35, 9), (25, 64, 70)] {
-            let (rows, weights, bias) =
-                (numbers(n * dim, 1), numbers(k * dim, 2), numbers(k, 3));
-            let matrix = Matrix::new(&weights, dim, Some(&bias));
+        for (n, k, dim) in [(1, 1, 1), (14, 35, 9), (100, 64, 70)] {
+            let (rows, weights, bias) = (numbers(n * dim, 1), numbers(k * dim, 2), numbers(k, 3));
+            let matrix = Matrix::linear(&weights, dim);
             assert_eq!((matrix.inputs(), matrix.outputs()), (dim, k));
-            let mut together = vec![0.0; n * k];
-            matrix.apply(&rows, &mut together);
+            let mut together = vec![0.5; n * k];
+            matrix.multiply(&rows, Then::BiasAndAdd(&bias), &mut together);
             for (i, row) in rows.chunks(dim).enumerate() {
-                let mut alone = vec![0.0; k];
-                matrix.apply(row, &mut alone);
-                assert_eq!(alone, together[i * k..][..k]);
+                let (mut plain, mut biased) = (vec![0.0; k], vec![0.0; k]);
+                matrix.multiply(row, Then::Store, &mut plain);
+                matrix.multiply(row, Then::Bias(&bias), &mut biased);
                 for (j, weight) in weights.chunks(dim).enumerate() {
-                    assert_eq!(alone[j], reference::dot(row, weight) + bias[j]);
+                    assert_eq!(plain[j], reference::dot(row, weight));
+                    assert_eq!(biased[j], plain[j] + bias[j]);
+                    assert_eq!(together[i * k + j], 0.5 + (plain[j] + bias[j]));
                 }
             }
         }
-        Matrix::new(&[1.0, 2.0], 2, None).apply(&[], &mut []);
+        Matrix::linear(&[1.0, 2.0], 2).multiply(&[], Then::Store, &mut []);
+    }
+
+    #[test]
+    fn some_columns_are_a_matrix_too() {
+        let (stride, first, outputs) = (40, 3, 35);
+        let (matrix, row) = (numbers(5 * stride, 4), numbers(5, 5));
+        let packed = Matrix::columns(&matrix, stride, first, outputs);
+        assert_eq!((packed.inputs(), packed.outputs()), (5, outputs));
+        let mut out = vec![0.0; outputs];
+        packed.multiply(&row, Then::Store, &mut out);
+        for (c, &found) in out.iter().enumerate() {
+            let column: Vec<f32> = (0..5).map(|i| matrix[i * stride + first + c]).collect();
+            assert_eq!(found, reference::dot(&row, &column));
+        }
     }
 }

@@ -5,7 +5,6 @@
 //! 64, and on a machine with other vector instructions. (Batched matrix products of the usual
 //! libraries choose their order of summation by the number of rows.)
 
-mod gemm;
 mod math;
 mod tower;
 

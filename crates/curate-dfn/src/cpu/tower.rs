@@ -1,11 +1,10 @@
 //! The two towers.
 
+use curate_kernels::{Matrix, Then};
+
 use crate::{
     config::ModelConfig,
-    cpu::{
-        gemm::{Packed, Then},
-        math,
-    },
+    cpu::math,
     tokenizer::END,
     weights::Weights,
 };
@@ -16,7 +15,7 @@ struct Norm {
 }
 
 struct Linear {
-    matrix: Packed,
+    matrix: Matrix,
     bias: Vec<f32>,
 }
 
@@ -41,12 +40,12 @@ struct Transformer {
 /// The image tower.
 pub(crate) struct ImageTower {
     transformer: Transformer,
-    patches: Packed,
+    patches: Matrix,
     class: Vec<f32>,
     positions: Vec<f32>,
     ln_pre: Norm,
     ln_post: Norm,
-    proj: Packed,
+    proj: Matrix,
     grid: usize,
     patch: usize,
 }
@@ -57,7 +56,7 @@ pub(crate) struct TextTower {
     embedding: Vec<f32>,
     positions: Vec<f32>,
     ln_final: Norm,
-    proj: Packed,
+    proj: Matrix,
 }
 
 impl Norm {
@@ -76,7 +75,7 @@ impl Norm {
 impl Linear {
     fn new(weights: &Weights, weight: &str, bias: &str, inputs: usize) -> Self {
         Self {
-            matrix: Packed::linear(weights.data(weight), inputs),
+            matrix: Matrix::linear(weights.data(weight), inputs),
             bias: weights.data(bias).to_vec(),
         }
     }
@@ -147,13 +146,13 @@ impl Transformer {
         let mut mixed = vec![0.0; tokens * head];
         for h in 0..self.heads {
             let (queries, keys) = (part(h * head), part(width + h * head));
-            Packed::linear(&keys, head).multiply(&queries, Then::Store, &mut products);
+            Matrix::linear(&keys, head).multiply(&queries, Then::Store, &mut products);
             for (t, row) in products.chunks_exact_mut(tokens).enumerate() {
                 let seen = if self.causal { t + 1 } else { tokens };
                 math::softmax(&mut row[..seen], scale);
                 row[seen..].fill(0.0);
             }
-            let values = Packed::columns(qkv, 3 * width, 2 * width + h * head, head);
+            let values = Matrix::columns(qkv, 3 * width, 2 * width + h * head, head);
             values.multiply(&products, Then::Store, &mut mixed);
             for (out, mixed) in out.chunks_exact_mut(width).zip(mixed.chunks_exact(head)) {
                 out[h * head..(h + 1) * head].copy_from_slice(mixed);
@@ -177,7 +176,7 @@ impl ImageTower {
                 quick_gelu: config.quick_gelu,
                 causal: false,
             },
-            patches: Packed::linear(
+            patches: Matrix::linear(
                 weights.data("visual.conv1.weight"),
                 3 * v.patch_size * v.patch_size,
             ),
@@ -185,7 +184,7 @@ impl ImageTower {
             positions: weights.data("visual.positional_embedding").to_vec(),
             ln_pre: Norm::new(weights, "visual.ln_pre"),
             ln_post: Norm::new(weights, "visual.ln_post"),
-            proj: Packed::matrix(weights.data("visual.proj"), config.embed_dim),
+            proj: Matrix::columns(weights.data("visual.proj"), config.embed_dim, 0, config.embed_dim),
             grid: v.grid(),
             patch: v.patch_size,
         }
@@ -234,7 +233,7 @@ impl TextTower {
             embedding: weights.data("token_embedding.weight").to_vec(),
             positions: weights.data("positional_embedding").to_vec(),
             ln_final: Norm::new(weights, "ln_final"),
-            proj: Packed::matrix(weights.data("text_projection"), config.embed_dim),
+            proj: Matrix::columns(weights.data("text_projection"), config.embed_dim, 0, config.embed_dim),
         }
     }
 
@@ -283,7 +282,7 @@ pub(crate) fn patchify(image: &[f32], grid: usize, patch: usize) -> Vec<f32> {
     out
 }
 
-fn project(matrix: &Packed, rows: &[f32]) -> Vec<f32> {
+fn project(matrix: &Matrix, rows: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; rows.len() / matrix.inputs() * matrix.outputs()];
     matrix.multiply(rows, Then::Store, &mut out);
     out
