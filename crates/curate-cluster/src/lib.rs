@@ -28,27 +28,39 @@
 //!
 //! | | faiss `Kmeans` | this crate |
 //! |---|---|---|
-//! | training rows | a random 256 a centroid, silently | all, or [`KMeansParams::train_rows_per_cluster`] |
+//! | training rows | a random 256 a centroid, silently | all, or [`KMeansParams::train_rows_per_cluster`]; 256 with [`KMeansParams::faiss`] |
 //! | initialisation | random rows | random rows or k-means++ |
-//! | empty cluster | splits a large one with a random perturbation | takes the worst-fitting row |
+//! | empty cluster | splits a large one | takes the worst-fitting row, or [`EmptyClusters::Split`] |
+//! | iterations | 25, no tolerance | at most 100, until the objective stalls; 25 with [`KMeansParams::faiss`] |
 //! | equal rows | may get different scores | always the same score and cluster |
 //! | repeatable | for one build and thread count | on every machine and thread count |
 //!
 //! # Cost
 //! `2 * n * k * d` floating-point operations an iteration.
 //!
+//! With [`KMeansParams::batch_rows`] the centroids move after every batch (Sculley 2010), which needs
+//! fewer passes over a large pool and ends at a somewhat larger inertia.
+//!
 //! # When not to use it
-//! For tens of thousands of clusters over hundreds of millions of rows, cluster in levels.
+//! For tens of thousands of clusters over hundreds of millions of rows, cluster in levels:
+//! [`HierarchyParams`] clusters the centroids again and draws samples that cover rare concepts
+//! evenly (arXiv 2405.15613).
 
+mod empty;
+mod file;
+mod hierarchy;
 mod init;
 mod lloyd;
+mod minibatch;
 mod order;
 mod params;
 mod result;
 
 pub use curate_core::EmbeddingSource;
+pub use file::{CentroidFileError, load_centroids, save_centroids};
+pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Level};
 pub use order::{Ordered, Preference};
-pub use params::{Init, KMeans, KMeansParams, Metric};
+pub use params::{EmptyClusters, Init, KMeans, KMeansParams, Metric};
 pub use result::{Assignment, Clustering, assign};
 
 /// Clustering failed.

@@ -8,7 +8,9 @@ use curate_kernels::{Centroids, Nearest};
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use crate::{ClusterError, Clustering, Init, KMeans, Metric, init, result};
+use crate::{
+    ClusterError, Clustering, EmptyClusters, Init, KMeans, Metric, empty, init, minibatch, result,
+};
 
 impl KMeans {
     /// Clusters the rows of `source`; `ids` has one id a row and decides the random draws.
@@ -68,6 +70,9 @@ impl KMeans {
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Trained, ClusterError> {
+        if let Some(rows) = self.batch_rows() {
+            return minibatch::train(self, rows, source, ids, progress);
+        }
         let dim = source.dim();
         let mut trained = Trained {
             centroids: match self.init() {
@@ -92,8 +97,16 @@ impl KMeans {
                 || last.is_some_and(|last| {
                     last - mean <= self.tolerance() * last && self.tolerance() > 0.0
                 });
-            trained.reseeded += step.fill_empty(source, ids)?;
+            trained.reseeded += match self.empty_clusters() {
+                EmptyClusters::WorstRow => step.fill_empty(source, ids)?,
+                EmptyClusters::Split => 0,
+            };
             step.centroids(self.metric(), &mut trained.centroids);
+            if self.empty_clusters() == EmptyClusters::Split {
+                let iteration = trained.objective.len();
+                trained.reseeded +=
+                    empty::split(self, &mut step.sizes, &mut trained.centroids, iteration);
+            }
             before = step.cluster;
         }
         progress.finish();
@@ -101,11 +114,11 @@ impl KMeans {
     }
 }
 
-struct Trained {
-    centroids: Vec<f32>,
-    objective: Vec<f64>,
-    converged: bool,
-    reseeded: usize,
+pub(crate) struct Trained {
+    pub(crate) centroids: Vec<f32>,
+    pub(crate) objective: Vec<f64>,
+    pub(crate) converged: bool,
+    pub(crate) reseeded: usize,
 }
 
 /// Finds nearest centroids block by block.

@@ -27,6 +27,20 @@ pub enum Init {
     PlusPlus,
 }
 
+/// What becomes of a cluster that no row is nearest to.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmptyClusters {
+    /// It takes the row that fits its own centroid worst, ties to the smaller id, as long as that
+    /// leaves no other cluster empty.
+    #[default]
+    WorstRow,
+    /// It becomes half of a large cluster, drawn with probability proportional to its size minus
+    /// one: both get its centroid, moved apart by 1/1024 of each element (faiss's rule).
+    Split,
+}
+
 /// Parameters of k-means; [`KMeansParams::check`] makes them usable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KMeansParams {
@@ -37,6 +51,8 @@ pub struct KMeansParams {
     init: Init,
     seed: u64,
     train_rows_per_cluster: Option<usize>,
+    batch_rows: Option<usize>,
+    empty_clusters: EmptyClusters,
 }
 
 impl KMeansParams {
@@ -50,7 +66,21 @@ impl KMeansParams {
             init: Init::default(),
             seed: 0,
             train_rows_per_cluster: None,
+            batch_rows: None,
+            empty_clusters: EmptyClusters::default(),
         }
+    }
+
+    /// What `faiss.Kmeans` does unless told otherwise, which is what SemDeDup and density-based
+    /// pruning ran: training on a random 256 rows a cluster, random start, 25 iterations unless
+    /// no row moves any more, empty clusters split a large one. The metric stays spherical, as in those two; faiss's own
+    /// default is Euclidean. The random numbers are ours, so centroids are alike, not equal.
+    pub fn faiss(clusters: usize) -> Self {
+        Self::new(clusters)
+            .iterations(25)
+            .tolerance(0.0)
+            .train_rows_per_cluster(Some(256))
+            .empty_clusters(EmptyClusters::Split)
     }
 
     /// At most so many iterations.
@@ -91,6 +121,26 @@ impl KMeansParams {
         self
     }
 
+    /// Mini-batch k-means (Sculley 2010): the centroids move after every so many rows, which come in
+    /// random order, and [`Self::iterations`] counts passes over the training rows. `None` for
+    /// Lloyd's iterations.
+    pub fn batch_rows(mut self, rows: Option<usize>) -> Self {
+        self.batch_rows = rows;
+        self
+    }
+
+    /// What becomes of a cluster that no row is nearest to. Mini-batch k-means always moves it to
+    /// the worst-fitting row of its last batch.
+    pub fn empty_clusters(mut self, rule: EmptyClusters) -> Self {
+        self.empty_clusters = rule;
+        self
+    }
+
+    pub(crate) fn clusters(mut self, clusters: usize) -> Self {
+        self.clusters = clusters;
+        self
+    }
+
     /// The method, if every parameter is in range.
     ///
     /// # Errors
@@ -113,6 +163,12 @@ impl KMeansParams {
             "train_rows_per_cluster",
             0,
             "at least 1, or absent for all rows",
+        );
+        check.that(
+            self.batch_rows != Some(0),
+            "batch_rows",
+            0,
+            "at least 1, or absent for Lloyd's iterations",
         );
         check.finish()?;
         Ok(KMeans(self))
@@ -153,6 +209,18 @@ impl KMeans {
     pub(crate) fn train_rows_per_cluster(&self) -> Option<usize> {
         self.0.train_rows_per_cluster
     }
+
+    pub(crate) fn batch_rows(&self) -> Option<usize> {
+        self.0.batch_rows
+    }
+
+    pub(crate) fn empty_clusters(&self) -> EmptyClusters {
+        self.0.empty_clusters
+    }
+
+    pub(crate) fn params(&self) -> &KMeansParams {
+        &self.0
+    }
 }
 
 #[cfg(test)]
@@ -161,11 +229,16 @@ mod tests {
 
     #[test]
     fn every_violation_is_named_at_once() {
-        let params =
-            KMeansParams::new(0).iterations(0).tolerance(1.0).train_rows_per_cluster(Some(0));
+        let params = KMeansParams::new(0)
+            .iterations(0)
+            .tolerance(1.0)
+            .train_rows_per_cluster(Some(0))
+            .batch_rows(Some(0));
         let fields: Vec<_> =
             params.check().unwrap_err().violations.iter().map(|v| v.field).collect();
-        assert_eq!(fields, ["clusters", "iterations", "tolerance", "train_rows_per_cluster"]);
+        let expected =
+            ["clusters", "iterations", "tolerance", "train_rows_per_cluster", "batch_rows"];
+        assert_eq!(fields, expected);
         assert!(KMeansParams::new(1).tolerance(f64::NAN).check().is_err());
     }
 }

@@ -68,6 +68,18 @@ impl Clustering {
         self.centroids.nrows()
     }
 
+    /// Rows in each cluster.
+    pub fn sizes(&self) -> Vec<usize> {
+        self.assignment.sizes(self.k())
+    }
+
+    /// How far all rows are from their final centroids, summed in f64 in row order: squared
+    /// distances when Euclidean (scikit-learn's inertia, faiss's objective), `1 - similarity` when
+    /// spherical, which is half the squared distance of vectors of length 1.
+    pub fn inertia(&self) -> f64 {
+        self.assignment.distances(self.metric).into_iter().map(f64::from).sum()
+    }
+
     /// How uneven the clusters are: `k * sum(size^2) / n^2`, 1 when all have the same size (faiss's
     /// imbalance factor).
     pub fn imbalance(&self) -> f64 {
@@ -104,4 +116,31 @@ pub fn assign<S: curate_core::EmbeddingSource + ?Sized>(
     })?;
     progress.finish();
     Ok(assignment)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn inertia_sizes_and_imbalance_of_a_hand_computed_case() {
+        let mut found = Clustering {
+            centroids: array![[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]],
+            metric: Metric::Spherical,
+            assignment: Assignment {
+                cluster: vec![0, 0, 2, 0],
+                nearness: vec![1.0, 0.5, 0.75, 0.0],
+            },
+            objective: vec![],
+            converged: true,
+            reseeded: 0,
+        };
+        assert_eq!(found.sizes(), [3, 0, 1]);
+        assert_eq!(found.inertia(), 1.75);
+        assert_eq!(found.imbalance(), 3.0 * 10.0 / 16.0);
+        found.metric = Metric::Euclidean;
+        assert_eq!(found.inertia(), 2.25);
+    }
 }
