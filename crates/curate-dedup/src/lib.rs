@@ -36,16 +36,39 @@
 //! | epsilon for a wanted size | tuned by hand | tuned by hand | exact, [`Keep::Count`] |
 //! | which row caused a removal | - | not recorded | [`Duplicates::cause`] |
 //!
+//! | exact copies | which one stays depends on rounding | the same | [`ExactDuplicates`]: the smallest id, before the search |
+//! | large cluster | - | an `m x m` matrix, or parts that are not compared | blocks, the same answer |
+//! | pairs in different clusters | not found | not found | [`Probe`], with the recall measured |
+//! | number of clusters, epsilon | - | - | [`suggest_clusters`], [`suggest_epsilon`], with the reason |
+//!
 //! # Cost
-//! `m^2 * d` operations for a cluster of `m` rows, in memory for two copies of its vectors.
-//! Duplicates that the clustering put into different clusters are not found.
+//! `m^2 * d` operations for a cluster of `m` rows. Each thread holds one cluster and a packed copy; a
+//! cluster of more than [`BLOCK_ROWS`] rows is read in pairs of blocks instead, one cluster at a
+//! time ([`Duplicates::find_within`] sets the limit). Probing `p` clusters a row costs about `2 p`
+//! times as much again.
+//!
+//! # When not to use it
+//! Duplicates that the clustering put into different clusters are found only by probing: measure
+//! [`Probe::recall`] before trusting a small number of removals.
+
+mod exact;
+mod probe;
+mod stream;
+mod suggest;
 
 use curate_cluster::Ordered;
 use curate_core::{
-    Cut, EmbeddingSource, Progress, SampleId, SourceError,
+    BLOCK_ROWS, Cut, EmbeddingSource, Progress, SampleId, SourceError,
     rank::{Direction, Outcome},
 };
+use curate_kernels::Earlier;
 use rayon::prelude::*;
+
+pub use exact::{ContentHash, ExactDuplicates};
+pub use probe::{Probe, Probed, Recall, nearest_clusters};
+pub use suggest::{
+    ClusterSuggestion, EpsilonSuggestion, sample_clusters, suggest_clusters, suggest_epsilon,
+};
 
 /// How many rows to keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,8 +101,22 @@ impl Duplicates {
         order: &Ordered,
         progress: &dyn Progress,
     ) -> Result<Self, SourceError> {
-        let max_earlier = |rows: &[f32]| curate_kernels::max_earlier(rows, source.dim());
-        Self::search(source, order, progress, max_earlier)
+        Self::find_within(source, order, BLOCK_ROWS, progress)
+    }
+
+    /// [`Duplicates::find`] that holds at most `rows` vectors of a cluster at a time (at least 1).
+    /// A larger cluster is read in pairs of blocks of half as many; the answer is the same to the
+    /// bit.
+    ///
+    /// # Errors
+    /// When rows cannot be read, or the caller cancels.
+    pub fn find_within<S: EmbeddingSource + ?Sized>(
+        source: &S,
+        order: &Ordered,
+        rows: usize,
+        progress: &dyn Progress,
+    ) -> Result<Self, SourceError> {
+        Self::search(source, order, rows, None, progress)
     }
 
     /// Searches every cluster of `order` greedily: a row is compared only with preferred rows that
@@ -95,42 +132,70 @@ impl Duplicates {
         epsilon: f64,
         progress: &dyn Progress,
     ) -> Result<Self, SourceError> {
-        let threshold = similarity_threshold(epsilon);
-        let survivors = |rows: &[f32]| curate_kernels::survivors(rows, source.dim(), threshold);
-        Self::search(source, order, progress, survivors)
+        Self::find_greedy_within(source, order, epsilon, BLOCK_ROWS, progress)
     }
 
+    /// [`Duplicates::find_greedy`] that holds at most `rows` vectors of a cluster at a time (at
+    /// least 1), with the same answer.
+    ///
+    /// # Errors
+    /// When rows cannot be read, or the caller cancels.
+    pub fn find_greedy_within<S: EmbeddingSource + ?Sized>(
+        source: &S,
+        order: &Ordered,
+        epsilon: f64,
+        rows: usize,
+        progress: &dyn Progress,
+    ) -> Result<Self, SourceError> {
+        Self::search(source, order, rows, Some(similarity_threshold(epsilon)), progress)
+    }
+
+    /// Clusters that fit in memory side by side, larger ones in blocks one after the other.
     fn search<S: EmbeddingSource + ?Sized>(
         source: &S,
         order: &Ordered,
+        limit: usize,
+        greedy: Option<f32>,
         progress: &dyn Progress,
-        compare: impl Fn(&[f32]) -> Vec<curate_kernels::Earlier> + Sync,
     ) -> Result<Self, SourceError> {
         let n = source.rows();
         let rows = order.clusters.iter().map(Vec::len).sum::<usize>();
         progress.start("semantic dedup", rows as u64, "rows");
-        let found: Vec<_> = order
-            .clusters
+        let (small, large): (Vec<_>, Vec<_>) =
+            order.clusters.iter().partition(|cluster| cluster.len() <= limit.max(1));
+        let mut duplicates = Self { similarity: vec![0.0; n], cause: vec![0; n] };
+        let found: Vec<_> = small
             .par_iter()
             .map(|cluster| {
                 progress.check()?;
                 let mut vectors = vec![0.0; cluster.len() * source.dim()];
                 source.gather(cluster, &mut vectors)?;
-                let earlier = compare(&vectors);
+                let earlier = match greedy {
+                    None => curate_kernels::max_earlier(&vectors, source.dim()),
+                    Some(threshold) => curate_kernels::survivors(&vectors, source.dim(), threshold),
+                };
                 progress.advance(cluster.len() as u64);
                 Ok::<_, SourceError>(earlier)
             })
             .collect();
-        let mut duplicates = Self { similarity: vec![0.0; n], cause: vec![0; n] };
-        for (cluster, found) in order.clusters.iter().zip(found) {
-            for (&row, earlier) in cluster.iter().zip(found?) {
-                duplicates.similarity[row] = earlier.similarity;
-                let cause = earlier.position.map(|position| cluster[position as usize]);
-                duplicates.cause[row] = cause.map_or(0, |row| row as u64 + 1);
-            }
+        for (cluster, found) in small.into_iter().zip(found) {
+            duplicates.record(cluster, &found?);
+        }
+        for cluster in large {
+            let block = limit.div_ceil(2).max(1);
+            let found = stream::search(source, cluster, block, greedy, progress)?;
+            duplicates.record(cluster, &found);
         }
         progress.finish();
         Ok(duplicates)
+    }
+
+    fn record(&mut self, cluster: &[usize], found: &[Earlier]) {
+        for (&row, earlier) in cluster.iter().zip(found) {
+            self.similarity[row] = earlier.similarity;
+            let cause = earlier.position.map(|position| cluster[position as usize]);
+            self.cause[row] = cause.map_or(0, |row| row as u64 + 1);
+        }
     }
 
     /// A result read back from disk.
