@@ -41,6 +41,12 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Write the subset of another threshold of a finished stage, without computing it again.
     Select(SelectArgs),
+    /// Write the samples of a subset into new WebDataset shards, as DataComp's resharder does.
+    ///
+    /// Samples of which the subset has several are written as often, under the keys UID-0, UID-1
+    /// and so on. The bytes do not depend on the number of threads. A call that stopped goes on
+    /// when it is repeated.
+    Reshard(crate::reshard::ReshardArgs),
     /// Fit laws of data and compute to small training runs, and decide with them which pool to train
     /// on.
     #[command(subcommand)]

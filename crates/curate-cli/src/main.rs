@@ -10,6 +10,7 @@ mod args;
 mod failure;
 mod plan;
 mod progress;
+mod reshard;
 mod show;
 
 use std::{
@@ -89,6 +90,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
             if args.json { show::json(&found) } else { show::text(found) }
         }
         Command::Select(args) => select(&args),
+        Command::Reshard(args) => reshard::run(&args, shown),
         Command::Schema => show::text(Recipe::schema()),
     }?;
     Ok(())

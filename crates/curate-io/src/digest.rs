@@ -38,7 +38,7 @@ pub fn of_files<P: AsRef<Path> + Sync>(paths: &[P]) -> Result<Vec<String>, IoErr
     digests.into_iter().collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

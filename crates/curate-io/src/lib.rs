@@ -18,6 +18,8 @@ pub mod digest;
 pub mod error;
 pub mod npy;
 pub mod pool;
+pub mod reshard;
+pub mod sorted;
 pub mod subset;
 pub mod table;
 pub mod vectors;

@@ -87,11 +87,7 @@ fn write_rows(out: &mut impl Write, format: SubsetFormat, ids: &[SampleId]) -> s
         match format {
             SubsetFormat::Jsonl => writeln!(out, "{{\"uid\": \"{id}\"}}")?,
             SubsetFormat::Ids => writeln!(out, "{id}")?,
-            _ => {
-                let (high, low) = id.halves();
-                out.write_all(&high.to_le_bytes())?;
-                out.write_all(&low.to_le_bytes())?;
-            }
+            _ => out.write_all(&row_of_id(*id))?,
         }
     }
     Ok(())
@@ -157,25 +153,45 @@ fn pairs(path: &Path, bytes: &[u8], format: SubsetFormat) -> Result<Vec<SampleId
     let mut rows = bytes;
     if format == SubsetFormat::Npy || bytes.starts_with(npy::MAGIC) {
         let header = Header::read(bytes).map_err(|e| IoError::malformed(path, e))?;
-        if header.dtype != Dtype::UidPair || header.shape.len() != 1 {
-            let problem = format!("is no subset: {:?} of shape {:?}", header.dtype, header.shape);
-            let remedy = "a subset has the element type u8,u8 and one axis";
-            return Err(IoError::new(Kind::Malformed, path, problem, remedy));
-        }
-        rows = &bytes[header.len.min(bytes.len())..];
-        if header.data_len() != Some(rows.len()) {
-            let problem =
-                format!("promises {} ids, but holds {} bytes of them", header.shape[0], rows.len());
-            return Err(IoError::new(Kind::Truncated, path, problem, "write it again"));
-        }
+        check_header(path, &header, bytes.len() as u64)?;
+        rows = &bytes[header.len..];
     }
     let (rows, rest) = rows.as_chunks::<16>();
     if !rest.is_empty() {
         let problem = "is no whole number of 16-byte ids";
         return Err(IoError::new(Kind::Truncated, path, problem, "write it again"));
     }
-    let half = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("8 of 16 bytes"));
-    Ok(rows.iter().map(|row| SampleId::from_halves(half(&row[..8]), half(&row[8..]))).collect())
+    Ok(rows.iter().map(id_of_row).collect())
+}
+
+/// An error unless a file of so many bytes is a DataComp subset.
+pub(crate) fn check_header(path: &Path, header: &Header, length: u64) -> Result<(), IoError> {
+    if header.dtype != Dtype::UidPair || header.shape.len() != 1 {
+        let problem = format!("is no subset: {:?} of shape {:?}", header.dtype, header.shape);
+        let remedy = "a subset has the element type u8,u8 and one axis";
+        return Err(IoError::new(Kind::Malformed, path, problem, remedy));
+    }
+    let there = length.saturating_sub(header.len as u64);
+    if header.data_len().map(|len| len as u64) != Some(there) {
+        let problem = format!("promises {} ids, but holds {there} bytes of them", header.shape[0]);
+        return Err(IoError::new(Kind::Truncated, path, problem, "write it again"));
+    }
+    Ok(())
+}
+
+/// The id in a row of a subset: its high and its low half.
+pub(crate) fn id_of_row(row: &[u8; 16]) -> SampleId {
+    let (halves, _) = row.as_chunks::<8>();
+    SampleId::from_halves(u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1]))
+}
+
+/// The row of an id.
+pub(crate) fn row_of_id(id: SampleId) -> [u8; 16] {
+    let (high, low) = id.halves();
+    let mut row = [0; 16];
+    row[..8].copy_from_slice(&high.to_le_bytes());
+    row[8..].copy_from_slice(&low.to_le_bytes());
+    row
 }
 
 /// The subset files of a run folder, by form.

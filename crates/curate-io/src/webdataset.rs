@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{Read, Seek, SeekFrom},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -35,18 +36,32 @@ pub(crate) struct WebDataset {
     samples: Vec<Vec<TarSample>>,
 }
 
-struct TarSample {
+pub(crate) struct TarSample {
     key: String,
     members: Vec<Member>,
+    /// The bytes of the shard from the sample's first header to the end of its last member.
+    pub(crate) bytes: Range<u64>,
 }
 
-struct Member {
-    ending: String,
-    offset: u64,
-    size: u64,
+pub(crate) struct Member {
+    pub(crate) ending: String,
+    pub(crate) offset: u64,
+    pub(crate) size: u64,
 }
 
 impl TarSample {
+    /// Its members, by ending.
+    pub(crate) fn sorted_members(&self) -> Vec<&Member> {
+        let mut members: Vec<&Member> = self.members.iter().collect();
+        members.sort_by(|a, b| a.ending.cmp(&b.ending));
+        members
+    }
+
+    /// True when it has a record.
+    pub(crate) fn has_record(&self) -> bool {
+        self.member(&["json"]).is_some()
+    }
+
     fn member(&self, endings: &[&str]) -> Option<&Member> {
         endings.iter().find_map(|ending| self.members.iter().find(|m| m.ending == *ending))
     }
@@ -204,7 +219,11 @@ fn read_shard(tar: &Path) -> Result<(ShardIds, Vec<TarSample>), IoError> {
 
 /// A sample's id: the `uid` of its record; without one, its key if that has 32 hexadecimal digits,
 /// and else the first 128 bits of the SHA-256 of its key. `None` for a `uid` that is no id.
-fn id_of(tar: &Path, file: &File, sample: &TarSample) -> Result<Option<SampleId>, IoError> {
+pub(crate) fn id_of(
+    tar: &Path,
+    file: &File,
+    sample: &TarSample,
+) -> Result<Option<SampleId>, IoError> {
     let record = match sample.member(&["json"]) {
         Some(member) if member.size > LONGEST_TEXT => return Ok(None),
         _ => record(tar, file, sample)?,
@@ -216,6 +235,16 @@ fn id_of(tar: &Path, file: &File, sample: &TarSample) -> Result<Option<SampleId>
     })
 }
 
+/// The `uid` of a sample's record as it is written there, where that is an id.
+pub(crate) fn uid_text(
+    tar: &Path,
+    file: &File,
+    sample: &TarSample,
+) -> Result<Option<String>, IoError> {
+    let uid = record(tar, file, sample)?.remove("uid");
+    Ok(uid.as_ref().and_then(Value::as_str).map(str::to_owned))
+}
+
 /// The id of a sample whose record has no `uid`.
 pub fn id_of_key(key: &str) -> SampleId {
     match key.parse() {
@@ -225,20 +254,21 @@ pub fn id_of_key(key: &str) -> SampleId {
 }
 
 /// The samples of a tar file, in order. Neighbouring members with one key are one sample.
-fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> {
+pub(crate) fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> {
     let length = file.metadata().map_err(|e| IoError::os(tar, "read", e))?.len();
     let damaged = |what: &str| {
         let remedy = "fetch the shard again, or set `bad-shards = \"skip\"` to leave it out";
         IoError::new(Kind::Truncated, tar, what.to_owned(), remedy)
     };
     let mut samples: Vec<TarSample> = Vec::new();
-    let mut end = 0;
+    let mut end = 0_u64;
     let mut archive = tar::Archive::new(&mut *file);
     let entries = archive.entries_with_seek().map_err(|e| IoError::os(tar, "read", e))?;
     for entry in entries {
         let entry = entry.map_err(|e| damaged(&format!("is no tar file, or is cut off: {e}")))?;
         let (offset, size) = (entry.raw_file_position(), entry.size());
         let path = readable(&entry.path_bytes());
+        let start = end.next_multiple_of(512);
         end = offset.saturating_add(size);
         if end > length {
             return Err(damaged(&format!(
@@ -248,13 +278,17 @@ fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> 
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let name_at = path.rfind('/').map_or(0, |slash| slash + 1);
-        let Some(dot) = path[name_at..].find('.').filter(|&dot| dot > 0) else { continue };
-        let (key, ending) = (&path[..name_at + dot], &path[name_at + dot + 1..]);
+        let Some((key, ending)) = split_name(&path) else { continue };
         let member = Member { ending: ending.to_ascii_lowercase(), offset, size };
         match samples.last_mut() {
-            Some(sample) if sample.key == key => sample.members.push(member),
-            _ => samples.push(TarSample { key: key.to_owned(), members: vec![member] }),
+            Some(sample) if sample.key == key => {
+                sample.members.push(member);
+                sample.bytes.end = end;
+            }
+            _ => {
+                let (key, members) = (key.to_owned(), vec![member]);
+                samples.push(TarSample { key, members, bytes: start..end });
+            }
         }
     }
     let end = end.next_multiple_of(512);
@@ -270,6 +304,80 @@ fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> 
         )));
     }
     Ok(samples)
+}
+
+/// The key and the ending of a member; `None` for one that belongs to no sample.
+fn split_name(path: &str) -> Option<(&str, &str)> {
+    let name_at = path.rfind('/').map_or(0, |slash| slash + 1);
+    let dot = path[name_at..].find('.').filter(|&dot| dot > 0)?;
+    Some((&path[..name_at + dot], &path[name_at + dot + 1..]))
+}
+
+/// The sample that lies in these bytes of a shard, as [`list_members`] found it.
+pub(crate) fn read_sample(
+    tar: &Path,
+    file: &File,
+    bytes: Range<u64>,
+) -> Result<TarSample, IoError> {
+    let (mut samples, start) = (None::<TarSample>, bytes.start);
+    let mut archive = tar::Archive::new(Window { file, at: bytes.start, bytes: bytes.clone() });
+    let entries = archive.entries_with_seek().map_err(|e| IoError::os(tar, "read", e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| {
+            IoError::malformed(tar, format!("changed while it was read, at byte {start}: {e}"))
+        })?;
+        let path = readable(&entry.path_bytes());
+        let Some((key, ending)) =
+            split_name(&path).filter(|_| entry.header().entry_type().is_file())
+        else {
+            continue;
+        };
+        let sample = samples.get_or_insert_with(|| TarSample {
+            key: key.to_owned(),
+            members: Vec::new(),
+            bytes: bytes.clone(),
+        });
+        let offset = start + entry.raw_file_position();
+        sample.members.push(Member {
+            ending: ending.to_ascii_lowercase(),
+            offset,
+            size: entry.size(),
+        });
+    }
+    let whole = samples.filter(|s| s.members.iter().all(|m| m.offset + m.size <= bytes.end));
+    whole.ok_or_else(|| {
+        IoError::malformed(tar, format!("changed while it was read, at byte {start}"))
+    })
+}
+
+/// Some bytes of a file, read without moving the file's own position.
+struct Window<'a> {
+    file: &'a File,
+    at: u64,
+    bytes: Range<u64>,
+}
+
+impl Read for Window<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.bytes.end.saturating_sub(self.at);
+        let n = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        read_exact_at(self.file, &mut out[..n], self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Window<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(n) => self.bytes.start.checked_add(n),
+            SeekFrom::Current(n) => self.at.checked_add_signed(n),
+            SeekFrom::End(n) => self.bytes.end.checked_add_signed(n),
+        };
+        let target = target.filter(|&target| target >= self.bytes.start);
+        self.at = target.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.at - self.bytes.start)
+    }
 }
 
 /// The name of a member. Two names that are no UTF-8 stay two names.

@@ -1,0 +1,87 @@
+//! `curate reshard`.
+
+use std::{fmt, path::PathBuf};
+
+use clap::Args;
+use curate::{
+    io::{
+        pool::BadShards,
+        reshard::{ReshardOptions, Resharded, Shuffle, reshard},
+    },
+    pipeline::Error,
+};
+
+use crate::{progress::Shown, show};
+
+#[derive(Args)]
+pub(crate) struct ReshardArgs {
+    /// The shards: a folder, a tar file, or a pattern such as `shards/{00000..00099}.tar`.
+    pool: PathBuf,
+    /// The selection: .npy, .memmap, .parquet, .jsonl or .txt. An id that occurs n times is written
+    /// n times.
+    #[arg(long, short, value_name = "FILE")]
+    subset: PathBuf,
+    /// The folder to write to.
+    #[arg(long, short, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Samples in an output shard.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    samples_per_shard: usize,
+    /// Mix the samples: a buffer of so many of them. Without it they stay in input order.
+    #[arg(long, value_name = "SAMPLES")]
+    shuffle_buffer: Option<usize>,
+    /// The seed of the shuffle.
+    #[arg(long, default_value_t = 0, requires = "shuffle_buffer")]
+    seed: u64,
+    /// Leave out shards that cannot be read, instead of stopping.
+    #[arg(long)]
+    skip_bad_shards: bool,
+    /// Replace shards of another selection or other settings in the folder.
+    #[arg(long)]
+    overwrite: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Error> {
+    let options = ReshardOptions {
+        samples_per_shard: args.samples_per_shard,
+        shuffle: args.shuffle_buffer.map(|buffer| Shuffle { buffer, seed: args.seed }),
+        bad_shards: if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error },
+        overwrite: args.overwrite,
+    };
+    let found = reshard(&args.pool, &args.subset, &args.out, options, shown)?;
+    if args.json { show::json(&found) } else { show::text(Text { args, found: &found }) }
+}
+
+struct Text<'a> {
+    args: &'a ReshardArgs,
+    found: &'a Resharded,
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { args, found } = self;
+        let out = args.out.display();
+        writeln!(
+            f,
+            "{} samples in {} shards, from {} samples in {} shards",
+            found.written, found.output_shards, found.input_samples, found.input_shards
+        )?;
+        let counts = [
+            (found.found_written, "shards were there already"),
+            (found.ids_without_sample, "ids of the selection have no sample here"),
+            (found.without_id, "samples left out: no record with a uid"),
+            (found.repeated_samples, "samples repeat an earlier id and its keys"),
+            (found.skipped.len(), "input shards could not be read and were left out"),
+        ];
+        for (count, what) in counts.into_iter().filter(|&(count, _)| count > 0) {
+            writeln!(f, "  {count} {what}")?;
+        }
+        for shard in &found.skipped {
+            writeln!(f, "    {}: {}", shard.name, shard.reason)?;
+        }
+        writeln!(f, "wrote {out}/00000000.tar ..., sizes.json, sample_ids.npy, meta.json")
+    }
+}
