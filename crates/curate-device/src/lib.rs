@@ -111,7 +111,11 @@ impl DeviceName {
         all
     }
 
-    fn open(self) -> Result<Device, DeviceError> {
+    /// burn's device of this name.
+    ///
+    /// # Errors
+    /// When the device was not compiled in.
+    pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             #[cfg(feature = "flex")]
             Self::Cpu => Ok(Device::flex()),

@@ -6,6 +6,7 @@ pub mod image;
 pub mod network;
 mod random;
 pub mod tokenizer;
+pub mod train;
 pub mod weights;
 
 pub use config::{ModelConfig, OpenClipConfig, PreprocessConfig};

@@ -1,0 +1,172 @@
+//! Where pairs come from.
+
+use curate_core::{SampleId, random};
+use curate_io::{IoError, Pool};
+use rayon::prelude::*;
+
+use crate::{
+    Tokenizer, Transform,
+    image::{ImageError, Limits, Region, Rgb, decode},
+    train::Augment,
+};
+
+/// A pair as the network takes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    /// `3 x size x size` numbers.
+    pub pixels: Vec<f32>,
+    /// `context_length` tokens.
+    pub tokens: Vec<u32>,
+}
+
+/// Pairs of a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The ids.
+    pub ids: Vec<SampleId>,
+    /// The images, one after the other.
+    pub pixels: Vec<f32>,
+    /// The texts, one after the other.
+    pub tokens: Vec<u32>,
+    /// Pairs that were asked for and could not be read.
+    pub bad: usize,
+}
+
+/// A set of pairs to train on.
+pub trait Pairs: Sync {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// True when there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The pairs at these places. `seed` decides how the images are changed; the same seed and
+    /// places give the same batch. Pairs that cannot be used are left out and counted.
+    ///
+    /// # Errors
+    /// When the pairs cannot be read at all.
+    fn batch(&self, rows: &[usize], seed: u64) -> Result<Batch, IoError>;
+}
+
+/// Pairs of a pool, decoded when they are asked for.
+pub struct PoolPairs<'a> {
+    pool: &'a Pool,
+    rows: Vec<usize>,
+    transform: Transform,
+    tokenizer: Tokenizer,
+    context: usize,
+    augment: Option<Augment>,
+    limits: Limits,
+}
+
+impl<'a> PoolPairs<'a> {
+    /// The pairs at these rows of a pool.
+    pub fn new(
+        pool: &'a Pool,
+        rows: Vec<usize>,
+        transform: Transform,
+        tokenizer: Tokenizer,
+        context: usize,
+        augment: Option<Augment>,
+    ) -> Self {
+        let limits = Limits::default();
+        Self { pool, rows, transform, tokenizer, context, augment, limits }
+    }
+
+    fn pixels(&self, file: &[u8], id: SampleId, seed: u64) -> Result<Vec<f32>, ImageError> {
+        let Some(augment) = self.augment else { return self.transform.apply(file) };
+        let image = decode(file, self.limits)?.rgb;
+        let cut = random_crop(&image, augment, random::derive(seed, "crop"), id);
+        let mut pixels = self.transform.crop(&image, cut);
+        if augment.flip && random::unit(random::derive(seed, "flip"), id) < 0.5 {
+            pixels.chunks_exact_mut(self.transform.size()).for_each(<[f32]>::reverse);
+        }
+        Ok(pixels)
+    }
+}
+
+impl Pairs for PoolPairs<'_> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn batch(&self, rows: &[usize], seed: u64) -> Result<Batch, IoError> {
+        let rows: Vec<usize> = rows.iter().map(|&row| self.rows[row]).collect();
+        let samples = self.pool.samples(&rows, true)?;
+        let pairs: Vec<Option<(SampleId, Pair)>> = samples
+            .into_par_iter()
+            .map(|sample| {
+                let pixels = self.pixels(&sample.image?, sample.id, seed).ok()?;
+                let tokens = self.tokenizer.tokens(&sample.caption?, self.context);
+                Some((sample.id, Pair { pixels, tokens }))
+            })
+            .collect();
+        let mut batch = Batch::default();
+        for pair in pairs {
+            let Some((id, pair)) = pair else {
+                batch.bad += 1;
+                continue;
+            };
+            batch.ids.push(id);
+            batch.pixels.extend(pair.pixels);
+            batch.tokens.extend(pair.tokens);
+        }
+        Ok(batch)
+    }
+}
+
+/// A crop of a random share of the area and random proportions, as torchvision's
+/// `RandomResizedCrop` draws it; where ten draws do not fit the image, the largest centred crop of
+/// allowed proportions.
+fn random_crop(image: &Rgb, augment: Augment, seed: u64, id: SampleId) -> Region {
+    let (w, h) = (image.width as f64, image.height as f64);
+    let draw = |n: u64| random::unit(seed.wrapping_add(n), id);
+    for attempt in 0..10 {
+        let n = attempt * 4;
+        let area = w * h * (augment.scale + (1.0 - augment.scale) * draw(n));
+        let ratio = augment.ratio.powf(2.0 * draw(n + 1) - 1.0);
+        let (width, height) = ((area * ratio).sqrt().round(), (area / ratio).sqrt().round());
+        if (1.0..=w).contains(&width) && (1.0..=h).contains(&height) {
+            let left = (draw(n + 2) * (w - width + 1.0)) as usize;
+            let top = (draw(n + 3) * (h - height + 1.0)) as usize;
+            return Region { left, top, width: width as usize, height: height as usize };
+        }
+    }
+    let width = w.min((h * augment.ratio).round()).max(1.0) as usize;
+    let height = h.min((w * augment.ratio).round()).max(1.0) as usize;
+    let (left, top) = ((image.width - width) / 2, (image.height - height) / 2);
+    Region { left, top, width, height }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crops_lie_inside_and_keep_most_of_the_area() {
+        for (width, height) in [(1, 1), (2, 300), (300, 2), (64, 48), (7, 7)] {
+            let image = Rgb { width, height, bytes: vec![0; width * height * 3] };
+            for i in 0..200 {
+                let cut = random_crop(&image, Augment::default(), 3, SampleId(i));
+                assert!(cut.width > 0 && cut.height > 0);
+                assert!(cut.left + cut.width <= width && cut.top + cut.height <= height);
+                if width == 64 {
+                    let share = (cut.width * cut.height) as f64 / (64.0 * 48.0);
+                    assert!(share > 0.86, "{share}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn crops_differ_by_sample_and_repeat_by_seed() {
+        let image = Rgb { width: 64, height: 48, bytes: vec![0; 64 * 48 * 3] };
+        let cut = |seed, id| random_crop(&image, Augment::default(), seed, SampleId(id));
+        assert_eq!(cut(1, 5), cut(1, 5));
+        let all: std::collections::HashSet<_> =
+            (0..50).map(|id| (cut(1, id).left, cut(1, id).top, cut(1, id).width)).collect();
+        assert!(all.len() > 10);
+    }
+}

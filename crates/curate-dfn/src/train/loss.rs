@@ -1,0 +1,51 @@
+//! Contrastive losses over a batch of pairs.
+
+use burn::tensor::{Tensor, TensorData, activation};
+use serde::{Deserialize, Serialize};
+
+/// Which loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loss {
+    /// Softmax over the batch in both directions (Radford et al. 2021, arXiv 2103.00020, figure 3).
+    #[default]
+    Clip,
+    /// A sigmoid for each pair of the batch (Zhai et al. 2023, arXiv 2303.15343, equation 1).
+    SigLip,
+}
+
+impl Loss {
+    /// The loss of `n` pairs: unit features `n x dim`, the scale of the logits (not its
+    /// logarithm) and their bias.
+    ///
+    /// The bias has no effect on [`Loss::Clip`], whose softmax does not change with it.
+    pub fn apply(
+        self,
+        images: Tensor<2>,
+        texts: Tensor<2>,
+        scale: Tensor<2>,
+        bias: Tensor<2>,
+    ) -> Tensor<1> {
+        let n = images.dims()[0];
+        let logits = images.matmul(texts.transpose()) * scale + bias;
+        let eye: Vec<f32> = (0..n * n).map(|i| f32::from(u8::from(i / n == i % n))).collect();
+        let eye = Tensor::<2>::from_data(TensorData::new(eye, [n, n]), &logits.device());
+        match self {
+            Self::Clip => {
+                let rows = activation::log_softmax(logits.clone(), 1);
+                let columns = activation::log_softmax(logits, 0);
+                ((rows + columns) * eye).sum().mul_scalar(-0.5 / n as f32)
+            }
+            Self::SigLip => {
+                let signs = eye.mul_scalar(2.0).sub_scalar(1.0);
+                activation::log_sigmoid(logits * signs).sum().mul_scalar(-1.0 / n as f32)
+            }
+        }
+    }
+}
+
+/// Rows of length 1; a row shorter than 1e-12 is divided by that.
+pub fn normalize(rows: Tensor<2>) -> Tensor<2> {
+    let length = rows.clone().powi_scalar(2).sum_dim(1).sqrt().clamp_min(1e-12);
+    rows / length
+}
