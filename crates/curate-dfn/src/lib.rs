@@ -2,6 +2,7 @@
 
 pub mod config;
 mod cpu;
+pub mod filter;
 pub mod image;
 pub mod network;
 mod random;

@@ -1,0 +1,46 @@
+//! From a network to a filter: embed a pool, score it, decide.
+//!
+//! - [`embed`]: images and texts of a pool to embeddings and scores, shard by shard.
+//! - [`Embedded`]: what `embed` wrote, as embedding sources and scores.
+//! - [`align`]: scores of the literature that need embeddings alone: cosine, negCLIPLoss, NormSim.
+//! - [`classifier`]: a quality classifier on features.
+//! - [`ensemble`]: several scores as one, by rank.
+//! - [`card`]: what a trained filter is, for people and programs.
+//!
+//! A filter is a score and a [`curate_core::Cut`]: a fraction (the DFN paper keeps the best 15 %),
+//! a threshold, or an exact count. [`threshold_of_sample`] carries a fraction from a sample to a
+//! pool that is too large to sort.
+
+pub mod align;
+pub mod card;
+pub mod classifier;
+mod embed;
+pub mod ensemble;
+
+use curate_core::{Cut, SampleId, rank::Direction};
+
+pub use embed::{BadRow, EmbedParams, EmbedReport, Embedded, Precision, embed};
+
+/// The threshold that keeps this fraction of a sample of scores; `None` where it keeps nothing.
+/// With [`Cut::Threshold`] it induces the filter on the whole pool in one pass.
+pub fn threshold_of_sample(scores: &[f32], fraction: f64) -> Option<f32> {
+    // Ids break ties; the threshold is the same whichever of the tied rows are kept.
+    let ids: Vec<SampleId> = (0..scores.len() as u128).map(SampleId).collect();
+    Cut::Fraction(fraction).apply(scores, &ids, Direction::HigherIsBetter).threshold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_of_a_sample_keeps_about_the_fraction_of_the_pool() {
+        let pool = crate::random::normal(1, "pool", 20_000, 1.0);
+        let sample = crate::random::normal(2, "sample", 2000, 1.0);
+        let threshold = threshold_of_sample(&sample, 0.15).unwrap();
+        let kept = pool.iter().filter(|&&s| s >= threshold).count() as f64 / 2e4;
+        assert!((kept - 0.15).abs() < 0.02, "{kept}");
+        assert_eq!(threshold_of_sample(&[], 0.15), None);
+        assert_eq!(threshold_of_sample(&[0.3, f32::NAN], 0.5), Some(0.3));
+    }
+}

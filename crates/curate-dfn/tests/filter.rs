@@ -1,0 +1,284 @@
+//! A pool of real files through a network to a filter.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use common::{bytes, path};
+use curate_core::{EmbeddingSource, NoProgress, Progress, SampleId};
+use curate_dfn::{
+    Network, Weights,
+    config::{ModelConfig, OpenClipConfig, TextConfig, VisionConfig},
+    filter::{
+        EmbedParams, Embedded, Precision,
+        align::{NegClipLossParams, Norm, cosines, neg_clip_loss, norm_sim},
+        card::{FilterCard, known_limits, network_digest, thinned},
+        embed,
+    },
+};
+use curate_io::{Kind, Pool, PoolOptions};
+use ndarray::Array2;
+use serde_json::Value;
+
+fn config() -> OpenClipConfig {
+    let vision_cfg = VisionConfig {
+        image_size: 32,
+        layers: 1,
+        width: 32,
+        patch_size: 16,
+        head_width: 16,
+        ..VisionConfig::default()
+    };
+    let text_cfg =
+        TextConfig { context_length: 12, width: 32, heads: 2, layers: 1, ..TextConfig::default() };
+    let model_cfg = ModelConfig {
+        embed_dim: 16,
+        quick_gelu: false,
+        vision_cfg,
+        text_cfg,
+        init_logit_scale: None,
+        init_logit_bias: None,
+    };
+    OpenClipConfig { model_cfg, preprocess_cfg: curate_dfn::PreprocessConfig::default() }
+}
+
+fn network() -> (Network, String) {
+    let config = config();
+    let weights = Weights::random(&config.model_cfg, 3);
+    let digest = network_digest(&config, &weights);
+    (Network::new(config, &weights), digest)
+}
+
+/// Three shards of good and bad files.
+fn shards(folder: &Path) {
+    let good = [
+        "full/rgb_wide.png",
+        "full/rgb_tall.png",
+        "bad/cmyk.jpg",
+        "bad/animated.gif",
+        "bad/grey16.png",
+    ];
+    let bad = ["bad/truncated.jpg", "bad/bomb.png", "bad/page.jpg", "bad/zero_size.png"];
+    for shard in 0..3 {
+        let mut tar =
+            tar::Builder::new(fs::File::create(folder.join(format!("{shard:05}.tar"))).unwrap());
+        for i in 0..20_usize {
+            let file = if shard == 1 && i < 4 { bad[i] } else { good[i % good.len()] };
+            let ending = file.rsplit('.').next().unwrap();
+            let key = format!("{shard:05}{i:04}");
+            let caption = match i {
+                7 => String::new(),
+                8 => "very long ".repeat(5000),
+                _ => format!("picture number {i} of {shard}"),
+            };
+            for (ending, data) in [(ending, bytes(file)), ("txt", caption.into_bytes())] {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(data.len() as u64);
+                header.set_mode(0o644);
+                tar.append_data(&mut header, format!("{key}.{ending}"), &data[..]).unwrap();
+            }
+        }
+        tar.finish().unwrap();
+    }
+}
+
+fn pool(folder: &Path) -> Pool {
+    Pool::open(folder, PoolOptions::default(), &NoProgress).unwrap()
+}
+
+fn params(out: &Path) -> EmbedParams {
+    EmbedParams { out: out.to_owned(), name: "dfn".into(), precision: Precision::F32 }
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(p).unwrap()))
+        .collect()
+}
+
+struct Stop(AtomicBool);
+
+impl Progress for Stop {
+    fn start(&self, _: &str, _: u64, _: &str) {}
+    fn advance(&self, _: u64) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn an_interrupted_embedding_goes_on_at_its_shard_with_the_same_bytes() {
+    let (data, whole, cut) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    shards(data.path());
+    let pool = pool(data.path());
+    let (network, digest) = network();
+    let report = embed(&network, &digest, &pool, &params(whole.path()), &NoProgress).unwrap();
+    assert_eq!((report.rows, report.shards, report.reused), (60, 3, 0));
+    // Cancelled after the first shard.
+    let stopped =
+        embed(&network, &digest, &pool, &params(cut.path()), &Stop(AtomicBool::new(false)));
+    assert_eq!(stopped.unwrap_err().kind, Kind::Cancelled);
+    assert_eq!(files(cut.path()).len(), 3);
+    // A file that was written without its record does not count.
+    fs::write(cut.path().join("00001.npz"), b"half").unwrap();
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let report = threads
+        .install(|| embed(&network, &digest, &pool, &params(cut.path()), &NoProgress))
+        .unwrap();
+    assert_eq!((report.shards, report.reused), (2, 1));
+    assert!(files(cut.path()) == files(whole.path()));
+    let again = embed(&network, &digest, &pool, &params(whole.path()), &NoProgress).unwrap();
+    assert_eq!((again.shards, again.reused, again.bad.len()), (0, 3, 4));
+    let other = embed(&network, "another network", &pool, &params(whole.path()), &NoProgress);
+    assert!(other.unwrap_err().to_string().contains("another network"));
+}
+
+#[test]
+fn bad_files_are_set_aside_with_their_reason_and_nothing_else_changes() {
+    let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    shards(data.path());
+    let pool = pool(data.path());
+    let (network, digest) = network();
+    let report = embed(&network, &digest, &pool, &params(out.path()), &NoProgress).unwrap();
+    let reasons: Vec<&str> = report.bad.iter().map(|bad| bad.reason.as_str()).collect();
+    assert_eq!(reasons.len(), 4);
+    for (reason, part) in
+        reasons.iter().zip(["cut off", "more than the limit", "no image file", ""])
+    {
+        assert!(reason.contains(part), "{reason}");
+    }
+    let embedded = Embedded::open(out.path(), "dfn").unwrap();
+    assert_eq!(embedded.ids, pool.ids());
+    let nan: Vec<usize> = (0..60).filter(|&i| embedded.scores[i].is_nan()).collect();
+    assert_eq!(nan, [20, 21, 22, 23]);
+    let again = cosines(&embedded.images, &embedded.texts, &NoProgress).unwrap();
+    assert!(
+        again
+            .iter()
+            .zip(&embedded.scores)
+            .all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan())
+    );
+    // Alone, without bad neighbours, an image has the same embedding.
+    let pixels = network.transform().apply(&bytes("full/rgb_wide.png")).unwrap();
+    let mut row = vec![0.0; 16];
+    embedded.images.read(25..26, &mut row).unwrap();
+    assert_eq!(row, network.embed_images(&pixels));
+}
+
+#[test]
+fn half_precision_keeps_the_scores() {
+    let (data, single, half) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    shards(data.path());
+    let pool = pool(data.path());
+    let (network, digest) = network();
+    embed(&network, &digest, &pool, &params(single.path()), &NoProgress).unwrap();
+    let params = EmbedParams { precision: Precision::F16, ..params(half.path()) };
+    embed(&network, &digest, &pool, &params, &NoProgress).unwrap();
+    let (a, b) = (files(single.path()), files(half.path()));
+    assert_eq!(a["00000.scores.parquet"], b["00000.scores.parquet"]);
+    assert!(b["00000.npz"].len() < a["00000.npz"].len());
+    let opened = Embedded::open(half.path(), "other");
+    assert!(opened.err().unwrap().to_string().contains("other_img"));
+}
+
+fn golden() -> Value {
+    serde_json::from_slice(&bytes("negcliploss_normsim_vas.json")).unwrap()
+}
+
+fn array(value: &Value) -> Array2<f32> {
+    let rows = value.as_array().unwrap();
+    let numbers = rows.iter().flat_map(|row| row.as_array().unwrap());
+    let flat: Vec<f32> = numbers.map(|x| x.as_f64().unwrap() as f32).collect();
+    Array2::from_shape_vec((rows.len(), flat.len() / rows.len()), flat).unwrap()
+}
+
+fn list(value: &Value) -> Vec<f32> {
+    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
+}
+
+fn ids(n: usize) -> Vec<SampleId> {
+    (0..n as u128).map(SampleId).collect()
+}
+
+#[test]
+fn scores_of_embeddings_are_those_of_the_published_formulas() {
+    let golden = golden();
+    let (images, texts) = (array(&golden["img"]), array(&golden["txt"]));
+    let target: Vec<f32> = array(&golden["target"]).iter().copied().collect();
+    let found = cosines(&images.view(), &texts.view(), &NoProgress).unwrap();
+    assert!(common::distance(&found, &list(&golden["clipscore"])) < 1e-6);
+    for (temperature, name) in [(0.05, "0.05"), (0.07, "0.07")] {
+        let params =
+            NegClipLossParams { temperature, partitions: 1, ..NegClipLossParams::default() };
+        let found =
+            neg_clip_loss(&images.view(), &texts.view(), &ids(48), &params, &NoProgress).unwrap();
+        assert!(common::distance(&found, &list(&golden["negcliploss_fullbatch"][name])) < 1e-6);
+    }
+    for (norm, name) in [(Norm::Infinity, "normsim_inf"), (Norm::Two, "normsim_2")] {
+        let found = norm_sim(&images.view(), &target, norm, &NoProgress).unwrap();
+        assert!(common::distance(&found, &list(&golden[name])) < 1e-6, "{name}");
+    }
+}
+
+#[test]
+fn neg_clip_loss_depends_on_ids_and_not_on_order_and_survives_duplicates_and_nan() {
+    let golden = golden();
+    let (images, texts) = (array(&golden["img"]), array(&golden["txt"]));
+    let params = NegClipLossParams { temperature: 0.07, batch: 13, partitions: 3, seed: 1 };
+    let score = |i: &Array2<f32>, t: &Array2<f32>, ids: &[SampleId]| {
+        neg_clip_loss(&i.view(), &t.view(), ids, &params, &NoProgress).unwrap()
+    };
+    let plain = score(&images, &texts, &ids(48));
+    let order: Vec<usize> = (0..48).rev().collect();
+    let (ri, rt) =
+        (images.select(ndarray::Axis(0), &order), texts.select(ndarray::Axis(0), &order));
+    let reversed_ids: Vec<SampleId> = order.iter().map(|&i| SampleId(i as u128)).collect();
+    let mut reversed = score(&ri, &rt, &reversed_ids);
+    reversed.reverse();
+    assert!(common::distance(&reversed, &plain) < 1e-6);
+    // Equal pairs at a small temperature: exp(1 / 0.01) is no f32.
+    let same = Array2::from_shape_fn((6, 4), |(_, c)| if c == 0 { 1.0 } else { 0.0 });
+    let cold = NegClipLossParams { temperature: 0.01, ..params };
+    let found = neg_clip_loss(&same.view(), &same.view(), &ids(6), &cold, &NoProgress).unwrap();
+    assert!(found.iter().all(|s| (s + 0.01 * 6.0_f32.ln()).abs() < 1e-6), "{found:?}");
+    let mut spoiled = images.clone();
+    spoiled[[5, 3]] = f32::NAN;
+    let found = score(&spoiled, &texts, &ids(48));
+    assert!(found[5].is_nan() && found.iter().filter(|s| s.is_nan()).count() == 1);
+}
+
+#[test]
+fn a_card_says_what_the_filter_is_and_is_read_back() {
+    let config = config();
+    let weights = Weights::random(&config.model_cfg, 3);
+    let digest = network_digest(&config, &weights);
+    assert_ne!(digest, network_digest(&config, &Weights::random(&config.model_cfg, 4)));
+    let card = FilterCard {
+        name: "tiny".into(),
+        version: "0".into(),
+        config,
+        digest: digest.clone(),
+        training: None,
+        limits: known_limits(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    card.write(folder.path()).unwrap();
+    assert_eq!(FilterCard::read(folder.path()).unwrap(), card);
+    let text = card.markdown();
+    assert!(text.contains(&digest) && text.contains("| activation | GELU |"), "{text}");
+    assert!(thinned(&[], 5).is_empty());
+    assert!(path("bad").exists());
+}
