@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use curate_core::{EmbeddingSource, Progress, SampleId, SourceError, embedding};
+use curate_core::{EmbeddingSource, Progress, SourceError, embedding};
 use sha2::{Digest, Sha256};
 
 /// The first 16 bytes of a SHA-256 digest: two of 2^40 different rows agree with a probability of
@@ -19,7 +19,8 @@ pub struct ExactDuplicates {
 
 impl ExactDuplicates {
     /// Groups rows whose vectors have the same bytes (0 and -0 differ). A row with a NaN or an
-    /// infinity is nobody's copy. The smallest id of each group stays.
+    /// infinity is nobody's copy. The row with the smallest key of each group stays: give ids, or
+    /// places in an order of preference.
     ///
     /// Reads every row once; needs 16 bytes a row and the table of groups.
     ///
@@ -27,13 +28,13 @@ impl ExactDuplicates {
     /// When rows cannot be read, or the caller cancels.
     ///
     /// # Panics
-    /// When `ids` has not one id for each row.
-    pub fn of_vectors<S: EmbeddingSource + ?Sized>(
+    /// When there is not one key for each row.
+    pub fn of_vectors<S: EmbeddingSource + ?Sized, K: Ord>(
         source: &S,
-        ids: &[SampleId],
+        keys: &[K],
         progress: &dyn Progress,
     ) -> Result<Self, SourceError> {
-        assert_eq!(ids.len(), source.rows(), "one id for each row");
+        assert_eq!(keys.len(), source.rows(), "one key for each row");
         progress.start("exact duplicates", source.rows() as u64, "rows");
         let dim = source.dim().max(1);
         let hash = |row: &[f32]| -> Option<ContentHash> {
@@ -43,29 +44,29 @@ impl ExactDuplicates {
             block.chunks_exact(dim).map(hash).collect::<Vec<_>>()
         })?;
         progress.finish();
-        Ok(Self::group(blocks.into_iter().flatten(), ids))
+        Ok(Self::group(blocks.into_iter().flatten(), keys))
     }
 
     /// Groups rows of equal content, for example by the SHA-256 of the image or of the caption;
-    /// `None` is nobody's copy. The smallest id of each group stays.
+    /// `None` is nobody's copy. The row with the smallest key of each group stays.
     ///
     /// # Panics
-    /// When `ids` has not one id for each content.
-    pub fn of_contents<'a>(
+    /// When there is not one key for each content.
+    pub fn of_contents<'a, K: Ord>(
         contents: impl IntoIterator<Item = Option<&'a [u8]>>,
-        ids: &[SampleId],
+        keys: &[K],
     ) -> Self {
-        Self::group(contents.into_iter().map(|content| content.map(hash_bytes)), ids)
+        Self::group(contents.into_iter().map(|content| content.map(hash_bytes)), keys)
     }
 
-    fn group(hashes: impl Iterator<Item = Option<ContentHash>>, ids: &[SampleId]) -> Self {
+    fn group<K: Ord>(hashes: impl Iterator<Item = Option<ContentHash>>, keys: &[K]) -> Self {
         let hashes: Vec<Option<ContentHash>> = hashes.collect();
-        assert_eq!(hashes.len(), ids.len(), "one id for each row");
-        let mut first: HashMap<ContentHash, usize> = HashMap::with_capacity(ids.len());
+        assert_eq!(hashes.len(), keys.len(), "one key for each row");
+        let mut first: HashMap<ContentHash, usize> = HashMap::with_capacity(keys.len());
         for (row, hash) in hashes.iter().enumerate() {
             let Some(hash) = hash else { continue };
             let stays = first.entry(*hash).or_insert(row);
-            if ids[row] < ids[*stays] {
+            if keys[row] < keys[*stays] {
                 *stays = row;
             }
         }
@@ -105,7 +106,7 @@ fn hash_vector(row: &[f32]) -> ContentHash {
 
 #[cfg(test)]
 mod tests {
-    use curate_core::NoProgress;
+    use curate_core::{NoProgress, SampleId};
     use ndarray::{Axis, array};
 
     use super::*;
@@ -140,6 +141,6 @@ mod tests {
         let found = ExactDuplicates::of_contents(contents, &[3, 4, 5, 6, 2].map(SampleId));
         assert_eq!(found.kept(), [1, 2, 3, 4]);
         assert_eq!(found.cause(0), Some(4));
-        assert_eq!(ExactDuplicates::of_contents([], &[]).removed(), 0);
+        assert_eq!(ExactDuplicates::of_contents([], &[0; 0]).removed(), 0);
     }
 }

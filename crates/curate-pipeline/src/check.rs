@@ -109,6 +109,10 @@ fn check_values(stage: &Stage, wrong: &mut Vec<String>) {
                 s.mode == DedupMode::Reference || !sized,
                 "`mode = \"greedy\"` needs an `epsilon`",
             );
+            must(
+                s.mode == DedupMode::Reference || s.probes == 0,
+                "`probes` compares with rows that go as well: leave out `mode = \"greedy\"`",
+            );
         }
         Stage::ConceptPrune(s) => {
             must(s.fraction.is_some() != s.count.is_some(), "give either `fraction` or `count`");
@@ -138,4 +142,5 @@ fn check_values(stage: &Stage, wrong: &mut Vec<String>) {
         k_means.train_rows_per_cluster != Some(0),
         "`k-means.train-rows-per-cluster` must be at least 1",
     );
+    must(k_means.batch_rows != Some(0), "`k-means.batch-rows` must be at least 1");
 }

@@ -105,6 +105,10 @@ impl Step {
                     number(self.threshold)
                 )
             }
+            // A control's number is compared with nothing.
+            "concept-prune" if self.threshold.is_none() => {
+                format!("distance {} to its centroid", number(self.value))
+            }
             "concept-prune" => {
                 format!(
                     "rank {} in its concept, quota {}",

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_cluster::{Init, Preference};
+use curate_cluster::{EmptyClusters, Init, Preference};
 use curate_core::{Progress, fault::NormPolicy, rank::Direction};
 use curate_io::{
     Pool, PoolOptions,
     pool::{BadShards, Format},
     subset::SubsetFormat,
 };
-use curate_prune::{Pick, Preset};
+use curate_prune::{Control, Pick, Preset};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -206,6 +206,14 @@ pub struct SemanticDedupStage {
     /// A score stage; of two duplicates the one with the higher score stays. Replaces `preference`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefer_score: Option<String>,
+    /// Before the search, removes rows whose vectors are the same to the bit, but for one: the one
+    /// with the higher score where `prefer-score` is given, else the one with the smallest id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact_duplicates: bool,
+    /// Compares each row also with so many of the nearest other clusters, and reports how many more
+    /// duplicates that found. 0 when left out.
+    #[serde(default, skip_serializing_if = "defaults::is_default")]
+    pub probes: usize,
     /// Number of clusters; left out, half the square root of the number of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clusters: Option<usize>,
@@ -269,6 +277,10 @@ pub struct ConceptPruneStage {
     /// How the quota is filled from the preferred rows.
     #[serde(default)]
     pub pick: Pick,
+    /// Keeps rows by a baseline on the same clusters instead: for comparison with the method. Then
+    /// `share`, `preset`, `temperature`, `balance`, `preference` and `pick` do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
     /// Number of clusters; left out, the cube root of the number of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clusters: Option<usize>,
@@ -331,6 +343,13 @@ pub struct KMeansRecipe {
     /// Train on a random so many rows a cluster (faiss: 256); left out, on all rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_rows_per_cluster: Option<usize>,
+    /// Mini-batch k-means: move the centroids after so many rows; `iterations` counts passes. Left
+    /// out, Lloyd's iterations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_rows: Option<usize>,
+    /// What becomes of a cluster that no row is nearest to.
+    #[serde(skip_serializing_if = "defaults::is_default")]
+    pub empty_clusters: EmptyClusters,
 }
 
 impl Default for KMeansRecipe {
@@ -340,6 +359,8 @@ impl Default for KMeansRecipe {
             tolerance: 1e-5,
             init: Init::default(),
             train_rows_per_cluster: None,
+            batch_rows: None,
+            empty_clusters: EmptyClusters::default(),
         }
     }
 }
@@ -353,6 +374,10 @@ mod defaults {
 
     pub(super) fn yes() -> bool {
         true
+    }
+
+    pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+        *value == T::default()
     }
 
     pub(super) fn neighbours() -> usize {

@@ -6,6 +6,9 @@
 //!    cluster's size, summing exactly to the wanted number.
 //! 3. [`select`]: the rows that fill each quota.
 //!
+//! [`AllocationReport`] says how uneven the shares are and where the bounds decided; [`Control`] has
+//! the baselines that the method has to beat on the same clusters.
+//!
 //! ```
 //! use curate_prune::allocate;
 //!
@@ -27,10 +30,14 @@
 
 mod allocate;
 mod complexity;
+mod control;
+mod report;
 mod select;
 
 pub use allocate::{AllocationError, Quotas, allocate};
 pub use complexity::{Complexity, ComplexityError, softmax};
+pub use control::{Clusters, Control};
+pub use report::{AllocationReport, ClusterQuota};
 pub use select::{Pick, farthest_first, select};
 
 /// The two published settings.

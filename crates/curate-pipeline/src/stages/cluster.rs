@@ -21,6 +21,8 @@ pub(super) fn fit(
         .tolerance(recipe.tolerance)
         .init(recipe.init)
         .train_rows_per_cluster(recipe.train_rows_per_cluster)
+        .batch_rows(recipe.batch_rows)
+        .empty_clusters(recipe.empty_clusters)
         .seed(random::derive(context.seed, "k-means"))
         .check()?;
     Ok(kmeans.fit(source, ids, context.progress)?)

@@ -123,7 +123,17 @@ pub(crate) fn in_words(stage: &Stage) -> String {
                 (Some(fraction), _) => format!("{} %", percent(fraction)),
                 (_, count) => count.unwrap_or_default().to_string(),
             };
-            format!("keep {wanted} of the rows, more of complex concepts in {}", s.embedding)
+            match s.control {
+                None => {
+                    format!(
+                        "keep {wanted} of the rows, more of complex concepts in {}",
+                        s.embedding
+                    )
+                }
+                Some(control) => {
+                    format!("keep {wanted} of the rows, {}, in {}", control.in_words(), s.embedding)
+                }
+            }
         }
         Stage::Combine(s) => {
             let all = s.of.join(", ");

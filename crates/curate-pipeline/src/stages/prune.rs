@@ -7,7 +7,9 @@ use curate_core::{
     random,
     rank::fraction_of,
 };
-use curate_prune::{Complexity, Quotas, allocate, lower_bounds, select, softmax};
+use curate_prune::{
+    AllocationReport, Clusters, Complexity, Quotas, allocate, lower_bounds, select, softmax,
+};
 use serde_json::json;
 
 use super::{Context, cluster, quarantine};
@@ -19,6 +21,8 @@ use crate::{
 
 /// The rule under which rows beyond their concept's quota go.
 pub(crate) const RULE: &str = "concept-quota";
+/// The rule under which rows go that a control does not keep.
+pub(crate) const CONTROL: &str = "control";
 
 pub(super) fn execute(
     stage: &ConceptPruneStage,
@@ -42,10 +46,15 @@ pub(super) fn execute(
         Some(fraction) => fraction_of(context.input.len(), fraction).min(good.len()),
         None => stage.count.unwrap_or(0),
     };
-    let concepts = Concepts::new(stage, &clustering, wanted)?;
     let seed = random::derive(context.seed, "prune");
     let k = clustering.k();
     let assignment = &clustering.assignment;
+    if let Some(control) = stage.control {
+        let clusters = Clusters { assignment, clusters: k, metric: Metric::Spherical, ids: &ids };
+        let kept = control.keep(clusters, wanted, seed)?;
+        return Ok(controlled(rows, &good, &kept, &clustering));
+    }
+    let concepts = Concepts::new(stage, &clustering, wanted)?;
     let order = Ordered::new(assignment, k, Metric::Spherical, &ids, stage.preference, seed);
     let kept = select(&order, &concepts.quotas.counts, stage.pick);
 
@@ -65,6 +74,33 @@ pub(super) fn execute(
     concepts.tell(&mut outcome);
     cluster::tell(&mut outcome, &clustering);
     Ok(outcome)
+}
+
+/// The rows that a control keeps. Their number is the distance to their centroid; it is compared
+/// with nothing.
+fn controlled(
+    mut rows: StageRows,
+    good: &[usize],
+    kept: &[usize],
+    clustering: &Clustering,
+) -> Outcome {
+    let mut clusters = clustering.sizes().iter().map(|&size| (size, 0_usize)).collect::<Vec<_>>();
+    let distances = clustering.assignment.distances(Metric::Spherical);
+    rows.cluster = vec![None; rows.rows.len()];
+    for (local, &position) in good.iter().enumerate() {
+        let cluster = clustering.assignment.cluster[local];
+        rows.value[position] = distances[local];
+        rows.cluster[position] = Some(cluster);
+        match kept.binary_search(&local) {
+            Ok(_) => clusters[cluster as usize].1 += 1,
+            Err(_) => rows.remove(position, CONTROL),
+        }
+    }
+    let mut outcome = Outcome::new(rows);
+    let clusters = clusters.iter().map(|(size, quota)| json!({"size": size, "quota": quota}));
+    outcome.tell("clusters", clusters.collect::<Vec<_>>());
+    cluster::tell(&mut outcome, clustering);
+    outcome
 }
 
 /// What is known of each concept.
@@ -114,13 +150,10 @@ impl Concepts {
             })
             .collect();
         outcome.tell("clusters", clusters);
-        let at = |bound: &[usize]| {
-            self.quotas.counts.iter().zip(bound).filter(|(quota, bound)| quota == bound).count()
-        };
-        outcome.tell("clusters-at-minimum", at(&self.least));
-        outcome.tell("clusters-kept-whole", at(&self.sizes));
-        let most = self.share.iter().copied().fold(0.0, f64::max);
-        let least = self.share.iter().copied().fold(f64::INFINITY, f64::min);
-        outcome.tell("share-spread", most / least);
+        let report = AllocationReport::new(&self.quotas, &self.share, &self.least, &self.sizes);
+        outcome.tell("clusters-at-minimum", report.at_least);
+        outcome.tell("clusters-kept-whole", report.at_most);
+        outcome.tell("moved-by-bounds", report.moved);
+        outcome.tell("share-spread", report.spread);
     }
 }
