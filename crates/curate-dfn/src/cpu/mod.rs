@@ -8,6 +8,5 @@
 mod math;
 mod tower;
 
-pub(crate) use gemm::{Packed, Then};
 pub(crate) use math::normalize;
 pub(crate) use tower::{ImageTower, TextTower, patchify, pooled};

@@ -10,9 +10,8 @@ use curate_core::{
     BLOCK_ROWS, Cancelled, EmbeddingSource, ParamsError, Progress, SampleId, SourceError,
     params::Checker, random,
 };
+use curate_kernels::{Matrix, Then};
 use rayon::prelude::*;
-
-use crate::cpu::{Packed, Then};
 
 /// Rows whose products with all others are held at a time.
 const ROWS: usize = 96;
@@ -168,7 +167,7 @@ fn batch_scores(
 
 /// For each row of `a` the log of the sum of `exp(cos / T)` over the rows of `b`.
 fn log_sums(a: &[f32], b: &[f32], dim: usize, params: &NegClipLossParams) -> Vec<f32> {
-    let all = Packed::linear(b, dim);
+    let all = Matrix::linear(b, dim);
     let n = all.outputs();
     a.par_chunks(ROWS * dim)
         .flat_map_iter(|rows| {
@@ -222,8 +221,8 @@ pub fn norm_sim(
     // With p = 2 the norm is that of the embedding times the root of the targets' second moment,
     // sqrt(f' (X'X) f).
     let matrix = match norm {
-        Norm::Infinity => Packed::linear(target, dim),
-        Norm::Two => Packed::linear(&second_moment(target, dim), dim),
+        Norm::Infinity => Matrix::linear(target, dim),
+        Norm::Two => Matrix::linear(&second_moment(target, dim), dim),
     };
     let value = |row: &[f32], products: &[f32]| match norm {
         _ if row.iter().any(|x| x.is_nan()) => f32::NAN,
