@@ -178,6 +178,31 @@ impl<'a> Reader<'a> {
         Ok(values)
     }
 
+    /// A numeric column in double precision, widened without loss from single; a gap is a NaN.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no numbers, or cannot be read.
+    pub fn f64(&self, column: &str) -> Result<Vec<f64>, IoError> {
+        let mut values = Vec::with_capacity(self.rows.min(1 << 24));
+        self.each_f64(column, |value| values.push(value))?;
+        Ok(values)
+    }
+
+    /// Hands every value of a numeric column to `each`, in row order, as [`Self::f64`] would.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no numbers, or cannot be read.
+    pub fn each_f64(&self, column: &str, mut each: impl FnMut(f64)) -> Result<(), IoError> {
+        self.expect_type(column, "numbers", DataType::is_numeric)?;
+        self.each(column, None, |array| each_f64(array, &mut each))
+    }
+
+    /// Whether a column holds numbers of single or half precision.
+    pub fn holds_singles(&self, column: &str) -> bool {
+        let field = self.schema.field_with_name(column);
+        field.is_ok_and(|f| matches!(f.data_type(), DataType::Float32 | DataType::Float16))
+    }
+
     /// A column of counts or indices; a gap is `None`.
     ///
     /// # Errors
@@ -336,6 +361,32 @@ fn selection(rows: &[usize], total: usize) -> RowSelection {
     }
     selectors.push(RowSelector::skip(total.saturating_sub(next)));
     RowSelection::from(selectors)
+}
+
+fn each_f64(array: &ArrayRef, each: &mut impl FnMut(f64)) {
+    macro_rules! hand_over {
+        ($type:ty, $convert:expr) => {
+            array
+                .as_primitive::<$type>()
+                .iter()
+                .for_each(|value| each(value.map_or(f64::NAN, $convert)))
+        };
+    }
+    match array.data_type() {
+        DataType::Float32 => hand_over!(types::Float32Type, f64::from),
+        DataType::Float64 => hand_over!(types::Float64Type, |v| v),
+        DataType::Float16 => hand_over!(types::Float16Type, |v| v.to_f64()),
+        DataType::Int8 => hand_over!(types::Int8Type, f64::from),
+        DataType::Int16 => hand_over!(types::Int16Type, f64::from),
+        DataType::Int32 => hand_over!(types::Int32Type, f64::from),
+        DataType::Int64 => hand_over!(types::Int64Type, |v| v as f64),
+        DataType::UInt8 => hand_over!(types::UInt8Type, f64::from),
+        DataType::UInt16 => hand_over!(types::UInt16Type, f64::from),
+        DataType::UInt32 => hand_over!(types::UInt32Type, f64::from),
+        DataType::UInt64 => hand_over!(types::UInt64Type, |v| v as f64),
+        // Decimals: no score is one.
+        _ => (0..array.len()).for_each(|_| each(f64::NAN)),
+    }
 }
 
 fn append_f32(array: &ArrayRef, out: &mut Vec<f32>) {

@@ -1,0 +1,131 @@
+//! Clusters of pictures, and which of them are wanted.
+
+use std::path::Path;
+
+use curate_core::EmbeddingSource;
+use curate_io::{
+    IoError,
+    vectors::{Embedding, Npz, Part},
+};
+use curate_kernels::{Centroids, Nearest};
+
+use crate::BaselineError;
+
+/// The array of the metadata that DataComp clusters by.
+const FEATURES: &str = "l14_img";
+/// Rows compared with the centroids at once.
+const BLOCK: usize = 4096;
+
+/// Centroids of a pool's pictures, and which clusters the pictures of another data set (ImageNet's
+/// training set) fall into.
+///
+/// A picture belongs to the centroid of the largest plain inner product, ties to the first.
+/// DataComp's centroids are not of length one, and scaling them would change the answer.
+pub struct Concepts {
+    centroids: Centroids,
+    dim: usize,
+    wanted: Vec<bool>,
+}
+
+impl Concepts {
+    /// Reads centroids (`k x d`) and features of the pictures wanted (`n x d`), each an npy file of
+    /// floats. DataComp publishes them as PyTorch files: save the arrays with `numpy.save`.
+    ///
+    /// # Errors
+    /// Files that cannot be read, and features of another width.
+    pub fn read(centroids: &Path, wanted: &Path) -> Result<Self, BaselineError> {
+        let table = Embedding::new(vec![Part::open_npy(centroids)?])?;
+        let (count, dim) = (table.rows(), table.dim());
+        let mut values = vec![0.0; count * dim];
+        read(&table, 0..count, &mut values, centroids)?;
+        let packed = Centroids::new(&values, dim, None);
+        let features = Embedding::new(vec![Part::open_npy(wanted)?])?;
+        let mut found = Self { centroids: packed, dim, wanted: vec![false; count] };
+        found.same_width(&features, || wanted.display().to_string())?;
+        let mut hits = vec![false; count];
+        for first in (0..features.rows()).step_by(BLOCK) {
+            let rows: Vec<usize> = (first..(first + BLOCK).min(features.rows())).collect();
+            for nearest in found.nearest(&features, &rows, wanted)? {
+                if nearest.value > f32::NEG_INFINITY {
+                    hits[nearest.index as usize] = true;
+                }
+            }
+        }
+        found.wanted = hits;
+        Ok(found)
+    }
+
+    /// Clusters, and how many of them are wanted.
+    pub fn len(&self) -> (usize, usize) {
+        (self.wanted.len(), self.wanted.iter().filter(|wanted| **wanted).count())
+    }
+
+    /// Whether there are no clusters.
+    pub fn is_empty(&self) -> bool {
+        self.wanted.is_empty()
+    }
+
+    /// Why each of some rows of a shard goes, if it does.
+    pub(crate) fn judge(
+        &self,
+        table: &Path,
+        rows_of_table: usize,
+        rows: &[usize],
+    ) -> Result<Vec<Option<&'static str>>, BaselineError> {
+        let file = table.with_extension("npz");
+        let features = Embedding::new(vec![Npz::open(&file)?.array(FEATURES)?])?;
+        self.same_width(&features, || format!("`{FEATURES}` of {}", file.display()))?;
+        if features.rows() != rows_of_table {
+            let problem = format!(
+                "`{FEATURES}` has {} rows, {} has {rows_of_table}",
+                features.rows(),
+                table.display()
+            );
+            return Err(IoError::malformed(&file, problem).into());
+        }
+        let mut reasons = Vec::with_capacity(rows.len());
+        for block in rows.chunks(BLOCK) {
+            for nearest in self.nearest(&features, block, &file)? {
+                reasons.push(match nearest {
+                    Nearest { value, .. } if value == f32::NEG_INFINITY => Some("bad features"),
+                    Nearest { index, .. } if self.wanted[index as usize] => None,
+                    _ => Some("other cluster"),
+                });
+            }
+        }
+        Ok(reasons)
+    }
+
+    fn same_width(
+        &self,
+        features: &Embedding,
+        what: impl Fn() -> String,
+    ) -> Result<(), BaselineError> {
+        if features.dim() == self.dim {
+            return Ok(());
+        }
+        Err(BaselineError::Width { what: what(), found: features.dim(), expected: self.dim })
+    }
+
+    fn nearest(
+        &self,
+        features: &Embedding,
+        rows: &[usize],
+        file: &Path,
+    ) -> Result<Vec<Nearest>, IoError> {
+        let mut values = vec![0.0; rows.len() * self.dim];
+        features.gather(rows, &mut values).map_err(|e| IoError::malformed(file, e.to_string()))?;
+        let mut nearest = vec![Nearest::default(); rows.len()];
+        self.centroids.nearest(&values, &mut nearest);
+        Ok(nearest)
+    }
+}
+
+fn read(
+    from: &Embedding,
+    rows: std::ops::Range<usize>,
+    out: &mut [f32],
+    file: &Path,
+) -> Result<(), IoError> {
+    from.read(rows, out).map_err(|e| IoError::malformed(file, e.to_string()))
+}

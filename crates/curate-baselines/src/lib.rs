@@ -1,0 +1,372 @@
+//! DataComp's filtering baselines (Gadre et al. 2023, arXiv:2304.14108): `no_filter`,
+//! `basic_filter`, `clip_score`, `laion2b`, `text_based`, `image_based`,
+//! `image_based_intersect_clip_score`, and a seeded `random_subset`.
+//!
+//! Each reads a folder of metadata shards (`NAME.parquet`, beside `NAME.npz` for the image-based
+//! ones) and gives the ids that DataComp's `baselines.py` would keep, **repeats included**: written
+//! with [`curate_io::subset::write`], the file equals DataComp's byte for byte.
+//!
+//! ```no_run
+//! use curate_baselines::{Arch, Baseline, Inputs, ScoreCut, run};
+//! use curate_core::NoProgress;
+//! use curate_io::subset::{self, SubsetFormat};
+//!
+//! let best = Baseline::ClipScore { arch: Arch::L14, cut: ScoreCut::Fraction(0.3) };
+//! let found = run(&best, "commonpool/metadata".as_ref(), &Inputs::default(), &NoProgress)?;
+//! subset::write("l14_30.npy".as_ref(), SubsetFormat::Npy, &found.ids)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # DataComp's code and this crate
+//! | | DataComp's code | this crate |
+//! |---|---|---|
+//! | `fraction` | the score at place `int(N f)` from the top, then `>=`: ties make it more | the same, found by counting, without all scores in memory |
+//! | a NaN score | counts in `N`, is never kept | the same |
+//! | `fraction` 1.0 | crashes | refused, with a remedy |
+//! | a threshold against f32 scores | compared in f32 | the same |
+//! | a missing caption | crashes | dropped and counted |
+//! | uids without their leading zeros | swapped halves in some helpers | read as the number they are |
+//! | image clusters | largest plain inner product with centroids that are not of length one | the same |
+//! | features with a NaN | the first cluster | dropped and counted |
+//! | language of `laion2b` | gcld3 | a model of yours, or the built-in one |
+//! | memory | all columns of all shards | one shard's captions a thread, and the ids kept |
+//!
+//! # Cost
+//! One pass over the columns that the rule reads; `fraction` adds up to four passes over the score
+//! column. Results do not depend on the number of threads.
+
+mod error;
+mod image;
+mod quantile;
+mod rows;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use curate_core::{Progress, SampleId, random};
+use curate_io::{IoError, Kind, table::Reader};
+use curate_text::{
+    language::{BuiltIn, LanguageId},
+    rules::{self, EntityIds, Failure},
+    wordnet::WordNet,
+};
+use rayon::prelude::*;
+
+pub use error::BaselineError;
+pub use image::Concepts;
+
+use quantile::threshold_of_fraction;
+use rows::{Scores, captions, ids, sizes};
+
+/// Which CLIP model's score or features to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// ViT-B/32.
+    B32,
+    /// ViT-L/14.
+    L14,
+}
+
+impl Arch {
+    /// The metadata's column with this model's scores.
+    pub fn score_column(self) -> &'static str {
+        match self {
+            Self::B32 => "clip_b32_similarity_score",
+            Self::L14 => "clip_l14_similarity_score",
+        }
+    }
+}
+
+/// Which scores are good enough.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreCut {
+    /// At least this score.
+    Threshold(f64),
+    /// At least the score at place `floor(fraction * N)` from the top, counted from 0: ties, and
+    /// the row at that place itself, make it more than the fraction.
+    Fraction(f64),
+}
+
+/// A baseline and its settings.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Baseline {
+    /// Every row.
+    NoFilter,
+    /// A share of the ids, drawn by a hash of seed and id: a row's fate does not depend on the
+    /// others, and all occurrences of an id share it. DataComp's code has no such baseline.
+    RandomSubset {
+        /// The share.
+        fraction: f64,
+        /// The seed.
+        seed: u64,
+    },
+    /// English captions of more than 2 words and 5 characters, images of at least 200 pixels a
+    /// side and an aspect ratio of at most 3.
+    BasicFilter,
+    /// A good enough CLIP score.
+    ClipScore {
+        /// The model.
+        arch: Arch,
+        /// What is good enough.
+        cut: ScoreCut,
+    },
+    /// English captions with a ViT-B/32 score of at least 0.28.
+    Laion2b,
+    /// English captions with a word whose first synset is in a list. Needs [`Inputs::entities`].
+    TextBased,
+    /// Acceptable captions whose picture falls into a cluster that ImageNet's pictures fall into
+    /// too. Needs [`Inputs::concepts`].
+    ImageBased,
+    /// The same among rows with a good enough score; a fraction is of the whole pool.
+    ImageBasedIntersectClipScore {
+        /// The model whose score is cut.
+        arch: Arch,
+        /// What is good enough.
+        cut: ScoreCut,
+    },
+}
+
+/// What a baseline needs beside the metadata.
+pub struct Inputs<'a> {
+    /// Names languages; the built-in identifier differs from fastText's, see
+    /// [`curate_text::language`].
+    pub language: &'a dyn LanguageId,
+    /// WordNet and the synsets wanted.
+    pub entities: Option<(&'a WordNet, &'a EntityIds)>,
+    /// The clusters of pictures wanted.
+    pub concepts: Option<&'a Concepts>,
+}
+
+impl Default for Inputs<'_> {
+    fn default() -> Self {
+        Self { language: &BuiltIn, entities: None, concepts: None }
+    }
+}
+
+/// What a baseline kept.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Kept {
+    /// The ids, sorted, repeats included.
+    #[serde(skip)]
+    pub ids: Vec<SampleId>,
+    /// Rows read.
+    pub rows: usize,
+    /// Rows dropped, by the first rule that dropped them.
+    pub dropped: BTreeMap<&'static str, usize>,
+    /// The score from which rows are kept.
+    pub threshold: Option<f64>,
+}
+
+/// Runs a baseline over every metadata shard of a folder.
+///
+/// # Errors
+/// No shards, a shard that cannot be read or lacks what the rule reads, missing inputs, settings
+/// out of range, and a stop that the caller asked for.
+pub fn run(
+    baseline: &Baseline,
+    folder: &Path,
+    inputs: &Inputs<'_>,
+    progress: &dyn Progress,
+) -> Result<Kept, BaselineError> {
+    check(baseline, inputs)?;
+    let files = shards(folder)?;
+    let threshold = threshold(baseline, &files, progress)?;
+    progress.start("filter", files.len() as u64, "shards");
+    let of_file = |file: &PathBuf| {
+        if progress.is_cancelled() {
+            return Err(IoError::cancelled(file).into());
+        }
+        let found = filter(baseline, file, inputs, threshold);
+        progress.advance(1);
+        found
+    };
+    let parts: Vec<Part> = files.par_iter().map(of_file).collect::<Result<_, BaselineError>>()?;
+    progress.finish();
+    let mut kept = Kept { ids: Vec::new(), rows: 0, dropped: BTreeMap::new(), threshold };
+    for part in parts {
+        kept.rows += part.rows;
+        kept.ids.extend(part.ids);
+        for (rule, count) in part.dropped {
+            *kept.dropped.entry(rule).or_default() += count;
+        }
+    }
+    kept.ids.par_sort_unstable();
+    Ok(kept)
+}
+
+fn check(baseline: &Baseline, inputs: &Inputs<'_>) -> Result<(), BaselineError> {
+    match baseline {
+        Baseline::RandomSubset { fraction, .. } if !(0.0..=1.0).contains(fraction) => {
+            Err(BaselineError::Fraction(*fraction))
+        }
+        Baseline::TextBased if inputs.entities.is_none() => Err(BaselineError::Missing {
+            baseline: "text_based",
+            what: "WordNet and a list of its ids",
+        }),
+        Baseline::ImageBased | Baseline::ImageBasedIntersectClipScore { .. }
+            if inputs.concepts.is_none() =>
+        {
+            Err(BaselineError::Missing {
+                baseline: "image_based",
+                what: "cluster centroids and the features of the pictures wanted",
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The metadata shards of a folder, or of `metadata` in it, by name.
+fn shards(folder: &Path) -> Result<Vec<PathBuf>, IoError> {
+    let inside = folder.join("metadata");
+    let folder = if inside.is_dir() { inside } else { folder.to_owned() };
+    let list = std::fs::read_dir(&folder).map_err(|e| IoError::os(&folder, "read", e))?;
+    let mut files = Vec::new();
+    for entry in list {
+        let path = entry.map_err(|e| IoError::os(&folder, "read", e))?.path();
+        if path.extension().is_some_and(|ending| ending == "parquet") {
+            files.push(path);
+        }
+    }
+    files.sort_unstable();
+    if files.is_empty() {
+        let remedy = "name the folder that holds DataComp's NAME.parquet files";
+        return Err(IoError::new(Kind::NotFound, &folder, "holds no metadata shard", remedy));
+    }
+    Ok(files)
+}
+
+/// The score from which rows are kept, as the scores' own type holds it.
+fn threshold(
+    baseline: &Baseline,
+    files: &[PathBuf],
+    progress: &dyn Progress,
+) -> Result<Option<f64>, BaselineError> {
+    let (Baseline::ClipScore { arch, cut } | Baseline::ImageBasedIntersectClipScore { arch, cut }) =
+        baseline
+    else {
+        return Ok(None);
+    };
+    match *cut {
+        ScoreCut::Threshold(threshold) if threshold.is_nan() => {
+            Err(BaselineError::Threshold(threshold))
+        }
+        ScoreCut::Threshold(threshold) => Ok(Some(threshold)),
+        ScoreCut::Fraction(fraction) if !(0.0..1.0).contains(&fraction) => {
+            Err(BaselineError::Fraction(fraction))
+        }
+        ScoreCut::Fraction(fraction) => {
+            Ok(threshold_of_fraction(files, arch.score_column(), fraction, progress)?)
+        }
+    }
+}
+
+/// What one shard gives.
+struct Part {
+    ids: Vec<SampleId>,
+    rows: usize,
+    dropped: BTreeMap<&'static str, usize>,
+}
+
+fn filter(
+    baseline: &Baseline,
+    file: &Path,
+    inputs: &Inputs<'_>,
+    threshold: Option<f64>,
+) -> Result<Part, BaselineError> {
+    let reader = Reader::open(file)?;
+    let ids = ids(&reader, file)?;
+    let reasons = match baseline {
+        Baseline::NoFilter => vec![None; ids.len()],
+        Baseline::RandomSubset { fraction, seed } => {
+            let drawn = |id: &SampleId| random::unit(*seed, *id) < *fraction;
+            ids.iter().map(|id| (!drawn(id)).then_some("drawn")).collect()
+        }
+        Baseline::BasicFilter => {
+            let sizes = sizes(&reader)?;
+            captions(&reader, |row, text| {
+                let (width, height) = sizes[row];
+                rules::basic(text, width, height, inputs.language)
+            })?
+        }
+        Baseline::ClipScore { arch, .. } => scores(&reader, *arch, threshold)?,
+        Baseline::Laion2b => {
+            let scores = Scores::read(&reader, Arch::B32.score_column())?;
+            captions(&reader, |row, text| {
+                rules::laion2b(text, scores.values[row], inputs.language)
+            })?
+        }
+        Baseline::TextBased => {
+            let (wordnet, entities) = inputs.entities.expect("checked before the run");
+            captions(&reader, |_, text| {
+                rules::text_based(text, inputs.language, wordnet, entities)
+            })?
+        }
+        Baseline::ImageBased => pictures(&reader, file, inputs, vec![None; ids.len()])?,
+        Baseline::ImageBasedIntersectClipScore { arch, .. } => {
+            pictures(&reader, file, inputs, scores(&reader, *arch, threshold)?)?
+        }
+    };
+    let mut part = Part { ids: Vec::new(), rows: ids.len(), dropped: BTreeMap::new() };
+    for (id, reason) in ids.into_iter().zip(reasons) {
+        match reason {
+            None => part.ids.push(id),
+            Some(rule) => *part.dropped.entry(rule).or_default() += 1,
+        }
+    }
+    Ok(part)
+}
+
+/// Why each row goes by its score, if it does.
+fn scores(
+    reader: &Reader<'_>,
+    arch: Arch,
+    threshold: Option<f64>,
+) -> Result<Vec<Option<&'static str>>, IoError> {
+    let scores = Scores::read(reader, arch.score_column())?;
+    let threshold = scores.own(threshold.unwrap_or(f64::INFINITY));
+    let reason = |&score: &f64| match score {
+        score if score.is_nan() => Some("no score"),
+        score if score >= threshold => None,
+        _ => Some("low score"),
+    };
+    Ok(scores.values.iter().map(reason).collect())
+}
+
+/// The image-based rule on rows that nothing has dropped yet.
+fn pictures(
+    reader: &Reader<'_>,
+    file: &Path,
+    inputs: &Inputs<'_>,
+    mut reasons: Vec<Option<&'static str>>,
+) -> Result<Vec<Option<&'static str>>, BaselineError> {
+    let concepts = inputs.concepts.expect("checked before the run");
+    let by_caption = captions(reader, |_, text| rules::caption_filter(text, inputs.language))?;
+    for (reason, by_caption) in reasons.iter_mut().zip(by_caption) {
+        *reason = reason.or(by_caption);
+    }
+    let open: Vec<usize> = (0..reasons.len()).filter(|&row| reasons[row].is_none()).collect();
+    for (row, reason) in open.iter().zip(concepts.judge(file, reasons.len(), &open)?) {
+        reasons[*row] = reason;
+    }
+    Ok(reasons)
+}
+
+/// A short name of the rule that dropped a row.
+fn rule(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::FewWords(_) => "few words",
+        Failure::FewTokens(_) => "few tokens",
+        Failure::FewCharacters(_) => "few characters",
+        Failure::NotEnglish { .. } => "not English",
+        Failure::SmallImage(_) => "small image",
+        Failure::LongImage(_) => "long image",
+        Failure::LowScore(score) if score.is_nan() => "no score",
+        Failure::LowScore(_) => "low score",
+        Failure::NoEntity => "no entity",
+    }
+}

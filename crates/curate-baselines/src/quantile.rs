@@ -1,0 +1,156 @@
+//! The score at a place from the top, without all scores in memory.
+//!
+//! Scores become 64-bit keys in the same order. A pass over the files counts them by their highest
+//! 16 bits not yet known; the place falls into one bucket, which gives those bits. Four passes give
+//! the score exactly, with 65,536 counters a thread.
+
+use std::path::PathBuf;
+
+use curate_core::Progress;
+use curate_io::{IoError, table::Reader};
+use rayon::prelude::*;
+
+const BITS: u32 = 16;
+
+/// A key that is larger for a larger score; NaN is below everything, as the last place is.
+fn key(score: f64) -> u64 {
+    if score.is_nan() {
+        return 0;
+    }
+    // Zeros of either sign are equal scores.
+    let bits = (score + 0.0).to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+fn score_of(key: u64) -> f64 {
+    match key {
+        0 => f64::NAN,
+        key if key >> 63 == 1 => f64::from_bits(key & !(1 << 63)),
+        key => f64::from_bits(!key),
+    }
+}
+
+/// The score at place `floor(fraction * n)` from the top, counted from 0, of all `n` rows; `None`
+/// when it is no number, so that nothing is good enough, or when there are no rows.
+pub(crate) fn threshold_of_fraction(
+    files: &[PathBuf],
+    column: &str,
+    fraction: f64,
+    progress: &dyn Progress,
+) -> Result<Option<f64>, IoError> {
+    progress.start("find the threshold", files.len() as u64 * u64::from(64 / BITS), "shards");
+    let mut known: u64 = 0;
+    let mut place: Option<u64> = None;
+    for step in 1..=64 / BITS {
+        let shift = 64 - step * BITS;
+        let counts = count(files, column, known, shift, progress)?;
+        let total: u64 = counts.iter().sum();
+        let mut left = *place.get_or_insert((fraction * total as f64) as u64);
+        if total == 0 {
+            return Ok(None);
+        }
+        let mut bucket = counts.len() - 1;
+        while left >= counts[bucket] {
+            left -= counts[bucket];
+            bucket -= 1;
+        }
+        place = Some(left);
+        known |= (bucket as u64) << shift;
+    }
+    progress.finish();
+    let score = score_of(known);
+    Ok((!score.is_nan()).then_some(score))
+}
+
+/// How many scores whose bits above `shift + 16` are those of `known` have each value of the 16
+/// bits from `shift`.
+fn count(
+    files: &[PathBuf],
+    column: &str,
+    known: u64,
+    shift: u32,
+    progress: &dyn Progress,
+) -> Result<Vec<u64>, IoError> {
+    let above = |key: u64| key.checked_shr(shift + BITS).unwrap_or(0);
+    let of_file = |file: &PathBuf| -> Result<Vec<u64>, IoError> {
+        if progress.is_cancelled() {
+            return Err(IoError::cancelled(file));
+        }
+        let mut counts = vec![0_u64; 1 << BITS];
+        Reader::open(file)?.each_f64(column, |score| {
+            let key = key(score);
+            if above(key) == above(known) {
+                counts[(key >> shift) as usize & ((1 << BITS) - 1)] += 1;
+            }
+        })?;
+        progress.advance(1);
+        Ok(counts)
+    };
+    let add = |mut sum: Vec<u64>, more: Vec<u64>| {
+        sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        sum
+    };
+    files.par_iter().map(of_file).try_reduce(|| vec![0; 1 << BITS], |a, b| Ok(add(a, b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use curate_core::NoProgress;
+    use curate_io::table::{self, Column};
+    use proptest::prelude::*;
+
+    #[test]
+    fn keys_keep_the_order_and_come_back() {
+        let scores = [f64::NEG_INFINITY, -2.0, -1e-300, 0.0, 1e-300, 0.25, 1.0, f64::INFINITY];
+        assert!(scores.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
+        assert!(scores.iter().all(|&score| score_of(key(score)) == score));
+        assert_eq!(key(-0.0), key(0.0));
+        assert!(key(f64::NAN) < key(f64::NEG_INFINITY) && score_of(0).is_nan());
+    }
+
+    /// The rule as DataComp's code has it: sort descending, NaN last, take place `int(n f)`.
+    fn by_sorting(mut scores: Vec<f64>, fraction: f64) -> Option<f64> {
+        scores.sort_by(|a, b| match (a.is_nan(), b.is_nan()) {
+            (false, false) => b.total_cmp(a),
+            (a, b) => a.cmp(&b),
+        });
+        let score = scores[(fraction * scores.len() as f64) as usize];
+        (!score.is_nan()).then_some(score)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn counting_finds_what_sorting_finds(
+            cells in proptest::collection::vec((0_u8..40, any::<bool>()), 1..80),
+            percent in 0_u32..100,
+            single in any::<bool>(),
+        ) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let score = |&(cell, odd): &(u8, bool)| match cell {
+                0 => f64::NAN,
+                cell if odd => f64::from(cell) / 7.0 - 2.5,
+                cell => f64::from(cell) / 8.0 - 2.5,
+            };
+            let mut files = Vec::new();
+            let mut all = Vec::new();
+            for (i, part) in cells.chunks(30).enumerate() {
+                let path = folder.path().join(format!("{i}.parquet"));
+                let scores: Vec<f64> = part.iter().map(score).collect();
+                let column = if single {
+                    Column::F32(scores.iter().map(|&s| s as f32).collect())
+                } else {
+                    Column::OptF64(scores.iter().map(|&s| Some(s)).collect())
+                };
+                table::write(&path, vec![("s", column)]).expect("a table");
+                all.extend(scores.iter().map(|&s| if single { f64::from(s as f32) } else { s }));
+                files.push(path);
+            }
+            let fraction = f64::from(percent) / 100.0;
+            let found = threshold_of_fraction(&files, "s", fraction, &NoProgress)
+                .expect("the tables can be read");
+            prop_assert_eq!(found, by_sorting(all, fraction));
+        }
+    }
+}
