@@ -21,6 +21,7 @@ Tasks of the curate workspace
   cargo xtask data build     build the demonstration pool (needs npm, apt-get and pip; downloads about 700 MB)
   cargo xtask data bundle    make demo/pool from it
   cargo xtask repro scaling  measure the claims on scaling laws again; write docs/results and plots
+  cargo xtask repro dfn-small  run the small DFN experiment on data/pool; needs `data build` first
   cargo xtask splice         put the numbers of the result files into the documents
   cargo xtask schema         write docs/recipe.schema.json
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ["ci"] => ci(),
         ["data", rest @ ..] => data(rest),
         ["repro", "scaling"] => repro_scaling(),
+        ["repro", "dfn-small"] => repro_dfn_small(),
         ["splice"] => splice::all(&root()),
         ["schema"] => schema(),
         ["cuda"] => cuda(),
@@ -119,6 +121,19 @@ fn repro_scaling() -> Result<()> {
     splice::all(&root())?;
     let missed = splice::missed_claims(&root().join("docs/results/scaling.json"))?;
     if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
+}
+
+/// Compares what the same small model learns from differently filtered sets of the demonstration
+/// pool, and puts the numbers where they are shown.
+fn repro_dfn_small() -> Result<()> {
+    if !root().join("data/pool").exists() {
+        bail!("data/pool is missing; make it with `cargo xtask data build`");
+    }
+    let example = ["run", "--release", "--package", "curate-eval", "--example", "dfn_small", "--"];
+    let mut measure = cargo(&example);
+    measure.args(["data/pool", "docs/results/dfn_small.json", "docs/src/img/dfn-small.svg"]);
+    run(measure)?;
+    splice::all(&root())
 }
 
 fn schema() -> Result<()> {

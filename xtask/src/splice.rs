@@ -10,13 +10,17 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 2] = ["docs/src/scaling.md", "crates/curate-scaling/src/lib.rs"];
+const DOCUMENTS: [&str; 3] =
+    ["docs/src/scaling.md", "docs/src/experiment.md", "crates/curate-scaling/src/lib.rs"];
 
 /// Makes a table from the result files below the workspace's folder.
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 6] = [
+const TABLES: [(&str, Table); 9] = [
+    ("dfn-small-protocol", dfn_small_protocol),
+    ("dfn-small-arms", dfn_small_arms),
+    ("dfn-small-filters", dfn_small_filters),
     ("scaling-claims", scaling_claims),
     ("scaling-coverage", scaling_coverage),
     ("scaling-five-runs", scaling_five_runs),
@@ -233,6 +237,67 @@ fn scaling_speed(root: &Path) -> Result<String> {
     let seconds = significant(&report["ours"]["qqt_bootstrap_4000"]);
     let threads = significant(&report["ours"]["threads"]);
     out += &format!("\n4,000 draws took {seconds} s on {threads} threads.\n");
+    Ok(out)
+}
+
+fn dfn_small(root: &Path) -> Result<Value> {
+    read(root, "docs/results/dfn_small.json")
+}
+
+/// A share's mean and spread in per cent.
+fn shares(spread: &Value) -> String {
+    match (spread["mean"].as_f64(), spread["sd"].as_f64()) {
+        (Some(mean), Some(sd)) => format!("{:.1} ± {:.1}", 100.0 * mean, 100.0 * sd),
+        _ => "-".to_owned(),
+    }
+}
+
+fn dfn_small_protocol(root: &Path) -> Result<String> {
+    let report = dfn_small(root)?;
+    let protocol = &report["protocol"];
+    let clean = list(&protocol["clean"])?.iter();
+    let clean = clean.map(|step| format!("{} ({})", step["rows"], text(&step["step"])));
+    Ok(format!(
+        "{} rows to filter; clean sets of {} rows, each with the ones before; {} test pictures of {} \
+         concepts ({} unseen) in {} subcategories; {} rows dropped because they show an unseen \
+         concept; {} seeds.\n",
+        protocol["pool_rows"],
+        clean.collect::<Vec<_>>().join(", "),
+        protocol["test_rows"],
+        protocol["concepts"],
+        protocol["unseen_concepts"],
+        protocol["subcategories"],
+        protocol["rows_dropped_for_unseen_concepts"],
+        report["seeds"],
+    ))
+}
+
+fn dfn_small_arms(root: &Path) -> Result<String> {
+    let report = dfn_small(root)?;
+    let mut out = String::from(
+        "| trained on | rows | right captions | **subcategory** | against no filter | subcategory, unseen | recall, seen | recall, unseen |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for arm in list(&report["arms"])? {
+        let columns = ["precision", "subcategory", "against_no_filter", "subcategory_unseen", "recall_seen", "recall_unseen"];
+        let cells = columns.map(|key| shares(&arm[key])).join(" | ");
+        out += &format!("| {} | {} | {cells} |\n", text(&arm["arm"]), arm["rows"]);
+    }
+    Ok(out)
+}
+
+fn dfn_small_filters(root: &Path) -> Result<String> {
+    let report = dfn_small(root)?;
+    let filters = list(&report["filters"])?;
+    let kinds = list(&filters[0]["kinds"])?;
+    let names: Vec<&str> = kinds.iter().map(|kind| text(&kind["kind"])).collect();
+    let mut out = format!("| filter | {} | its own accuracy |\n", names.join(" | "));
+    out += &format!("|---|{}---|\n", "---|".repeat(names.len()));
+    for filter in filters {
+        let cells: Vec<String> =
+            list(&filter["kinds"])?.iter().map(|kind| shares(&kind["auroc"])).collect();
+        let own = shares(&filter["own_subcategory"]);
+        out += &format!("| {} | {} | {own} |\n", text(&filter["filter"]), cells.join(" | "));
+    }
     Ok(out)
 }
 
