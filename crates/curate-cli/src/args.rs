@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// and so on. The bytes do not depend on the number of threads. A call that stopped goes on
     /// when it is repeated.
     Reshard(crate::reshard::ReshardArgs),
+    /// Combine subset files, or count what is in one. An id may occur several times.
+    #[command(subcommand)]
+    Subset(crate::subset::SubsetCommand),
     /// Fit laws of data and compute to small training runs, and decide with them which pool to train
     /// on.
     #[command(subcommand)]

@@ -12,6 +12,7 @@ mod plan;
 mod progress;
 mod reshard;
 mod show;
+mod subset;
 
 use std::{
     error::Error as _,
@@ -25,7 +26,7 @@ use std::{
 
 use clap::Parser;
 use curate::{
-    io::{IoError, Kind, PoolOptions, pool::BadShards, subset},
+    io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets},
     pipeline::{
         Error, Recipe, RunOptions, compare::compare, explain::explain, inspect::inspect,
         plan::plan as needs, reselect::reselect, run,
@@ -91,6 +92,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         }
         Command::Select(args) => select(&args),
         Command::Reshard(args) => reshard::run(&args, shown),
+        Command::Subset(command) => subset::run(&command),
         Command::Schema => show::text(Recipe::schema()),
     }?;
     Ok(())
@@ -156,11 +158,11 @@ fn select(args: &SelectArgs) -> Result<(), Error> {
         found.given
     ))?;
     if let Some(out) = &args.out {
-        let format = subset::SubsetFormat::of_path(out).ok_or_else(|| {
+        let format = subsets::SubsetFormat::of_path(out).ok_or_else(|| {
             let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
             IoError::new(Kind::Unsupported, out, "has no ending of a subset", remedy)
         })?;
-        subset::write(out, format, &found.ids)?;
+        subsets::write(out, format, &found.ids)?;
         show::text(format_args!("wrote {}\n", out.display()))?;
     }
     Ok(())

@@ -79,7 +79,7 @@ fn errors_name_file_field_and_remedy_and_the_exit_status_tells() {
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"fraction\"\nfracton = 0.3\n"), @"error: FOLDER/r.toml: stage 1 (`fraction`): unknown field `fracton`, expected one of `name`, `from`, `score`, `fraction`, `better`");
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: does not exist; check the path");
     fs::create_dir(folder.path().join("p")).unwrap();
-    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: holds no pool: looked for metadata/*.parquet, *.parquet, *.tar and shards/*.tar; name the folder that holds one of those");
+    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, shards/*.tar, img_emb/*.npy, *.jsonl, *.h5, *.hdf5 and *.npy; name the folder that holds one of those");
     assert_eq!(curate(&["frobnicate"]).output().unwrap().status.code(), Some(2));
     let select = curate(&["select", "run", "--fraction", "1.5"]).output().unwrap();
     assert!(text(&select.stderr).contains("must be a number above 0 and at most 1"));
@@ -203,4 +203,50 @@ fn a_disk_without_room_is_named_and_the_run_goes_on_later() {
     }
     assert!(!run.join("manifest.json").exists());
     assert!(run_demo(&run, &["-q"]).status.success());
+}
+
+#[test]
+fn subsets_are_combined_and_counted() {
+    use curate::{
+        core::SampleId,
+        io::subset::{self, SubsetFormat},
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (a, b, out) = (path("a.npy"), path("b.jsonl"), path("out.parquet"));
+    subset::write(Path::new(&a), SubsetFormat::Npy, &[5, 1, 1].map(SampleId)).unwrap();
+    subset::write(Path::new(&b), SubsetFormat::Jsonl, &[1, 9].map(SampleId)).unwrap();
+    let ids = |args: &[&str]| {
+        let args = [&["subset"], args, &["--out", &out]].concat();
+        let output = curate(&args).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        subset::read(Path::new(&out)).unwrap().iter().map(|id| id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&["union", &a, &b]), [1, 1, 5, 9]);
+    assert_eq!(ids(&["union", "--copies", &a, &b]), [1, 1, 1, 5, 9]);
+    assert_eq!(ids(&["intersect", &a, &b]), [1]);
+    assert_eq!(ids(&["minus", &a, &b]), [5]);
+    assert_eq!(ids(&["minus", "--copies", &a, &b]), [1, 5]);
+    let info = curate(&["subset", "info", &a, "--json"]).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&info.stdout).unwrap();
+    assert_eq!((&found["ids"], &found["distinct"]), (&3.into(), &2.into()));
+    let wrong = curate(&["subset", "union", &a, "--out", "x.csv"]).output().unwrap();
+    assert!(text(&wrong.stderr).contains("name it .npy, .memmap, .parquet, .jsonl or .txt"));
+}
+
+#[test]
+fn a_pool_is_resharded_by_a_subset() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../curate-io/tests/data/reshard");
+    let (out, subset) = (folder.path().join("out"), data.join("subset.npy"));
+    let (out, subset) = (out.to_str().unwrap(), subset.to_str().unwrap());
+    let pool = data.join("in");
+    let args = ["reshard", pool.to_str().unwrap(), "--subset", subset, "--out", out, "-q"];
+    let args = [&args[..], &["--samples-per-shard", "3"]].concat();
+    for expected in ["11 samples in 4 shards", "4 shards were there already"] {
+        let output = curate(&args).output().unwrap();
+        assert!(text(&output.stdout).contains(expected), "{}", text(&output.stdout));
+    }
+    let ours = fs::read(folder.path().join("out/00000001.tar")).unwrap();
+    assert!(ours == fs::read(data.join("out/00000001.tar")).unwrap());
 }

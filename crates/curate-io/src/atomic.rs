@@ -36,6 +36,12 @@ impl AtomicFile {
         Ok(Self { file: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() })
     }
 
+    /// Where the file lies while it is written, for libraries that open files by name.
+    #[cfg(feature = "hdf5")]
+    pub(crate) fn path(&self) -> &Path {
+        self.file.get_ref().path()
+    }
+
     /// Puts the file in its place; an existing file there is replaced at once.
     ///
     /// # Errors

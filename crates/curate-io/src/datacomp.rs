@@ -177,7 +177,7 @@ pub fn id_of_text(text: &str) -> SampleId {
     digest::of_bytes(text.as_bytes())[..32].parse().expect("a digest is hexadecimal")
 }
 
-fn read_samples(
+pub(crate) fn read_samples(
     file: &Path,
     shard: &Shard,
     rows: &[usize],

@@ -5,17 +5,26 @@
 //! - **DataComp's layout**: `metadata/NAME.parquet` beside `NAME.npz`, and `shards/*.tar` where the
 //!   images were downloaded;
 //! - **WebDataset shards**: tar files of `KEY.png`, `KEY.txt`, `KEY.json`, with embeddings in an
-//!   npz file beside each shard.
+//!   npz file beside each shard;
+//! - **Parquet** with columns of vectors, **JSON lines** and bare **npy** files;
+//! - **clip-retrieval's folders**: `img_emb/img_emb_0.npy`, `metadata/metadata_0.parquet`;
+//! - **HDF5** (feature `hdf5`, which needs the system's libhdf5).
 //!
 //! A selection is written by [`subset`] in the forms that the next tool reads. Everything is
 //! written through [`atomic`]: a file either is there, whole, or is not.
 //!
 //! Errors name the file, the field, and what to do ([`IoError`]).
 
+pub mod algebra;
 pub mod atomic;
 pub mod datacomp;
 pub mod digest;
 pub mod error;
+mod files;
+#[cfg(feature = "hdf5")]
+pub mod hdf5_file;
+#[cfg(not(feature = "hdf5"))]
+mod hdf5_file;
 pub mod npy;
 pub mod pool;
 pub mod reshard;

@@ -14,9 +14,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Embedding, IoError, Kind,
     datacomp::DataComp,
+    files::{CLIP_RETRIEVAL, Files, clip_retrieval_sibling},
+    hdf5_file,
+    table::Reader,
     vectors::{Npz, Part, list},
     webdataset::WebDataset,
 };
+
+/// The name of the embedding in an npy file.
+const NPY_NAME: &str = "embedding";
 
 /// A pattern of more files is a slip of the pen.
 const MOST_SHARDS: u64 = 1_000_000;
@@ -30,6 +36,14 @@ pub enum Format {
     Datacomp,
     /// Tar shards.
     Webdataset,
+    /// `img_emb/img_emb_0.npy`, `text_emb/text_emb_0.npy`, `metadata/metadata_0.parquet`.
+    ClipRetrieval,
+    /// npy files of vectors and nothing else.
+    Npy,
+    /// `NAME.jsonl` beside `NAME.npz` or `NAME.npy`.
+    Jsonl,
+    /// HDF5 files (`.h5`, `.hdf5`).
+    Hdf5,
 }
 
 impl fmt::Display for Format {
@@ -37,6 +51,10 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Datacomp => "DataComp metadata",
             Self::Webdataset => "WebDataset shards",
+            Self::ClipRetrieval => "clip-retrieval folders",
+            Self::Npy => "npy files",
+            Self::Jsonl => "JSON lines",
+            Self::Hdf5 => "HDF5 files",
         })
     }
 }
@@ -102,6 +120,7 @@ pub struct Sample {
 pub(crate) enum Backend {
     Datacomp(DataComp),
     Webdataset(WebDataset),
+    Files(Files),
 }
 
 /// What a layout knows of a pool once its shards are read.
@@ -158,6 +177,10 @@ impl Pool {
                 let (listing, backend) = WebDataset::open(path, rule, progress)?;
                 (listing, Backend::Webdataset(backend))
             }
+            other => {
+                let (listing, backend) = Files::open(path, other, rule, progress)?;
+                (listing, Backend::Files(backend))
+            }
         };
         if listing.shards.is_empty() {
             let reasons: Vec<_> =
@@ -176,9 +199,10 @@ impl Pool {
 
     /// How the pool lies on disk.
     pub fn format(&self) -> Format {
-        match self.backend {
+        match &self.backend {
             Backend::Datacomp(_) => Format::Datacomp,
             Backend::Webdataset(_) => Format::Webdataset,
+            Backend::Files(pool) => pool.format,
         }
     }
 
@@ -243,6 +267,7 @@ impl Pool {
         match &self.backend {
             Backend::Datacomp(pool) => pool.numeric_columns(),
             Backend::Webdataset(pool) => pool.numeric_columns(),
+            Backend::Files(pool) => pool.numeric_columns(),
         }
     }
 
@@ -254,6 +279,7 @@ impl Pool {
         match &self.backend {
             Backend::Datacomp(pool) => pool.column(name),
             Backend::Webdataset(pool) => pool.column(name),
+            Backend::Files(pool) => pool.column(&self.listing, name),
         }
     }
 
@@ -266,6 +292,7 @@ impl Pool {
         match &self.backend {
             Backend::Datacomp(pool) => pool.labels(field),
             Backend::Webdataset(pool) => pool.labels(field),
+            Backend::Files(pool) => pool.labels(&self.listing, field),
         }
     }
 
@@ -281,6 +308,7 @@ impl Pool {
         let found = match &self.backend {
             Backend::Datacomp(pool) => pool.samples(&self.listing, &ascending, images)?,
             Backend::Webdataset(pool) => pool.samples(&self.listing, &ascending, images)?,
+            Backend::Files(pool) => pool.samples(&self.listing, &ascending)?,
         };
         let at = |row| ascending.binary_search(row).expect("every row asked for was read");
         Ok(rows.iter().map(|row| found[at(row)].clone()).collect())
@@ -315,20 +343,31 @@ fn detect(path: &Path) -> Result<Format, IoError> {
     match ending {
         Some("tar") => return Ok(Format::Webdataset),
         Some("parquet") => return Ok(Format::Datacomp),
+        Some("npy") => return Ok(Format::Npy),
+        Some("jsonl") => return Ok(Format::Jsonl),
+        Some("h5" | "hdf5") => return Ok(Format::Hdf5),
         _ => {}
     }
     if !path.exists() {
         return Err(IoError::os(path, "read", std::io::ErrorKind::NotFound.into()));
     }
-    if has(&path.join("metadata"), "parquet") {
+    if CLIP_RETRIEVAL.iter().any(|name| has(&path.join(name), "npy")) {
+        Ok(Format::ClipRetrieval)
+    } else if has(&path.join("metadata"), "parquet") {
         Ok(Format::Datacomp)
     } else if has(path, "tar") || has(&path.join("shards"), "tar") {
         Ok(Format::Webdataset)
     } else if has(path, "parquet") {
         Ok(Format::Datacomp)
+    } else if has(&path.join("metadata"), "jsonl") || has(path, "jsonl") {
+        Ok(Format::Jsonl)
+    } else if has(path, "h5") || has(path, "hdf5") {
+        Ok(Format::Hdf5)
+    } else if has(path, "npy") {
+        Ok(Format::Npy)
     } else {
-        let problem =
-            "holds no pool: looked for metadata/*.parquet, *.parquet, *.tar and shards/*.tar";
+        let problem = "holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, \
+                       shards/*.tar, img_emb/*.npy, *.jsonl, *.h5, *.hdf5 and *.npy";
         Err(IoError::new(Kind::NotFound, path, problem, "name the folder that holds one of those"))
     }
 }
@@ -474,8 +513,7 @@ impl Listing {
 
     fn add(&mut self, file: &Path, read: ShardIds) {
         let first = self.ids.len();
-        let files =
-            [file.to_owned(), npz_beside(file)].into_iter().filter(|f| f.exists()).collect();
+        let files = companions(file);
         let rows = first..first + read.ids.len();
         self.shards.push(Shard { name: stem(file), rows, files });
         self.ids.extend(read.ids);
@@ -483,12 +521,17 @@ impl Listing {
     }
 }
 
-/// Where the embeddings of a shard lie.
-fn npz_beside(file: &Path) -> PathBuf {
-    file.with_extension("npz")
+/// The file of a shard, and the files beside it that belong to its rows.
+fn companions(file: &Path) -> Vec<PathBuf> {
+    let beside = ["npz", "npy"].map(|ending| file.with_extension(ending));
+    let siblings = CLIP_RETRIEVAL.map(|name| clip_retrieval_sibling(file, name, "npy"));
+    let metadata = clip_retrieval_sibling(file, "metadata", "parquet");
+    let others = beside.into_iter().chain(siblings.into_iter().chain([metadata]).flatten());
+    let others = others.filter(|other| other != file && other.exists());
+    std::iter::once(file.to_owned()).chain(others).collect()
 }
 
-/// The array `name` of the npz file beside each shard, as one table.
+/// The array `name` of each shard, as one table.
 fn embedding_beside(name: &str, shards: &[Shard]) -> Result<Embedding, IoError> {
     let mut parts = Vec::with_capacity(shards.len());
     for shard in shards {
@@ -497,36 +540,97 @@ fn embedding_beside(name: &str, shards: &[Shard]) -> Result<Embedding, IoError> 
     Embedding::new(parts)
 }
 
-/// The array `name` of the npz file beside the file of a shard, which has so many rows.
-fn part_beside(name: &str, file: &Path, rows: usize) -> Result<Part, IoError> {
-    let npz = &npz_beside(file);
-    let shard = file.display();
-    if !npz.exists() {
-        let problem = format!("does not exist, but embedding `{name}` of {shard} is asked for");
-        return Err(IoError::new(Kind::NotFound, npz, problem, "fetch it or embed the shard"));
+/// Where an embedding of a shard lies.
+enum Place {
+    /// A member of an npz file.
+    Npz(PathBuf),
+    /// A whole npy file.
+    Npy(PathBuf),
+    /// A column of the shard's own Parquet file.
+    Column,
+    /// A dataset of the shard's own HDF5 file.
+    Dataset,
+}
+
+/// The embeddings of a shard of so many rows.
+fn places(file: &Path, rows: usize) -> Result<Vec<(String, Place)>, IoError> {
+    let mut found: Vec<(String, Place)> = Vec::new();
+    let ending = file.extension().and_then(|e| e.to_str());
+    if let Some("h5" | "hdf5") = ending {
+        let names = hdf5_file::embedding_names(file, rows)?;
+        return Ok(names.into_iter().map(|name| (name, Place::Dataset)).collect());
     }
-    let part = Npz::open(npz)?.array(name)?;
+    if ending == Some("parquet") {
+        let names = Reader::open(file)?.vector_columns();
+        found.extend(names.into_iter().map(|name| (name, Place::Column)));
+    }
+    if clip_retrieval_sibling(file, "metadata", "parquet").is_some() {
+        for name in CLIP_RETRIEVAL {
+            let array = clip_retrieval_sibling(file, name, "npy").filter(|array| array.exists());
+            found.extend(array.map(|array| (name.to_owned(), Place::Npy(array))));
+        }
+        return Ok(found);
+    }
+    let (npz, npy) = (file.with_extension("npz"), file.with_extension("npy"));
+    if npz.exists() {
+        let names = Npz::open(&npz)?.names();
+        found.extend(names.into_iter().map(|name| (name, Place::Npz(npz.clone()))));
+    }
+    if npy.exists() {
+        found.push((NPY_NAME.to_owned(), Place::Npy(npy)));
+    }
+    Ok(found)
+}
+
+/// The embedding `name` of a shard, which has so many rows.
+fn part_beside(name: &str, file: &Path, rows: usize) -> Result<Part, IoError> {
+    let shard = file.display();
+    let mut there = places(file, rows)?;
+    let (path, part) = match there.iter().position(|(other, _)| other == name) {
+        Some(at) => match there.swap_remove(at).1 {
+            Place::Npz(npz) => (npz.clone(), Npz::open(&npz)?.array(name)?),
+            Place::Npy(npy) => (npy.clone(), Part::open_npy(&npy)?),
+            Place::Column => (file.to_owned(), Reader::open(file)?.vectors(name)?),
+            Place::Dataset => (file.to_owned(), hdf5_file::embedding(file, name)?),
+        },
+        None if there.is_empty() && file.extension().is_none_or(|e| e != "npy") => {
+            let npz = file.with_extension("npz");
+            let problem = format!("does not exist, but embedding `{name}` of {shard} is asked for");
+            return Err(IoError::new(Kind::NotFound, npz, problem, "fetch it or embed the shard"));
+        }
+        None => {
+            let names: Vec<String> = there.iter().map(|(name, _)| name.clone()).collect();
+            let npz = there.iter().find_map(|(_, place)| match place {
+                Place::Npz(npz) => Some(npz.as_path()),
+                _ => None,
+            });
+            let problem = format!("has no array `{name}`; it has {}", list(&names));
+            let path = npz.unwrap_or(file);
+            return Err(IoError::new(Kind::NotFound, path, problem, "name one of those"));
+        }
+    };
     if part.rows() != rows {
         let problem = format!("array `{name}` has {} rows, but {shard} has {rows}", part.rows());
-        return Err(IoError::new(Kind::Disagree, npz, problem, "fetch both files again"));
+        return Err(IoError::new(Kind::Disagree, path, problem, "fetch both files again"));
     }
     Ok(part)
 }
 
-/// The arrays that every npz file has; none where one file is missing.
+/// The embeddings that every shard has.
 fn embedding_names_beside(shards: &[Shard]) -> Result<Vec<String>, IoError> {
     let mut common: Option<Vec<String>> = None;
-    for npz in shards.iter().map(|shard| npz_beside(&shard.files[0])) {
-        if !npz.exists() {
-            return Ok(Vec::new());
-        }
-        let names = Npz::open(&npz)?.names();
+    for shard in shards {
+        let there = places(&shard.files[0], shard.rows.len())?;
+        let names: Vec<String> = there.into_iter().map(|(name, _)| name).collect();
         common = Some(match common {
             Some(common) => common.into_iter().filter(|name| names.contains(name)).collect(),
             None => names,
         });
     }
-    Ok(common.unwrap_or_default())
+    let mut names = common.unwrap_or_default();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 /// An error about a column that a shard lacks.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     IoError, Kind,
     atomic::AtomicFile,
+    hdf5_file,
     npy::{self, Dtype, Header},
     table::{self, Column},
 };
@@ -32,11 +33,14 @@ pub enum SubsetFormat {
     Jsonl,
     /// One id a line.
     Ids,
+    /// HDF5 with the dataset `uid`; needs the feature `hdf5`.
+    Hdf5,
 }
 
 impl SubsetFormat {
     /// Every form.
-    pub const ALL: [Self; 5] = [Self::Npy, Self::Memmap, Self::Parquet, Self::Jsonl, Self::Ids];
+    pub const ALL: [Self; 6] =
+        [Self::Npy, Self::Memmap, Self::Parquet, Self::Jsonl, Self::Ids, Self::Hdf5];
 
     /// The name of the file of this form.
     pub fn file_name(self) -> &'static str {
@@ -46,6 +50,7 @@ impl SubsetFormat {
             Self::Parquet => "subset.parquet",
             Self::Jsonl => "subset.jsonl",
             Self::Ids => "subset.txt",
+            Self::Hdf5 => "subset.h5",
         }
     }
 
@@ -57,6 +62,7 @@ impl SubsetFormat {
             "parquet" => Some(Self::Parquet),
             "jsonl" => Some(Self::Jsonl),
             "txt" | "ids" => Some(Self::Ids),
+            "h5" | "hdf5" => Some(Self::Hdf5),
             _ => None,
         }
     }
@@ -73,6 +79,9 @@ pub fn write(path: &Path, format: SubsetFormat, ids: &[SampleId]) -> Result<(), 
     if format == SubsetFormat::Parquet {
         let uids = ids.iter().map(SampleId::to_string).collect();
         return table::write(path, vec![("uid", Column::Text(uids))]);
+    }
+    if format == SubsetFormat::Hdf5 {
+        return hdf5_file::write_ids(path, &ids);
     }
     let mut file = AtomicFile::create(path)?;
     write_rows(&mut file, format, &ids).map_err(|e| IoError::os(path, "written", e))?;
@@ -108,6 +117,11 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
             let uids = uids.iter().map(|uid| uid.as_deref().unwrap_or(""));
             parse_lines(path, uids.enumerate())
         }
+        SubsetFormat::Hdf5 => {
+            let uids = hdf5_file::read_ids(path)?;
+            let uids = uids.iter().map(|uid| uid.as_deref().unwrap_or(""));
+            parse_lines(path, uids.enumerate())
+        }
         SubsetFormat::Npy | SubsetFormat::Memmap => {
             let bytes = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
             pairs(path, &bytes, format)
@@ -134,6 +148,16 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
             parse_lines(path, uids.iter().map(|(number, uid)| (*number, uid.as_str())))
         }
     }
+}
+
+/// Reads a selection as [`read`] does, and sorts it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_sorted(path: &Path) -> Result<Vec<SampleId>, IoError> {
+    let mut ids = read(path)?;
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 fn parse_lines<'a>(
@@ -208,7 +232,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ids = [u128::MAX, 3, 1 << 64, 3].map(SampleId);
         let sorted = [3, 3, 1 << 64, u128::MAX].map(SampleId);
+        let with_hdf5 = cfg!(feature = "hdf5");
         for (format, path) in files_in(folder.path(), &SubsetFormat::ALL) {
+            if format == SubsetFormat::Hdf5 && !with_hdf5 {
+                let error = write(&path, format, &ids).unwrap_err().to_string();
+                assert!(error.contains("build with `--features hdf5`"), "{error}");
+                continue;
+            }
             write(&path, format, &ids).unwrap();
             assert_eq!(read(&path).unwrap(), sorted, "{format:?}");
             write(&path, format, &[]).unwrap();

@@ -17,7 +17,14 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use crate::{IoError, Kind, atomic::AtomicFile, vectors::list};
+use crate::{
+    IoError, Kind,
+    atomic::AtomicFile,
+    vectors::{Part, Spool, list},
+};
+
+/// Vectors that are decoded at once.
+const VECTORS_AT_ONCE: usize = 4096;
 
 /// A column of values.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,6 +167,29 @@ impl<'a> Reader<'a> {
     /// The columns that hold text, in file order.
     pub fn text_columns(&self) -> Vec<String> {
         self.columns_where(is_text)
+    }
+
+    /// The columns that hold vectors: lists of floats.
+    pub fn vector_columns(&self) -> Vec<String> {
+        self.columns_where(is_vectors)
+    }
+
+    /// A column of vectors, unpacked into a temporary file; a gap is a vector of NaN.
+    ///
+    /// # Errors
+    /// When there is no such column, its vectors differ in length, or it cannot be read.
+    pub fn vectors(&self, column: &str) -> Result<Part, IoError> {
+        self.expect_type(column, "vectors", is_vectors)?;
+        let what = format!("column `{column}`");
+        let mut spool = Spool::new()?;
+        let mut failed = None;
+        self.each_of(column, None, VECTORS_AT_ONCE, |array| {
+            if failed.is_none() {
+                let mut push = |vector: Option<&[f32]>| spool.push(self.path, &what, vector);
+                failed = each_vector(array, &mut push).err();
+            }
+        })?;
+        failed.map_or_else(|| spool.finish(self.path, &what), Err)
     }
 
     fn columns_where(&self, wanted: impl Fn(&DataType) -> bool) -> Vec<String> {
@@ -305,18 +335,29 @@ impl<'a> Reader<'a> {
         rows: Option<&[usize]>,
         each: impl FnMut(&ArrayRef),
     ) -> Result<(), IoError> {
-        guarded(self.path, || self.each_unguarded(column, rows, each))
+        self.each_of(column, rows, 65_536, each)
+    }
+
+    fn each_of(
+        &self,
+        column: &str,
+        rows: Option<&[usize]>,
+        at_once: usize,
+        each: impl FnMut(&ArrayRef),
+    ) -> Result<(), IoError> {
+        guarded(self.path, || self.each_unguarded(column, rows, at_once, each))
     }
 
     fn each_unguarded(
         &self,
         column: &str,
         rows: Option<&[usize]>,
+        at_once: usize,
         mut each: impl FnMut(&ArrayRef),
     ) -> Result<(), IoError> {
         let builder = open(self.path)?;
         let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
-        let mut builder = builder.with_projection(mask).with_batch_size(65_536);
+        let mut builder = builder.with_projection(mask).with_batch_size(at_once);
         if let Some(rows) = rows {
             builder = builder.with_row_selection(selection(rows, self.rows));
         }
@@ -347,6 +388,47 @@ fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, IoError> {
 
 fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn is_vectors(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => {
+            item.data_type().is_floating()
+        }
+        _ => false,
+    }
+}
+
+/// Hands every list of an array to `each`.
+fn each_vector(
+    array: &ArrayRef,
+    each: &mut impl FnMut(Option<&[f32]>) -> Result<(), IoError>,
+) -> Result<(), IoError> {
+    let mut numbers = Vec::new();
+    let bounds: Vec<Range<usize>> = match array.data_type() {
+        DataType::FixedSizeList(..) => {
+            let list = array.as_fixed_size_list();
+            append_f32(list.values(), &mut numbers);
+            let width = list.value_length().unsigned_abs() as usize;
+            (0..list.len()).map(|row| row * width..(row + 1) * width).collect()
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            append_f32(list.values(), &mut numbers);
+            let bounds = list.value_offsets().windows(2);
+            bounds.map(|w| w[0].unsigned_abs() as usize..w[1].unsigned_abs() as usize).collect()
+        }
+        _ => {
+            let list = array.as_list::<i32>();
+            append_f32(list.values(), &mut numbers);
+            let bounds = list.value_offsets().windows(2);
+            bounds.map(|w| w[0].unsigned_abs() as usize..w[1].unsigned_abs() as usize).collect()
+        }
+    };
+    for (row, bounds) in bounds.into_iter().enumerate() {
+        each(array.is_valid(row).then(|| &numbers[bounds]))?;
+    }
+    Ok(())
 }
 
 /// Exactly these ascending rows of a file of `total`.

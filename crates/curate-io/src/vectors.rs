@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -119,6 +119,21 @@ impl Part {
         Self::new(path, Arc::new(file), 0, length, &header, "the array")
     }
 
+    /// An array whose data lies in a file as it is.
+    #[cfg(feature = "hdf5")]
+    pub(crate) fn in_place(
+        path: &Path,
+        offset: u64,
+        dtype: Dtype,
+        [rows, dim]: [usize; 2],
+        what: &str,
+    ) -> Result<Self, IoError> {
+        let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+        let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();
+        let header = Header { dtype, fortran_order: false, shape: vec![rows, dim], len: 0 };
+        Self::new(path, Arc::new(file), offset, length.saturating_sub(offset), &header, what)
+    }
+
     /// Rows of the array.
     pub fn rows(&self) -> usize {
         self.rows
@@ -202,6 +217,62 @@ impl Part {
             }
         }
         Ok(())
+    }
+}
+
+/// Vectors that come one after the other, and lie in a temporary file from then on.
+pub(crate) struct Spool {
+    file: BufWriter<File>,
+    rows: usize,
+    dim: Option<usize>,
+}
+
+impl Spool {
+    pub(crate) fn new() -> Result<Self, IoError> {
+        let file = BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(no_room)?);
+        Ok(Self { file, rows: 0, dim: None })
+    }
+
+    /// Adds a vector; a gap becomes a vector of NaN, which is a fault of its row.
+    pub(crate) fn push(
+        &mut self,
+        path: &Path,
+        what: &str,
+        vector: Option<&[f32]>,
+    ) -> Result<(), IoError> {
+        let row = self.rows;
+        self.rows += 1;
+        match (vector, self.dim) {
+            (Some(vector), None) => {
+                self.dim = Some(vector.len());
+                (0..row).try_for_each(|_| self.write(&vec![f32::NAN; vector.len()]))?;
+                self.write(vector)
+            }
+            (Some(vector), Some(dim)) if vector.len() != dim => {
+                let problem = format!(
+                    "{what} holds a vector of {} numbers in row {row}, but of {dim} before",
+                    vector.len()
+                );
+                Err(IoError::malformed(path, problem))
+            }
+            (Some(vector), Some(_)) => self.write(vector),
+            (None, Some(dim)) => self.write(&vec![f32::NAN; dim]),
+            // Written once the width is known.
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn write(&mut self, vector: &[f32]) -> Result<(), IoError> {
+        vector.iter().try_for_each(|x| self.file.write_all(&x.to_le_bytes())).map_err(no_room)
+    }
+
+    pub(crate) fn finish(self, path: &Path, what: &str) -> Result<Part, IoError> {
+        let file = self.file.into_inner().map_err(|e| no_room(e.into_error()))?;
+        let Some(dim) = self.dim.filter(|&dim| dim > 0) else {
+            return Err(IoError::malformed(path, format!("{what} holds no vector")));
+        };
+        let (path, file) = (path.to_owned(), Arc::new(file));
+        Ok(Part { path, file, offset: 0, dtype: Dtype::F32, rows: self.rows, dim })
     }
 }
 
