@@ -213,8 +213,8 @@ mod with {
             let read = match &kind {
                 Some(TypeDescriptor::VarLenUnicode) => strings::<VarLenUnicode>(&dataset, range),
                 Some(TypeDescriptor::VarLenAscii) => strings::<VarLenAscii>(&dataset, range),
-                Some(&TypeDescriptor::FixedAscii(n) | &TypeDescriptor::FixedUnicode(n))
-                    if n <= LONGEST_FIXED =>
+                Some(TypeDescriptor::FixedAscii(n) | TypeDescriptor::FixedUnicode(n))
+                    if *n <= LONGEST_FIXED =>
                 {
                     strings::<FixedAscii<LONGEST_FIXED>>(&dataset, range)
                 }
@@ -288,7 +288,7 @@ mod with {
         })?;
         let failed = |e| failed(path, &what, &e);
         let (rows, dim) = (found.shape()[0], found.shape()[1]);
-        let little = found.dtype().map_err(failed)?.byte_order() == hdf5::ByteOrder::LittleEndian;
+        let little = found.dtype().map_err(failed)?.byte_order() == hdf5::datatype::ByteOrder::LittleEndian;
         if let (true, Some(offset)) = (little, found.offset()) {
             let dtype = match descriptor(&found) {
                 Some(TypeDescriptor::Float(FloatSize::U2)) => Dtype::F16,
