@@ -25,6 +25,7 @@ Tasks of the curate workspace
   cargo xtask splice         put the numbers of the result files into the documents
   cargo xtask schema         write docs/recipe.schema.json
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
+  cargo xtask hdf5           test the HDF5 feature, where the system has libhdf5
 ";
 
 fn main() -> ExitCode {
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ["splice"] => splice::all(&root()),
         ["schema"] => schema(),
         ["cuda"] => cuda(),
+        ["hdf5"] => hdf5(),
         _ => {
             print!("{HELP}");
             return ExitCode::from(
@@ -99,7 +101,25 @@ fn ci() -> Result<()> {
     let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     run(docs)?;
-    cuda()
+    cuda()?;
+    hdf5()
+}
+
+/// HDF5 is a library of the system: without it there is nothing to test.
+fn hdf5() -> Result<()> {
+    let there = |program: &str, args: &[&str]| {
+        Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+    };
+    let found = there("pkg-config", &["--exists", "hdf5"])
+        || there("h5cc", &["-showconfig"])
+        || env::var_os("HDF5_DIR").is_some();
+    if !found {
+        eprintln!("no libhdf5 here: the feature hdf5 is not tested");
+        return Ok(());
+    }
+    let feature = ["--package", "curate-io", "--features", "hdf5"];
+    run(cargo(&[&["clippy", "--all-targets"], &feature[..], &["--", "-D", "warnings"]].concat()))?;
+    run(cargo(&[&["test", "--lib", "--tests"], &feature[..]].concat()))
 }
 
 /// The pool's builder renders pictures and embeds them: its dependencies are heavy, so it is a

@@ -159,7 +159,7 @@ fn select(args: &SelectArgs) -> Result<(), Error> {
     ))?;
     if let Some(out) = &args.out {
         let format = subsets::SubsetFormat::of_path(out).ok_or_else(|| {
-            let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
+            let remedy = "name it .npy, .memmap, .parquet, .jsonl, .txt or .h5";
             IoError::new(Kind::Unsupported, out, "has no ending of a subset", remedy)
         })?;
         subsets::write(out, format, &found.ids)?;

@@ -85,7 +85,7 @@ fn write(
     combine: impl Fn(&[SampleId], &[SampleId]) -> Vec<SampleId>,
 ) -> Result<(), Error> {
     let format = SubsetFormat::of_path(&args.out).ok_or_else(|| {
-        let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
+        let remedy = "name it .npy, .memmap, .parquet, .jsonl, .txt or .h5";
         IoError::new(Kind::Unsupported, &args.out, "has no ending of a subset", remedy)
     })?;
     let (first, others) = args.files.split_first().expect("clap requires a file");

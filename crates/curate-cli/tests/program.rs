@@ -231,7 +231,7 @@ fn subsets_are_combined_and_counted() {
     let found: serde_json::Value = serde_json::from_slice(&info.stdout).unwrap();
     assert_eq!((&found["ids"], &found["distinct"]), (&3.into(), &2.into()));
     let wrong = curate(&["subset", "union", &a, "--out", "x.csv"]).output().unwrap();
-    assert!(text(&wrong.stderr).contains("name it .npy, .memmap, .parquet, .jsonl or .txt"));
+    assert!(text(&wrong.stderr).contains("name it .npy, .memmap, .parquet, .jsonl, .txt or .h5"));
 }
 
 #[test]

@@ -288,7 +288,8 @@ mod with {
         })?;
         let failed = |e| failed(path, &what, &e);
         let (rows, dim) = (found.shape()[0], found.shape()[1]);
-        let little = found.dtype().map_err(failed)?.byte_order() == hdf5::datatype::ByteOrder::LittleEndian;
+        let little =
+            found.dtype().map_err(failed)?.byte_order() == hdf5::datatype::ByteOrder::LittleEndian;
         if let (true, Some(offset)) = (little, found.offset()) {
             let dtype = match descriptor(&found) {
                 Some(TypeDescriptor::Float(FloatSize::U2)) => Dtype::F16,

@@ -108,7 +108,7 @@ fn write_rows(out: &mut impl Write, format: SubsetFormat, ids: &[SampleId]) -> s
 /// When the ending is unknown, the file is damaged, or holds something that is no id.
 pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
     let Some(format) = SubsetFormat::of_path(path) else {
-        let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
+        let remedy = "name it .npy, .memmap, .parquet, .jsonl, .txt or .h5";
         return Err(IoError::new(Kind::Unsupported, path, "has no ending of a subset", remedy));
     };
     match format {
