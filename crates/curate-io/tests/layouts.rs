@@ -158,6 +158,45 @@ fn bad_json_lines_are_faults_or_name_the_line() {
     assert_eq!((unnamed.ids(), unnamed.faults().len()), (&[SampleId(0), SampleId(1)][..], 0));
 }
 
+mod random_bytes {
+    use proptest::{prelude::*, test_runner::RngSeed};
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 48,
+            rng_seed: RngSeed::Fixed(7),
+            ..ProptestConfig::default()
+        })]
+
+        /// Damage anywhere in a file is an error or a pool, never a panic or a huge allocation.
+        #[test]
+        fn never_panic(at in 0_usize..65_536, byte: u8, cut in 0_usize..65_536) {
+            let files = ["npy/b.npy", "parquet/f4/a.parquet", "parquet/gaps/a.parquet", "jsonl/a.jsonl"];
+            for file in files {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join(PathBuf::from(file).file_name().unwrap());
+                let mut bytes = fs::read(data(file)).unwrap();
+                let length = bytes.len();
+                bytes[at % length] = byte;
+                if cut % 2 == 0 {
+                    bytes.truncate(length - cut % length);
+                }
+                fs::write(&path, bytes).unwrap();
+                let Ok(pool) = open(&path) else { continue };
+                for name in pool.embedding_names().unwrap_or_default() {
+                    let read = |e: Embedding| {
+                        e.read(0..e.rows(), &mut vec![0.0; e.rows() * e.dim()]).is_ok()
+                    };
+                    let _ = pool.embedding(&name).map(read);
+                }
+                let _ = (pool.column("score"), pool.labels("text"), pool.samples(&[0], true));
+            }
+        }
+    }
+}
+
 #[cfg(not(feature = "hdf5"))]
 #[test]
 fn hdf5_without_the_library_says_what_to_do() {
