@@ -278,7 +278,14 @@ fn dfn_small_arms(root: &Path) -> Result<String> {
         "| trained on | rows | right captions | **subcategory** | against no filter | subcategory, unseen | recall, seen | recall, unseen |\n|---|---|---|---|---|---|---|---|\n",
     );
     for arm in list(&report["arms"])? {
-        let columns = ["precision", "subcategory", "against_no_filter", "subcategory_unseen", "recall_seen", "recall_unseen"];
+        let columns = [
+            "precision",
+            "subcategory",
+            "against_no_filter",
+            "subcategory_unseen",
+            "recall_seen",
+            "recall_unseen",
+        ];
         let cells = columns.map(|key| shares(&arm[key])).join(" | ");
         out += &format!("| {} | {} | {cells} |\n", text(&arm["arm"]), arm["rows"]);
     }

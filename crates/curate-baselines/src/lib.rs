@@ -131,6 +131,20 @@ pub enum Baseline {
     },
 }
 
+impl Baseline {
+    /// Whether the rule asks for a caption's language.
+    pub fn asks_language(&self) -> bool {
+        matches!(
+            self,
+            Self::BasicFilter
+                | Self::Laion2b
+                | Self::TextBased
+                | Self::ImageBased
+                | Self::ImageBasedIntersectClipScore { .. }
+        )
+    }
+}
+
 /// What a baseline needs beside the metadata.
 pub struct Inputs<'a> {
     /// Names languages; the built-in identifier differs from fastText's, see

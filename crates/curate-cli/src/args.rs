@@ -41,6 +41,10 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Write the subset of another threshold of a finished stage, without computing it again.
     Select(SelectArgs),
+    /// Filter DataComp metadata by one of DataComp's baselines.
+    ///
+    /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included.
+    Baseline(Box<crate::baseline::BaselineArgs>),
     /// Write the samples of a subset into new WebDataset shards, as DataComp's resharder does.
     ///
     /// Samples of which the subset has several are written as often, under the keys UID-0, UID-1

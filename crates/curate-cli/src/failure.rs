@@ -1,6 +1,6 @@
 //! What can go wrong, whichever part of the toolkit was asked.
 
-use curate::{io::IoError, pipeline::Error, scaling::ScalingError};
+use curate::{baselines::BaselineError, io::IoError, pipeline::Error, scaling::ScalingError};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -8,6 +8,14 @@ pub(crate) enum Failure {
     Pipeline(#[from] Error),
     #[error(transparent)]
     Scaling(#[from] ScalingError),
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    /// A model, word list or other input that cannot be read.
+    #[error("{0}")]
+    Input(String),
+    /// Flags that do not go together.
+    #[error("{0}")]
+    Usage(String),
 }
 
 impl From<IoError> for Failure {
@@ -17,8 +25,18 @@ impl From<IoError> for Failure {
 }
 
 impl Failure {
+    /// An input that cannot be read, by its error and what caused it.
+    pub(crate) fn input(error: impl std::error::Error) -> Self {
+        let cause = error.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        Self::Input(format!("{error}{cause}"))
+    }
+
     /// True when the user asked to stop.
     pub(crate) fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Pipeline(error) if error.is_cancelled())
+        match self {
+            Self::Pipeline(error) => error.is_cancelled(),
+            Self::Baseline(error) => error.is_cancelled(),
+            _ => false,
+        }
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod args;
+mod baseline;
 mod failure;
 mod plan;
 mod progress;
@@ -82,6 +83,7 @@ fn stop_on_ctrl_c() -> Arc<AtomicBool> {
 fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     match command {
         Command::Plan(command) => return plan::carry_out(&command),
+        Command::Baseline(args) => return baseline::run(&args, shown),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),

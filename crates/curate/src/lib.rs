@@ -9,6 +9,9 @@
 //! | [`cluster`] | `curate-cluster` | k-means |
 //! | [`dedup`] | `curate-dedup` | semantic deduplication |
 //! | [`prune`] | `curate-prune` | concept-complexity pruning |
+//! | [`baselines`] | `curate-baselines` | DataComp's filtering baselines |
+//! | `dfn` | `curate-dfn`, feature `dfn` | data filtering networks: train, load, embed, score, decide |
+//! | `eval` | `curate-eval`, feature `eval` | judge a selection by what a small model learns from it |
 //! | [`scaling`] | `curate-scaling` | laws of data and compute: fit them, doubt them, decide with them |
 //! | [`text`] | `curate-text` | language identification, WordNet, DataComp's caption rules |
 //! | [`pipeline`] | `curate-pipeline` | recipes run over pools, with evidence, manifest and report |
@@ -34,9 +37,14 @@
 //! assert_eq!(recipe.map(|recipe| recipe.stages.len()), Ok(2));
 //! ```
 
+pub use curate_baselines as baselines;
 pub use curate_cluster as cluster;
 pub use curate_core as core;
 pub use curate_dedup as dedup;
+#[cfg(feature = "dfn")]
+pub use curate_dfn as dfn;
+#[cfg(feature = "eval")]
+pub use curate_eval as eval;
 pub use curate_io as io;
 pub use curate_pipeline as pipeline;
 pub use curate_prune as prune;

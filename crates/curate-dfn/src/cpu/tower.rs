@@ -2,12 +2,7 @@
 
 use curate_kernels::{Matrix, Then};
 
-use crate::{
-    config::ModelConfig,
-    cpu::math,
-    tokenizer::END,
-    weights::Weights,
-};
+use crate::{config::ModelConfig, cpu::math, tokenizer::END, weights::Weights};
 
 struct Norm {
     weight: Vec<f32>,
@@ -184,7 +179,12 @@ impl ImageTower {
             positions: weights.data("visual.positional_embedding").to_vec(),
             ln_pre: Norm::new(weights, "visual.ln_pre"),
             ln_post: Norm::new(weights, "visual.ln_post"),
-            proj: Matrix::columns(weights.data("visual.proj"), config.embed_dim, 0, config.embed_dim),
+            proj: Matrix::columns(
+                weights.data("visual.proj"),
+                config.embed_dim,
+                0,
+                config.embed_dim,
+            ),
             grid: v.grid(),
             patch: v.patch_size,
         }
@@ -233,7 +233,12 @@ impl TextTower {
             embedding: weights.data("token_embedding.weight").to_vec(),
             positions: weights.data("positional_embedding").to_vec(),
             ln_final: Norm::new(weights, "ln_final"),
-            proj: Matrix::columns(weights.data("text_projection"), config.embed_dim, 0, config.embed_dim),
+            proj: Matrix::columns(
+                weights.data("text_projection"),
+                config.embed_dim,
+                0,
+                config.embed_dim,
+            ),
         }
     }
 

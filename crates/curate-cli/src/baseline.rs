@@ -1,0 +1,268 @@
+//! `curate baseline`: DataComp's filtering baselines, with its flag names.
+
+use std::{fmt, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use curate::{
+    baselines::{Arch, Baseline, Concepts, Inputs, Kept, ScoreCut, run as filter},
+    io::{
+        IoError, Kind,
+        subset::{self, SubsetFormat},
+    },
+    text::{
+        language::{BuiltIn, FastTextLanguage, LanguageId},
+        rules::EntityIds,
+        wordnet::{Morphy, WordNet},
+    },
+};
+use serde::Serialize;
+
+use crate::{failure::Failure, progress::Shown, show};
+
+#[derive(Args)]
+pub(crate) struct BaselineArgs {
+    /// The baseline.
+    #[arg(required_unless_present = "name_flag")]
+    name: Option<Name>,
+    /// The same, as DataComp's baselines.py takes it.
+    #[arg(
+        long = "name",
+        id = "name_flag",
+        value_name = "NAME",
+        conflicts_with = "name",
+        hide = true
+    )]
+    name_flag: Option<Name>,
+    /// The folder of metadata shards: NAME.parquet, and NAME.npz for the image-based baselines.
+    #[arg(long, alias = "metadata_dir", value_name = "FOLDER")]
+    metadata_dir: PathBuf,
+    /// The subset file to write: .npy as DataComp does, or .memmap, .parquet, .jsonl, .txt.
+    #[arg(long, alias = "save_path", value_name = "FILE")]
+    save_path: PathBuf,
+    /// Whose CLIP score to read, for clip_score and image_based_intersect_clip_score.
+    #[arg(long)]
+    arch: Option<ArchArg>,
+    /// Keep rows of at least this score.
+    #[arg(long, allow_hyphen_values = true, conflicts_with = "fraction")]
+    threshold: Option<f64>,
+    /// Keep the best fraction of the pool by score, ties included; for random_subset, the share of
+    /// ids to draw.
+    #[arg(long)]
+    fraction: Option<f64>,
+    /// The seed of random_subset.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A fastText model that names languages, such as lid.176.bin (126 MB, which DataComp uses) or
+    /// lid.176.ftz (0.9 MB), CC BY-SA 3.0, from fasttext.cc/docs/en/language-identification.html.
+    /// Left out, a built-in identifier of 16 languages is used, which gives another subset.
+    #[arg(long, alias = "language_model", value_name = "FILE")]
+    language_model: Option<PathBuf>,
+    /// WordNet 3.0's folder (index.noun, data.noun, noun.exc, ...), for text_based. Debian has it in
+    /// the package wordnet-base.
+    #[arg(long, value_name = "FOLDER")]
+    wordnet: Option<PathBuf>,
+    /// The ids to look for, one a line (n01440764), for text_based: DataComp's list is that of
+    /// ImageNet-21k.
+    #[arg(long, alias = "entity_ids", value_name = "FILE")]
+    entity_ids: Option<PathBuf>,
+    /// How words are brought to their base form: `one-step` as NLTK 3.9 and later, `repeated` as
+    /// NLTK 3.8.1, which DataComp pins.
+    #[arg(long, value_name = "RULE", default_value = "one-step")]
+    morphy: MorphyArg,
+    /// Centroids of the pool's ViT-L/14 image features, an npy file of k x d floats, for
+    /// image_based. DataComp publishes them as PyTorch files:
+    /// `numpy.save("c.npy", torch.load("c.pt"))`.
+    #[arg(long, alias = "centroids_path", value_name = "FILE")]
+    centroids: Option<PathBuf>,
+    /// ViT-L/14 features of the pictures wanted (ImageNet's), an npy file of n x d floats, for
+    /// image_based.
+    #[arg(long, alias = "target_features", value_name = "FILE")]
+    target_features: Option<PathBuf>,
+    /// Accepted for DataComp's sake; --threads says how many threads run.
+    #[arg(long, alias = "num_workers", value_name = "N", hide = true)]
+    num_workers: Option<usize>,
+    /// Accepted for DataComp's sake; no GPU is needed.
+    #[arg(long, alias = "num_gpus", value_name = "N", hide = true)]
+    num_gpus: Option<usize>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// Every row.
+    #[value(name = "no_filter", alias = "no-filter")]
+    NoFilter,
+    /// A seeded share of the ids.
+    #[value(name = "random_subset", alias = "random-subset")]
+    RandomSubset,
+    /// English captions of enough words, images of enough pixels.
+    #[value(name = "basic_filter", alias = "basic-filter")]
+    BasicFilter,
+    /// A good enough CLIP score.
+    #[value(name = "clip_score", alias = "clip-score")]
+    ClipScore,
+    /// English captions with a ViT-B/32 score of at least 0.28.
+    #[value(name = "laion2b")]
+    Laion2b,
+    /// English captions that name an entity of a list.
+    #[value(name = "text_based", alias = "text-based")]
+    TextBased,
+    /// Pictures in the clusters of ImageNet's.
+    #[value(name = "image_based", alias = "image-based")]
+    ImageBased,
+    /// Both image_based and clip_score.
+    #[value(name = "image_based_intersect_clip_score", alias = "image-based-intersect-clip-score")]
+    ImageBasedIntersectClipScore,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ArchArg {
+    /// ViT-B/32.
+    B32,
+    /// ViT-L/14.
+    L14,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MorphyArg {
+    OneStep,
+    Repeated,
+}
+
+pub(crate) fn run(args: &BaselineArgs, shown: &Shown) -> Result<(), Failure> {
+    let format = SubsetFormat::of_path(&args.save_path).ok_or_else(|| {
+        let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
+        IoError::new(Kind::Unsupported, &args.save_path, "has no ending of a subset", remedy)
+    })?;
+    let baseline = args.baseline()?;
+    let language: Box<dyn LanguageId> = match &args.language_model {
+        Some(path) => Box::new(FastTextLanguage::read(path).map_err(Failure::input)?),
+        None => Box::new(BuiltIn),
+    };
+    let entities = match (&args.wordnet, &args.entity_ids) {
+        (Some(wordnet), Some(ids)) => {
+            let morphy = match args.morphy {
+                MorphyArg::OneStep => Morphy::OneStep,
+                MorphyArg::Repeated => Morphy::Repeated,
+            };
+            let wordnet = WordNet::read(wordnet).map_err(Failure::input)?.with_morphy(morphy);
+            Some((wordnet, EntityIds::read(ids).map_err(Failure::input)?))
+        }
+        _ => None,
+    };
+    let concepts = match (&args.centroids, &args.target_features) {
+        (Some(centroids), Some(wanted)) => Some(Concepts::read(centroids, wanted)?),
+        _ => None,
+    };
+    let inputs = Inputs {
+        language: &*language,
+        entities: entities.as_ref().map(|(wordnet, ids)| (wordnet, ids)),
+        concepts: concepts.as_ref(),
+    };
+    let kept = filter(&baseline, &args.metadata_dir, &inputs, shown)?;
+    subset::write(&args.save_path, format, &kept.ids)?;
+    let built_in = args.language_model.is_none() && baseline.asks_language();
+    let found = Found { baseline: &baseline, count: kept.ids.len(), kept: &kept, built_in, args };
+    if args.json {
+        show::json(&found)?
+    } else {
+        show::text(found)?
+    }
+    Ok(())
+}
+
+impl BaselineArgs {
+    /// The baseline asked for. Flags that it does not read are refused, as DataComp's code does.
+    fn baseline(&self) -> Result<Baseline, Failure> {
+        let name = self.name.or(self.name_flag).expect("clap requires one of the two");
+        let said = name.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
+        let scored = matches!(name, Name::ClipScore | Name::ImageBasedIntersectClipScore);
+        let drawn = matches!(name, Name::RandomSubset);
+        let pictures = matches!(name, Name::ImageBased | Name::ImageBasedIntersectClipScore);
+        let text = matches!(name, Name::TextBased);
+        let english = !scored && !drawn && !matches!(name, Name::NoFilter) || pictures;
+        let flags = [
+            ("--arch", self.arch.is_some(), scored, scored),
+            ("--threshold", self.threshold.is_some(), scored, false),
+            ("--fraction", self.fraction.is_some(), scored || drawn, drawn),
+            ("--seed", self.seed.is_some(), drawn, false),
+            ("--language-model", self.language_model.is_some(), english, false),
+            ("--wordnet", self.wordnet.is_some(), text, text),
+            ("--entity-ids", self.entity_ids.is_some(), text, text),
+            ("--centroids", self.centroids.is_some(), pictures, pictures),
+            ("--target-features", self.target_features.is_some(), pictures, pictures),
+        ];
+        for (flag, given, reads, needs) in flags {
+            if given && !reads {
+                return Err(Failure::Usage(format!("{said} does not read {flag}; leave it out")));
+            }
+            if needs && !given {
+                return Err(Failure::Usage(format!("{said} needs {flag}; --help says what it is")));
+            }
+        }
+        let cut = match (self.threshold, self.fraction) {
+            (Some(threshold), _) => ScoreCut::Threshold(threshold),
+            (None, Some(fraction)) => ScoreCut::Fraction(fraction),
+            (None, None) if scored => {
+                let problem = format!("{said} needs one of --threshold and --fraction");
+                return Err(Failure::Usage(problem));
+            }
+            (None, None) => ScoreCut::Threshold(0.0),
+        };
+        let arch = match self.arch {
+            Some(ArchArg::B32) => Arch::B32,
+            _ => Arch::L14,
+        };
+        Ok(match name {
+            Name::NoFilter => Baseline::NoFilter,
+            Name::RandomSubset => Baseline::RandomSubset {
+                fraction: self.fraction.unwrap_or_default(),
+                seed: self.seed.unwrap_or_default(),
+            },
+            Name::BasicFilter => Baseline::BasicFilter,
+            Name::ClipScore => Baseline::ClipScore { arch, cut },
+            Name::Laion2b => Baseline::Laion2b,
+            Name::TextBased => Baseline::TextBased,
+            Name::ImageBased => Baseline::ImageBased,
+            Name::ImageBasedIntersectClipScore => {
+                Baseline::ImageBasedIntersectClipScore { arch, cut }
+            }
+        })
+    }
+}
+
+/// What was kept, for people and as JSON.
+#[derive(Serialize)]
+struct Found<'a> {
+    baseline: &'a Baseline,
+    count: usize,
+    #[serde(flatten)]
+    kept: &'a Kept,
+    /// Whether languages were named without a model.
+    built_in: bool,
+    #[serde(skip)]
+    args: &'a BaselineArgs,
+}
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Kept { rows, dropped, threshold, .. } = self.kept;
+        let share = 100.0 * self.count as f64 / (*rows).max(1) as f64;
+        writeln!(f, "{} of {rows} rows kept ({share:.1} %)", self.count)?;
+        if let Some(threshold) = threshold {
+            writeln!(f, "  score of at least {threshold}")?;
+        }
+        for (rule, count) in dropped {
+            writeln!(f, "  {count:>9} {rule}")?;
+        }
+        if self.built_in {
+            writeln!(
+                f,
+                "languages were named by the built-in identifier; DataComp's subset needs --language-model"
+            )?;
+        }
+        writeln!(f, "wrote {}", self.args.save_path.display())
+    }
+}
