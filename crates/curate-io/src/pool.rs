@@ -166,6 +166,7 @@ impl Pool {
         embeddings: &[&str],
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
+        refuse_url(path)?;
         let format = options.format.map_or_else(|| detect(path), Ok)?;
         let rule = ShardRule { bad_shards: options.bad_shards, embeddings };
         let (mut listing, backend) = match format {
@@ -332,6 +333,20 @@ fn add_duplicates(listing: &mut Listing) {
     listing.faults.dedup_by_key(|(row, _)| *row);
 }
 
+/// A URL would be taken for a folder that does not exist.
+fn refuse_url(path: &Path) -> Result<(), IoError> {
+    if !path.to_str().is_some_and(|path| path.contains("://")) {
+        return Ok(());
+    }
+    let problem = "is a URL; pools are read from local paths";
+    Err(IoError::new(
+        Kind::Unsupported,
+        path,
+        problem,
+        "fetch the files, or mount them as a folder",
+    ))
+}
+
 /// Tells the layout from what lies at `path`.
 fn detect(path: &Path) -> Result<Format, IoError> {
     let has = |folder: &Path, ending: &str| {
@@ -375,6 +390,7 @@ fn detect(path: &Path) -> Result<Format, IoError> {
 /// The files with this ending in a folder, by name; or the file itself; or the files of a pattern,
 /// whether they exist or not.
 pub(crate) fn shard_files(path: &Path, ending: &str) -> Result<Vec<PathBuf>, IoError> {
+    refuse_url(path)?;
     if let Some(pattern) = Pattern::of(path) {
         return pattern.files(path);
     }
@@ -670,5 +686,8 @@ mod tests {
         let error = detect(folder.path()).unwrap_err();
         assert!(error.to_string().contains("looked for metadata/*.parquet"), "{error}");
         assert_eq!(detect(Path::new("no/such/folder")).unwrap_err().kind, Kind::NotFound);
+        let url = Path::new("s3://bucket/shards/{000..009}.tar");
+        let error = shard_files(url, "tar").unwrap_err();
+        assert!(error.to_string().contains("is a URL; pools are read from local paths"), "{error}");
     }
 }

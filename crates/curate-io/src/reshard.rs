@@ -34,6 +34,7 @@ use std::{
 use curate_core::{Progress, SampleId, random};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     IoError, Kind,
@@ -160,14 +161,15 @@ pub fn reshard(
     let inner = pool.join("shards");
     let tars = shard_files(if inner.is_dir() { &inner } else { pool }, "tar")?;
     let ids = SortedIds::open(subset)?;
+    check_folder(out, &tars, options.overwrite)?;
+    let (sources, mut found) = scan_all(tars, &ids, options.bad_shards, progress)?;
     let plan = Plan {
         selection: ids.digest().to_owned(),
-        inputs: digest_of_inputs(&tars)?,
+        inputs: digest_of_inputs(&sources),
         samples_per_shard: options.samples_per_shard,
         shuffle: options.shuffle,
     };
-    prepare(out, &tars, &plan, options.overwrite)?;
-    let (sources, mut found) = scan_all(tars, &ids, options.bad_shards, progress)?;
+    prepare(out, &plan, options.overwrite)?;
     let order = Order::new(&sources, options.shuffle);
     found.written = order.len();
     found.output_shards = order.len().div_ceil(options.samples_per_shard);
@@ -240,17 +242,23 @@ fn meta(
     })
 }
 
-fn digest_of_inputs(tars: &[PathBuf]) -> Result<String, IoError> {
-    let mut text = String::new();
-    for tar in tars {
-        let length = fs::metadata(tar).map_err(|e| IoError::os(tar, "read", e))?.len();
-        text.push_str(&format!("{} {length}\n", stem(tar)));
+/// The shards that were read, and where the samples lie in them: a shard that was left out and is
+/// whole now gives other output.
+fn digest_of_inputs(sources: &[Source]) -> String {
+    let mut hasher = Sha256::new();
+    for Source { tar, picked } in sources {
+        hasher.update(format!("{} {}\n", stem(tar), picked.len()));
+        for Picked { bytes, copies } in picked {
+            hasher.update(bytes.start.to_le_bytes());
+            hasher.update(bytes.end.to_le_bytes());
+            hasher.update(copies.to_le_bytes());
+        }
     }
-    Ok(digest::of_bytes(text.as_bytes()))
+    digest::hex(&hasher.finalize())
 }
 
-/// Makes the folder ready: empty but for what an equal call wrote.
-fn prepare(out: &Path, tars: &[PathBuf], plan: &Plan, overwrite: bool) -> Result<(), IoError> {
+/// Refuses a folder that cannot be written to, before anything is read.
+fn check_folder(out: &Path, tars: &[PathBuf], overwrite: bool) -> Result<(), IoError> {
     fs::create_dir_all(out).map_err(|e| IoError::os(out, "created", e))?;
     let place = |path: &Path| path.canonicalize().ok();
     let input = tars.first().and_then(|tar| tar.parent());
@@ -259,24 +267,32 @@ fn prepare(out: &Path, tars: &[PathBuf], plan: &Plan, overwrite: bool) -> Result
         return Err(IoError::new(Kind::Disagree, out, problem, "name another folder"));
     }
     atomic::remove_leftovers(out)?;
+    if overwrite || out.join(PLAN_FILE).exists() || entries(out)?.is_empty() {
+        return Ok(());
+    }
+    let remedy = "name another folder, or replace the shards there with --overwrite";
+    Err(IoError::new(Kind::Disagree, out, "is not empty", remedy))
+}
+
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, IoError> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    entries.map_err(|e| IoError::os(folder, "read", e))
+}
+
+/// Makes the folder ready: empty of shards but for those that an equal call wrote.
+fn prepare(out: &Path, plan: &Plan, overwrite: bool) -> Result<(), IoError> {
     let record = out.join(PLAN_FILE);
     let earlier =
         fs::read(&record).ok().and_then(|text| serde_json::from_slice::<Plan>(&text).ok());
     if earlier.as_ref() == Some(plan) {
         return Ok(());
     }
-    let names = fs::read_dir(out)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| IoError::os(out, "read", e))?;
-    if !overwrite && !names.is_empty() {
-        let problem = match earlier {
-            Some(_) => "holds shards of another selection, pool or settings",
-            None => "is not empty",
-        };
+    if !overwrite && record.exists() {
+        let problem = "holds shards of another selection, pool or settings";
         let remedy = "name another folder, or replace the shards there with --overwrite";
         return Err(IoError::new(Kind::Disagree, out, problem, remedy));
     }
-    for name in names.iter().map(fs::DirEntry::file_name).filter(|name| is_ours(name)) {
+    for name in entries(out)?.iter().map(fs::DirEntry::file_name).filter(|name| is_ours(name)) {
         let path = out.join(name);
         fs::remove_file(&path).map_err(|e| IoError::os(&path, "removed", e))?;
     }

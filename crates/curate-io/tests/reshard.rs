@@ -226,6 +226,13 @@ fn damaged_shards_stop_or_are_left_out_and_counted() {
     let found = reshard(input.path(), &subset, out.path(), options, &NoProgress).unwrap();
     assert_eq!((found.written, found.ids_without_sample, found.skipped.len()), (13, 7, 1));
     assert_eq!(found.skipped[0].name, "00001");
+    // The shard is whole now: what lies in the folder is no part of the new result.
+    fs::write(&bad, &bytes).unwrap();
+    let error = reshard(input.path(), &subset, out.path(), options, &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("holds shards of another selection, pool"), "{error}");
+    let options = ReshardOptions { overwrite: true, ..options };
+    let found = reshard(input.path(), &subset, out.path(), options, &NoProgress).unwrap();
+    assert_eq!((found.written, found.found_written), (20, 0));
 }
 
 #[test]
