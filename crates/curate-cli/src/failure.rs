@@ -25,10 +25,9 @@ impl From<IoError> for Failure {
 }
 
 impl Failure {
-    /// An input that cannot be read, by its error and what caused it.
+    /// An input that cannot be read; these errors name their own causes.
     pub(crate) fn input(error: impl std::error::Error) -> Self {
-        let cause = error.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
-        Self::Input(format!("{error}{cause}"))
+        Self::Input(error.to_string())
     }
 
     /// True when the user asked to stop.

@@ -218,6 +218,8 @@ fn help_names_every_command() {
       explain  Tell why a sample stayed or went
       compare  Compare two runs or subset files
       select   Write the subset of another threshold of a finished stage, without computing it again
+      reshard  Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
+      subset   Combine subset files, or count what is in one. An id may occur several times
   reshard  Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
   subset   Combine subset files, or count what is in one. An id may occur several times
       plan     Fit laws of data and compute to small training runs, and decide with them which pool to
