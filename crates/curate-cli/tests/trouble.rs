@@ -212,20 +212,19 @@ fn help_names_every_command() {
     Usage: curate [OPTIONS] <COMMAND>
 
     Commands:
-      run      Run a recipe over a pool
-      demo     Curate the demonstration pool that comes with the source, and say which files to open
-      inspect  Show what is in a pool: rows, columns, embeddings, bad rows
-      explain  Tell why a sample stayed or went
-      compare  Compare two runs or subset files
-      select   Write the subset of another threshold of a finished stage, without computing it again
-      reshard  Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
-      subset   Combine subset files, or count what is in one. An id may occur several times
-  reshard  Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
-  subset   Combine subset files, or count what is in one. An id may occur several times
-      plan     Fit laws of data and compute to small training runs, and decide with them which pool to
-               train on
-      schema   Print the JSON Schema of recipes
-      help     Print this message or the help of the given subcommand(s)
+      run       Run a recipe over a pool
+      demo      Curate the demonstration pool that comes with the source, and say which files to open
+      inspect   Show what is in a pool: rows, columns, embeddings, bad rows
+      explain   Tell why a sample stayed or went
+      compare   Compare two runs or subset files
+      select    Write the subset of another threshold of a finished stage, without computing it again
+      baseline  Filter DataComp metadata by one of DataComp's baselines
+      reshard   Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
+      subset    Combine subset files, or count what is in one. An id may occur several times
+      plan      Fit laws of data and compute to small training runs, and decide with them which pool to
+                train on
+      schema    Print the JSON Schema of recipes
+      help      Print this message or the help of the given subcommand(s)
 
     Options:
       -q, --quiet
