@@ -1,7 +1,7 @@
 //! A selection as a sorted multiset that is asked how often it holds an id.
 //!
 //! A selection of billions of ids does not fit into memory: a sorted npy or memory-mapped file of
-//! more than [`MOST_IN_MEMORY`] ids stays on disk, with one id of each block of [`BLOCK`] in memory.
+//! more than `MOST_IN_MEMORY` ids stays on disk, with one id of each block of `BLOCK` in memory.
 
 use std::{
     fs::File,
