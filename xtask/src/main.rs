@@ -78,6 +78,9 @@ fn run(mut command: Command) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("{shown} failed") }
 }
 
+/// The program without burn is what users build first; the checks want `curate filter train` too.
+const TRAIN: [&str; 2] = ["--features", "curate-cli/train"];
+
 fn test(rest: &[&str]) -> Result<()> {
     let with_nextest =
         cargo(&["nextest", "--version"]).output().is_ok_and(|output| output.status.success());
@@ -89,14 +92,18 @@ fn test(rest: &[&str]) -> Result<()> {
     if with_nextest && env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
     }
-    tests.args(rest);
+    tests.args(TRAIN).args(rest);
     run(tests)?;
     run(cargo(&["test", "--quiet", "--workspace", "--doc"]))
 }
 
 fn ci() -> Result<()> {
     run(cargo(&["fmt", "--all", "--check"]))?;
-    run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let clippy = ["clippy", "--workspace", "--all-targets"];
+    run(cargo(&[&clippy, &TRAIN[..], &["--", "-D", "warnings"]].concat()))?;
+    // The program as it is built by default, which has no training.
+    run(cargo(&["clippy", "--package", "curate-cli", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo(&["test", "--package", "curate-cli", "--test", "filter"]))?;
     test(&[])?;
     let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");

@@ -1,6 +1,12 @@
 //! What can go wrong, whichever part of the toolkit was asked.
 
-use curate::{baselines::BaselineError, io::IoError, pipeline::Error, scaling::ScalingError};
+use curate::{
+    baselines::BaselineError,
+    core::{ParamsError, SourceError},
+    io::IoError,
+    pipeline::Error,
+    scaling::ScalingError,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -10,6 +16,22 @@ pub(crate) enum Failure {
     Scaling(#[from] ScalingError),
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Train(#[from] curate::dfn::train::TrainError),
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Device(#[from] curate_device::DeviceError),
+    #[cfg(not(feature = "train"))]
+    #[error(
+        "this program was built without training: build it with `--features train` \
+         (`wgpu` or `cuda` for those devices)"
+    )]
+    NoTraining,
     /// A model, word list or other input that cannot be read.
     #[error("{0}")]
     Input(String),
@@ -35,6 +57,9 @@ impl Failure {
         match self {
             Self::Pipeline(error) => error.is_cancelled(),
             Self::Baseline(error) => error.is_cancelled(),
+            Self::Source(error) => matches!(error, SourceError::Cancelled(_)),
+            #[cfg(feature = "train")]
+            Self::Train(error) => matches!(error, curate::dfn::train::TrainError::Cancelled(_)),
             _ => false,
         }
     }

@@ -9,11 +9,14 @@
 mod args;
 mod baseline;
 mod failure;
+mod filter;
 mod plan;
 mod progress;
 mod reshard;
 mod show;
 mod subset;
+#[cfg(feature = "train")]
+mod train;
 
 use std::{
     error::Error as _,
@@ -84,6 +87,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     match command {
         Command::Plan(command) => return plan::carry_out(&command),
         Command::Baseline(args) => return baseline::run(&args, shown),
+        Command::Filter(command) => return filter::carry_out(&command, shown),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),

@@ -218,6 +218,7 @@ fn help_names_every_command() {
       explain   Tell why a sample stayed or went
       compare   Compare two runs or subset files
       select    Write the subset of another threshold of a finished stage, without computing it again
+      filter    Data filtering networks: train one, embed a pool with it, score, decide
       baseline  Filter DataComp metadata by one of DataComp's baselines
       reshard   Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
       subset    Combine subset files, or count what is in one. An id may occur several times

@@ -1,4 +1,61 @@
-//! Data filtering networks.
+//! Data filtering networks (Fang et al. 2023, arXiv 2309.17425): a CLIP trained on little
+//! high-quality data scores every pair of a large noisy pool, and the best fraction is kept.
+//!
+//! - [`Network`]: a two-tower network of open_clip, loaded from its own files, on the CPU.
+//! - [`filter`]: embed a pool, score it (cosine, negCLIPLoss, NormSim, classifier, rank ensembles),
+//!   decide; the filter card.
+//! - [`train`]: train or fine-tune on burn devices (feature `train`).
+//! - [`tokenizer`], [`image`]: captions and image files to numbers, as open_clip has them.
+//!
+//! ```
+//! use curate_core::{Cut, SampleId, rank::Direction};
+//! use curate_dfn::{Network, OpenClipConfig, Weights};
+//!
+//! # let json = r#"{"model_cfg": {"embed_dim": 8,
+//! #   "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
+//! #   "text_cfg": {"context_length": 16, "width": 32, "heads": 2, "layers": 1}}}"#;
+//! # let config: OpenClipConfig = serde_json::from_str(json)?;
+//! let weights = Weights::random(&config.model_cfg, 1); // or Network::open(folder)
+//! let network = Network::new(config, &weights);
+//! let captions = ["a dog in the snow", "IMG_0001.JPG", "two cats"];
+//! let together = network.embed_texts(&captions);
+//! let alone = network.embed_texts(&captions[1..2]);
+//! // The same bytes, whatever the neighbours.
+//! assert_eq!(together[8..16], alone[..]);
+//!
+//! let scores = [0.31, 0.05, 0.27];
+//! let ids = [0, 1, 2].map(SampleId);
+//! let kept = Cut::Fraction(0.67).apply(&scores, &ids, Direction::HigherIsBetter).kept;
+//! assert_eq!(kept, [true, false, true]);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
+//! # Paper, open_clip, this crate
+//! | | paper / open_clip 3.3 | this crate |
+//! |---|---|---|
+//! | score | cosine of image and text | the same |
+//! | filter | "the top 15 %" | [`curate_core::Cut`]: fraction, threshold, exact count; ties by id |
+//! | features of one image | depend on the batch in the last bits | do not: one chain of fused multiply-adds a number |
+//! | features against PyTorch, golden networks | - | within 1e-5 of the largest |
+//! | tokens | ftfy, html.unescape, BPE | the same on all golden cases |
+//! | `<end_of_text>` in a caption | ends the text | the same; [`tokenizer::SpecialText::Plain`] reads on |
+//! | transform, 13 images, 5 preprocessings | torchvision on Pillow 13 | the same bytes; a palette padded as opened is filled by colour |
+//! | JPEG | libjpeg-turbo | within 4 of 255 a byte |
+//! | 16-bit grey PNG | clipped to white | the same |
+//! | gradient accumulation | the logit scale's gradient is `k` times too large | that of the whole batch |
+//! | unknown keys of a config | mostly ignored | refused |
+//! | text behind the pooled token | computed | not computed: it has no effect |
+//!
+//! # When not to use it
+//! - **With the published logit scale as a temperature.** DFN's releases carry the value training
+//!   starts with; rank by the cosine.
+//! - **On other architectures.** ViT towers with a class token and CLIP's text tower are read; timm,
+//!   ResNet, CoCa and Hugging Face text towers are refused.
+//! - **To train large networks on the CPU.** Training is burn's `flex` backend there.
+//!
+//! # Cost
+//! Scoring a pair costs one forward pass of both towers. [`filter::embed`] holds one shard's
+//! embeddings and some hundred images; its memory does not grow with the pool beyond the ids.
 
 pub mod config;
 mod cpu;

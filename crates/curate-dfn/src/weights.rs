@@ -169,6 +169,7 @@ impl Weights {
         &self.arrays.get(name).unwrap_or_else(|| panic!("no parameter `{name}`")).data
     }
 
+    #[cfg(feature = "train")]
     pub(crate) fn set(&mut self, name: &str, data: Vec<f32>) {
         let array = self.arrays.get_mut(name).expect("a parameter of the network");
         assert_eq!(array.data.len(), data.len(), "{name}");

@@ -9,4 +9,6 @@ mod math;
 mod tower;
 
 pub(crate) use math::normalize;
-pub(crate) use tower::{ImageTower, TextTower, patchify, pooled};
+pub(crate) use tower::{ImageTower, TextTower};
+#[cfg(feature = "train")]
+pub(crate) use tower::{patchify, pooled};

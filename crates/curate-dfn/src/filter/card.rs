@@ -39,6 +39,9 @@ pub struct Training {
     pub ids_digest: String,
     /// The weights it began with: `random`, or the digest of a network.
     pub initial: String,
+    /// The share of the trained network in the weight ensemble with the one it began with; 1
+    /// without an ensemble.
+    pub ensemble: f32,
     /// The settings, the seed among them.
     pub params: TrainParams,
     /// What the steps did, thinned to at most 200.
@@ -131,6 +134,9 @@ impl FilterCard {
             row("data", format!("{} ({} pairs)", training.data, training.pairs));
             row("ids", format!("`{}`", training.ids_digest));
             row("began with", training.initial.clone());
+            if training.ensemble < 1.0 {
+                row("share of the training in the weights", training.ensemble.to_string());
+            }
             let p = &training.params;
             row("steps", format!("{} of {} pairs", p.steps, p.batch));
             row("learning rate", format!("{}, {} steps of warm-up", p.lr, p.warmup));

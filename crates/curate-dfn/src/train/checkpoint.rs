@@ -8,8 +8,9 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
     train::{
+        StepReport,
         model::values,
-        trainer::{StepReport, TrainError, Trainer},
+        trainer::{TrainError, Trainer},
     },
     weights::numbers,
 };

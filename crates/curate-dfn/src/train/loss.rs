@@ -1,18 +1,7 @@
 //! Contrastive losses over a batch of pairs.
 
+use crate::train::Loss;
 use burn::tensor::{Tensor, TensorData, activation};
-use serde::{Deserialize, Serialize};
-
-/// Which loss.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Loss {
-    /// Softmax over the batch in both directions (Radford et al. 2021, arXiv 2103.00020, figure 3).
-    #[default]
-    Clip,
-    /// A sigmoid for each pair of the batch (Zhai et al. 2023, arXiv 2303.15343, equation 1).
-    SigLip,
-}
 
 impl Loss {
     /// The loss of `n` pairs: unit features `n x dim`, the scale of the logits (not its

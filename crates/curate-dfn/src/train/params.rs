@@ -3,7 +3,33 @@
 use curate_core::{ParamsError, params::Checker};
 use serde::{Deserialize, Serialize};
 
-use crate::train::Loss;
+/// Which loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loss {
+    /// Softmax over the batch in both directions (Radford et al. 2021, arXiv 2103.00020, figure 3).
+    #[default]
+    Clip,
+    /// A sigmoid for each pair of the batch (Zhai et al. 2023, arXiv 2303.15343, equation 1).
+    SigLip,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The step, counted from 0.
+    pub step: usize,
+    /// The loss of its batch.
+    pub loss: f64,
+    /// The norm of all gradients together, before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate.
+    pub lr: f64,
+    /// The logit scale (not its logarithm) after the step.
+    pub logit_scale: f64,
+    /// Pairs that could not be read.
+    pub bad: usize,
+}
 
 /// Changes of the images while training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,13 +6,13 @@ use burn::tensor::{Device, Gradients, Tensor};
 use curate_core::{Cancelled, ParamsError, Progress, SampleId, random};
 use curate_device::DeviceError;
 use curate_io::{IoError, digest};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     config::ModelConfig,
     random::shuffled,
     train::{
-        AdamW, Batch, DeviceNetwork, Pairs, Schedule, TrainParams, loss::normalize, model::values,
+        AdamW, Batch, DeviceNetwork, Pairs, Schedule, StepReport, TrainParams, loss::normalize,
+        model::values,
     },
     weights::{Weights, parameters},
 };
@@ -73,23 +73,6 @@ fn list(ids: &[SampleId]) -> String {
     let shown: Vec<String> = ids.iter().take(8).map(SampleId::to_string).collect();
     let more = ids.len() - shown.len();
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
-}
-
-/// What a step did.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StepReport {
-    /// The step, counted from 0.
-    pub step: usize,
-    /// The loss of its batch.
-    pub loss: f64,
-    /// The norm of all gradients together, before clipping.
-    pub gradient_norm: f64,
-    /// The learning rate.
-    pub lr: f64,
-    /// The logit scale (not its logarithm) after the step.
-    pub logit_scale: f64,
-    /// Pairs that could not be read.
-    pub bad: usize,
 }
 
 /// A run of training.

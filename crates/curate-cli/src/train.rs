@@ -1,0 +1,128 @@
+//! `curate filter train`.
+
+use std::path::Path;
+
+use curate::{
+    dfn::{
+        OpenClipConfig, Tokenizer, Transform, Weights,
+        filter::card::{FilterCard, Training, known_limits, network_digest, thinned},
+        network::{read_folder, write_folder},
+        train::{Augment, Loss, PoolPairs, TrainParams, Trainer},
+    },
+    io::{IoError, Kind, Pool, PoolOptions, digest, subset},
+};
+use curate_device::DeviceName;
+
+use crate::{args::TrainArgs, failure::Failure, progress::Shown, show};
+
+/// Steps that a card shows of the curve.
+const CURVE: usize = 200;
+
+pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
+    let device: DeviceName = args.device.parse()?;
+    let params = params(args);
+    let (config, initial, began_with) = start(args)?;
+    let pool = Pool::open(&args.pool, PoolOptions::default(), shown)?;
+    let rows = rows(&pool, args.subset.as_deref())?;
+    let ids: Vec<u8> = rows.iter().flat_map(|&row| pool.ids()[row].0.to_le_bytes()).collect();
+    let model = &config.model_cfg;
+    let pairs = PoolPairs::new(
+        &pool,
+        rows.clone(),
+        Transform::new(&config.preprocess_cfg, model.vision_cfg.image_size),
+        Tokenizer::default(),
+        model.text_cfg.context_length,
+        params.augment,
+    );
+    let mut trainer = Trainer::new(model, &initial, params.clone(), device.open()?)?;
+    let checkpoint = args.out.join("checkpoint.safetensors");
+    trainer.run(&pairs, Some(&checkpoint), shown)?;
+    let weights = initial.blend(&trainer.weights()?, args.ensemble);
+    write_folder(&args.out, &config, &weights)?;
+    let card = FilterCard {
+        name: args.out.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        digest: network_digest(&config, &weights),
+        config,
+        training: Some(Training {
+            data: args.pool.display().to_string(),
+            pairs: rows.len(),
+            ids_digest: digest::of_bytes(&ids),
+            initial: began_with,
+            ensemble: args.ensemble,
+            params,
+            curve: thinned(trainer.history(), CURVE),
+        }),
+        limits: known_limits(),
+    };
+    card.write(&args.out)?;
+    let last = trainer.history().last().map_or(f64::NAN, |step| step.loss);
+    let bad: usize = trainer.history().iter().map(|step| step.bad).sum();
+    show::text(format_args!(
+        "trained on {} pairs, last loss {last:.4}, {bad} times a pair could not be read\nwrote {}\n",
+        rows.len(),
+        args.out.display()
+    ))?;
+    Ok(())
+}
+
+fn params(args: &TrainArgs) -> TrainParams {
+    TrainParams {
+        loss: if args.siglip { Loss::SigLip } else { Loss::Clip },
+        steps: args.steps,
+        batch: args.batch,
+        micro_batch: args.micro_batch.unwrap_or(args.batch),
+        lr: args.lr,
+        warmup: args.warmup,
+        weight_decay: args.weight_decay,
+        clip_norm: args.clip_norm,
+        augment: (!args.no_augment).then(Augment::default),
+        seed: args.seed,
+        ..TrainParams::default()
+    }
+}
+
+/// The network to begin with, and what the card says of it.
+fn start(args: &TrainArgs) -> Result<(OpenClipConfig, Weights, String), Failure> {
+    if let Some(folder) = &args.from {
+        let (config, weights) = read_folder(folder)?;
+        let digest = network_digest(&config, &weights);
+        return Ok((config, weights, digest));
+    }
+    let mut config = match OpenClipConfig::named(&args.model) {
+        Some(config) => config,
+        None if Path::new(&args.model).exists() => OpenClipConfig::read(Path::new(&args.model))?,
+        None => {
+            let names = curate::dfn::config::NAMES.join(", ");
+            let problem = "is no network that this program knows and no file";
+            let remedy = format!("name an open_clip_config.json or one of {names}");
+            return Err(IoError::new(Kind::NotFound, &args.model, problem, remedy).into());
+        }
+    };
+    if args.siglip {
+        // The paper's: a scale of 10 and a bias of -10.
+        config.model_cfg.init_logit_scale = Some(10.0_f64.ln());
+        config.model_cfg.init_logit_bias = Some(-10.0);
+    }
+    let weights = Weights::random(&config.model_cfg, args.seed);
+    Ok((config, weights, "random".to_owned()))
+}
+
+/// The rows to train on: those of the subset that can be used.
+fn rows(pool: &Pool, file: Option<&Path>) -> Result<Vec<usize>, Failure> {
+    let mut usable = vec![true; pool.len()];
+    for (row, _) in pool.faults() {
+        usable[*row] = false;
+    }
+    let rows = (0..pool.len()).filter(|&row| usable[row]);
+    let Some(file) = file else { return Ok(rows.collect()) };
+    let mut wanted = subset::read(file)?;
+    wanted.sort_unstable();
+    let rows: Vec<usize> =
+        rows.filter(|&row| wanted.binary_search(&pool.ids()[row]).is_ok()).collect();
+    if rows.is_empty() {
+        let remedy = "name the pool that the subset was made from";
+        return Err(IoError::new(Kind::Disagree, file, "has no id of the pool", remedy).into());
+    }
+    Ok(rows)
+}
