@@ -30,9 +30,7 @@
 //! comes from a shared stream. burn's CPU backend adds in an order of its own, so results are equal
 //! on one kind of machine and close on another.
 
-mod classify;
 pub mod metrics;
 mod towers;
 
-pub use classify::{Classifier, classify};
 pub use towers::{Pairs, Towers, TrainError, TrainParams, train};

@@ -7,6 +7,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData, activation},
 };
 use curate_core::{SampleId, random};
+use curate_dfn::train::{Loss, loss::normalize};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
@@ -94,9 +95,7 @@ struct Projection {
 
 impl Projection {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = self.second.forward(activation::gelu(self.first.forward(x)));
-        let length = x.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
-        x / length
+        normalize(self.second.forward(activation::gelu(self.first.forward(x))))
     }
 }
 
@@ -130,14 +129,9 @@ impl Model {
     /// The mean of the two cross-entropies of a batch whose pairs are the diagonal.
     fn loss(&self, images: Tensor<2>, texts: Tensor<2>) -> Tensor<1> {
         let (images, texts) = (self.image.forward(images), self.text.forward(texts));
-        let [batch, _] = images.dims();
-        let scale = self.logit_scale.val().clamp(0.0, 100.0_f64.ln()).exp().unsqueeze();
-        let logits = images.matmul(texts.transpose()) * scale;
-        let eye = Tensor::<2>::eye(batch, &logits.device());
-        let across = |logits: Tensor<2>| {
-            (activation::log_softmax(logits, 1) * eye.clone()).sum() * (-1.0 / batch as f64)
-        };
-        (across(logits.clone()) + across(logits.transpose())) * 0.5
+        let scale = self.logit_scale.val().clamp(0.0, 100.0_f64.ln()).exp().unsqueeze::<2>();
+        let bias = scale.zeros_like();
+        Loss::Clip.apply(images, texts, scale, bias)
     }
 }
 

@@ -3,17 +3,18 @@
 use std::{collections::BTreeMap, error::Error};
 
 use curate_core::{Cut, SampleId, random, rank::Direction};
+use curate_dfn::filter::classifier::{Classifier, ClassifierParams};
 use curate_eval::{
-    Towers, TrainError, classify,
+    Towers,
     metrics::{auroc, precision, top_1},
     train,
 };
 use rayon::prelude::*;
 
-use crate::protocol::{CLEAN, Data, KEEP, KINDS, Questions, params};
+use crate::protocol::{CLASSIFIER_STEPS, CLEAN, Data, KEEP, KINDS, Questions, params};
 
 type Pair = (usize, usize);
-type Answer<T> = Result<T, TrainError>;
+type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// What a model answers.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,7 @@ struct Scored {
     towers: Option<Towers>,
 }
 
-pub(crate) fn run(data: &Data, seed: u64) -> Result<SeedResult, Box<dyn Error>> {
+pub(crate) fn run(data: &Data, seed: u64) -> Answer<SeedResult> {
     let (pool, kinds) = data.noisy_pool(seed);
     let right: Vec<bool> = kinds.iter().map(|kind| *kind == "right").collect();
     let scored = filters(data, &pool, seed)?;
@@ -125,9 +126,18 @@ fn filters(data: &Data, pool: &[Pair], seed: u64) -> Answer<Vec<Scored>> {
     scored.push(network("noisy pool, then clean set", &widest, noisy.as_ref())?);
     let dfn = scored[0].towers.clone();
     scored.push(network("DFN, then one vendor", &data.clean_up_to(0), dfn.as_ref())?);
-    let scores = classify(&all, &widest, pool, &params)?.scores(&all, pool);
+    let scores = classifier_scores(data, &widest, pool)?;
     scored.push(Scored { name: "classifier".into(), scores, towers: None });
     Ok(scored)
+}
+
+/// Logistic regression on the features of picture and text side by side, clean set against pool: the
+/// binary filter of the paper's table 1.
+fn classifier_scores(data: &Data, clean: &[Pair], pool: &[Pair]) -> Answer<Vec<f32>> {
+    let (clean, dim) = data.side_by_side(clean);
+    let (pool, _) = data.side_by_side(pool);
+    let params = ClassifierParams { steps: CLASSIFIER_STEPS, ..ClassifierParams::default() };
+    Ok(Classifier::fit(&clean, &pool, dim, &params)?.scores(&pool))
 }
 
 /// The clean set with a share of its pairs replaced by unfiltered pairs of the pool.

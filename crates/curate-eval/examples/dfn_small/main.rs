@@ -17,7 +17,7 @@ use arms::{Outcome, SeedResult};
 use curate_eval::metrics::mean_and_spread;
 use protocol::Data;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (pool, results, picture) = match &args[..] {
         [pool, results, picture, ..] => (pool, results, picture),

@@ -19,6 +19,8 @@ pub(crate) const SEEDS: u64 = 5;
 pub(crate) const EXCHANGED: f64 = 0.5;
 /// Share of the pool that a filter keeps.
 pub(crate) const KEEP: f64 = 0.3;
+/// Most steps of the classifier's fit.
+pub(crate) const CLASSIFIER_STEPS: usize = 200;
 /// Share of concepts that no training sees.
 const UNSEEN: f64 = 0.15;
 
@@ -61,15 +63,15 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    pub(crate) fn load(path: &Path) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn load(path: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let pool = Pool::open(path, PoolOptions::default(), &NoProgress)?;
-        let table = |name: &str| -> Result<Array2<f32>, Box<dyn Error>> {
+        let table = |name: &str| -> Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
             let embedding = pool.embedding(name)?;
             let mut values = vec![0.0; embedding.rows() * embedding.dim()];
             embedding.read(0..embedding.rows(), &mut values)?;
             Ok(Array2::from_shape_vec((embedding.rows(), embedding.dim()), values)?)
         };
-        let column = |name: &str| -> Result<Vec<String>, Box<dyn Error>> {
+        let column = |name: &str| -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
             Ok(pool.labels(name)?.into_iter().map(Option::unwrap_or_default).collect())
         };
         let mut data = Self {
@@ -148,6 +150,14 @@ impl Data {
 
     pub(crate) fn pairs(&self) -> Pairs<'_> {
         Pairs { images: self.images.view(), texts: self.texts.view() }
+    }
+
+    /// Features of picture and text of each pair in one row, and the row's length.
+    pub(crate) fn side_by_side(&self, pairs: &[(usize, usize)]) -> (Vec<f32>, usize) {
+        let row = |&(image, text): &(usize, usize)| {
+            self.images.row(image).into_iter().chain(self.texts.row(text)).copied()
+        };
+        (pairs.iter().flat_map(row).collect(), self.images.ncols() + self.texts.ncols())
     }
 
     pub(crate) fn source(&self, row: usize) -> &str {
@@ -264,5 +274,6 @@ pub(crate) fn describe(data: &Data) -> Value {
         "captions_exchanged": EXCHANGED,
         "kept": KEEP,
         "training": params(0),
+        "classifier_steps": CLASSIFIER_STEPS,
     })
 }
