@@ -5,10 +5,7 @@ use std::{fmt, path::PathBuf};
 use clap::{Args, ValueEnum};
 use curate::{
     baselines::{Arch, Baseline, Concepts, Inputs, Kept, ScoreCut, run as filter},
-    io::{
-        IoError, Kind,
-        subset::{self, SubsetFormat},
-    },
+    io::subset::{self, SubsetFormat},
     text::{
         language::{BuiltIn, FastTextLanguage, LanguageId},
         rules::EntityIds,
@@ -132,10 +129,7 @@ enum MorphyArg {
 }
 
 pub(crate) fn run(args: &BaselineArgs, shown: &Shown) -> Result<(), Failure> {
-    let format = SubsetFormat::of_path(&args.save_path).ok_or_else(|| {
-        let remedy = "name it .npy, .memmap, .parquet, .jsonl or .txt";
-        IoError::new(Kind::Unsupported, &args.save_path, "has no ending of a subset", remedy)
-    })?;
+    let format = SubsetFormat::of_path(&args.save_path)?;
     let baseline = args.baseline()?;
     let language: Box<dyn LanguageId> = match &args.language_model {
         Some(path) => Box::new(FastTextLanguage::read(path).map_err(Failure::input)?),
@@ -202,14 +196,12 @@ impl BaselineArgs {
                 return Err(Failure::Usage(format!("{said} needs {flag}; --help says what it is")));
             }
         }
-        let cut = match (self.threshold, self.fraction) {
-            (Some(threshold), _) => ScoreCut::Threshold(threshold),
-            (None, Some(fraction)) => ScoreCut::Fraction(fraction),
-            (None, None) if scored => {
-                let problem = format!("{said} needs one of --threshold and --fraction");
-                return Err(Failure::Usage(problem));
+        let cut = || match (self.threshold, self.fraction) {
+            (Some(threshold), _) => Ok(ScoreCut::Threshold(threshold)),
+            (None, Some(fraction)) => Ok(ScoreCut::Fraction(fraction)),
+            (None, None) => {
+                Err(Failure::Usage(format!("{said} needs one of --threshold and --fraction")))
             }
-            (None, None) => ScoreCut::Threshold(0.0),
         };
         let arch = match self.arch {
             Some(ArchArg::B32) => Arch::B32,
@@ -222,12 +214,12 @@ impl BaselineArgs {
                 seed: self.seed.unwrap_or_default(),
             },
             Name::BasicFilter => Baseline::BasicFilter,
-            Name::ClipScore => Baseline::ClipScore { arch, cut },
+            Name::ClipScore => Baseline::ClipScore { arch, cut: cut()? },
             Name::Laion2b => Baseline::Laion2b,
             Name::TextBased => Baseline::TextBased,
             Name::ImageBased => Baseline::ImageBased,
             Name::ImageBasedIntersectClipScore => {
-                Baseline::ImageBasedIntersectClipScore { arch, cut }
+                Baseline::ImageBasedIntersectClipScore { arch, cut: cut()? }
             }
         })
     }

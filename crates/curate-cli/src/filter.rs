@@ -126,10 +126,7 @@ fn keep(embedded: &Embedded, scores: &[f32], cut: Cut, out: Option<&Path>) -> Re
     let threshold = outcome.threshold.map(|t| format!(", threshold {t}")).unwrap_or_default();
     show::text(format_args!("kept {} ({share:.1} %){threshold}\n", kept.len()))?;
     let Some(out) = out else { return Ok(()) };
-    let format = subset::SubsetFormat::of_path(out).ok_or_else(|| {
-        let remedy = "name it .npy, .memmap, .parquet, .jsonl, .txt or .h5";
-        IoError::new(Kind::Unsupported, out, "has no ending of a subset", remedy)
-    })?;
+    let format = subset::SubsetFormat::of_path(out)?;
     let ids: Vec<_> = kept.into_iter().map(|(id, _)| *id).collect();
     subset::write(out, format, &ids)?;
     show::text(format_args!("wrote {}\n", out.display()))?;

@@ -164,10 +164,7 @@ fn select(args: &SelectArgs) -> Result<(), Error> {
         found.given
     ))?;
     if let Some(out) = &args.out {
-        let format = subsets::SubsetFormat::of_path(out).ok_or_else(|| {
-            let remedy = "name it .npy, .memmap, .parquet, .jsonl, .txt or .h5";
-            IoError::new(Kind::Unsupported, out, "has no ending of a subset", remedy)
-        })?;
+        let format = subsets::SubsetFormat::of_path(out)?;
         subsets::write(out, format, &found.ids)?;
         show::text(format_args!("wrote {}\n", out.display()))?;
     }

@@ -6,7 +6,6 @@ use clap::{Args, Subcommand};
 use curate::{
     core::SampleId,
     io::{
-        IoError, Kind,
         algebra::{self, Info},
         subset::{self, SubsetFormat},
     },
@@ -84,10 +83,7 @@ fn write(
     args: &OperationArgs,
     combine: impl Fn(&[SampleId], &[SampleId]) -> Vec<SampleId>,
 ) -> Result<(), Error> {
-    let format = SubsetFormat::of_path(&args.out).ok_or_else(|| {
-        let remedy = "name it .npy, .memmap, .parquet, .jsonl, .txt or .h5";
-        IoError::new(Kind::Unsupported, &args.out, "has no ending of a subset", remedy)
-    })?;
+    let format = SubsetFormat::of_path(&args.out)?;
     let (first, others) = args.files.split_first().expect("clap requires a file");
     let mut ids = subset::read_sorted(first)?;
     for other in others {

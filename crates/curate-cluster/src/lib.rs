@@ -52,6 +52,8 @@ mod hierarchy;
 mod init;
 mod lloyd;
 mod minibatch;
+#[cfg(test)]
+mod mixture;
 mod order;
 mod params;
 mod result;

@@ -301,22 +301,10 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
-    use crate::KMeansParams;
+    use crate::{KMeansParams, mixture::mixture};
 
     fn ids(n: usize) -> Vec<SampleId> {
         (0..n as u128).map(|i| SampleId(i * 77 + 5)).collect()
-    }
-
-    /// `n` rows around `k` well separated directions.
-    fn mixture(n: usize, k: usize, dim: usize) -> Array2<f32> {
-        let mut rows = Array2::from_shape_fn((n, dim), |(i, t)| {
-            let noise = random::unit(3, SampleId((i * dim + t) as u128)) as f32 - 0.5;
-            if t == i % k { 1.0 + 0.1 * noise } else { 0.1 * noise }
-        });
-        rows.rows_mut()
-            .into_iter()
-            .for_each(|mut r| embedding::normalise(r.as_slice_mut().unwrap()));
-        rows
     }
 
     #[test]

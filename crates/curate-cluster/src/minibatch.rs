@@ -171,25 +171,14 @@ impl Means {
 
 #[cfg(test)]
 mod tests {
-    use curate_core::{NoProgress, embedding};
+    use curate_core::NoProgress;
     use ndarray::{Array2, Axis};
 
     use super::*;
-    use crate::{Clustering, KMeansParams};
+    use crate::{Clustering, KMeansParams, mixture::mixture};
 
     fn ids(n: usize) -> Vec<SampleId> {
         (0..n as u128).map(|i| SampleId(i * 31 + 7)).collect()
-    }
-
-    fn mixture(n: usize, k: usize, dim: usize) -> Array2<f32> {
-        let mut rows = Array2::from_shape_fn((n, dim), |(i, t)| {
-            let noise = random::unit(4, SampleId((i * dim + t) as u128)) as f32 - 0.5;
-            if t == i % k { 1.0 + 0.1 * noise } else { 0.1 * noise }
-        });
-        rows.rows_mut()
-            .into_iter()
-            .for_each(|mut row| embedding::normalise(row.as_slice_mut().unwrap()));
-        rows
     }
 
     fn fit(rows: &Array2<f32>, ids: &[SampleId], params: KMeansParams) -> Clustering {

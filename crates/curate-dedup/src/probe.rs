@@ -5,7 +5,7 @@ use curate_core::{EmbeddingSource, Progress, SampleId, SourceError, embedding, r
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-use crate::{Duplicates, similarity_threshold};
+use crate::{Duplicates, similarity_threshold, stream::gather};
 
 /// Rows that are compared with a block of a cluster at once.
 const VISITORS: usize = 256;
@@ -278,13 +278,4 @@ struct Pair {
     row: usize,
     similarity: f32,
     cause: Option<usize>,
-}
-
-fn gather<S: EmbeddingSource + ?Sized>(
-    source: &S,
-    rows: &[usize],
-) -> Result<Vec<f32>, SourceError> {
-    let mut vectors = vec![0.0; rows.len() * source.dim()];
-    source.gather(rows, &mut vectors)?;
-    Ok(vectors)
 }

@@ -43,7 +43,8 @@ pub(crate) fn search<S: EmbeddingSource + ?Sized>(
     Ok(found)
 }
 
-fn gather<S: EmbeddingSource + ?Sized>(
+/// The vectors of some rows.
+pub(crate) fn gather<S: EmbeddingSource + ?Sized>(
     source: &S,
     rows: &[usize],
 ) -> Result<Vec<f32>, SourceError> {

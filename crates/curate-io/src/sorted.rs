@@ -70,7 +70,7 @@ impl SortedIds {
 
     /// `None` for a file that is small, in another form, or not in order.
     fn on_disk(path: &Path, most_in_memory: usize) -> Result<Option<Self>, IoError> {
-        let Some(SubsetFormat::Npy | SubsetFormat::Memmap) = SubsetFormat::of_path(path) else {
+        let Ok(SubsetFormat::Npy | SubsetFormat::Memmap) = SubsetFormat::of_path(path) else {
             return Ok(None);
         };
         let failed = |e| IoError::os(path, "read", e);

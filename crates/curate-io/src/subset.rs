@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -55,15 +56,21 @@ impl SubsetFormat {
     }
 
     /// The form that a file's ending asks for.
-    pub fn of_path(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()? {
-            "npy" => Some(Self::Npy),
-            "memmap" | "bin" => Some(Self::Memmap),
-            "parquet" => Some(Self::Parquet),
-            "jsonl" => Some(Self::Jsonl),
-            "txt" | "ids" => Some(Self::Ids),
-            "h5" | "hdf5" => Some(Self::Hdf5),
-            _ => None,
+    ///
+    /// # Errors
+    /// When no form has that ending.
+    pub fn of_path(path: &Path) -> Result<Self, IoError> {
+        match path.extension().and_then(OsStr::to_str) {
+            Some("npy") => Ok(Self::Npy),
+            Some("memmap" | "bin") => Ok(Self::Memmap),
+            Some("parquet") => Ok(Self::Parquet),
+            Some("jsonl") => Ok(Self::Jsonl),
+            Some("txt" | "ids") => Ok(Self::Ids),
+            Some("h5" | "hdf5") => Ok(Self::Hdf5),
+            _ => {
+                let remedy = "name it .npy, .memmap, .parquet, .jsonl, .txt or .h5";
+                Err(IoError::new(Kind::Unsupported, path, "has no ending of a subset", remedy))
+            }
         }
     }
 }
@@ -107,10 +114,7 @@ fn write_rows(out: &mut impl Write, format: SubsetFormat, ids: &[SampleId]) -> s
 /// # Errors
 /// When the ending is unknown, the file is damaged, or holds something that is no id.
 pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
-    let Some(format) = SubsetFormat::of_path(path) else {
-        let remedy = "name it .npy, .memmap, .parquet, .jsonl, .txt or .h5";
-        return Err(IoError::new(Kind::Unsupported, path, "has no ending of a subset", remedy));
-    };
+    let format = SubsetFormat::of_path(path)?;
     match format {
         SubsetFormat::Parquet => {
             let uids = table::Reader::open(path)?.text("uid", None)?;

@@ -31,6 +31,8 @@
 mod dispatch;
 mod dup;
 mod nearest;
+#[cfg(test)]
+mod numbers;
 mod panels;
 mod products;
 pub mod reference;

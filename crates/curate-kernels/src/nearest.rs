@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::{
     dispatch::{self, Instructions},
     panels::Panels,
+    products::{Matrix, Then},
     tile::{PANEL, PackedRows, ROWS, Tile},
 };
 
@@ -108,35 +109,17 @@ fn improve(best: &mut Nearest, products: &mut [f32; PANEL], bias: &[f32; PANEL],
 /// # Panics
 /// When the lengths do not fit each other.
 pub fn inner_products(a: &[f32], b: &[f32], dim: usize) -> Vec<f32> {
-    let panels = Panels::pack(b, dim);
-    let (n, k) = (a.len().checked_div(dim).unwrap_or(0), panels.count());
-    let mut out = vec![0.0; n * k];
-    let mut rows = PackedRows::default();
-    rows.pack(a, dim);
-    let mut tile: Tile = [[0.0; PANEL]; ROWS];
-    for (first, real, panel) in panels.iter() {
-        for (t, rows) in rows.tiles().enumerate() {
-            dispatch::tile(dispatch::instructions(), rows, panel, &mut tile);
-            for (r, products) in tile.iter().enumerate().take(n - t * ROWS) {
-                out[(t * ROWS + r) * k + first..][..real].copy_from_slice(&products[..real]);
-            }
-        }
-    }
+    let matrix = Matrix::linear(b, dim);
+    let n = a.len().checked_div(dim).unwrap_or(0);
+    let mut out = vec![0.0; n * matrix.outputs()];
+    matrix.multiply(a, Then::Store, &mut out);
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dispatch::available, reference};
-
-    fn numbers(n: usize, seed: u32) -> Vec<f32> {
-        let step = |s: &mut u32| {
-            *s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            Some((*s >> 8) as f32 / 8_388_608.0 - 1.0)
-        };
-        std::iter::repeat_n((), n).scan(seed, |s, ()| step(s)).collect()
-    }
+    use crate::{dispatch::available, numbers::numbers, reference};
 
     #[test]
     fn every_instruction_set_equals_the_scalar_reference_to_the_bit() {

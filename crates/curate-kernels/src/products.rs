@@ -107,15 +107,7 @@ fn finish(then: Then<'_>, first: usize, products: &[f32], out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference;
-
-    fn numbers(n: usize, seed: u32) -> Vec<f32> {
-        let step = |s: &mut u32| {
-            *s = s.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            Some((*s >> 8) as f32 / 8_388_608.0 - 1.0)
-        };
-        std::iter::repeat_n((), n).scan(seed, |s, ()| step(s)).collect()
-    }
+    use crate::{numbers::numbers, reference};
 
     #[test]
     fn products_equal_the_reference_to_the_bit_and_do_not_depend_on_other_rows() {
