@@ -17,10 +17,11 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Show no progress.
-    #[arg(long, short, global = true)]
+    // Behind every command's own options, whatever their number.
+    #[arg(long, short, global = true, display_order = 900)]
     pub(crate) quiet: bool,
     /// Threads to use; all cores if left out. The result does not depend on it.
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", display_order = 901)]
     pub(crate) threads: Option<usize>,
 }
 

@@ -32,10 +32,9 @@
 //! | row similar only to a removed row | one survivor a group | is removed too | is removed too; stays with [`Duplicates::find_greedy`] |
 //! | which stays | lowest similarity to the centroid | the same (`hard`), `easy`, `random` | the same, or by a score |
 //! | `random` | - | not repeatable | a hash of seed and id |
-//! | a NaN row | - | silently ends the search in its cluster | matches nothing; quarantine it first |
+//! | a row with a NaN or an infinity | - | silently ends the search in its cluster | matches nothing |
 //! | epsilon for a wanted size | tuned by hand | tuned by hand | exact, [`Keep::Count`] |
 //! | which row caused a removal | - | not recorded | [`Duplicates::cause`] |
-//!
 //! | exact copies | which one stays depends on rounding | the same | [`ExactDuplicates`]: the smallest id, before the search |
 //! | large cluster | - | an `m x m` matrix, or parts that are not compared | blocks, the same answer |
 //! | pairs in different clusters | not found | not found | [`Probe`], with the recall measured |
@@ -168,8 +167,7 @@ impl Duplicates {
             .par_iter()
             .map(|cluster| {
                 progress.check()?;
-                let mut vectors = vec![0.0; cluster.len() * source.dim()];
-                source.gather(cluster, &mut vectors)?;
+                let vectors = stream::gather(source, cluster)?;
                 let earlier = match greedy {
                     None => curate_kernels::max_earlier(&vectors, source.dim()),
                     Some(threshold) => curate_kernels::survivors(&vectors, source.dim(), threshold),

@@ -43,13 +43,19 @@ pub(crate) fn search<S: EmbeddingSource + ?Sized>(
     Ok(found)
 }
 
-/// The vectors of some rows.
+/// The vectors of some rows. One with a NaN or an infinity comes as zeros, which are similar to
+/// nothing: an infinity would be everybody's most similar row.
 pub(crate) fn gather<S: EmbeddingSource + ?Sized>(
     source: &S,
     rows: &[usize],
 ) -> Result<Vec<f32>, SourceError> {
     let mut vectors = vec![0.0; rows.len() * source.dim()];
     source.gather(rows, &mut vectors)?;
+    for vector in vectors.chunks_exact_mut(source.dim().max(1)) {
+        if !vector.iter().all(|x| x.is_finite()) {
+            vector.fill(0.0);
+        }
+    }
     Ok(vectors)
 }
 

@@ -238,21 +238,25 @@ fn threads_change_nothing() {
 #[test]
 fn bad_rows_change_no_other_rows_fate() {
     let good = rows(300, 8, 4);
-    let mut all = Array2::zeros((304, 8));
-    all.slice_mut(s![4.., ..]).assign(&good);
+    let mut all = Array2::zeros((306, 8));
+    all.slice_mut(s![6.., ..]).assign(&good);
     all.row_mut(0).fill(f32::NAN);
     all[[1, 3]] = f32::NAN;
     all.row_mut(2).fill(0.0);
+    all.row_mut(3).fill(f32::INFINITY);
+    all[[4, 1]] = f32::NEG_INFINITY;
+    all[[4, 2]] = f32::INFINITY;
+    all[[5, 0]] = f32::INFINITY;
     // The bad rows are preferred to all others.
-    let with_bad = Ordered { clusters: vec![(0..304).collect()] };
+    let with_bad = Ordered { clusters: vec![(0..306).collect()] };
     let without = Ordered { clusters: vec![(0..300).collect()] };
     for limit in [1_000, 64] {
         let bad = Duplicates::find_within(&all.view(), &with_bad, limit, &NoProgress).unwrap();
         let good = Duplicates::find_within(&good.view(), &without, limit, &NoProgress).unwrap();
-        assert_eq!(bad.similarity[4..], good.similarity);
-        assert_eq!(bad.similarity[..4], [0.0; 4]);
+        assert_eq!(bad.similarity[6..], good.similarity);
+        assert_eq!(bad.similarity[..6], [0.0; 6]);
         for row in 0..300 {
-            assert_eq!(bad.cause(row + 4), good.cause(row).map(|cause| cause + 4));
+            assert_eq!(bad.cause(row + 6), good.cause(row).map(|cause| cause + 6));
         }
     }
 }

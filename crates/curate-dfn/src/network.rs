@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use curate_core::{ParamsError, params::Checker};
 use curate_io::{IoError, Kind};
 use rayon::prelude::*;
 
@@ -137,6 +138,37 @@ impl Network {
             .flat_map_iter(|text| self.tokenizer.tokens(text.as_ref(), context))
             .collect();
         unit(self.text_features(&tokens), self.dim())
+    }
+
+    /// Embeddings of length 1 of class names, `names x dim()`, as open_clip's zero-shot classifier
+    /// makes them: the name is put for `{}` in every template, and the class is the mean of the
+    /// templates' embeddings, scaled to length 1 (arXiv 2103.00020, section 3.1.4). The cosine with
+    /// an image's embedding ranks the classes.
+    ///
+    /// # Errors
+    /// When there is no template, or one has no `{}`.
+    pub fn embed_classes<T: AsRef<str>>(
+        &self,
+        names: &[T],
+        templates: &[T],
+    ) -> Result<Vec<f32>, ParamsError> {
+        let mut check = Checker::default();
+        check.that(!templates.is_empty(), "templates", "none", "at least one");
+        for template in templates.iter().map(AsRef::as_ref) {
+            check.that(template.contains("{}"), "templates", template, "a text with {} in it");
+        }
+        check.finish()?;
+        let embed = |name: &T| {
+            let fill = |template: &T| template.as_ref().replace("{}", name.as_ref());
+            let texts: Vec<String> = templates.iter().map(fill).collect();
+            let mut mean = vec![0.0; self.dim()];
+            for row in self.embed_texts(&texts).chunks_exact(self.dim()) {
+                mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / texts.len() as f32);
+            }
+            normalize(&mut mean);
+            mean
+        };
+        Ok(names.iter().flat_map(embed).collect())
     }
 }
 

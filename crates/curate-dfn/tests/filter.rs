@@ -282,3 +282,31 @@ fn a_card_says_what_the_filter_is_and_is_read_back() {
     assert!(thinned(&[], 5).is_empty());
     assert!(path("bad").exists());
 }
+
+/// One template gives the text's own embedding; several a unit vector halfway between them.
+#[test]
+fn a_class_is_the_mean_of_its_templates() {
+    let (network, _) = network();
+    let names = ["cat", "dog"];
+    let one = network.embed_classes(&names, &["a photo of a {}."]).unwrap();
+    let texts = network.embed_texts(&["a photo of a cat.", "a photo of a dog."]);
+    assert!(one.iter().zip(&texts).all(|(a, b)| (a - b).abs() < 1e-6));
+    let both = network.embed_classes(&names, &["a photo of a {}.", "art of the {}"]).unwrap();
+    let art = network.embed_texts(&["art of the cat", "art of the dog"]);
+    let dim = network.dim();
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    for class in 0..2 {
+        let at = class * dim..(class + 1) * dim;
+        let (found, a, b) = (&both[at.clone()], &texts[at.clone()], &art[at]);
+        assert!((dot(found, found) - 1.0).abs() < 1e-5);
+        assert!((dot(found, a) - dot(found, b)).abs() < 1e-5, "as near to one as to the other");
+        assert!(
+            (dot(found, a) - (0.5 * (1.0 + dot(a, b))).sqrt()).abs() < 1e-5,
+            "and between them"
+        );
+        assert!(dot(a, b) < 0.999, "the templates differ");
+    }
+    let error = network.embed_classes(&names, &["{}", "a photo"]).unwrap_err().to_string();
+    assert!(error.contains("a photo"), "{error}");
+    assert!(network.embed_classes(&names, &[]).is_err());
+}

@@ -1,7 +1,7 @@
 //! Seconds of the parts of scoring, for comparison with other programs: the image tower of
 //! ViT-B-32 at batch 32, the tokenizer, decoding and resizing.
 //!
-//! `cargo run --release -p curate-dfn --example speed -- [IMAGE-FILE]`
+//! `cargo run --release -p curate-dfn --example parts -- [IMAGE-FILE]`
 
 #![allow(clippy::print_stdout, reason = "a program talks to its user")]
 
