@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 2] = ["docs/src/scaling.md", "crates/curate-scaling/src/lib.rs"];
+const DOCUMENTS: [&str; 3] =
+    ["docs/src/scaling.md", "docs/src/experiment.md", "crates/curate-scaling/src/lib.rs"];
 
 /// Makes a table from the result files below the workspace's folder.
 type Table = fn(&Path) -> Result<String>;

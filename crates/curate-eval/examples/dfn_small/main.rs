@@ -1,5 +1,6 @@
 //! The paper's claims in small, on the demonstration pool:
 //! `cargo run --release -p curate-eval --example dfn_small -- POOL RESULTS.json IMAGE.svg [SEEDS]`.
+//! With `RESULTS.json IMAGE.svg` alone it draws the picture again.
 //!
 //! The protocol (roles of the sources, arms, metrics, sizes) is fixed in `protocol.rs`.
 
@@ -20,6 +21,10 @@ use protocol::Data;
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (pool, results, picture) = match &args[..] {
+        [results, picture] => {
+            let report = serde_json::from_slice(&fs::read(results)?)?;
+            return Ok(fs::write(picture, plot::scatter(&report))?);
+        }
         [pool, results, picture, ..] => (pool, results, picture),
         _ => return Err("give the pool, the results' file and the picture's".into()),
     };

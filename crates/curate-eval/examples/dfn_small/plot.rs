@@ -20,7 +20,8 @@ struct Dot {
 
 pub(crate) fn scatter(report: &Value) -> String {
     let dots = dots(report);
-    let (x, y) = (ends(dots.iter().map(|d| d.own)), ends(dots.iter().map(|d| d.taught)));
+    let x = ends(dots.iter().map(|d| d.own));
+    let y = ends(dots.iter().flat_map(|d| [d.taught - d.spread, d.taught + d.spread]));
     let place_x = |v: f64| LEFT + (v - x.0) / (x.1 - x.0) * (WIDTH - LEFT - RIGHT);
     let place_y = |v: f64| HEIGHT - BOTTOM - (v - y.0) / (y.1 - y.0) * (HEIGHT - TOP - BOTTOM);
     let mut out = String::new();
@@ -29,7 +30,7 @@ pub(crate) fn scatter(report: &Value) -> String {
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"><rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>"#
     ));
     draw(format!(
-        r#"<text x="{LEFT}" y="24" font-size="16" font-weight="bold">A better network is not always a better filter</text>"#
+        r#"<text x="{LEFT}" y="24" font-size="16" font-weight="bold">Filter networks, and the models they feed</text>"#
     ));
     draw(format!(
         r##"<text x="{LEFT}" y="44" fill="#666">each point a filter network, mean of the seeds; bars are one standard deviation</text>"##
@@ -54,6 +55,7 @@ pub(crate) fn scatter(report: &Value) -> String {
             100.0 * vx
         ));
     }
+    let mut last_label = f64::NEG_INFINITY;
     for dot in &dots {
         let (px, py) = (place_x(dot.own), place_y(dot.taught));
         let (high, low) = (place_y(dot.taught + dot.spread), place_y(dot.taught - dot.spread));
@@ -64,11 +66,13 @@ pub(crate) fn scatter(report: &Value) -> String {
             r##"<circle cx="{px:.1}" cy="{py:.1}" r="5" fill="#0072B2"><title>{}</title></circle>"##,
             dot.name
         ));
+        // Dots come from the top down: a label keeps a line's distance from the one above.
+        last_label = (py + 4.0).max(last_label + 13.0);
         let (anchor, shift) = if px > WIDTH * 0.6 { ("end", -9.0) } else { ("start", 9.0) };
         draw(format!(
             r#"<text x="{:.1}" y="{:.1}" text-anchor="{anchor}">{}</text>"#,
             px + shift,
-            py + 4.0,
+            last_label,
             dot.name
         ));
     }
@@ -94,7 +98,9 @@ fn dots(report: &Value) -> Vec<Dot> {
             (arm["subcategory"]["mean"].as_f64()?, arm["subcategory"]["sd"].as_f64()?);
         Some(Dot { name: filter["filter"].as_str()?.to_owned(), own, taught, spread })
     };
-    list("filters").iter().filter_map(dot).collect()
+    let mut dots: Vec<Dot> = list("filters").iter().filter_map(dot).collect();
+    dots.sort_by(|a, b| b.taught.total_cmp(&a.taught));
+    dots
 }
 
 /// The ends of an axis, with a margin.
