@@ -103,7 +103,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) from: Option<PathBuf>,
     /// Weigh the result with the network it started from: 0 is that network, 1 the trained one.
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "from")]
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "from", value_parser = share)]
     pub(crate) ensemble: f32,
     /// Train on the samples of this subset file alone.
     #[arg(long, value_name = "FILE")]
@@ -338,6 +338,13 @@ impl WantedArgs {
         let threshold = self.threshold.map(Wanted::Threshold);
         let epsilon = self.epsilon.map(Wanted::Epsilon);
         fraction.or(top).or(threshold).or(epsilon).expect("clap requires one of the group")
+    }
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("must be a number from 0 to 1".to_owned()),
     }
 }
 

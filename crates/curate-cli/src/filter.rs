@@ -17,7 +17,7 @@ use curate::{
     io::{
         Embedding, IoError, Kind, Pool, PoolOptions,
         pool::BadShards,
-        subset,
+        subset::{self, SubsetFormat},
         table::{self, Column},
         vectors::Part,
     },
@@ -75,6 +75,8 @@ fn reasons(bad: &[BadRow]) -> String {
 }
 
 fn score(args: &ScoreArgs, shown: &Shown) -> Result<(), Failure> {
+    // Said now, not after an hour of scoring.
+    let format = args.out.as_deref().map(SubsetFormat::of_path).transpose()?;
     let embedded = Embedded::open(&args.embedded, &args.name)?;
     let scores = match args.by {
         Method::Cosine => embedded.scores.clone(),
@@ -99,7 +101,7 @@ fn score(args: &ScoreArgs, shown: &Shown) -> Result<(), Failure> {
         show::text(format_args!("wrote {}\n", file.display()))?;
     }
     match args.cut.cut() {
-        Some(cut) => keep(&embedded, &scores, cut, args.out.as_deref()),
+        Some(cut) => keep(&embedded, &scores, cut, args.out.as_deref().zip(format)),
         None => Ok(()),
     }
 }
@@ -119,14 +121,18 @@ fn read_target(file: &Path, dim: usize) -> Result<Vec<f32>, IoError> {
     Ok(rows)
 }
 
-fn keep(embedded: &Embedded, scores: &[f32], cut: Cut, out: Option<&Path>) -> Result<(), Failure> {
+fn keep(
+    embedded: &Embedded,
+    scores: &[f32],
+    cut: Cut,
+    out: Option<(&Path, SubsetFormat)>,
+) -> Result<(), Failure> {
     let outcome = cut.apply(scores, &embedded.ids, Direction::HigherIsBetter);
     let kept: Vec<_> = embedded.ids.iter().zip(&outcome.kept).filter(|(_, kept)| **kept).collect();
     let share = 100.0 * kept.len() as f64 / scores.len().max(1) as f64;
     let threshold = outcome.threshold.map(|t| format!(", threshold {t}")).unwrap_or_default();
     show::text(format_args!("kept {} ({share:.1} %){threshold}\n", kept.len()))?;
-    let Some(out) = out else { return Ok(()) };
-    let format = subset::SubsetFormat::of_path(out)?;
+    let Some((out, format)) = out else { return Ok(()) };
     let ids: Vec<_> = kept.into_iter().map(|(id, _)| *id).collect();
     subset::write(out, format, &ids)?;
     show::text(format_args!("wrote {}\n", out.display()))?;

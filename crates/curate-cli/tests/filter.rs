@@ -93,6 +93,9 @@ fn a_pool_is_embedded_scored_and_cut() {
         let id = id.as_deref().unwrap().parse().unwrap();
         assert_eq!(kept.contains(&id), *score >= tenth);
     }
+    let args = ["score", "e", "--top", "10", "--out", "kept.csv", "--scores", "early.parquet"];
+    assert!(refused(folder, &args).contains("kept.csv: has no ending of a subset; name it .npy"));
+    assert!(!folder.join("early.parquet").exists(), "refused before anything is written");
     let args = ["score", "e", "--by", "neg-clip-loss", "--batch", "100", "--partitions", "2"];
     assert!(said(folder, &args).contains("0 of them without a score"));
     network(folder, 2);
@@ -161,6 +164,8 @@ fn a_trained_network_embeds_and_its_card_is_true() {
     assert_eq!(card["training"]["params"]["steps"], 6);
     assert_eq!(card["training"]["curve"].as_array().unwrap().len(), 6);
     said(folder, &["embed", pool, "--network", "net", "--out", "e"]);
+    let wrong = ["train", pool, "--out", "x", "--from", "net", "--ensemble", "1.5"];
+    assert!(refused(folder, &wrong).contains("must be a number from 0 to 1"));
     let wrong = ["train", pool, "--out", "x", "--model", "model.json", "--device", "gpu"];
     assert!(refused(folder, &wrong).contains("`gpu` is no device"));
     let wrong = ["train", pool, "--out", "x", "--model", "model.json", "--lr", "0", "--batch", "1"];

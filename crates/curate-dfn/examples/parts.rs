@@ -12,7 +12,7 @@ use curate_dfn::{
     image::{Limits, decode},
 };
 
-fn main() {
+fn main() -> std::io::Result<()> {
     let config = OpenClipConfig::named("ViT-B-32").expect("a name of open_clip's");
     let transform = Transform::new(&config.preprocess_cfg, 224);
     let weights = Weights::random(&config.model_cfg, 0);
@@ -34,15 +34,15 @@ fn main() {
     report("tokenizer, 20,000 lines to repair, 1 thread", 2, || {
         lines.iter().for_each(|line| drop(tokenizer.tokens(line, 77)));
     });
-    let Some(file) = std::env::args().nth(1).and_then(|path| std::fs::read(path).ok()) else {
-        return;
-    };
+    let Some(path) = std::env::args().nth(1) else { return Ok(()) };
+    let file = std::fs::read(path)?;
     report("decode, 20 times", 5, || {
         (0..20).for_each(|_| drop(decode(&file, Limits::default())));
     });
     report("decode and transform, 20 times", 5, || {
         (0..20).for_each(|_| drop(transform.apply(&file)));
     });
+    Ok(())
 }
 
 fn report(what: &str, times: usize, mut work: impl FnMut()) {

@@ -13,8 +13,8 @@ pub(crate) fn normal(seed: u64, purpose: &str, n: usize, deviation: f32) -> Vec<
     (0..n as u64).map(draw).collect()
 }
 
-#[cfg(any(feature = "train", test))]
 /// The numbers `0..n` in an order that depends on the seed alone.
+#[cfg(any(feature = "train", test))]
 pub(crate) fn shuffled(seed: u64, n: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by_cached_key(|&i| (random::hash(seed, SampleId(i as u128)), i));
