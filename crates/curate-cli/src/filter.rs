@@ -45,6 +45,7 @@ pub(crate) fn carry_out(command: &FilterCommand, shown: &Shown) -> Result<(), Fa
 fn embed_pool(args: &EmbedArgs, shown: &Shown) -> Result<(), Failure> {
     let bad_shards = if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
     let (config, weights) = read_folder(&args.network)?;
+    config.takes_captions(&args.network.join("open_clip_config.json"))?;
     let pool = Pool::open(&args.pool, PoolOptions { bad_shards, ..PoolOptions::default() }, shown)?;
     let digest = network_digest(&config, &weights);
     let precision = if args.half { Precision::F16 } else { Precision::F32 };

@@ -86,12 +86,18 @@ fn params(args: &TrainArgs) -> TrainParams {
 fn start(args: &TrainArgs) -> Result<(OpenClipConfig, Weights, String), Failure> {
     if let Some(folder) = &args.from {
         let (config, weights) = read_folder(folder)?;
+        config.takes_captions(&folder.join("open_clip_config.json"))?;
         let digest = network_digest(&config, &weights);
         return Ok((config, weights, digest));
     }
     let mut config = match OpenClipConfig::named(&args.model) {
         Some(config) => config,
-        None if Path::new(&args.model).exists() => OpenClipConfig::read(Path::new(&args.model))?,
+        None if Path::new(&args.model).exists() => {
+            let file = Path::new(&args.model);
+            let config = OpenClipConfig::read(file)?;
+            config.takes_captions(file)?;
+            config
+        }
         None => {
             let names = curate::dfn::config::NAMES.join(", ");
             let problem = "is no network that this program knows and no file";

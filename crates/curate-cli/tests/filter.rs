@@ -108,6 +108,30 @@ fn a_pool_is_embedded_scored_and_cut() {
     assert!(none.contains("nothing: does not exist"), "{none}");
 }
 
+/// Its text tower has no row for most tokens.
+#[test]
+fn a_network_of_another_vocabulary_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let pool = pool(folder);
+    let pool = pool.to_str().unwrap();
+    let mut config: OpenClipConfig = serde_json::from_str(MODEL).unwrap();
+    config.model_cfg.text_cfg.vocab_size = 64;
+    let weights = Weights::random(&config.model_cfg, 1);
+    write_folder(&folder.join("net"), &config, &weights).unwrap();
+    let problem = "net/open_clip_config.json: `text_cfg.vocab_size` is 64, but captions have 49408";
+    let error = refused(folder, &["embed", pool, "--network", "net", "--out", "e"]);
+    assert!(error.contains(problem), "{error}");
+    assert!(!folder.join("e").exists());
+    if cfg!(feature = "train") {
+        let model = "net/open_clip_config.json";
+        for from in [["--from", "net"], ["--model", model]] {
+            let error = refused(folder, &[&["train", pool, "--out", "x"][..], &from].concat());
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+}
+
 #[test]
 fn a_card_says_what_a_folder_of_open_clips_holds() {
     let folder = tempfile::tempdir().unwrap();

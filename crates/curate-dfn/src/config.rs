@@ -107,7 +107,7 @@ fn default_context() -> usize {
     77
 }
 fn default_vocabulary() -> usize {
-    49_408
+    crate::tokenizer::END as usize + 1
 }
 fn default_text_width() -> usize {
     512
@@ -386,6 +386,21 @@ impl OpenClipConfig {
             ..PreprocessConfig::default()
         };
         Some(Self { model_cfg, preprocess_cfg })
+    }
+
+    /// Whether the text tower has a row for every token of the bundled tokenizer. A network without
+    /// can be loaded and given tokens, but no captions. `file` is the config's, for the error.
+    ///
+    /// # Errors
+    /// When its vocabulary is smaller.
+    pub fn takes_captions(&self, file: &Path) -> Result<(), IoError> {
+        let (has, needs) = (self.model_cfg.text_cfg.vocab_size, default_vocabulary());
+        if has >= needs {
+            return Ok(());
+        }
+        let problem = format!("`text_cfg.vocab_size` is {has}, but captions have {needs} tokens");
+        let remedy = "use a network of CLIP's vocabulary";
+        Err(IoError::new(Kind::Unsupported, file, problem, remedy))
     }
 
     /// Reads an `open_clip_config.json`.

@@ -131,6 +131,9 @@ impl Network {
     }
 
     /// Embeddings of length 1 of texts.
+    ///
+    /// # Panics
+    /// When the vocabulary is smaller than the tokenizer's; [`OpenClipConfig::takes_captions`] tells.
     pub fn embed_texts<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Vec<f32> {
         let context = self.config.model_cfg.text_cfg.context_length;
         let tokens: Vec<u32> = texts
