@@ -7,7 +7,7 @@ use crate::{
     dispatch::{self, Instructions},
     nearest::inner_products,
     panels::Panels,
-    tile::{PANEL, PackedRows, ROWS, Tile},
+    tile::{PANEL, PackedRows, ROWS},
 };
 
 /// Rows that one task works on.
@@ -57,20 +57,15 @@ fn search(
     out: &mut [Earlier],
 ) {
     let end = first + out.len();
-    let mut tile: Tile = [[0.0; PANEL]; ROWS];
+    let mut tiles = dispatch::room(rows);
     for (start, _, panel) in panels.iter().take_while(|(start, ..)| *start < end) {
-        let tiles = rows.tiles().zip(out.chunks_mut(ROWS));
-        for (t, (rows, out)) in tiles.enumerate() {
-            let first = first + t * ROWS;
-            // The last row of the tile has the most earlier rows.
-            if start >= first + out.len() - 1 {
-                continue;
-            }
-            dispatch::tile(with, rows, panel, &mut tile);
-            for (r, best) in out.iter_mut().enumerate() {
-                let earlier = (first + r).saturating_sub(start).min(PANEL);
-                improve(best, &tile[r][..earlier], start);
-            }
+        // The last row of a tile has the most earlier rows; the first tiles may have none.
+        let skip = (start + 1).saturating_sub(first) / ROWS;
+        dispatch::tiles(with, panel, rows, skip, &mut tiles);
+        let products = tiles.as_flattened().iter().zip(&mut *out).enumerate();
+        for (r, (products, best)) in products.skip(skip * ROWS) {
+            let earlier = (first + r).saturating_sub(start).min(PANEL);
+            improve(best, &products[..earlier], start);
         }
     }
 }
@@ -145,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_instruction_set_equals_the_scalar_reference_to_the_bit() {
-        for (n, dim) in [(1, 4), (2, 1), (33, 5), (400, 16), (205, 67)] {
+        for (n, dim) in [(1, 4), (2, 1), (33, 5), (400, 16), (205, 67), (60, 193)] {
             let rows = rows(n, dim);
             let expected = reference::max_earlier(&rows, dim);
             for with in available() {

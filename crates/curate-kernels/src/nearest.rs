@@ -6,7 +6,7 @@ use crate::{
     dispatch::{self, Instructions},
     panels::Panels,
     products::{Matrix, Then},
-    tile::{PANEL, PackedRows, ROWS, Tile},
+    tile::{PANEL, PackedRows, ROWS},
 };
 
 /// Rows that share a panel while it is hot: with 512 dimensions 192 KiB of rows beside a panel of
@@ -75,15 +75,13 @@ impl Centroids {
 
     fn nearest_in_block(&self, with: Instructions, rows: &PackedRows, out: &mut [Nearest]) {
         out.fill(Nearest { index: 0, value: f32::NEG_INFINITY });
-        let mut tile: Tile = [[0.0; PANEL]; ROWS];
+        let mut tiles = dispatch::room(rows);
         for (first, _, panel) in self.panels.iter() {
             let bias =
                 self.bias[first..].first_chunk().expect("the bias is padded to whole panels");
-            for (rows, out) in rows.tiles().zip(out.chunks_mut(ROWS)) {
-                dispatch::tile(with, rows, panel, &mut tile);
-                for (products, best) in tile.iter_mut().zip(out) {
-                    improve(best, products, bias, first);
-                }
+            dispatch::tiles(with, panel, rows, 0, &mut tiles);
+            for (products, best) in tiles.as_flattened_mut().iter_mut().zip(&mut *out) {
+                improve(best, products, bias, first);
             }
         }
     }
@@ -123,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_instruction_set_equals_the_scalar_reference_to_the_bit() {
-        for (n, k, dim) in [(1, 1, 1), (13, 33, 7), (100, 64, 64), (25, 70, 130)] {
+        for (n, k, dim) in [(1, 1, 1), (13, 33, 7), (100, 64, 64), (25, 70, 130), (30, 40, 385)] {
             let (rows, centroids) = (numbers(n * dim, 1), numbers(k * dim, 2));
             let bias = numbers(k, 3);
             for bias in [None, Some(&bias[..])] {

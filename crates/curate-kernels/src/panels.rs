@@ -1,11 +1,11 @@
 //! Vectors packed for the micro-kernel.
 
-use crate::tile::PANEL;
+use crate::tile::{Lanes, PANEL};
 
 /// Vectors in panels of [`PANEL`]: for each panel, for each element, that element of all its
 /// vectors. The last panel is filled up with zero vectors.
 pub(crate) struct Panels {
-    data: Vec<[f32; PANEL]>,
+    data: Vec<Lanes>,
     dim: usize,
     count: usize,
 }
@@ -15,10 +15,10 @@ impl Panels {
     pub(crate) fn pack(vectors: &[f32], dim: usize) -> Self {
         let count = vectors.len().checked_div(dim).unwrap_or(0);
         assert_eq!(vectors.len(), count * dim, "whole vectors");
-        let mut data = vec![[0.0; PANEL]; count.div_ceil(PANEL) * dim];
+        let mut data = vec![Lanes([0.0; PANEL]); count.div_ceil(PANEL) * dim];
         for (i, vector) in vectors.chunks_exact(dim.max(1)).enumerate() {
             for (packed, &x) in data[i / PANEL * dim..].iter_mut().zip(vector) {
-                packed[i % PANEL] = x;
+                packed.0[i % PANEL] = x;
             }
         }
         Self { data, dim, count }
@@ -29,10 +29,10 @@ impl Panels {
     pub(crate) fn pack_columns(matrix: &[f32], stride: usize, first: usize, count: usize) -> Self {
         let dim = matrix.len().checked_div(stride).unwrap_or(0);
         assert_eq!(matrix.len(), dim * stride, "whole rows");
-        let mut data = vec![[0.0; PANEL]; count.div_ceil(PANEL) * dim];
+        let mut data = vec![Lanes([0.0; PANEL]); count.div_ceil(PANEL) * dim];
         for (i, row) in matrix.chunks_exact(stride.max(1)).enumerate() {
             for (p, columns) in row[first..first + count].chunks(PANEL).enumerate() {
-                data[p * dim + i][..columns.len()].copy_from_slice(columns);
+                data[p * dim + i].0[..columns.len()].copy_from_slice(columns);
             }
         }
         Self { data, dim, count }
@@ -47,7 +47,7 @@ impl Panels {
     }
 
     /// The panels in order, each with the index of its first vector and how many are real.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, usize, &[[f32; PANEL]])> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, usize, &[Lanes])> {
         self.data.chunks_exact(self.dim.max(1)).enumerate().map(|(p, panel)| {
             let first = p * PANEL;
             (first, PANEL.min(self.count - first), panel)

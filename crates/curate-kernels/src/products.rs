@@ -3,11 +3,8 @@
 use crate::{
     dispatch,
     panels::Panels,
-    tile::{PANEL, PackedRows, ROWS, Tile},
+    tile::{PackedRows, ROWS},
 };
-
-/// Rows that share a panel while it is hot.
-const BLOCK: usize = 8 * ROWS;
 
 /// A matrix packed once for products with many rows.
 pub struct Matrix {
@@ -63,8 +60,9 @@ impl Matrix {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let n = rows.len().checked_div(inputs).unwrap_or(0);
         assert_eq!((rows.len(), out.len()), (n * inputs, n * outputs), "whole rows");
+        let block = rows_together(n, inputs);
         let mut packed = PackedRows::default();
-        let blocks = rows.chunks(BLOCK * inputs.max(1)).zip(out.chunks_mut(BLOCK * outputs.max(1)));
+        let blocks = rows.chunks(block * inputs.max(1)).zip(out.chunks_mut(block * outputs.max(1)));
         for (rows, out) in blocks {
             packed.pack(rows, inputs);
             self.block(&packed, then, out);
@@ -74,16 +72,24 @@ impl Matrix {
     fn block(&self, rows: &PackedRows, then: Then<'_>, out: &mut [f32]) {
         let outputs = self.outputs();
         let with = dispatch::instructions();
-        let mut tile: Tile = [[0.0; PANEL]; ROWS];
+        let mut tiles = dispatch::room(rows);
         for (first, real, panel) in self.panels.iter() {
-            for (rows, out) in rows.tiles().zip(out.chunks_mut(ROWS * outputs)) {
-                dispatch::tile(with, rows, panel, &mut tile);
-                for (products, out) in tile.iter().zip(out.chunks_exact_mut(outputs)) {
-                    finish(then, first, &products[..real], &mut out[first..first + real]);
-                }
+            dispatch::tiles(with, panel, rows, 0, &mut tiles);
+            for (products, out) in tiles.as_flattened().iter().zip(out.chunks_exact_mut(outputs)) {
+                finish(then, first, &products[..real], &mut out[first..first + real]);
             }
         }
     }
+}
+
+/// Rows that share a panel while it is hot. The more, the less often the panels come from far; but
+/// the rows should lie in the second-level cache. All blocks of `n` rows are about as large: one of
+/// a few rows would cost as much fetching.
+fn rows_together(n: usize, inputs: usize) -> usize {
+    const BYTES: usize = 5 << 18;
+    let most = (BYTES / (size_of::<[f32; ROWS]>() * inputs.max(1))).clamp(8, 64);
+    let tiles = n.div_ceil(ROWS).max(1);
+    tiles.div_ceil(tiles.div_ceil(most)) * ROWS
 }
 
 fn finish(then: Then<'_>, first: usize, products: &[f32], out: &mut [f32]) {
@@ -111,7 +117,7 @@ mod tests {
 
     #[test]
     fn products_equal_the_reference_to_the_bit_and_do_not_depend_on_other_rows() {
-        for (n, k, dim) in [(1, 1, 1), (14, 35, 9), (100, 64, 70)] {
+        for (n, k, dim) in [(1, 1, 1), (14, 35, 9), (100, 64, 70), (26, 40, 577), (800, 3, 9)] {
             let (rows, weights, bias) = (numbers(n * dim, 1), numbers(k * dim, 2), numbers(k, 3));
             let matrix = Matrix::linear(&weights, dim);
             assert_eq!((matrix.inputs(), matrix.outputs()), (dim, k));

@@ -10,24 +10,33 @@ pub(crate) const ROWS: usize = 12;
 /// Inner products of [`ROWS`] rows with [`PANEL`] vectors.
 pub(crate) type Tile = [[f32; PANEL]; ROWS];
 
-/// Computes a part of a tile, `M` rows from `first_row` and `N` columns from `first_column`, as
-/// chains of fused multiply-adds in element order. `rows` holds for each element that element of
-/// all rows of the tile, `panel` that element of all vectors of the panel.
+/// One element of all vectors of a panel. Aligned to a cache line: a vector load that crosses two
+/// costs two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Lanes(pub(crate) [f32; PANEL]);
+
+/// Carries on a part of a tile, `M` rows and `N` columns from `first` (row, column) on: the chains
+/// of fused multiply-adds go on from `out`, in element order. `rows` holds for each element that
+/// element of all rows of the tile, `panel` that element of all vectors of the panel. `each` is
+/// called with the number of every element.
 ///
 /// `M` and `N` only say how many chains run side by side; they never change a chain.
 #[inline(always)]
 pub(crate) fn part<const M: usize, const N: usize>(
     rows: &[[f32; ROWS]],
-    panel: &[[f32; PANEL]],
-    first_row: usize,
-    first_column: usize,
+    panel: &[Lanes],
+    first: (usize, usize),
+    each: impl Fn(usize),
     out: &mut Tile,
 ) {
-    let mut acc = [[0.0_f32; N]; M];
-    for (row, vector) in rows.iter().zip(panel) {
-        let row: &[f32; M] = row[first_row..].first_chunk().expect("rows lie inside the tile");
-        let vector: &[f32; N] =
-            vector[first_column..].first_chunk().expect("columns lie inside the panel");
+    let columns = "columns lie inside the panel";
+    let mut acc: [[f32; N]; M] =
+        std::array::from_fn(|r| *out[first.0 + r][first.1..].first_chunk().expect(columns));
+    for (k, (row, vector)) in rows.iter().zip(panel).enumerate() {
+        each(k);
+        let row: &[f32; M] = row[first.0..].first_chunk().expect("rows lie inside the tile");
+        let vector: &[f32; N] = vector.0[first.1..].first_chunk().expect(columns);
         for r in 0..M {
             for c in 0..N {
                 acc[r][c] = row[r].mul_add(vector[c], acc[r][c]);
@@ -35,7 +44,44 @@ pub(crate) fn part<const M: usize, const N: usize>(
         }
     }
     for r in 0..M {
-        out[first_row + r][first_column..first_column + N].copy_from_slice(&acc[r]);
+        out[first.0 + r][first.1..first.1 + N].copy_from_slice(&acc[r]);
+    }
+}
+
+/// What lies behind a chunk of a panel, to be fetched into the second-level cache while the chunk
+/// is multiplied with some tiles.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    next: *const u8,
+    /// A cache line is fetched for every `1 << spread` elements.
+    spread: u32,
+}
+
+impl Ahead {
+    /// Bytes of a cache line; [`Lanes`] are two.
+    const LINE: usize = 64;
+
+    /// As many bytes as `chunk` has, spread over so many tiles.
+    pub(crate) fn of(chunk: &[Lanes], tiles: usize) -> Self {
+        let spread = tiles.next_power_of_two().ilog2().saturating_sub(1);
+        Self { next: chunk.as_ptr_range().end.cast(), spread }
+    }
+
+    /// Goes on behind what a tile of so many elements fetched.
+    pub(crate) fn advance(&mut self, elements: usize) {
+        self.next = self.next.wrapping_add((elements >> self.spread) * Self::LINE);
+    }
+
+    /// Fetches the line of element `k`.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) fn fetch(self, k: usize) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        let line = self.next.wrapping_add((k >> self.spread) * Self::LINE);
+        // SAFETY: a hint. It reads nothing into the program and never faults, wherever it points:
+        // behind the last panel it points behind the allocation.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 }
 
@@ -44,21 +90,26 @@ pub(crate) fn part<const M: usize, const N: usize>(
 pub(crate) struct PackedRows {
     data: Vec<[f32; ROWS]>,
     dim: usize,
+    /// A row to fill up with.
+    zeros: Vec<f32>,
 }
 
 impl PackedRows {
     /// Packs rows of length `dim`, in place of those packed before.
     pub(crate) fn pack(&mut self, rows: &[f32], dim: usize) {
-        let tile = ROWS * dim.max(1);
+        self.pack_strided(rows, dim.max(1), dim);
+    }
+
+    /// Packs the first `dim` numbers of rows that begin every `stride` numbers.
+    pub(crate) fn pack_strided(&mut self, rows: &[f32], stride: usize, dim: usize) {
         self.dim = dim;
+        self.zeros.resize(dim, 0.0);
         self.data.clear();
-        self.data.resize(rows.len().div_ceil(tile) * dim, [0.0; ROWS]);
-        for (tile, packed) in rows.chunks(tile).zip(self.data.chunks_exact_mut(dim.max(1))) {
-            for (r, row) in tile.chunks_exact(dim).enumerate() {
-                for (packed, &x) in packed.iter_mut().zip(row) {
-                    packed[r] = x;
-                }
-            }
+        for tile in rows.chunks(ROWS * stride) {
+            let mut tile = tile.chunks(stride);
+            let tile: [&[f32]; ROWS] =
+                std::array::from_fn(|_| &tile.next().unwrap_or(&self.zeros)[..dim]);
+            self.data.extend((0..dim).map(|k| tile.map(|row| row[k])));
         }
     }
 
