@@ -8,8 +8,9 @@ use curate_core::{
     random,
     rank::{Direction, better_first},
 };
+use curate_kernels::Engine;
 
-use crate::{Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric, assign, init};
+use crate::{Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric, assign_on, init};
 
 /// Which rows stand for a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,13 +113,28 @@ impl HierarchicalKMeans {
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Hierarchy, ClusterError> {
+        self.fit_on(None, source, ids, progress)
+    }
+
+    /// [`Self::fit`] with nearest centroids searched on `engine`; on the native kernels when there
+    /// is none.
+    ///
+    /// # Errors
+    /// As [`Self::fit`], and when the engine fails.
+    pub fn fit_on<S: EmbeddingSource + ?Sized>(
+        &self,
+        engine: Option<&dyn Engine>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Hierarchy, ClusterError> {
         let mut levels: Vec<Clustering> = Vec::new();
         for number in 0..self.levels.len() {
             let fitted = match levels.last() {
-                None => self.fit_level(number, source, ids, progress)?,
+                None => self.fit_level(engine, number, source, ids, progress)?,
                 Some(below) => {
                     let ids: Vec<SampleId> = (0..below.k() as u128).map(SampleId).collect();
-                    self.fit_level(number, &below.centroids.view(), &ids, progress)?
+                    self.fit_level(engine, number, &below.centroids.view(), &ids, progress)?
                 }
             };
             levels.push(fitted);
@@ -128,6 +144,7 @@ impl HierarchicalKMeans {
 
     fn fit_level<S: EmbeddingSource + ?Sized>(
         &self,
+        engine: Option<&dyn Engine>,
         number: usize,
         source: &S,
         ids: &[SampleId],
@@ -139,7 +156,7 @@ impl HierarchicalKMeans {
             let seed = random::derive(k_means.seed(), &format!("level {number} round {round}"));
             k_means.params().clone().seed(seed).check().expect("checked but for its seed")
         };
-        let mut fitted = round(0).fit(source, ids, progress)?;
+        let mut fitted = round(0).fit_on(engine, source, ids, progress)?;
         for r in 1..=level.rounds {
             let k_means = round(r);
             let mut sample: Vec<usize> = fitted
@@ -164,8 +181,10 @@ impl HierarchicalKMeans {
                 break;
             }
             let sample_ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();
-            let again = k_means.fit(&RowsOf::new(source, &sample), &sample_ids, progress)?;
-            let assignment = assign(again.centroids.view(), again.metric, source, progress)?;
+            let again =
+                k_means.fit_on(engine, &RowsOf::new(source, &sample), &sample_ids, progress)?;
+            let assignment =
+                assign_on(engine, again.centroids.view(), again.metric, source, progress)?;
             fitted = Clustering { assignment, ..again };
         }
         Ok(fitted)

@@ -41,12 +41,19 @@
 //! With [`KMeansParams::batch_rows`] the centroids move after every batch (Sculley 2010), which needs
 //! fewer passes over a large pool and ends at a somewhat larger inertia.
 //!
+//! # Engines
+//! [`KMeans::fit_on`] and [`assign_on`] search nearest centroids on an [`Engine`], a GPU for example
+//! (`curate-device` has them), and everything else on the host. An engine answers with indices only;
+//! values are computed here in f64 and rounded once. So results differ from those of the native
+//! kernels where two centroids are equally near but for rounding, and in the last bits of nearness.
+//!
 //! # When not to use it
 //! For tens of thousands of clusters over hundreds of millions of rows, cluster in levels:
 //! [`HierarchyParams`] clusters the centroids again and draws samples that cover rare concepts
 //! evenly (arXiv 2405.15613).
 
 mod empty;
+mod engine;
 mod file;
 mod hierarchy;
 mod init;
@@ -59,11 +66,12 @@ mod params;
 mod result;
 
 pub use curate_core::EmbeddingSource;
+pub use curate_kernels::{Engine, EngineError, LoadedCentroids};
 pub use file::{CentroidFileError, load_centroids, save_centroids};
 pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Level};
 pub use order::{Ordered, Preference};
 pub use params::{EmptyClusters, Init, KMeans, KMeansParams, Metric};
-pub use result::{Assignment, Clustering, assign};
+pub use result::{Assignment, Clustering, assign, assign_on};
 
 /// Clustering failed.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +110,9 @@ pub enum ClusterError {
         /// The first such row.
         row: usize,
     },
+    /// The engine that was to search failed.
+    #[error("the device failed: {0}: use the native kernels, or another device")]
+    Engine(EngineError),
     /// The rows could not be read.
     #[error(transparent)]
     Source(#[from] curate_core::SourceError),

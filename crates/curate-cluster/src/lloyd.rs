@@ -4,12 +4,13 @@ use curate_core::{
     BLOCK_ROWS, EmbeddingSource, Progress, SampleId, SourceError, embedding, random, rank,
     rank::Direction,
 };
-use curate_kernels::{Centroids, Nearest};
+use curate_kernels::{Engine, Nearest};
 use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::{
-    ClusterError, Clustering, EmptyClusters, Init, KMeans, Metric, empty, init, minibatch, result,
+    ClusterError, Clustering, EmptyClusters, Init, KMeans, Metric, empty, engine::Place, init,
+    minibatch, result,
 };
 
 impl KMeans {
@@ -24,6 +25,22 @@ impl KMeans {
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Clustering, ClusterError> {
+        self.fit_on(None, source, ids, progress)
+    }
+
+    /// [`Self::fit`] with nearest centroids searched on `engine`; on the native kernels when there
+    /// is none. Sums stay on the host, f64 in row order, so only the choice between centroids that
+    /// are equally near but for rounding can differ between engines.
+    ///
+    /// # Errors
+    /// As [`Self::fit`], and when the engine fails.
+    pub fn fit_on<S: EmbeddingSource + ?Sized>(
+        &self,
+        engine: Option<&dyn Engine>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Clustering, ClusterError> {
         let (clusters, rows) = (self.clusters(), source.rows());
         if ids.len() != rows {
             return Err(ClusterError::IdsMismatch { ids: ids.len(), rows });
@@ -34,15 +51,16 @@ impl KMeans {
         let trained = match self.training_rows(ids) {
             Some(sample) => {
                 let ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();
-                self.train(&embedding::RowsOf::new(source, &sample), &ids, progress)?
+                self.train(engine, &embedding::RowsOf::new(source, &sample), &ids, progress)?
             }
-            None => self.train(source, ids, progress)?,
+            None => self.train(engine, source, ids, progress)?,
         };
         let Trained { centroids, objective, converged, reseeded } = trained;
         let dim = source.dim();
         let centroids = Array2::from_shape_vec((clusters, dim), centroids)
             .expect("k vectors of the source's length");
-        let assignment = result::assign(centroids.view(), self.metric(), source, progress)?;
+        let assignment =
+            result::assign_on(engine, centroids.view(), self.metric(), source, progress)?;
         Ok(Clustering {
             centroids,
             metric: self.metric(),
@@ -66,12 +84,13 @@ impl KMeans {
 
     fn train<S: EmbeddingSource + ?Sized>(
         &self,
+        engine: Option<&dyn Engine>,
         source: &S,
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Trained, ClusterError> {
         if let Some(rows) = self.batch_rows() {
-            return minibatch::train(self, rows, source, ids, progress);
+            return minibatch::train(self, engine, rows, source, ids, progress);
         }
         let dim = source.dim();
         let mut trained = Trained {
@@ -86,7 +105,7 @@ impl KMeans {
         progress.start("k-means", (self.iterations() * source.rows()) as u64, "rows");
         let mut before = Vec::new();
         while !trained.converged && trained.objective.len() < self.iterations() {
-            let search = Search::new(&trained.centroids, dim, self.metric());
+            let search = Search::new(engine, &trained.centroids, dim, self.metric())?;
             let mut step = Step::new(self.clusters(), dim, self.metric());
             search.each_block(source, progress, |vectors, block| step.add(vectors, &block))?;
             let mean = step.objective / source.rows().max(1) as f64;
@@ -122,8 +141,8 @@ pub(crate) struct Trained {
 }
 
 /// Finds nearest centroids block by block.
-pub(crate) struct Search {
-    centroids: Centroids,
+pub(crate) struct Search<'e> {
+    place: Place<'e>,
     metric: Metric,
     dim: usize,
 }
@@ -134,13 +153,18 @@ pub(crate) struct Block<'a> {
     pub(crate) nearness: &'a [f32],
 }
 
-impl Search {
-    pub(crate) fn new(centroids: &[f32], dim: usize, metric: Metric) -> Self {
+impl<'e> Search<'e> {
+    pub(crate) fn new(
+        engine: Option<&'e dyn Engine>,
+        centroids: &[f32],
+        dim: usize,
+        metric: Metric,
+    ) -> Result<Self, ClusterError> {
         let bias = (metric == Metric::Euclidean).then(|| {
             let half_square = |c: &[f32]| (-0.5 * embedding::dot(c, c)) as f32;
             centroids.chunks_exact(dim.max(1)).map(half_square).collect::<Vec<_>>()
         });
-        Self { centroids: Centroids::new(centroids, dim, bias.as_deref()), metric, dim }
+        Ok(Self { place: Place::new(engine, centroids, dim, bias)?, metric, dim })
     }
 
     /// Reads every block, finds the nearest centroids on all threads, and hands rows, vectors and
@@ -159,7 +183,7 @@ impl Search {
             vectors.resize(rows.len() * self.dim, 0.0);
             source.read(rows.clone(), &mut vectors)?;
             let mut nearest = vec![Nearest::default(); rows.len()];
-            self.centroids.nearest_parallel(&vectors, &mut nearest);
+            self.place.nearest(&vectors, &mut nearest)?;
             if let Some(bad) = nearest.iter().position(|n| !n.value.is_finite()) {
                 return Err(ClusterError::NotFinite { row: start + bad });
             }
@@ -372,7 +396,7 @@ mod tests {
         // Two equal starts: the second cluster is empty after the first pass.
         let rows = array![[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
         let mut step = Step::new(2, 2, Metric::Spherical);
-        let search = Search::new(&[1.0, 0.0, 1.0, 0.0], 2, Metric::Spherical);
+        let search = Search::new(None, &[1.0, 0.0, 1.0, 0.0], 2, Metric::Spherical).unwrap();
         let view = rows.view();
         search.each_block(&view, &NoProgress, |vectors, block| step.add(vectors, &block)).unwrap();
         assert_eq!(step.sizes, [4, 0]);

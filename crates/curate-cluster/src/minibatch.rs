@@ -3,6 +3,7 @@
 use curate_core::{
     EmbeddingSource, Progress, SampleId, embedding::RowsOf, random, rank, rank::Direction,
 };
+use curate_kernels::Engine;
 
 use crate::{
     ClusterError, Init, KMeans, Metric, init,
@@ -16,6 +17,7 @@ use crate::{
 /// the order in which rows lie changes a byte.
 pub(crate) fn train<S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
+    engine: Option<&dyn Engine>,
     batch_rows: usize,
     source: &S,
     ids: &[SampleId],
@@ -38,7 +40,7 @@ pub(crate) fn train<S: EmbeddingSource + ?Sized>(
         means.start_pass();
         for batch in order.chunks(batch_rows) {
             means.last = Batch::default();
-            let search = Search::new(&trained.centroids, source.dim(), kmeans.metric());
+            let search = Search::new(engine, &trained.centroids, source.dim(), kmeans.metric())?;
             search
                 .each_block(&RowsOf::new(source, batch), progress, |vectors, block| {
                     means.add(vectors, block.cluster, block.nearness);

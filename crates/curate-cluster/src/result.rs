@@ -100,6 +100,20 @@ pub fn assign<S: curate_core::EmbeddingSource + ?Sized>(
     source: &S,
     progress: &dyn curate_core::Progress,
 ) -> Result<Assignment, crate::ClusterError> {
+    assign_on(None, centroids, metric, source, progress)
+}
+
+/// [`assign`] with nearest centroids searched on `engine`; on the native kernels when there is none.
+///
+/// # Errors
+/// As [`assign`], and when the engine fails.
+pub fn assign_on<S: curate_core::EmbeddingSource + ?Sized>(
+    engine: Option<&dyn curate_kernels::Engine>,
+    centroids: ArrayView2<'_, f32>,
+    metric: Metric,
+    source: &S,
+    progress: &dyn curate_core::Progress,
+) -> Result<Assignment, crate::ClusterError> {
     if centroids.ncols() != source.dim() {
         return Err(crate::ClusterError::DimMismatch {
             centroids: centroids.ncols(),
@@ -108,7 +122,8 @@ pub fn assign<S: curate_core::EmbeddingSource + ?Sized>(
     }
     progress.start("assign", source.rows() as u64, "rows");
     let centroids = centroids.as_standard_layout();
-    let search = Search::new(centroids.as_slice().expect("standard layout"), source.dim(), metric);
+    let centroids = centroids.as_slice().expect("standard layout");
+    let search = Search::new(engine, centroids, source.dim(), metric)?;
     let mut assignment = Assignment::default();
     search.each_block(source, progress, |_, block| {
         assignment.cluster.extend_from_slice(block.cluster);

@@ -5,6 +5,7 @@
 //! - [`max_earlier`]: for each row its most similar earlier row (semantic deduplication);
 //!   [`survivors`]: the same among rows that are kept.
 //! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network.
+//! - [`Engine`]: what a device has to do to search in place of [`Centroids`].
 //! - [`inner_products`]: the plain matrix, for small problems and as building block.
 //!
 //! ```
@@ -30,6 +31,7 @@
 
 mod dispatch;
 mod dup;
+mod engine;
 mod nearest;
 #[cfg(test)]
 mod numbers;
@@ -40,5 +42,6 @@ mod tile;
 
 pub use dispatch::{Instructions, instructions};
 pub use dup::{Earlier, max_earlier, survivors};
+pub use engine::{Engine, EngineError, LoadedCentroids};
 pub use nearest::{Centroids, Nearest, inner_products};
 pub use products::{Matrix, Then};
