@@ -5,13 +5,18 @@ use rayon::prelude::*;
 use crate::{
     Centroids, Nearest,
     dispatch::{self, Instructions},
-    nearest::inner_products,
+    integer::{self, Query, Vectors, Workspace},
+    nearest::{INTEGER_BLOCK, INTEGER_DIM, inner_products, mean},
     panels::Panels,
+    quant::{self, QuantPanels},
     tile::{PANEL, PackedRows, ROWS},
+    vnni::{self, Integers},
 };
 
 /// Rows that one task works on.
 const TASK: usize = 16 * ROWS;
+/// With fewer rows the look in integers costs more than it saves.
+const INTEGER_ROWS: usize = 64;
 
 /// The most similar earlier row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -33,7 +38,43 @@ pub struct Earlier {
 /// # Panics
 /// When `rows` is not a whole number of vectors.
 pub fn max_earlier(rows: &[f32], dim: usize) -> Vec<Earlier> {
-    max_earlier_with(dispatch::instructions(), rows, dim)
+    let with = dispatch::instructions();
+    vnni::integers()
+        .and_then(|kind| max_earlier_in_integers((with, kind), rows, dim))
+        .unwrap_or_else(|| max_earlier_with(with, rows, dim))
+}
+
+fn max_earlier_in_integers(
+    (with, kind): (Instructions, Integers),
+    rows: &[f32],
+    dim: usize,
+) -> Option<Vec<Earlier>> {
+    let count = rows.len().checked_div(dim)?;
+    assert_eq!(rows.len(), count * dim, "whole vectors");
+    if count < INTEGER_ROWS || !(INTEGER_DIM..=quant::MAX_DIM).contains(&dim) {
+        return None;
+    }
+    let centre = mean(rows, dim);
+    let row = |i: usize| &rows[i * dim..][..dim];
+    let panels = QuantPanels::pack(with, count, |i| (row(i), 0.0), &centre)?;
+    let vectors =
+        Vectors { with, kind, panels: &panels, centre: &centre, plain: (rows, &[]), order: &[] };
+    let mut out = vec![Earlier::default(); count];
+    // Later blocks have more panels to visit; handing them out one by one keeps threads busy.
+    out.par_chunks_mut(INTEGER_BLOCK).with_max_len(1).enumerate().for_each(|(block, out)| {
+        let first = block * INTEGER_BLOCK;
+        let query = |j: usize| Query { above: 0.0, strict: true, ..Query::all(row(j), j) };
+        let queries: Vec<Query<'_>> = (first..first + out.len()).map(query).collect();
+        let mut answers = Vec::new();
+        integer::search(&vectors, &mut Workspace::default(), &queries, &mut answers);
+        for (out, answer) in out.iter_mut().zip(answers) {
+            let Nearest { index, value } = answer.best;
+            if value > 0.0 {
+                *out = Earlier { similarity: value, position: Some(index) };
+            }
+        }
+    });
+    Some(out)
 }
 
 fn max_earlier_with(with: Instructions, rows: &[f32], dim: usize) -> Vec<Earlier> {
@@ -131,7 +172,7 @@ fn best_survivors(block: &[f32], vectors: &[f32], positions: &[u32], dim: usize)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dispatch::available, reference};
+    use crate::{dispatch::available, numbers::numbers, reference};
 
     fn rows(n: usize, dim: usize) -> Vec<f32> {
         // A low-entropy generator, so that exact ties occur.
@@ -146,7 +187,25 @@ mod tests {
             for with in available() {
                 assert_eq!(max_earlier_with(with, &rows, dim), expected, "{with:?} {n} x {dim}");
             }
+            assert_eq!(max_earlier(&rows, dim), expected);
         }
+    }
+
+    #[test]
+    fn integers_find_what_f32_finds() {
+        let with = dispatch::instructions();
+        for (n, dim) in [(64, 32), (400, 40), (205, 67)] {
+            for rows in [rows(n, dim), numbers(n * dim, 3)] {
+                let expected = reference::max_earlier(&rows, dim);
+                for kind in vnni::available() {
+                    let found = max_earlier_in_integers((with, kind), &rows, dim);
+                    assert_eq!(found.unwrap(), expected, "{kind:?} {n} x {dim}");
+                }
+            }
+        }
+        let mut rows = rows(64, 32);
+        rows[70] = f32::NAN;
+        assert_eq!(max_earlier_in_integers((with, Integers::Plain), &rows, 32), None);
     }
 
     #[test]

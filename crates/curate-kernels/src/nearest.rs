@@ -4,14 +4,26 @@ use rayon::prelude::*;
 
 use crate::{
     dispatch::{self, Instructions},
+    integer::{self, Query, Vectors, Workspace},
+    lanes,
     panels::Panels,
     products::{Matrix, Then},
+    quant::{self, QuantPanels},
     tile::{PANEL, PackedRows, ROWS},
+    vnni::{self, Integers},
 };
 
 /// Rows that share a panel while it is hot: with 512 dimensions 192 KiB of rows beside a panel of
 /// 64 KiB, in the second-level cache of current cores.
-const BLOCK: usize = 8 * ROWS;
+pub(crate) const BLOCK: usize = 8 * ROWS;
+/// The same for rows of bytes.
+pub(crate) const INTEGER_BLOCK: usize = 16 * quant::ROWS;
+/// Rows that one thread takes at a time.
+const TASK: usize = 4 * INTEGER_BLOCK;
+/// With fewer centroids the look in integers costs more than it saves.
+const INTEGER_CENTROIDS: usize = 64;
+/// The same for shorter vectors.
+pub(crate) const INTEGER_DIM: usize = 32;
 
 /// A row's best centroid.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,8 +37,31 @@ pub struct Nearest {
 
 /// Centroids packed for the search.
 pub struct Centroids {
-    panels: Panels,
-    bias: Vec<f32>,
+    pub(crate) dim: usize,
+    /// As they were given, by index.
+    pub(crate) vectors: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
+    /// What is taken off vectors to make their bounds small; it changes no answer.
+    pub(crate) centre: Vec<f32>,
+    /// The index of the centroid at each packed position; empty when they are the same.
+    pub(crate) order: Vec<u32>,
+    /// The other way round.
+    place: Vec<u32>,
+    /// By position, descending: how much a row's value of that centroid can have grown since the
+    /// centroids that these were moved from.
+    pub(crate) growth: Vec<f32>,
+    /// At least the error of a value in f32, for a row of length 1 or less; for a longer row so many
+    /// times as much.
+    pub(crate) eta: f32,
+    pub(crate) packed: Packed,
+}
+
+/// Centroids as the kernels read them.
+pub(crate) enum Packed {
+    /// In f32, with biases padded to whole panels.
+    Float(Panels, Vec<f32>),
+    /// In 8-bit integers for a first look.
+    Integer(Integers, QuantPanels),
 }
 
 impl Centroids {
@@ -37,13 +72,43 @@ impl Centroids {
     /// # Panics
     /// When the lengths do not fit each other.
     pub fn new(centroids: &[f32], dim: usize, bias: Option<&[f32]>) -> Self {
-        let panels = Panels::pack(centroids, dim);
-        let mut padded = vec![f32::NEG_INFINITY; panels.count().div_ceil(PANEL) * PANEL];
-        match bias {
-            Some(bias) => padded[..panels.count()].copy_from_slice(bias),
-            None => padded[..panels.count()].fill(0.0),
-        }
-        Self { panels, bias: padded }
+        Self::with(vnni::integers(), centroids, dim, bias)
+    }
+
+    /// [`Self::new`] with these integer instructions, or none.
+    pub(crate) fn with(
+        kind: Option<Integers>,
+        centroids: &[f32],
+        dim: usize,
+        bias: Option<&[f32]>,
+    ) -> Self {
+        let count = centroids.len().checked_div(dim).unwrap_or(0);
+        assert_eq!(centroids.len(), count * dim, "whole vectors");
+        let bias = bias.map_or_else(|| vec![0.0; count], <[f32]>::to_vec);
+        assert_eq!(bias.len(), count, "one bias for each centroid");
+        let centre = mean(centroids, dim);
+        Self::pack(kind, (centroids.to_vec(), bias), centre, Vec::new(), Vec::new())
+    }
+
+    pub(crate) fn pack(
+        kind: Option<Integers>,
+        (vectors, bias): (Vec<f32>, Vec<f32>),
+        centre: Vec<f32>,
+        order: Vec<u32>,
+        growth: Vec<f32>,
+    ) -> Self {
+        let dim = centre.len();
+        let packed = pack_integers(kind, &vectors, &bias, &centre, &order)
+            .unwrap_or_else(|| pack_floats(&vectors, &bias, dim, &order));
+        let mut place = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(position, &i)| place[i as usize] = position as u32);
+        let eta = eta(&vectors, &bias, dim);
+        Self { dim, vectors, bias, centre, order, place, growth, eta, packed }
+    }
+
+    /// Where a centroid is packed.
+    pub(crate) fn position(&self, index: u32) -> u32 {
+        self.place.get(index as usize).copied().unwrap_or(index)
     }
 
     /// Writes the best centroid of each row into `out`; `rows` holds `out.len() * dim` numbers.
@@ -57,48 +122,147 @@ impl Centroids {
 
     /// [`Self::nearest`] on all threads of the current pool, with the same answer.
     pub fn nearest_parallel(&self, rows: &[f32], out: &mut [Nearest]) {
-        let dim = self.panels.dim().max(1);
-        out.par_chunks_mut(BLOCK)
-            .zip(rows.par_chunks(BLOCK * dim))
+        let dim = self.dim.max(1);
+        out.par_chunks_mut(TASK)
+            .zip(rows.par_chunks(TASK * dim))
             .for_each(|(out, rows)| self.nearest(rows, out));
     }
 
     pub(crate) fn nearest_with(&self, with: Instructions, rows: &[f32], out: &mut [Nearest]) {
-        let dim = self.panels.dim();
-        assert_eq!(rows.len(), out.len() * dim, "one answer for each row");
-        let mut packed = PackedRows::default();
-        for (rows, out) in rows.chunks(BLOCK * dim.max(1)).zip(out.chunks_mut(BLOCK)) {
-            packed.pack(rows, dim);
-            self.nearest_in_block(with, &packed, out);
-        }
-    }
-
-    fn nearest_in_block(&self, with: Instructions, rows: &PackedRows, out: &mut [Nearest]) {
-        out.fill(Nearest { index: 0, value: f32::NEG_INFINITY });
-        let mut tiles = dispatch::room(rows);
-        for (first, _, panel) in self.panels.iter() {
-            let bias =
-                self.bias[first..].first_chunk().expect("the bias is padded to whole panels");
-            dispatch::tiles(with, panel, rows, 0, &mut tiles);
-            for (products, best) in tiles.as_flattened_mut().iter_mut().zip(&mut *out) {
-                improve(best, products, bias, first);
+        assert_eq!(rows.len(), out.len() * self.dim, "one answer for each row");
+        match &self.packed {
+            Packed::Float(panels, bias) => self.nearest_float(with, (panels, bias), rows, out),
+            Packed::Integer(kind, panels) => {
+                self.nearest_integer(&self.searched(with, *kind, panels), rows, out);
             }
         }
     }
+
+    fn nearest_float(
+        &self,
+        with: Instructions,
+        (panels, bias): (&Panels, &[f32]),
+        rows: &[f32],
+        out: &mut [Nearest],
+    ) {
+        let mut packed = PackedRows::default();
+        for (rows, out) in rows.chunks(BLOCK * self.dim.max(1)).zip(out.chunks_mut(BLOCK)) {
+            packed.pack(rows, self.dim);
+            out.fill(Nearest { index: 0, value: f32::NEG_INFINITY });
+            let mut tiles = dispatch::room(&packed);
+            for (first, _, panel) in panels.iter() {
+                let bias = bias[first..].first_chunk().expect("padded to whole panels");
+                dispatch::tiles(with, panel, &packed, 0, &mut tiles);
+                for (products, best) in tiles.as_flattened_mut().iter_mut().zip(&mut *out) {
+                    improve(best, products, bias, first);
+                }
+            }
+        }
+    }
+
+    fn nearest_integer(&self, vectors: &Vectors<'_>, rows: &[f32], out: &mut [Nearest]) {
+        let (mut work, mut answers) = (Workspace::default(), Vec::new());
+        let blocks = rows.chunks(INTEGER_BLOCK * self.dim);
+        for (rows, out) in blocks.zip(out.chunks_mut(INTEGER_BLOCK)) {
+            let queries: Vec<Query<'_>> =
+                rows.chunks_exact(self.dim).map(|row| Query::all(row, usize::MAX)).collect();
+            integer::search(vectors, &mut work, &queries, &mut answers);
+            for (out, answer) in out.iter_mut().zip(&answers) {
+                *out = answer.best;
+            }
+        }
+    }
+
+    pub(crate) fn searched<'a>(
+        &'a self,
+        with: Instructions,
+        kind: Integers,
+        panels: &'a QuantPanels,
+    ) -> Vectors<'a> {
+        Vectors {
+            with,
+            kind,
+            panels,
+            centre: &self.centre,
+            plain: (&self.vectors, &self.bias),
+            order: &self.order,
+        }
+    }
+}
+
+fn pack_integers(
+    kind: Option<Integers>,
+    vectors: &[f32],
+    bias: &[f32],
+    centre: &[f32],
+    order: &[u32],
+) -> Option<Packed> {
+    let kind = kind?;
+    let (dim, count) = (centre.len(), bias.len());
+    if count < INTEGER_CENTROIDS || !(INTEGER_DIM..=quant::MAX_DIM).contains(&dim) {
+        return None;
+    }
+    let vector = |position: usize| {
+        let index = order.get(position).map_or(position, |&index| index as usize);
+        (&vectors[index * dim..][..dim], bias[index])
+    };
+    let panels = QuantPanels::pack(dispatch::instructions(), count, vector, centre)?;
+    Some(Packed::Integer(kind, panels))
+}
+
+fn pack_floats(vectors: &[f32], bias: &[f32], dim: usize, order: &[u32]) -> Packed {
+    let mut padded = vec![f32::NEG_INFINITY; bias.len().div_ceil(PANEL) * PANEL];
+    if order.is_empty() {
+        padded[..bias.len()].copy_from_slice(bias);
+        return Packed::Float(Panels::pack(vectors, dim), padded);
+    }
+    let mut sorted = Vec::with_capacity(vectors.len());
+    for (padded, &index) in padded.iter_mut().zip(order) {
+        *padded = bias[index as usize];
+        sorted.extend_from_slice(&vectors[index as usize * dim..][..dim]);
+    }
+    Packed::Float(Panels::pack(&sorted, dim), padded)
+}
+
+/// What a chain of `dim` multiply-adds and a bias can lose: each rounds once, by at most 2^-24 of
+/// what it holds.
+fn eta(vectors: &[f32], bias: &[f32], dim: usize) -> f32 {
+    let with = dispatch::instructions();
+    let squares = vectors.chunks_exact(dim.max(1)).map(|vector| lanes::square(with, vector));
+    let longest = 1.001 * squares.fold(0.0, f32::max).sqrt();
+    let bias = bias.iter().fold(0.0_f32, |max, bias| max.max(bias.abs()));
+    ((dim + 16) as f32 * longest + 8.0 * bias) * (1.001 / 16_777_216.0)
+}
+
+/// The mean of vectors; zeros when there are none, or when it is not finite.
+pub(crate) fn mean(vectors: &[f32], dim: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; dim];
+    let rows = vectors.chunks_exact(dim.max(1));
+    let count = rows.len().max(1) as f64;
+    rows.for_each(|row| lanes::add(dispatch::instructions(), &mut sums, row));
+    let mean: Vec<f32> = sums.iter().map(|sum| (sum / count) as f32).collect();
+    if mean.iter().all(|x| x.is_finite()) { mean } else { vec![0.0; dim] }
 }
 
 /// Replaces `best` where a column of the panel is strictly better; columns in index order.
 #[inline]
 fn improve(best: &mut Nearest, products: &mut [f32; PANEL], bias: &[f32; PANEL], first: usize) {
+    let max = add_bias(products, bias);
+    if max > best.value {
+        let column = products.iter().position(|&p| p == max).unwrap_or(0);
+        *best = Nearest { index: (first + column) as u32, value: max };
+    }
+}
+
+/// Adds the biases and returns the largest value.
+#[inline]
+pub(crate) fn add_bias(products: &mut [f32; PANEL], bias: &[f32; PANEL]) -> f32 {
     let mut max = f32::NEG_INFINITY;
     for (product, bias) in products.iter_mut().zip(bias) {
         *product += bias;
         max = max.max(*product);
     }
-    if max > best.value {
-        let column = products.iter().position(|&p| p == max).unwrap_or(0);
-        *best = Nearest { index: (first + column) as u32, value: max };
-    }
+    max
 }
 
 /// The inner products of every row of `a` with every row of `b`, row after row; both hold vectors
@@ -126,13 +290,56 @@ mod tests {
             let bias = numbers(k, 3);
             for bias in [None, Some(&bias[..])] {
                 let expected = reference::nearest(&rows, &centroids, dim, bias);
-                for with in available() {
+                for (with, kind) in kinds() {
                     let mut out = vec![Nearest::default(); n];
-                    Centroids::new(&centroids, dim, bias).nearest_with(with, &rows, &mut out);
-                    assert_eq!(out, expected, "{with:?} {n} x {k} x {dim}");
+                    let search = Centroids::with(kind, &centroids, dim, bias);
+                    search.nearest_with(with, &rows, &mut out);
+                    assert_eq!(out, expected, "{with:?} {kind:?} {n} x {k} x {dim}");
                 }
             }
         }
+    }
+
+    /// Every instruction set in f32, and every integer kind.
+    fn kinds() -> impl Iterator<Item = (Instructions, Option<Integers>)> {
+        let float = available().into_iter().map(|with| (with, None));
+        let integer =
+            vnni::available().into_iter().map(|kind| (dispatch::instructions(), Some(kind)));
+        float.chain(integer)
+    }
+
+    #[test]
+    fn integers_decide_nothing_wrong_on_close_far_huge_tiny_and_broken_rows() {
+        let (k, dim) = (100, 40);
+        let mut centroids = numbers(k * dim, 1);
+        // Two that differ in the last place of one element, two that are equal, one zero.
+        centroids.copy_within(0..dim, dim);
+        centroids[dim] = f32::from_bits(centroids[dim].to_bits() + 1);
+        centroids.copy_within(0..dim, 7 * dim);
+        centroids[9 * dim..10 * dim].fill(0.0);
+        let mut rows = numbers(12 * dim, 2);
+        let scales = [1e-38, 1e-30, 1e-12, 1.0, 1e6, 1e14, 1e16, 1e30];
+        for (row, scale) in rows.chunks_mut(dim).zip(scales) {
+            row.iter_mut().for_each(|x| *x *= scale);
+        }
+        rows[8 * dim..9 * dim].copy_from_slice(&centroids[..dim]);
+        rows[9 * dim..10 * dim].fill(0.0);
+        rows[10 * dim + 3] = f32::NAN;
+        rows[11 * dim + 3] = f32::NEG_INFINITY;
+        for offset in [0.0, 50.0] {
+            let shifted: Vec<f32> = centroids.iter().map(|x| x + offset).collect();
+            let expected = reference::nearest(&rows, &shifted, dim, None);
+            for kind in vnni::available() {
+                let mut out = vec![Nearest::default(); 12];
+                let search = Centroids::with(Some(kind), &shifted, dim, None);
+                assert!(matches!(search.packed, Packed::Integer(..)));
+                search.nearest(&rows, &mut out);
+                assert_eq!(out, expected, "{kind:?} {offset}");
+            }
+        }
+        centroids[5] = f32::INFINITY;
+        let search = Centroids::with(Some(Integers::Plain), &centroids, dim, None);
+        assert!(matches!(search.packed, Packed::Float(..)), "bounds need finite centroids");
     }
 
     #[test]

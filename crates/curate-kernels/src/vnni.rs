@@ -1,0 +1,289 @@
+//! The integer micro-kernel and the look at its tile.
+
+use std::sync::OnceLock;
+
+use crate::{
+    dispatch::{self, Instructions},
+    quant::{GROUP, PANEL, ROWS, Tile},
+};
+
+/// Which integer instructions the kernel uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Integers {
+    /// x86-64 with `vpdpbusd` on 512-bit vectors.
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+    /// Plain loops, slower than f32.
+    #[cfg(test)]
+    Plain,
+}
+
+/// The integer instructions of this machine that beat f32, if it has any and uses its widest vectors.
+/// With the environment variable `CURATE_INTEGERS=off` none: to measure what they bring.
+pub(crate) fn integers() -> Option<Integers> {
+    static FOUND: OnceLock<Option<Integers>> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let off = std::env::var("CURATE_INTEGERS").is_ok_and(|asked| asked == "off");
+        if off || dispatch::instructions() != Instructions::Avx512 { None } else { detect() }
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Option<Integers> {
+    is_x86_feature_detected!("avx512vnni").then_some(Integers::Vnni)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Option<Integers> {
+    None
+}
+
+/// Every kind this machine can run, for tests that compare them.
+#[cfg(test)]
+pub(crate) fn available() -> Vec<Integers> {
+    std::iter::once(Integers::Plain).chain(detect()).collect()
+}
+
+/// `start[r]` plus the integer inner products of the rows of a tile with a panel.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn tile(
+    with: Integers,
+    rows: &[[[i8; GROUP]; ROWS]],
+    panel: &[[[u8; GROUP]; PANEL]],
+    start: &[i32; ROWS],
+    out: &mut Tile,
+) {
+    match with {
+        // SAFETY: `Integers::Vnni` is only made where the CPU was found to have the instructions.
+        #[cfg(target_arch = "x86_64")]
+        Integers::Vnni => unsafe { tile_vnni(rows, panel, start, out) },
+        #[cfg(test)]
+        Integers::Plain => tile_plain(rows, panel, start, out),
+    }
+}
+
+#[cfg(test)]
+fn tile_plain(
+    rows: &[[[i8; GROUP]; ROWS]],
+    panel: &[[[u8; GROUP]; PANEL]],
+    start: &[i32; ROWS],
+    out: &mut Tile,
+) {
+    for (out, &start) in out.iter_mut().zip(start) {
+        out.fill(start);
+    }
+    for (rows, columns) in rows.iter().zip(panel) {
+        for (out, row) in out.iter_mut().zip(rows) {
+            for (out, column) in out.iter_mut().zip(columns) {
+                let products = row.iter().zip(column).map(|(&r, &c)| i32::from(r) * i32::from(c));
+                *out += products.sum::<i32>();
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[allow(unsafe_code)]
+fn tile_vnni(
+    rows: &[[[i8; GROUP]; ROWS]],
+    panel: &[[[u8; GROUP]; PANEL]],
+    start: &[i32; ROWS],
+    out: &mut Tile,
+) {
+    use std::arch::x86_64::{
+        _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512,
+    };
+    let mut acc = [[_mm512_set1_epi32(0); 2]; ROWS];
+    for r in 0..ROWS {
+        acc[r] = [_mm512_set1_epi32(start[r]); 2];
+    }
+    for (rows, columns) in rows.iter().zip(panel) {
+        let columns = columns.as_ptr();
+        // SAFETY: `columns` points to 32 groups of 4 bytes, two vectors of 64.
+        let (low, high) = unsafe {
+            (_mm512_loadu_si512(columns.cast()), _mm512_loadu_si512(columns.add(PANEL / 2).cast()))
+        };
+        for r in 0..ROWS {
+            let row = rows[r].map(i8::cast_unsigned);
+            let row = _mm512_set1_epi32(i32::from_le_bytes(row));
+            acc[r][0] = _mm512_dpbusd_epi32(acc[r][0], low, row);
+            acc[r][1] = _mm512_dpbusd_epi32(acc[r][1], high, row);
+        }
+    }
+    for (out, acc) in out.iter_mut().zip(acc) {
+        let out = out.as_mut_ptr();
+        // SAFETY: `out` points to 32 integers of 4 bytes, two vectors of 64 bytes.
+        unsafe {
+            _mm512_storeu_si512(out.cast(), acc[0]);
+            _mm512_storeu_si512(out.add(PANEL / 2).cast(), acc[1]);
+        }
+    }
+}
+
+/// Turns a row of a tile into approximate values, `scale * s_j * product + offset_j`, and says which
+/// of the first `real` reach `threshold`, as bits. The largest value of those that do not is folded
+/// into `lanes`.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn look(
+    with: Integers,
+    products: &[i32; PANEL],
+    (scale, threshold, real): (f32, f32, usize),
+    (scales, offsets): (&[f32; PANEL], &[f32; PANEL]),
+    values: &mut [f32; PANEL],
+    lanes: &mut [f32; PANEL],
+) -> u32 {
+    match with {
+        // SAFETY: `Integers::Vnni` is only made where the CPU was found to have the instructions.
+        #[cfg(target_arch = "x86_64")]
+        Integers::Vnni => unsafe {
+            look_wide(products, scale, threshold, real, scales, offsets, values, lanes)
+        },
+        #[cfg(test)]
+        Integers::Plain => {
+            look_body(products, scale, threshold, real, scales, offsets, values, lanes)
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[allow(unsafe_code)]
+#[expect(clippy::too_many_arguments, reason = "one loop, inlined into two functions")]
+fn look_wide(
+    products: &[i32; PANEL],
+    scale: f32,
+    threshold: f32,
+    real: usize,
+    scales: &[f32; PANEL],
+    offsets: &[f32; PANEL],
+    values: &mut [f32; PANEL],
+    lanes: &mut [f32; PANEL],
+) -> u32 {
+    use std::arch::x86_64::{
+        _CMP_GE_OQ, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_mask_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    };
+    const HALF: usize = PANEL / 2;
+    let bound = _mm512_set1_ps(threshold);
+    let scale = _mm512_set1_ps(scale);
+    let real = u32::MAX.checked_shr((PANEL - real.min(PANEL)) as u32).unwrap_or(0);
+    let mut found = 0;
+    for half in 0..2 {
+        let at = half * HALF;
+        // SAFETY: all five arrays have 32 numbers of 4 bytes; `at` is 0 or 16.
+        unsafe {
+            let product = _mm512_loadu_si512(products.as_ptr().add(at).cast());
+            let factor = _mm512_mul_ps(scale, _mm512_loadu_ps(scales.as_ptr().add(at)));
+            let offset = _mm512_loadu_ps(offsets.as_ptr().add(at));
+            let value = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(product), offset);
+            let inside = (real >> at) as u16;
+            let hit = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(value, bound) & inside;
+            let lane = lanes.as_mut_ptr().add(at);
+            let old = _mm512_loadu_ps(lane);
+            _mm512_storeu_ps(lane, _mm512_mask_max_ps(old, inside & !hit, value, old));
+            if hit != 0 {
+                _mm512_storeu_ps(values.as_mut_ptr().add(at), value);
+            }
+            found |= u32::from(hit) << at;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+#[expect(clippy::too_many_arguments, reason = "the plain form of `look_wide`")]
+fn look_body(
+    products: &[i32; PANEL],
+    scale: f32,
+    threshold: f32,
+    real: usize,
+    scales: &[f32; PANEL],
+    offsets: &[f32; PANEL],
+    values: &mut [f32; PANEL],
+    lanes: &mut [f32; PANEL],
+) -> u32 {
+    let mut found = 0;
+    for c in 0..real.min(PANEL) {
+        values[c] = (scale * scales[c]).mul_add(products[c] as f32, offsets[c]);
+        if values[c] >= threshold {
+            found |= 1 << c;
+        } else {
+            lanes[c] = lanes[c].max(values[c]);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(n: usize, seed: u32) -> Vec<u8> {
+        crate::numbers::numbers(n, seed).iter().map(|x| ((x + 1.0) * 127.0) as u8).collect()
+    }
+
+    #[test]
+    fn every_kind_multiplies_the_same() {
+        for groups in [1, 2, 17] {
+            let rows: Vec<[[i8; GROUP]; ROWS]> = (0..groups)
+                .map(|g| {
+                    let b = bytes(GROUP * ROWS, g as u32 + 1);
+                    std::array::from_fn(|r| std::array::from_fn(|t| b[r * GROUP + t].cast_signed()))
+                })
+                .collect();
+            let panel: Vec<[[u8; GROUP]; PANEL]> = (0..groups)
+                .map(|g| {
+                    let b = bytes(GROUP * PANEL, g as u32 + 99);
+                    std::array::from_fn(|c| std::array::from_fn(|t| b[c * GROUP + t]))
+                })
+                .collect();
+            let start = [-3_000; ROWS].map(|start| start + 7);
+            let mut expected = [[0; PANEL]; ROWS];
+            tile(Integers::Plain, &rows, &panel, &start, &mut expected);
+            let by_hand: i32 = (0..groups)
+                .flat_map(|g| (0..GROUP).map(move |t| (g, t)))
+                .map(|(g, t)| i32::from(rows[g][2][t]) * i32::from(panel[g][5][t]))
+                .sum();
+            assert_eq!(expected[2][5], start[2] + by_hand);
+            for with in available() {
+                let mut out = [[7; PANEL]; ROWS];
+                tile(with, &rows, &panel, &start, &mut out);
+                assert_eq!(out, expected, "{with:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_looks_the_same() {
+        let products: [i32; PANEL] = std::array::from_fn(|c| i32::from((c * 37 % 61) as u8) - 30);
+        let scales = std::array::from_fn(|c| 0.5 + c as f32 / 64.0);
+        let offsets = std::array::from_fn(|c| 0.25 * c as f32);
+        for with in available() {
+            for real in [0, 1, 16, 17, 32] {
+                let (mut values, mut lanes) = ([0.0; PANEL], [-3.0; PANEL]);
+                let (mut by_plain, mut plain_lanes) = (values, lanes);
+                let numbers = (0.75, 4.0, real);
+                let found =
+                    look(with, &products, numbers, (&scales, &offsets), &mut values, &mut lanes);
+                let expected = look(
+                    Integers::Plain,
+                    &products,
+                    numbers,
+                    (&scales, &offsets),
+                    &mut by_plain,
+                    &mut plain_lanes,
+                );
+                assert_eq!(found, expected, "{with:?} {real}");
+                assert_eq!(lanes, plain_lanes);
+                for c in (0..PANEL).filter(|c| found >> c & 1 == 1) {
+                    assert!(c < real);
+                    assert_eq!(values[c], by_plain[c]);
+                    assert!(values[c] >= 4.0);
+                }
+            }
+        }
+    }
+}
