@@ -1,35 +1,30 @@
-//! The native kernels, or an engine in their place.
+//! An engine in place of the native kernels.
 
 use curate_core::embedding;
-use curate_kernels::{Centroids, Engine, LoadedCentroids, Nearest};
+use curate_kernels::{Engine, LoadedCentroids, Nearest};
 use rayon::prelude::*;
 
 use crate::ClusterError;
 
-/// Where the centroids of a search lie.
-pub(crate) enum Place<'e> {
-    Native(Centroids),
-    Engine {
-        loaded: Box<dyn LoadedCentroids + 'e>,
-        /// Kept to compute values from indices.
-        centroids: Vec<f32>,
-        bias: Option<Vec<f32>>,
-        dim: usize,
-    },
+/// Centroids on an engine.
+pub(crate) struct Remote<'e> {
+    pub(crate) engine: &'e dyn Engine,
+    loaded: Box<dyn LoadedCentroids + 'e>,
+    /// Kept to compute values from indices.
+    centroids: Vec<f32>,
+    bias: Option<Vec<f32>>,
+    dim: usize,
 }
 
-impl<'e> Place<'e> {
+impl<'e> Remote<'e> {
     pub(crate) fn new(
-        engine: Option<&'e dyn Engine>,
+        engine: &'e dyn Engine,
         centroids: &[f32],
         dim: usize,
         bias: Option<Vec<f32>>,
     ) -> Result<Self, ClusterError> {
-        let Some(engine) = engine else {
-            return Ok(Self::Native(Centroids::new(centroids, dim, bias.as_deref())));
-        };
         let loaded = engine.load(centroids, dim, bias.as_deref()).map_err(ClusterError::Engine)?;
-        Ok(Self::Engine { loaded, centroids: centroids.to_vec(), bias, dim })
+        Ok(Self { engine, loaded, centroids: centroids.to_vec(), bias, dim })
     }
 
     /// The nearest centroid of every row. The value of a row that is not finite is not finite.
@@ -38,13 +33,8 @@ impl<'e> Place<'e> {
         vectors: &[f32],
         nearest: &mut [Nearest],
     ) -> Result<(), ClusterError> {
-        let (loaded, centroids, bias, dim) = match self {
-            Self::Native(centroids) => {
-                centroids.nearest_parallel(vectors, nearest);
-                return Ok(());
-            }
-            Self::Engine { loaded, centroids, bias, dim } => (loaded, centroids, bias, *dim),
-        };
+        let Self { loaded, centroids, bias, dim, .. } = self;
+        let dim = *dim;
         let mut found = vec![0; nearest.len()];
         loaded.nearest(vectors, &mut found).map_err(ClusterError::Engine)?;
         let k = centroids.len() / dim.max(1);

@@ -64,6 +64,7 @@ mod mixture;
 mod order;
 mod params;
 mod result;
+mod search;
 
 pub use curate_core::EmbeddingSource;
 pub use curate_kernels::{Engine, EngineError, LoadedCentroids};

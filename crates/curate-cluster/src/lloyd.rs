@@ -1,16 +1,15 @@
 //! Lloyd's iterations.
 
 use curate_core::{
-    BLOCK_ROWS, EmbeddingSource, Progress, SampleId, SourceError, embedding, random, rank,
-    rank::Direction,
+    EmbeddingSource, Progress, SampleId, SourceError, embedding, random, rank, rank::Direction,
 };
-use curate_kernels::{Engine, Nearest};
+use curate_kernels::Engine;
 use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::{
-    ClusterError, Clustering, EmptyClusters, Init, KMeans, Metric, empty, engine::Place, init,
-    minibatch, result,
+    ClusterError, Clustering, EmptyClusters, Init, KMeans, Metric, empty, init, minibatch, result,
+    search::{Block, Search},
 };
 
 impl KMeans {
@@ -51,16 +50,21 @@ impl KMeans {
         let trained = match self.training_rows(ids) {
             Some(sample) => {
                 let ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();
-                self.train(engine, &embedding::RowsOf::new(source, &sample), &ids, progress)?
+                let rows = embedding::RowsOf::new(source, &sample);
+                // What the search remembers of these rows says nothing of the others.
+                Trained { search: None, ..self.train(engine, &rows, &ids, progress)? }
             }
             None => self.train(engine, source, ids, progress)?,
         };
-        let Trained { centroids, objective, converged, reseeded } = trained;
+        let Trained { centroids, objective, converged, reseeded, search } = trained;
         let dim = source.dim();
+        let mut search = match search {
+            Some(search) => search,
+            None => Search::new(engine, &centroids, dim, self.metric())?,
+        };
         let centroids = Array2::from_shape_vec((clusters, dim), centroids)
             .expect("k vectors of the source's length");
-        let assignment =
-            result::assign_on(engine, centroids.view(), self.metric(), source, progress)?;
+        let assignment = result::assign_with(&mut search, source, progress)?;
         Ok(Clustering {
             centroids,
             metric: self.metric(),
@@ -82,13 +86,13 @@ impl KMeans {
         })
     }
 
-    fn train<S: EmbeddingSource + ?Sized>(
+    fn train<'e, S: EmbeddingSource + ?Sized>(
         &self,
-        engine: Option<&dyn Engine>,
+        engine: Option<&'e dyn Engine>,
         source: &S,
         ids: &[SampleId],
         progress: &dyn Progress,
-    ) -> Result<Trained, ClusterError> {
+    ) -> Result<Trained<'e>, ClusterError> {
         if let Some(rows) = self.batch_rows() {
             return minibatch::train(self, engine, rows, source, ids, progress);
         }
@@ -101,11 +105,13 @@ impl KMeans {
             objective: Vec::new(),
             converged: false,
             reseeded: 0,
+            search: None,
         };
+        let mut search = Search::new(engine, &trained.centroids, dim, self.metric())?;
+        search.remember(source.rows());
         progress.start("k-means", (self.iterations() * source.rows()) as u64, "rows");
         let mut before = Vec::new();
         while !trained.converged && trained.objective.len() < self.iterations() {
-            let search = Search::new(engine, &trained.centroids, dim, self.metric())?;
             let mut step = Step::new(self.clusters(), dim, self.metric());
             search.each_block(source, progress, |vectors, block| step.add(vectors, &block))?;
             let mean = step.objective / source.rows().max(1) as f64;
@@ -126,90 +132,22 @@ impl KMeans {
                 trained.reseeded +=
                     empty::split(self, &mut step.sizes, &mut trained.centroids, iteration);
             }
+            search.move_to(&trained.centroids)?;
             before = step.cluster;
         }
         progress.finish();
+        trained.search = Some(search);
         Ok(trained)
     }
 }
 
-pub(crate) struct Trained {
+pub(crate) struct Trained<'e> {
     pub(crate) centroids: Vec<f32>,
     pub(crate) objective: Vec<f64>,
     pub(crate) converged: bool,
     pub(crate) reseeded: usize,
-}
-
-/// Finds nearest centroids block by block.
-pub(crate) struct Search<'e> {
-    place: Place<'e>,
-    metric: Metric,
-    dim: usize,
-}
-
-/// The answers for one block of rows.
-pub(crate) struct Block<'a> {
-    pub(crate) cluster: &'a [u32],
-    pub(crate) nearness: &'a [f32],
-}
-
-impl<'e> Search<'e> {
-    pub(crate) fn new(
-        engine: Option<&'e dyn Engine>,
-        centroids: &[f32],
-        dim: usize,
-        metric: Metric,
-    ) -> Result<Self, ClusterError> {
-        let bias = (metric == Metric::Euclidean).then(|| {
-            let half_square = |c: &[f32]| (-0.5 * embedding::dot(c, c)) as f32;
-            centroids.chunks_exact(dim.max(1)).map(half_square).collect::<Vec<_>>()
-        });
-        Ok(Self { place: Place::new(engine, centroids, dim, bias)?, metric, dim })
-    }
-
-    /// Reads every block, finds the nearest centroids on all threads, and hands rows, vectors and
-    /// answers to `each`, in block order.
-    pub(crate) fn each_block<S: EmbeddingSource + ?Sized>(
-        &self,
-        source: &S,
-        progress: &dyn Progress,
-        mut each: impl FnMut(&[f32], Block<'_>),
-    ) -> Result<(), ClusterError> {
-        let mut vectors = Vec::new();
-        let (mut cluster, mut nearness) = (Vec::new(), Vec::new());
-        for start in (0..source.rows()).step_by(BLOCK_ROWS) {
-            progress.check().map_err(curate_core::SourceError::from)?;
-            let rows = start..source.rows().min(start + BLOCK_ROWS);
-            vectors.resize(rows.len() * self.dim, 0.0);
-            source.read(rows.clone(), &mut vectors)?;
-            let mut nearest = vec![Nearest::default(); rows.len()];
-            self.place.nearest(&vectors, &mut nearest)?;
-            if let Some(bad) = nearest.iter().position(|n| !n.value.is_finite()) {
-                return Err(ClusterError::NotFinite { row: start + bad });
-            }
-            cluster.clear();
-            cluster.extend(nearest.iter().map(|n| n.index));
-            nearness.clear();
-            nearness.extend(
-                nearest
-                    .iter()
-                    .zip(vectors.chunks_exact(self.dim.max(1)))
-                    .map(|(n, x)| self.nearness(n, x)),
-            );
-            each(&vectors, Block { cluster: &cluster, nearness: &nearness });
-            progress.advance(rows.len() as u64);
-        }
-        Ok(())
-    }
-
-    fn nearness(&self, nearest: &Nearest, vector: &[f32]) -> f32 {
-        match self.metric {
-            Metric::Spherical => nearest.value,
-            Metric::Euclidean => {
-                (embedding::dot(vector, vector) - 2.0 * f64::from(nearest.value)).max(0.0) as f32
-            }
-        }
-    }
+    /// A search among these centroids that remembers the rows it was trained on.
+    pub(crate) search: Option<Search<'e>>,
 }
 
 /// One pass over the rows: the sums that become the next centroids.
@@ -241,17 +179,14 @@ impl Step {
     fn add(&mut self, vectors: &[f32], block: &Block<'_>) {
         let metric = self.metric;
         let dim = self.dim.max(1);
-        let mut members: Vec<Vec<u32>> = vec![Vec::new(); self.sizes.len()];
-        for (row, &cluster) in block.cluster.iter().enumerate() {
-            members[cluster as usize].push(row as u32);
-        }
-        self.sums.par_chunks_mut(dim).zip(&members).for_each(|(sum, rows)| {
-            for &row in rows {
-                let vector = &vectors[row as usize * dim..][..dim];
-                sum.iter_mut().zip(vector).for_each(|(sum, &x)| *sum += f64::from(x));
+        let (members, begins) = by_cluster(block.cluster, self.sizes.len());
+        let of = |c: usize| &members[begins[c] as usize..begins[c + 1] as usize];
+        self.sums.par_chunks_mut(dim).enumerate().for_each(|(c, sum)| {
+            for &row in of(c) {
+                curate_kernels::accumulate(sum, &vectors[row as usize * dim..][..dim]);
             }
         });
-        self.sizes.iter_mut().zip(&members).for_each(|(size, rows)| *size += rows.len());
+        self.sizes.iter_mut().enumerate().for_each(|(c, size)| *size += of(c).len());
         self.cluster.extend_from_slice(block.cluster);
         let misfit = |&nearness: &f32| match metric {
             Metric::Spherical => 1.0 - nearness,
@@ -261,6 +196,7 @@ impl Step {
         self.misfit.extend(block.nearness.iter().map(misfit));
         self.objective += self.misfit[first..].iter().map(|&m| f64::from(m)).sum::<f64>();
     }
+
     /// Gives every empty cluster the row that fits its own centroid worst; returns how many.
     fn fill_empty<S: EmbeddingSource + ?Sized>(
         &mut self,
@@ -319,9 +255,24 @@ impl Step {
     }
 }
 
+/// The rows of a block sorted by cluster, each cluster's in row order, and where each cluster's
+/// begin; one more begin marks the end.
+fn by_cluster(clusters: &[u32], k: usize) -> (Vec<u32>, Vec<u32>) {
+    let mut begins = vec![0; k + 1];
+    clusters.iter().for_each(|&c| begins[c as usize + 1] += 1);
+    (0..k).for_each(|c| begins[c + 1] += begins[c]);
+    let (mut rows, mut next) = (vec![0; clusters.len()], begins.clone());
+    for (row, &c) in clusters.iter().enumerate() {
+        let place = &mut next[c as usize];
+        rows[*place as usize] = row as u32;
+        *place += 1;
+    }
+    (rows, begins)
+}
+
 #[cfg(test)]
 mod tests {
-    use curate_core::NoProgress;
+    use curate_core::{BLOCK_ROWS, NoProgress};
     use ndarray::{Array2, array};
 
     use super::*;
@@ -396,7 +347,7 @@ mod tests {
         // Two equal starts: the second cluster is empty after the first pass.
         let rows = array![[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]];
         let mut step = Step::new(2, 2, Metric::Spherical);
-        let search = Search::new(None, &[1.0, 0.0, 1.0, 0.0], 2, Metric::Spherical).unwrap();
+        let mut search = Search::new(None, &[1.0, 0.0, 1.0, 0.0], 2, Metric::Spherical).unwrap();
         let view = rows.view();
         search.each_block(&view, &NoProgress, |vectors, block| step.add(vectors, &block)).unwrap();
         assert_eq!(step.sizes, [4, 0]);

@@ -5,24 +5,21 @@ use curate_core::{
 };
 use curate_kernels::Engine;
 
-use crate::{
-    ClusterError, Init, KMeans, Metric, init,
-    lloyd::{Search, Trained},
-};
+use crate::{ClusterError, Init, KMeans, Metric, init, lloyd::Trained, search::Search};
 
 /// Passes over the rows in random order and moves the centroids after every batch.
 ///
 /// With a rate of one over the rows a centroid has had so far, a centroid is the mean of all those
 /// rows. The order of a pass is by a hash of seed, pass and id, so neither the number of threads nor
 /// the order in which rows lie changes a byte.
-pub(crate) fn train<S: EmbeddingSource + ?Sized>(
+pub(crate) fn train<'e, S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
-    engine: Option<&dyn Engine>,
+    engine: Option<&'e dyn Engine>,
     batch_rows: usize,
     source: &S,
     ids: &[SampleId],
     progress: &dyn Progress,
-) -> Result<Trained, ClusterError> {
+) -> Result<Trained<'e>, ClusterError> {
     let mut trained = Trained {
         centroids: match kmeans.init() {
             Init::Random => init::random(kmeans, source, ids)?,
@@ -31,6 +28,7 @@ pub(crate) fn train<S: EmbeddingSource + ?Sized>(
         objective: Vec::new(),
         converged: false,
         reseeded: 0,
+        search: None,
     };
     let mut means = Means::new(kmeans.clusters(), source.dim(), kmeans.metric());
     progress.start("mini-batch k-means", (kmeans.iterations() * source.rows()) as u64, "rows");
@@ -40,7 +38,8 @@ pub(crate) fn train<S: EmbeddingSource + ?Sized>(
         means.start_pass();
         for batch in order.chunks(batch_rows) {
             means.last = Batch::default();
-            let search = Search::new(engine, &trained.centroids, source.dim(), kmeans.metric())?;
+            let mut search =
+                Search::new(engine, &trained.centroids, source.dim(), kmeans.metric())?;
             search
                 .each_block(&RowsOf::new(source, batch), progress, |vectors, block| {
                     means.add(vectors, block.cluster, block.nearness);
@@ -113,7 +112,7 @@ impl Means {
         for ((vector, &c), &nearness) in vectors.chunks_exact(dim).zip(cluster).zip(nearness) {
             let c = c as usize;
             let sum = &mut self.sums[c * self.dim..][..self.dim];
-            sum.iter_mut().zip(vector).for_each(|(sum, &x)| *sum += f64::from(x));
+            curate_kernels::accumulate(sum, vector);
             self.counts[c] += 1;
             self.in_pass[c] += 1;
             let misfit = match self.metric {

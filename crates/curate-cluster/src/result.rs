@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::{Metric, lloyd::Search};
+use crate::{Metric, search::Search};
 
 /// The cluster of each row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -120,10 +120,18 @@ pub fn assign_on<S: curate_core::EmbeddingSource + ?Sized>(
             rows: source.dim(),
         });
     }
-    progress.start("assign", source.rows() as u64, "rows");
     let centroids = centroids.as_standard_layout();
     let centroids = centroids.as_slice().expect("standard layout");
-    let search = Search::new(engine, centroids, source.dim(), metric)?;
+    assign_with(&mut Search::new(engine, centroids, source.dim(), metric)?, source, progress)
+}
+
+/// [`assign`] with a search that is there.
+pub(crate) fn assign_with<S: curate_core::EmbeddingSource + ?Sized>(
+    search: &mut Search<'_>,
+    source: &S,
+    progress: &dyn curate_core::Progress,
+) -> Result<Assignment, crate::ClusterError> {
+    progress.start("assign", source.rows() as u64, "rows");
     let mut assignment = Assignment::default();
     search.each_block(source, progress, |_, block| {
         assignment.cluster.extend_from_slice(block.cluster);

@@ -36,6 +36,42 @@ pub trait EmbeddingSource: Sync {
             .zip(out.chunks_exact_mut(dim))
             .try_for_each(|(&r, out)| self.read(r..r + 1, out))
     }
+
+    /// The vectors `rows` where they lie in memory one after the other, if they do: a reader then
+    /// need not copy them.
+    fn in_memory(&self, rows: Range<usize>) -> Option<&[f32]> {
+        let _ = rows;
+        None
+    }
+}
+
+/// Rows that one thread reads at a time.
+const READ_ROWS: usize = 1024;
+
+/// The vectors `rows`: where they lie, or read into `buffer` on all threads of the current pool.
+///
+/// # Errors
+/// The first error in row order.
+pub fn read_rows<'a, S: EmbeddingSource + ?Sized>(
+    source: &'a S,
+    rows: Range<usize>,
+    buffer: &'a mut Vec<f32>,
+) -> Result<&'a [f32], SourceError> {
+    if let Some(vectors) = source.in_memory(rows.clone()) {
+        return Ok(vectors);
+    }
+    let dim = source.dim();
+    buffer.resize(rows.len() * dim, 0.0);
+    let parts: Vec<Result<(), SourceError>> = buffer
+        .par_chunks_mut((READ_ROWS * dim).max(1))
+        .enumerate()
+        .map(|(part, out)| {
+            let start = rows.start + part * READ_ROWS;
+            source.read(start..rows.end.min(start + READ_ROWS), out)
+        })
+        .collect();
+    parts.into_iter().collect::<Result<(), SourceError>>()?;
+    Ok(buffer)
 }
 
 /// Vectors could not be read.
@@ -64,6 +100,11 @@ impl EmbeddingSource for ArrayView2<'_, f32> {
             copy_row(self, row, out);
         }
         Ok(())
+    }
+
+    fn in_memory(&self, rows: Range<usize>) -> Option<&[f32]> {
+        let dim = self.ncols();
+        self.to_slice().map(|vectors| &vectors[rows.start * dim..rows.end * dim])
     }
 }
 
@@ -203,6 +244,20 @@ mod tests {
         let mut out = [0.0; 3];
         view.read(0..1, &mut out).unwrap();
         assert_eq!(out, [40.0, 41.0, 42.0]);
+    }
+
+    #[test]
+    fn rows_are_borrowed_where_they_lie_together_and_read_otherwise() {
+        let array = Array2::from_shape_fn((2_500, 3), |(i, j)| (10 * i + j) as f32);
+        let (view, turned) = (array.view(), array.t().as_standard_layout().to_owned());
+        let turned = turned.t();
+        let mut buffer = Vec::new();
+        let borrowed = read_rows(&view, 2..2_400, &mut buffer).unwrap().to_vec();
+        assert!(buffer.is_empty(), "nothing was copied");
+        assert!(turned.in_memory(0..1).is_none());
+        assert_eq!(read_rows(&turned, 2..2_400, &mut buffer).unwrap(), borrowed);
+        assert_eq!(borrowed[..3], [20.0, 21.0, 22.0]);
+        assert_eq!(borrowed.len(), 2_398 * 3);
     }
 
     #[test]

@@ -54,6 +54,15 @@ mod tile;
 mod track;
 mod vnni;
 
+/// Adds a vector to a sum of vectors, element by element in f64: the same bytes as a plain loop.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn accumulate(sum: &mut [f64], vector: &[f32]) {
+    assert_eq!(sum.len(), vector.len(), "vectors of one length");
+    lanes::add(instructions(), sum, vector);
+}
+
 pub use dispatch::{Instructions, instructions};
 pub use dup::{Earlier, max_earlier, survivors};
 pub use engine::{Engine, EngineError, LoadedCentroids};
