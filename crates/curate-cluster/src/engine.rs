@@ -101,24 +101,27 @@ mod tests {
         (0..n as u128).map(SampleId).collect()
     }
 
-    fn kmeans(metric: Metric, batch_rows: Option<usize>) -> KMeans {
-        KMeansParams::new(9).metric(metric).iterations(6).batch_rows(batch_rows).check().unwrap()
+    fn kmeans(k: usize, metric: Metric, batch_rows: Option<usize>) -> KMeans {
+        KMeansParams::new(k).metric(metric).iterations(6).batch_rows(batch_rows).check().unwrap()
     }
 
     #[test]
     fn an_engine_with_exact_products_gives_the_native_centroids() {
-        let rows = mixture(900, 9, 12);
-        for metric in [Metric::Spherical, Metric::Euclidean] {
-            for batch_rows in [None, Some(200)] {
-                let kmeans = kmeans(metric, batch_rows);
-                let native = kmeans.fit(&rows.view(), &ids(900), &NoProgress).unwrap();
-                let engine: &dyn Engine = &Loops { wrong: 0 };
-                let found =
-                    kmeans.fit_on(Some(engine), &rows.view(), &ids(900), &NoProgress).unwrap();
-                assert_eq!(found.centroids, native.centroids, "{metric:?}");
-                assert_eq!(found.assignment.cluster, native.assignment.cluster);
-                let pairs = found.assignment.nearness.iter().zip(&native.assignment.nearness);
-                assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5), "{metric:?}");
+        // The larger case is one where the native kernels look with integers and follow by bounds.
+        for (n, groups, dim, k) in [(900, 9, 12, 9), (2_500, 30, 40, 80)] {
+            let rows = mixture(n, groups, dim);
+            for metric in [Metric::Spherical, Metric::Euclidean] {
+                for batch_rows in [None, Some(200)] {
+                    let kmeans = kmeans(k, metric, batch_rows);
+                    let native = kmeans.fit(&rows.view(), &ids(n), &NoProgress).unwrap();
+                    let engine: &dyn Engine = &Loops { wrong: 0 };
+                    let found =
+                        kmeans.fit_on(Some(engine), &rows.view(), &ids(n), &NoProgress).unwrap();
+                    assert_eq!(found.centroids, native.centroids, "{metric:?}");
+                    assert_eq!(found.assignment.cluster, native.assignment.cluster);
+                    let pairs = found.assignment.nearness.iter().zip(&native.assignment.nearness);
+                    assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5), "{metric:?}");
+                }
             }
         }
     }
@@ -149,7 +152,7 @@ mod tests {
             let mut rows: Array2<f32> = mixture(50, 3, 4);
             rows[[33, 2]] = bad;
             let engine: &dyn Engine = &Loops { wrong: 0 };
-            let error = kmeans(Metric::Euclidean, None)
+            let error = kmeans(9, Metric::Euclidean, None)
                 .fit_on(Some(engine), &rows.view(), &ids(50), &NoProgress)
                 .unwrap_err();
             assert!(matches!(error, ClusterError::NotFinite { row: 33 }), "{error}");

@@ -2,7 +2,7 @@
 
 use curate_core::{EmbeddingSource, Progress, SampleId, SourceError, embedding, random};
 
-use crate::{ClusterError, KMeans, Metric};
+use crate::{ClusterError, Init, KMeans, Metric};
 
 /// The rows with the `count` smallest hashes of their ids, smallest first.
 pub(crate) fn smallest_hashes(ids: &[SampleId], count: usize, seed: u64) -> Vec<usize> {
@@ -16,7 +16,19 @@ pub(crate) fn smallest_hashes(ids: &[SampleId], count: usize, seed: u64) -> Vec<
     drawn.into_iter().map(|(.., row)| row).collect()
 }
 
-pub(crate) fn random<S: EmbeddingSource + ?Sized>(
+pub(crate) fn start<S: EmbeddingSource + ?Sized>(
+    kmeans: &KMeans,
+    source: &S,
+    ids: &[SampleId],
+    progress: &dyn Progress,
+) -> Result<Vec<f32>, ClusterError> {
+    match kmeans.init() {
+        Init::Random => random(kmeans, source, ids),
+        Init::PlusPlus => plus_plus(kmeans, source, ids, progress),
+    }
+}
+
+fn random<S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
     source: &S,
     ids: &[SampleId],
@@ -30,7 +42,7 @@ pub(crate) fn random<S: EmbeddingSource + ?Sized>(
 
 /// k-means++: the next centroid is a row drawn with probability proportional to its squared
 /// distance to the nearest centroid so far.
-pub(crate) fn plus_plus<S: EmbeddingSource + ?Sized>(
+fn plus_plus<S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
     source: &S,
     ids: &[SampleId],

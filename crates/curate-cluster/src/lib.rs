@@ -105,6 +105,20 @@ pub enum ClusterError {
         /// Dimensions of the rows.
         rows: usize,
     },
+    /// The centroids to start from are not as many as the clusters.
+    #[error("{centroids} start centroids for {clusters} clusters: give one for each cluster")]
+    StartMismatch {
+        /// Centroids given.
+        centroids: usize,
+        /// Clusters asked for.
+        clusters: usize,
+    },
+    /// A centroid to start from has a NaN or an infinity.
+    #[error("start centroid {row} holds a NaN or an infinity: give finite centroids")]
+    StartNotFinite {
+        /// The first such centroid.
+        row: usize,
+    },
     /// A row has a NaN or an infinity; quarantine such rows first (`curate_core::fault::check`).
     #[error("row {row} holds a NaN or an infinity: quarantine such rows before clustering")]
     NotFinite {

@@ -4,11 +4,11 @@ use curate_core::{
     EmbeddingSource, Progress, SampleId, SourceError, embedding, random, rank, rank::Direction,
 };
 use curate_kernels::Engine;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use crate::{
-    ClusterError, Clustering, EmptyClusters, Init, KMeans, Metric, empty, init, minibatch, result,
+    ClusterError, Clustering, EmptyClusters, KMeans, Metric, empty, init, minibatch, result,
     search::{Block, Search},
 };
 
@@ -40,6 +40,47 @@ impl KMeans {
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Clustering, ClusterError> {
+        self.fit_with(engine, None, source, ids, progress)
+    }
+
+    /// [`Self::fit`] from centroids that are given, one a row, in place of a random start: to go on
+    /// from an earlier result, or to start two programs alike.
+    ///
+    /// # Errors
+    /// As [`Self::fit`], and when `start` is not as many finite vectors of the rows' length as there
+    /// are clusters.
+    pub fn fit_from<S: EmbeddingSource + ?Sized>(
+        &self,
+        start: ArrayView2<'_, f32>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Clustering, ClusterError> {
+        if start.ncols() != source.dim() {
+            let (centroids, rows) = (start.ncols(), source.dim());
+            return Err(ClusterError::DimMismatch { centroids, rows });
+        }
+        if start.nrows() != self.clusters() {
+            return Err(ClusterError::StartMismatch {
+                centroids: start.nrows(),
+                clusters: self.clusters(),
+            });
+        }
+        if let Some(row) = start.outer_iter().position(|c| c.iter().any(|x| !x.is_finite())) {
+            return Err(ClusterError::StartNotFinite { row });
+        }
+        let start = start.iter().copied().collect();
+        self.fit_with(None, Some(start), source, ids, progress)
+    }
+
+    fn fit_with<S: EmbeddingSource + ?Sized>(
+        &self,
+        engine: Option<&dyn Engine>,
+        start: Option<Vec<f32>>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Clustering, ClusterError> {
         let (clusters, rows) = (self.clusters(), source.rows());
         if ids.len() != rows {
             return Err(ClusterError::IdsMismatch { ids: ids.len(), rows });
@@ -52,9 +93,9 @@ impl KMeans {
                 let ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();
                 let rows = embedding::RowsOf::new(source, &sample);
                 // What the search remembers of these rows says nothing of the others.
-                Trained { search: None, ..self.train(engine, &rows, &ids, progress)? }
+                Trained { search: None, ..self.train(engine, start, &rows, &ids, progress)? }
             }
-            None => self.train(engine, source, ids, progress)?,
+            None => self.train(engine, start, source, ids, progress)?,
         };
         let Trained { centroids, objective, converged, reseeded, search } = trained;
         let dim = source.dim();
@@ -89,19 +130,17 @@ impl KMeans {
     fn train<'e, S: EmbeddingSource + ?Sized>(
         &self,
         engine: Option<&'e dyn Engine>,
+        start: Option<Vec<f32>>,
         source: &S,
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Trained<'e>, ClusterError> {
         if let Some(rows) = self.batch_rows() {
-            return minibatch::train(self, engine, rows, source, ids, progress);
+            return minibatch::train(self, engine, start, rows, source, ids, progress);
         }
         let dim = source.dim();
         let mut trained = Trained {
-            centroids: match self.init() {
-                Init::Random => init::random(self, source, ids)?,
-                Init::PlusPlus => init::plus_plus(self, source, ids, progress)?,
-            },
+            centroids: start.map_or_else(|| init::start(self, source, ids, progress), Ok)?,
             objective: Vec::new(),
             converged: false,
             reseeded: 0,
@@ -276,7 +315,7 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
-    use crate::{KMeansParams, mixture::mixture};
+    use crate::{Init, KMeansParams, mixture::mixture};
 
     fn ids(n: usize) -> Vec<SampleId> {
         (0..n as u128).map(|i| SampleId(i * 77 + 5)).collect()
@@ -363,6 +402,28 @@ mod tests {
         let kmeans = KMeansParams::new(6).init(Init::PlusPlus).train_rows_per_cluster(Some(20));
         let found = kmeans.check().unwrap().fit(&rows.view(), &ids(3_000), &NoProgress).unwrap();
         assert_eq!(found.assignment.sizes(6), [500; 6]);
+    }
+
+    #[test]
+    fn a_given_start_is_where_it_starts() {
+        let rows = mixture(2_000, 40, 16);
+        let params = KMeansParams::new(12).tolerance(0.0).iterations(4);
+        let kmeans = params.clone().check().unwrap();
+        let whole = kmeans.fit(&rows.view(), &ids(2_000), &NoProgress).unwrap();
+        let half = params.iterations(2).check().unwrap();
+        let first = half.fit(&rows.view(), &ids(2_000), &NoProgress).unwrap();
+        let from = |start: Array2<f32>| {
+            half.fit_from(start.view(), &rows.view(), &ids(2_000), &NoProgress)
+        };
+        let second = from(first.centroids.clone()).unwrap();
+        assert_eq!(second.centroids, whole.centroids);
+        assert_eq!(second.objective, whole.objective[2..]);
+        let complaint = |start| from(start).unwrap_err().to_string();
+        assert!(complaint(Array2::zeros((12, 15))).contains("15 dimensions, the rows 16"));
+        assert!(complaint(Array2::zeros((11, 16))).contains("11 start centroids for 12 clusters"));
+        let mut broken = first.centroids;
+        broken[[7, 3]] = f32::NAN;
+        assert!(complaint(broken).contains("start centroid 7"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use curate_core::{
 };
 use curate_kernels::Engine;
 
-use crate::{ClusterError, Init, KMeans, Metric, init, lloyd::Trained, search::Search};
+use crate::{ClusterError, KMeans, Metric, init, lloyd::Trained, search::Search};
 
 /// Passes over the rows in random order and moves the centroids after every batch.
 ///
@@ -15,16 +15,14 @@ use crate::{ClusterError, Init, KMeans, Metric, init, lloyd::Trained, search::Se
 pub(crate) fn train<'e, S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
     engine: Option<&'e dyn Engine>,
+    start: Option<Vec<f32>>,
     batch_rows: usize,
     source: &S,
     ids: &[SampleId],
     progress: &dyn Progress,
 ) -> Result<Trained<'e>, ClusterError> {
     let mut trained = Trained {
-        centroids: match kmeans.init() {
-            Init::Random => init::random(kmeans, source, ids)?,
-            Init::PlusPlus => init::plus_plus(kmeans, source, ids, progress)?,
-        },
+        centroids: start.map_or_else(|| init::start(kmeans, source, ids, progress), Ok)?,
         objective: Vec::new(),
         converged: false,
         reseeded: 0,
@@ -176,7 +174,7 @@ mod tests {
     use ndarray::{Array2, Axis};
 
     use super::*;
-    use crate::{Clustering, KMeansParams, mixture::mixture};
+    use crate::{Clustering, Init, KMeansParams, mixture::mixture};
 
     fn ids(n: usize) -> Vec<SampleId> {
         (0..n as u128).map(|i| SampleId(i * 31 + 7)).collect()
