@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use curate_core::{ParamsError, params::Checker};
 use curate_io::{IoError, Kind};
+use curate_kernels::normalize;
 use rayon::prelude::*;
 
 use crate::{
     Tokenizer, Transform,
     config::OpenClipConfig,
-    cpu::{ImageTower, TextTower, normalize},
+    cpu::{ImageTower, TextTower},
     weights::Weights,
 };
 

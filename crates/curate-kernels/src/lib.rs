@@ -6,7 +6,8 @@
 //!   nothing to do (k-means iterations).
 //! - [`max_earlier`]: for each row its most similar earlier row (semantic deduplication);
 //!   [`survivors`]: the same among rows that are kept.
-//! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network.
+//! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network, with bias,
+//!   residual or GELU fused in; [`Attention`], [`layer_norm`]: what lies between them.
 //! - [`Engine`]: what a device has to do to search in place of [`Centroids`].
 //! - [`inner_products`]: the plain matrix, for small problems and as building block.
 //!
@@ -37,9 +38,11 @@
 //! `2 * n * k * d` operations for [`Centroids::nearest`], half of `2 * m * m * d` for
 //! [`max_earlier`]; the working set is one panel of 32 vectors and one block of rows.
 
+mod attention;
 mod dispatch;
 mod dots;
 mod dup;
+mod elementwise;
 mod engine;
 mod integer;
 mod lanes;
@@ -63,8 +66,10 @@ pub fn accumulate(sum: &mut [f64], vector: &[f32]) {
     lanes::add(instructions(), sum, vector);
 }
 
+pub use attention::Attention;
 pub use dispatch::{Instructions, instructions};
 pub use dup::{Earlier, max_earlier, survivors};
+pub use elementwise::{layer_norm, normalize};
 pub use engine::{Engine, EngineError, LoadedCentroids};
 pub use nearest::{Centroids, Nearest, inner_products};
 pub use products::{Matrix, Then};

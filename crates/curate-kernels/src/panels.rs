@@ -4,6 +4,7 @@ use crate::tile::{Lanes, PANEL};
 
 /// Vectors in panels of [`PANEL`]: for each panel, for each element, that element of all its
 /// vectors. The last panel is filled up with zero vectors.
+#[derive(Default)]
 pub(crate) struct Panels {
     data: Vec<Lanes>,
     dim: usize,
@@ -15,13 +16,23 @@ impl Panels {
     pub(crate) fn pack(vectors: &[f32], dim: usize) -> Self {
         let count = vectors.len().checked_div(dim).unwrap_or(0);
         assert_eq!(vectors.len(), count * dim, "whole vectors");
-        let mut data = vec![Lanes([0.0; PANEL]); count.div_ceil(PANEL) * dim];
-        for (i, vector) in vectors.chunks_exact(dim.max(1)).enumerate() {
-            for (packed, &x) in data[i / PANEL * dim..].iter_mut().zip(vector) {
-                packed.0[i % PANEL] = x;
-            }
+        let mut packed = Self::default();
+        packed.pack_strided(vectors, dim.max(1), dim);
+        packed
+    }
+
+    /// Packs the first `dim` numbers of vectors that begin every `stride` numbers, in place of what
+    /// was packed before.
+    pub(crate) fn pack_strided(&mut self, vectors: &[f32], stride: usize, dim: usize) {
+        (self.dim, self.count) = (dim, vectors.len().div_ceil(stride));
+        self.data.clear();
+        let zeros = vec![0.0; dim];
+        for panel in vectors.chunks(PANEL * stride) {
+            let mut panel = panel.chunks(stride);
+            let panel: [&[f32]; PANEL] =
+                std::array::from_fn(|_| &panel.next().unwrap_or(&zeros)[..dim]);
+            self.data.extend((0..dim).map(|k| Lanes(panel.map(|vector| vector[k]))));
         }
-        Self { data, dim, count }
     }
 
     /// Packs columns `first..first + count` of a matrix whose rows have `stride` numbers; a packed

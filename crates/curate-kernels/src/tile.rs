@@ -113,6 +113,21 @@ impl PackedRows {
         }
     }
 
+    /// Packs the first `count` columns of a matrix whose rows begin every `stride` numbers; a packed
+    /// row is a column.
+    pub(crate) fn pack_columns(&mut self, matrix: &[f32], stride: usize, count: usize) {
+        self.dim = matrix.len().div_ceil(stride);
+        self.data.clear();
+        for first in (0..count).step_by(ROWS) {
+            let columns = ROWS.min(count - first);
+            self.data.extend(matrix.chunks(stride).map(|row| {
+                let mut packed = [0.0; ROWS];
+                packed[..columns].copy_from_slice(&row[first..first + columns]);
+                packed
+            }));
+        }
+    }
+
     /// The tiles in row order.
     pub(crate) fn tiles(&self) -> impl Iterator<Item = &[[f32; ROWS]]> {
         self.data.chunks_exact(self.dim.max(1))

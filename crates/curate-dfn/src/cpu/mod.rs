@@ -5,10 +5,8 @@
 //! 64, and on a machine with other vector instructions. (Batched matrix products of the usual
 //! libraries choose their order of summation by the number of rows.)
 
-mod math;
 mod tower;
 
-pub(crate) use math::normalize;
 pub(crate) use tower::{ImageTower, TextTower};
 #[cfg(feature = "train")]
 pub(crate) use tower::{patchify, pooled};

@@ -1,8 +1,8 @@
 //! The two towers.
 
-use curate_kernels::{Matrix, Then};
+use curate_kernels::{Attention, Matrix, Then, layer_norm};
 
-use crate::{config::ModelConfig, cpu::math, tokenizer::END, weights::Weights};
+use crate::{config::ModelConfig, tokenizer::END, weights::Weights};
 
 struct Norm {
     weight: Vec<f32>,
@@ -60,10 +60,8 @@ impl Norm {
         Self { weight: of("weight"), bias: of("bias") }
     }
 
-    fn apply(&self, rows: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; rows.len()];
-        math::layer_norm(rows, &self.weight, &self.bias, &mut out);
-        out
+    fn apply(&self, rows: &[f32], out: &mut [f32]) {
+        layer_norm(rows, &self.weight, &self.bias, out);
     }
 }
 
@@ -73,16 +71,6 @@ impl Linear {
             matrix: Matrix::linear(weights.data(weight), inputs),
             bias: weights.data(bias).to_vec(),
         }
-    }
-
-    fn apply(&self, rows: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; rows.len() / self.matrix.inputs() * self.matrix.outputs()];
-        self.matrix.multiply(rows, Then::Bias(&self.bias), &mut out);
-        out
-    }
-
-    fn add_to(&self, rows: &[f32], out: &mut [f32]) {
-        self.matrix.multiply(rows, Then::BiasAndAdd(&self.bias), out);
     }
 }
 
@@ -108,50 +96,32 @@ impl Block {
 impl Transformer {
     /// Runs the blocks over sequences of these lengths, one after the other in `x`.
     fn apply(&self, x: &mut [f32], lengths: &[usize]) {
+        let rows = x.len() / self.width;
+        let mut normed = vec![0.0; x.len()];
+        let mut attended = vec![0.0; x.len()];
+        let mut qkv = vec![0.0; 3 * x.len()];
+        let hidden = self.blocks.first().map_or(0, |block| block.c_fc.bias.len());
+        let mut hidden = vec![0.0; rows * hidden];
+        let mut attention = Attention::default();
         for block in &self.blocks {
-            let qkv = block.in_proj.apply(&block.ln_1.apply(x));
-            let mut attended = vec![0.0; x.len()];
-            let (mut qkv, mut out) = (&qkv[..], &mut attended[..]);
+            let Block { in_proj, out_proj, c_fc, c_proj, .. } = block;
+            block.ln_1.apply(x, &mut normed);
+            in_proj.matrix.multiply(&normed, Then::Bias(&in_proj.bias), &mut qkv);
+            let mut start = 0;
             for &length in lengths {
-                let (this, rest) = qkv.split_at(length * 3 * self.width);
-                let (this_out, rest_out) = out.split_at_mut(length * self.width);
-                self.attend(this, this_out);
-                (qkv, out) = (rest, rest_out);
+                let (from, to) = (start * self.width, (start + length) * self.width);
+                let (qkv, out) = (&qkv[3 * from..3 * to], &mut attended[from..to]);
+                attention.apply(qkv, self.width, self.heads, self.causal, out);
+                start += length;
             }
-            block.out_proj.add_to(&attended, x);
-            let mut hidden = block.c_fc.apply(&block.ln_2.apply(x));
-            if self.quick_gelu {
-                math::quick_gelu(&mut hidden)
-            } else {
-                math::gelu(&mut hidden)
-            }
-            block.c_proj.add_to(&hidden, x);
-        }
-    }
-
-    /// Attention of one sequence; `qkv` holds query, key and value of each token.
-    fn attend(&self, qkv: &[f32], out: &mut [f32]) {
-        let (width, head) = (self.width, self.width / self.heads);
-        let tokens = out.len() / width;
-        let scale = (head as f32).sqrt().recip();
-        let part = |first: usize| -> Vec<f32> {
-            qkv.chunks_exact(3 * width).flat_map(|t| &t[first..first + head]).copied().collect()
-        };
-        let mut products = vec![0.0; tokens * tokens];
-        let mut mixed = vec![0.0; tokens * head];
-        for h in 0..self.heads {
-            let (queries, keys) = (part(h * head), part(width + h * head));
-            Matrix::linear(&keys, head).multiply(&queries, Then::Store, &mut products);
-            for (t, row) in products.chunks_exact_mut(tokens).enumerate() {
-                let seen = if self.causal { t + 1 } else { tokens };
-                math::softmax(&mut row[..seen], scale);
-                row[seen..].fill(0.0);
-            }
-            let values = Matrix::columns(qkv, 3 * width, 2 * width + h * head, head);
-            values.multiply(&products, Then::Store, &mut mixed);
-            for (out, mixed) in out.chunks_exact_mut(width).zip(mixed.chunks_exact(head)) {
-                out[h * head..(h + 1) * head].copy_from_slice(mixed);
-            }
+            out_proj.matrix.multiply(&attended, Then::BiasAndAdd(&out_proj.bias), x);
+            block.ln_2.apply(x, &mut normed);
+            let gelu = match self.quick_gelu {
+                true => Then::BiasAndQuickGelu(&c_fc.bias),
+                false => Then::BiasAndGelu(&c_fc.bias),
+            };
+            c_fc.matrix.multiply(&normed, gelu, &mut hidden);
+            c_proj.matrix.multiply(&hidden, Then::BiasAndAdd(&c_proj.bias), x);
         }
     }
 }
@@ -209,11 +179,12 @@ impl ImageTower {
             x.extend_from_slice(image);
             x[start..].iter_mut().zip(&self.positions).for_each(|(x, p)| *x += p);
         }
-        let mut x = self.ln_pre.apply(&x);
+        let embedded = x.clone();
+        self.ln_pre.apply(&embedded, &mut x);
         self.transformer.apply(&mut x, &vec![tokens; count]);
         let class: Vec<f32> =
             x.chunks_exact(tokens * width).flat_map(|image| &image[..width]).copied().collect();
-        project(&self.proj, &self.ln_post.apply(&class))
+        project(&self.proj, &self.ln_post, &class)
     }
 }
 
@@ -262,7 +233,7 @@ impl TextTower {
             x[end - width..end].to_vec()
         };
         let pooled: Vec<f32> = lengths.iter().flat_map(last).collect();
-        project(&self.proj, &self.ln_final.apply(&pooled))
+        project(&self.proj, &self.ln_final, &pooled)
     }
 }
 
@@ -287,8 +258,10 @@ pub(crate) fn patchify(image: &[f32], grid: usize, patch: usize) -> Vec<f32> {
     out
 }
 
-fn project(matrix: &Matrix, rows: &[f32]) -> Vec<f32> {
+fn project(matrix: &Matrix, norm: &Norm, rows: &[f32]) -> Vec<f32> {
+    let mut normed = vec![0.0; rows.len()];
+    norm.apply(rows, &mut normed);
     let mut out = vec![0.0; rows.len() / matrix.inputs() * matrix.outputs()];
-    matrix.multiply(rows, Then::Store, &mut out);
+    matrix.multiply(&normed, Then::Store, &mut out);
     out
 }
