@@ -193,9 +193,11 @@ fn softmax_columns_any(columns: &mut [[f32; PANEL]], seen: usize, scale: f32) {
             *sum += *x;
         }
     }
-    let shares = sums.map(|sum| 1.0 / sum);
+    for share in &mut sums {
+        *share = 1.0 / *share;
+    }
     for row in columns.iter_mut() {
-        for (x, share) in row.iter_mut().zip(&shares) {
+        for (x, share) in row.iter_mut().zip(&sums) {
             *x *= share;
         }
     }

@@ -1,6 +1,6 @@
 //! Vectors packed for the micro-kernel.
 
-use crate::tile::{Lanes, PANEL};
+use crate::tile::{Lanes, PANEL, transpose};
 
 /// Vectors in panels of [`PANEL`]: for each panel, for each element, that element of all its
 /// vectors. The last panel is filled up with zero vectors.
@@ -25,14 +25,8 @@ impl Panels {
     /// was packed before.
     pub(crate) fn pack_strided(&mut self, vectors: &[f32], stride: usize, dim: usize) {
         (self.dim, self.count) = (dim, vectors.len().div_ceil(stride));
-        self.data.clear();
-        let zeros = vec![0.0; dim];
-        for panel in vectors.chunks(PANEL * stride) {
-            let mut panel = panel.chunks(stride);
-            let panel: [&[f32]; PANEL] =
-                std::array::from_fn(|_| &panel.next().unwrap_or(&zeros)[..dim]);
-            self.data.extend((0..dim).map(|k| Lanes(panel.map(|vector| vector[k]))));
-        }
+        self.data.resize(self.count.div_ceil(PANEL) * dim, Lanes([0.0; PANEL]));
+        transpose(vectors, stride, dim, &mut self.data);
     }
 
     /// Packs columns `first..first + count` of a matrix whose rows have `stride` numbers; a packed

@@ -1,5 +1,7 @@
 //! The micro-kernel: inner products of a few rows with one panel of vectors.
 
+use std::borrow::{Borrow, BorrowMut};
+
 /// Vectors in a panel: two AVX-512 registers, four AVX2 registers, eight NEON registers.
 pub(crate) const PANEL: usize = 32;
 
@@ -15,6 +17,18 @@ pub(crate) type Tile = [[f32; PANEL]; ROWS];
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct Lanes(pub(crate) [f32; PANEL]);
+
+impl Borrow<[f32; PANEL]> for Lanes {
+    fn borrow(&self) -> &[f32; PANEL] {
+        &self.0
+    }
+}
+
+impl BorrowMut<[f32; PANEL]> for Lanes {
+    fn borrow_mut(&mut self) -> &mut [f32; PANEL] {
+        &mut self.0
+    }
+}
 
 /// Carries on a part of a tile, `M` rows and `N` columns from `first` (row, column) on: the chains
 /// of fused multiply-adds go on from `out`, in element order. `rows` holds for each element that
@@ -90,8 +104,6 @@ impl Ahead {
 pub(crate) struct PackedRows {
     data: Vec<[f32; ROWS]>,
     dim: usize,
-    /// A row to fill up with.
-    zeros: Vec<f32>,
 }
 
 impl PackedRows {
@@ -103,14 +115,8 @@ impl PackedRows {
     /// Packs the first `dim` numbers of rows that begin every `stride` numbers.
     pub(crate) fn pack_strided(&mut self, rows: &[f32], stride: usize, dim: usize) {
         self.dim = dim;
-        self.zeros.resize(dim, 0.0);
-        self.data.clear();
-        for tile in rows.chunks(ROWS * stride) {
-            let mut tile = tile.chunks(stride);
-            let tile: [&[f32]; ROWS] =
-                std::array::from_fn(|_| &tile.next().unwrap_or(&self.zeros)[..dim]);
-            self.data.extend((0..dim).map(|k| tile.map(|row| row[k])));
-        }
+        self.data.resize(rows.len().div_ceil(ROWS * stride) * dim, [0.0; ROWS]);
+        transpose(rows, stride, dim, &mut self.data);
     }
 
     /// Packs the first `count` columns of a matrix whose rows begin every `stride` numbers; a packed
@@ -121,6 +127,9 @@ impl PackedRows {
         for first in (0..count).step_by(ROWS) {
             let columns = ROWS.min(count - first);
             self.data.extend(matrix.chunks(stride).map(|row| {
+                if let (ROWS, Some(whole)) = (columns, row[first..].first_chunk()) {
+                    return *whole;
+                }
                 let mut packed = [0.0; ROWS];
                 packed[..columns].copy_from_slice(&row[first..first + columns]);
                 packed
@@ -131,5 +140,32 @@ impl PackedRows {
     /// The tiles in row order.
     pub(crate) fn tiles(&self) -> impl Iterator<Item = &[[f32; ROWS]]> {
         self.data.chunks_exact(self.dim.max(1))
+    }
+}
+
+/// Packs the first `dim` numbers of vectors that begin every `stride` numbers: for each `N` vectors,
+/// for each element, that element of all of them. Where vectors are missing there are zeros.
+pub(crate) fn transpose<const N: usize, T: BorrowMut<[f32; N]>>(
+    vectors: &[f32],
+    stride: usize,
+    dim: usize,
+    out: &mut [T],
+) {
+    /// Elements that are written for all vectors before the next ones: a part that stays in the
+    /// first-level cache.
+    const PART: usize = 64;
+    for (vectors, out) in vectors.chunks(N * stride).zip(out.chunks_mut(dim.max(1))) {
+        for (p, out) in out.chunks_mut(PART).enumerate() {
+            let mut vectors = vectors.chunks(stride).map(|vector| &vector[p * PART..dim]);
+            for lane in 0..N {
+                let vector = vectors.next().unwrap_or(&[]);
+                for (out, &x) in out.iter_mut().zip(vector) {
+                    out.borrow_mut()[lane] = x;
+                }
+                if vector.is_empty() {
+                    out.iter_mut().for_each(|out| out.borrow_mut()[lane] = 0.0);
+                }
+            }
+        }
     }
 }
