@@ -9,6 +9,7 @@
 //! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network, with bias,
 //!   residual or GELU fused in; [`Attention`], [`layer_norm`]: what lies between them.
 //! - [`Engine`]: what a device has to do to search in place of [`Centroids`].
+//! - [`weighted_bytes`]: sums of rows of bytes in fixed point, for resampling images.
 //! - [`inner_products`]: the plain matrix, for small problems and as building block.
 //!
 //! ```
@@ -39,6 +40,7 @@
 //! [`max_earlier`]; the working set is one panel of 32 vectors and one block of rows.
 
 mod attention;
+mod bytes;
 mod dispatch;
 mod dots;
 mod dup;
@@ -67,6 +69,7 @@ pub fn accumulate(sum: &mut [f64], vector: &[f32]) {
 }
 
 pub use attention::Attention;
+pub use bytes::weighted_bytes;
 pub use dispatch::{Instructions, instructions};
 pub use dup::{Earlier, max_earlier, survivors};
 pub use elementwise::{layer_norm, normalize};

@@ -3,6 +3,8 @@
 //! Two passes, horizontal then vertical, each rounded to bytes. The filter widens with the
 //! reduction (antialias); its weights are fixed-point numbers of 22 bits.
 
+use curate_kernels::weighted_bytes;
+
 use crate::config::Interpolation;
 
 /// Fraction bits of a weight: 32 less 8 for the pixel and 2 for the sign and the overshoot.
@@ -62,6 +64,9 @@ fn vertical_first(from: (usize, usize), to: (usize, usize)) -> bool {
     height > 0 && height > 2 * width
 }
 
+/// Rows that the horizontal pass works on side by side.
+const TOGETHER: usize = 16;
+
 /// The horizontal pass over rows of `from` pixels; without weights only a cut.
 fn narrow<const C: usize>(
     rows: &[u8],
@@ -70,10 +75,48 @@ fn narrow<const C: usize>(
     left: usize,
     width: usize,
 ) -> Vec<u8> {
-    let rows = rows.chunks_exact(from * C);
-    match columns {
-        Some(columns) => rows.flat_map(|row| horizontal::<C>(row, columns)).collect(),
-        None => rows.flat_map(|row| &row[left * C..(left + width) * C]).copied().collect(),
+    let Some(columns) = columns else {
+        let rows = rows.chunks_exact(from * C);
+        return rows.flat_map(|row| &row[left * C..(left + width) * C]).copied().collect();
+    };
+    let mut out = vec![0; rows.len() / from * width];
+    let mut block = vec![0; from * TOGETHER * C];
+    let mut small = vec![0; width * TOGETHER * C];
+    let blocks = rows.chunks(TOGETHER * from * C).zip(out.chunks_mut(TOGETHER * width * C));
+    for (rows, out) in blocks {
+        // The same pixel of all rows side by side: then a pixel's weight is that of all of them.
+        gather::<C>(rows, from, &mut block);
+        for ((first, weights), small) in columns.each().zip(small.chunks_exact_mut(TOGETHER * C)) {
+            let stride = TOGETHER * C;
+            weighted_bytes(&block[first * stride..], stride, weights, PRECISION, small);
+        }
+        scatter::<C>(&small, width, out);
+    }
+    out
+}
+
+/// Pixels gathered or scattered before the next row's, so that they stay in the cache.
+const STRETCH: usize = 128;
+
+/// Puts pixel `x` of row `r` to place `x * TOGETHER + r`.
+fn gather<const C: usize>(rows: &[u8], width: usize, block: &mut [u8]) {
+    for (s, block) in block.chunks_mut(STRETCH * TOGETHER * C).enumerate() {
+        for (r, row) in rows.chunks_exact(width * C).enumerate() {
+            let pixels = row[s * STRETCH * C..].as_chunks::<C>().0;
+            for (pixel, places) in pixels.iter().zip(block.chunks_exact_mut(TOGETHER * C)) {
+                places[r * C..(r + 1) * C].copy_from_slice(pixel);
+            }
+        }
+    }
+}
+
+/// The other way round.
+fn scatter<const C: usize>(block: &[u8], width: usize, rows: &mut [u8]) {
+    for (r, row) in rows.chunks_exact_mut(width * C).enumerate() {
+        let places = block.chunks_exact(TOGETHER * C);
+        for (pixel, places) in row.as_chunks_mut::<C>().0.iter_mut().zip(places) {
+            pixel.copy_from_slice(&places[r * C..(r + 1) * C]);
+        }
     }
 }
 
@@ -156,34 +199,11 @@ fn filter(how: Interpolation, x: f64) -> f64 {
     }
 }
 
-fn to_byte(sum: i32) -> u8 {
-    (sum >> PRECISION).clamp(0, 255) as u8
-}
-
-fn horizontal<const C: usize>(row: &[u8], columns: &Weights) -> impl Iterator<Item = u8> {
-    columns.each().flat_map(move |(first, weights)| {
-        let mut sums = [1_i32 << (PRECISION - 1); C];
-        for (pixel, weight) in row[first * C..].chunks_exact(C).zip(weights) {
-            for c in 0..C {
-                sums[c] += i32::from(pixel[c]) * weight;
-            }
-        }
-        sums.map(to_byte)
-    })
-}
-
 /// `rows` holds the input from row `above` on, `width` bytes each.
 fn vertical(rows: &[u8], width: usize, above: usize, weights: &Weights) -> Vec<u8> {
-    let mut out = Vec::with_capacity(weights.first.len() * width);
-    let mut sums = vec![0_i32; width];
-    for (first, weights) in weights.each() {
-        sums.fill(1 << (PRECISION - 1));
-        for (row, weight) in rows[(first - above) * width..].chunks_exact(width).zip(weights) {
-            for (sum, &byte) in sums.iter_mut().zip(row) {
-                *sum += i32::from(byte) * weight;
-            }
-        }
-        out.extend(sums.iter().map(|&sum| to_byte(sum)));
+    let mut out = vec![0; weights.first.len() * width];
+    for ((first, weights), out) in weights.each().zip(out.chunks_exact_mut(width)) {
+        weighted_bytes(&rows[(first - above) * width..], width, weights, PRECISION, out);
     }
     out
 }
