@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 use curate_device::DeviceError;
 
 use crate::{
@@ -135,11 +135,11 @@ impl DeviceNetwork {
         heads: usize,
         causal: bool,
     ) -> Tensor<2> {
+        let mask = causal.then(|| self.causal_mask(tokens));
         for i in 0..layers {
             let block = format!("{tower}transformer.resblocks.{i}");
             let normed = self.norm(&format!("{block}.ln_1"), x.clone());
-            let qkv = self.linear(&format!("{block}.attn.in_proj_"), normed);
-            let attended = self.attend(qkv, tokens, heads, causal);
+            let attended = self.attend(&block, normed, tokens, heads, mask.clone());
             x = x + self.linear(&format!("{block}.attn.out_proj."), attended);
             let normed = self.norm(&format!("{block}.ln_2"), x.clone());
             let hidden = self.linear(&format!("{block}.mlp.c_fc."), normed);
@@ -152,19 +152,33 @@ impl DeviceNetwork {
         x
     }
 
-    fn attend(&self, qkv: Tensor<2>, tokens: usize, heads: usize, causal: bool) -> Tensor<2> {
-        let [rows, three] = qkv.dims();
-        let (width, n) = (three / 3, rows / tokens);
-        let head = width / heads;
+    /// Query, key and value are three products with parts of one weight: cutting the weight, and
+    /// its gradient, is cheaper than cutting one wide product of all tokens.
+    fn attend(
+        &self,
+        block: &str,
+        x: Tensor<2>,
+        tokens: usize,
+        heads: usize,
+        mask: Option<Tensor<4>>,
+    ) -> Tensor<2> {
+        let [rows, width] = x.dims();
+        let (n, head) = (rows / tokens, width / heads);
+        let weight = self.get(&format!("{block}.attn.in_proj_weight"));
+        let bias = self.get(&format!("{block}.attn.in_proj_bias"));
         let part = |i: usize| -> Tensor<4> {
-            let part = qkv.clone().slice([0..rows, i * width..(i + 1) * width]);
+            let columns = i * width..(i + 1) * width;
+            let weight = weight.clone().slice([columns.clone(), 0..width]);
+            let bias = bias.clone().slice([0..1, columns]);
+            let part = x.clone().matmul(weight.transpose()) + bias;
             part.reshape([n, tokens, heads, head]).swap_dims(1, 2)
         };
         let (q, k, v) = (part(0), part(1), part(2));
-        let mut scores = q.matmul(k.swap_dims(2, 3)).mul_scalar((head as f32).sqrt().recip());
-        if causal {
-            scores = scores + self.causal_mask(tokens);
-        }
+        let scores = q.matmul(k.swap_dims(2, 3)).mul_scalar((head as f32).sqrt().recip());
+        let scores = match mask {
+            Some(mask) => scores + mask,
+            None => scores,
+        };
         let mixed = activation::softmax(scores, 3).matmul(v);
         mixed.swap_dims(1, 2).reshape([rows, width])
     }
@@ -178,10 +192,12 @@ impl DeviceNetwork {
     }
 
     fn norm(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
-        let centred = x.clone() - x.mean_dim(1);
-        let variance = centred.clone().powi_scalar(2).mean_dim(1);
-        let x = centred / variance.add_scalar(1e-5).sqrt();
-        x * self.get(&format!("{name}.weight")) + self.get(&format!("{name}.bias"))
+        let part = |part: &str| -> Tensor<1> {
+            let part = self.get(&format!("{name}.{part}"));
+            let width = part.dims()[1];
+            part.reshape([width])
+        };
+        module::layer_norm(x, part("weight"), Some(part("bias")), 1e-5)
     }
 
     fn linear(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
