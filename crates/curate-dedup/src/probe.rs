@@ -2,6 +2,7 @@
 
 use curate_cluster::{Assignment, Metric, Ordered};
 use curate_core::{EmbeddingSource, Progress, SampleId, SourceError, embedding, random};
+use curate_kernels::{Centroids, Nearest};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
@@ -73,30 +74,23 @@ pub fn nearest_clusters<S: EmbeddingSource + ?Sized>(
     let centroids = centroids.as_slice().expect("standard layout");
     let half_square = |c: &[f32]| match metric {
         Metric::Spherical => 0.0,
-        Metric::Euclidean => (0.5 * embedding::dot(c, c)) as f32,
+        Metric::Euclidean => (-0.5 * embedding::dot(c, c)) as f32,
     };
     let bias: Vec<f32> = centroids.chunks_exact(dim).map(half_square).collect();
-    let nearest = |(own, products): (u32, &[f32])| {
-        let nearness = |c: u32| products[c as usize] - bias[c as usize];
-        let mut others: Vec<u32> = (0..k as u32).filter(|&c| c != own).collect();
-        let by_nearness = |&a: &u32, &b: &u32| nearness(b).total_cmp(&nearness(a)).then(a.cmp(&b));
-        if probes < others.len() {
-            others.select_nth_unstable_by(probes, by_nearness);
-            others.truncate(probes);
-        }
-        others.sort_unstable_by(by_nearness);
-        others
-    };
+    let search = Centroids::new(centroids, dim, Some(&bias));
+    // One more, because a row's own cluster is among them.
+    let wanted = probes.saturating_add(1).min(k);
     progress.start("nearest clusters", source.rows() as u64, "rows");
     let blocks = embedding::map_blocks(source, progress, |rows, block| {
-        let mut found = Vec::with_capacity(rows.len());
-        let tiles = block.chunks(VISITORS * dim);
-        for (vectors, own) in tiles.zip(assignment.cluster[rows].chunks(VISITORS)) {
-            let products = curate_kernels::inner_products(vectors, centroids, dim);
-            let rows = own.iter().copied().zip(products.chunks_exact(k.max(1)));
-            found.extend(rows.map(nearest));
-        }
-        found
+        let mut nearest = vec![Nearest::default(); rows.len() * wanted];
+        search.top(block, wanted, &mut nearest);
+        let of_row = nearest.chunks_exact(wanted.max(1)).zip(&assignment.cluster[rows]);
+        let others = |(nearest, &own): (&[Nearest], &u32)| {
+            let real = nearest.iter().filter(|n| n.value > f32::NEG_INFINITY);
+            let others = real.map(|n| n.index).filter(|&c| c != own);
+            others.take(probes).collect::<Vec<u32>>()
+        };
+        of_row.map(others).collect::<Vec<_>>()
     })?;
     progress.finish();
     Ok(blocks.into_iter().flatten().collect())

@@ -1,5 +1,7 @@
 //! The most similar earlier row, for each row of a cluster.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::{
@@ -44,27 +46,46 @@ pub fn max_earlier(rows: &[f32], dim: usize) -> Vec<Earlier> {
         .unwrap_or_else(|| max_earlier_with(with, rows, dim))
 }
 
-fn max_earlier_in_integers(
-    (with, kind): (Instructions, Integers),
-    rows: &[f32],
-    dim: usize,
-) -> Option<Vec<Earlier>> {
+/// Rows packed as integers, and their centre; `None` when f32 is better or a row is not finite.
+fn pack_integers(with: Instructions, rows: &[f32], dim: usize) -> Option<(Vec<f32>, QuantPanels)> {
     let count = rows.len().checked_div(dim)?;
     assert_eq!(rows.len(), count * dim, "whole vectors");
     if count < INTEGER_ROWS || !(INTEGER_DIM..=quant::MAX_DIM).contains(&dim) {
         return None;
     }
     let centre = mean(rows, dim);
-    let row = |i: usize| &rows[i * dim..][..dim];
-    let panels = QuantPanels::pack(with, count, |i| (row(i), 0.0), &centre)?;
-    let vectors =
-        Vectors { with, kind, panels: &panels, centre: &centre, plain: (rows, &[]), order: &[] };
-    let mut out = vec![Earlier::default(); count];
+    let panels = QuantPanels::pack(with, count, |i| (&rows[i * dim..][..dim], 0.0), &centre)?;
+    Some((centre, panels))
+}
+
+fn earlier_vectors<'a>(
+    (with, kind): (Instructions, Integers),
+    panels: &'a QuantPanels,
+    centre: &'a [f32],
+    rows: &'a [f32],
+) -> Vectors<'a> {
+    Vectors { with, kind, panels, centre, plain: (rows, &[]), order: &[] }
+}
+
+/// Row `j` looking at the rows before it.
+fn earlier<'a>(vectors: &Vectors<'a>, j: usize, above: f32) -> Query<'a> {
+    let dim = vectors.centre.len();
+    Query { above, strict: true, ..Query::all(&vectors.plain.0[j * dim..][..dim], j) }
+}
+
+fn max_earlier_in_integers(
+    instructions: (Instructions, Integers),
+    rows: &[f32],
+    dim: usize,
+) -> Option<Vec<Earlier>> {
+    let (centre, panels) = pack_integers(instructions.0, rows, dim)?;
+    let vectors = earlier_vectors(instructions, &panels, &centre, rows);
+    let mut out = vec![Earlier::default(); panels.count()];
     // Later blocks have more panels to visit; handing them out one by one keeps threads busy.
     out.par_chunks_mut(INTEGER_BLOCK).with_max_len(1).enumerate().for_each(|(block, out)| {
         let first = block * INTEGER_BLOCK;
-        let query = |j: usize| Query { above: 0.0, strict: true, ..Query::all(row(j), j) };
-        let queries: Vec<Query<'_>> = (first..first + out.len()).map(query).collect();
+        let rows = first..first + out.len();
+        let queries: Vec<Query<'_>> = rows.map(|j| earlier(&vectors, j, 0.0)).collect();
         let mut answers = Vec::new();
         integer::search(&vectors, &mut Workspace::default(), &queries, &mut answers);
         for (out, answer) in out.iter_mut().zip(answers) {
@@ -97,16 +118,31 @@ fn search(
     first: usize,
     out: &mut [Earlier],
 ) {
-    let end = first + out.len();
+    let range = first..first + out.len();
+    each_earlier(with, panels, rows, range, |row, start, products| {
+        improve(&mut out[row], products, start);
+    });
+}
+
+/// Computes the inner products of packed rows, which stand at `range`, with all rows before them;
+/// hands `each` a row's place among them, a position and the products from there on.
+#[inline]
+fn each_earlier(
+    with: Instructions,
+    panels: &Panels,
+    rows: &PackedRows,
+    range: Range<usize>,
+    mut each: impl FnMut(usize, usize, &[f32]),
+) {
     let mut tiles = dispatch::room(rows);
-    for (start, _, panel) in panels.iter().take_while(|(start, ..)| *start < end) {
+    for (start, _, panel) in panels.iter().take_while(|(start, ..)| *start < range.end) {
         // The last row of a tile has the most earlier rows; the first tiles may have none.
-        let skip = (start + 1).saturating_sub(first) / ROWS;
+        let skip = (start + 1).saturating_sub(range.start) / ROWS;
         dispatch::tiles(with, panel, rows, skip, &mut tiles);
-        let products = tiles.as_flattened().iter().zip(&mut *out).enumerate();
-        for (r, (products, best)) in products.skip(skip * ROWS) {
-            let earlier = (first + r).saturating_sub(start).min(PANEL);
-            improve(best, &products[..earlier], start);
+        let products = tiles.as_flattened().iter().take(range.len()).enumerate();
+        for (row, products) in products.skip(skip * ROWS) {
+            let earlier = (range.start + row).saturating_sub(start).min(PANEL);
+            each(row, start, &products[..earlier]);
         }
     }
 }
@@ -118,6 +154,89 @@ fn improve(best: &mut Earlier, similarities: &[f32], start: usize) {
         let column = similarities.iter().position(|&s| s == max).unwrap_or(0);
         *best = Earlier { similarity: max, position: Some((start + column) as u32) };
     }
+}
+
+/// Two rows whose inner product is above a threshold.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Similar {
+    /// The position of the first row.
+    pub first: u32,
+    /// The position of the second, which comes later.
+    pub second: u32,
+    /// Their inner product.
+    pub similarity: f32,
+}
+
+/// All pairs of rows whose inner product is above `threshold` (strictly), by the second row, then by
+/// the first: the edges of a graph of duplicates.
+///
+/// Uses all threads of the current pool; needs a packed copy of `rows`, and the pairs.
+///
+/// # Panics
+/// When `rows` is not a whole number of vectors.
+pub fn pairs_above(rows: &[f32], dim: usize, threshold: f32) -> Vec<Similar> {
+    let with = dispatch::instructions();
+    vnni::integers()
+        .and_then(|kind| pairs_in_integers((with, kind), rows, dim, threshold))
+        .unwrap_or_else(|| pairs_in_floats(with, rows, dim, threshold))
+}
+
+fn pairs_in_integers(
+    instructions: (Instructions, Integers),
+    rows: &[f32],
+    dim: usize,
+    threshold: f32,
+) -> Option<Vec<Similar>> {
+    let (centre, panels) = pack_integers(instructions.0, rows, dim)?;
+    let vectors = earlier_vectors(instructions, &panels, &centre, rows);
+    let starts: Vec<usize> = (0..panels.count()).step_by(INTEGER_BLOCK).collect();
+    let found: Vec<Vec<Similar>> = starts
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|start| {
+            let end = panels.count().min(start + INTEGER_BLOCK);
+            let query = |j: usize| Query { every: true, ..earlier(&vectors, j, threshold) };
+            let queries: Vec<Query<'_>> = (start..end).map(query).collect();
+            let mut similar = Vec::new();
+            integer::every(
+                &vectors,
+                &mut Workspace::default(),
+                &queries,
+                |j, first, similarity| {
+                    similar.push(Similar { first, second: (start + j) as u32, similarity });
+                },
+            );
+            similar.sort_unstable_by_key(|pair| (pair.second, pair.first));
+            similar
+        })
+        .collect();
+    Some(found.concat())
+}
+
+fn pairs_in_floats(with: Instructions, rows: &[f32], dim: usize, threshold: f32) -> Vec<Similar> {
+    let panels = Panels::pack(rows, dim);
+    let tasks: Vec<usize> = (0..panels.count()).step_by(TASK).collect();
+    let found: Vec<Vec<Similar>> = tasks
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|first| {
+            let end = panels.count().min(first + TASK);
+            let mut packed = PackedRows::default();
+            packed.pack(&rows[first * dim..end * dim], dim);
+            let mut similar = Vec::new();
+            each_earlier(with, &panels, &packed, first..end, |row, start, products| {
+                let above = products.iter().enumerate().filter(|(_, s)| **s > threshold);
+                similar.extend(above.map(|(c, &similarity)| Similar {
+                    first: (start + c) as u32,
+                    second: (first + row) as u32,
+                    similarity,
+                }));
+            });
+            similar.sort_unstable_by_key(|pair| (pair.second, pair.first));
+            similar
+        })
+        .collect();
+    found.concat()
 }
 
 /// For each row the largest inner product with a row before it that **survived**: a row survives
@@ -188,6 +307,35 @@ mod tests {
                 assert_eq!(max_earlier_with(with, &rows, dim), expected, "{with:?} {n} x {dim}");
             }
             assert_eq!(max_earlier(&rows, dim), expected);
+        }
+    }
+
+    #[test]
+    fn pairs_above_a_threshold_are_all_of_them() {
+        let with = dispatch::instructions();
+        for (n, dim) in [(3, 2), (70, 32), (400, 40)] {
+            let rows = rows(n, dim);
+            for threshold in [-0.5, 0.0, 1.0, 2.0] {
+                let row = |i: usize| &rows[i * dim..][..dim];
+                let mut expected = Vec::new();
+                for second in 0..n {
+                    let similar =
+                        (0..second).map(|first| (first, reference::dot(row(second), row(first))));
+                    expected.extend(similar.filter(|(_, s)| *s > threshold).map(
+                        |(first, similarity)| Similar {
+                            first: first as u32,
+                            second: second as u32,
+                            similarity,
+                        },
+                    ));
+                }
+                assert_eq!(pairs_in_floats(with, &rows, dim, threshold), expected);
+                assert_eq!(pairs_above(&rows, dim, threshold), expected);
+                for kind in vnni::available() {
+                    let found = pairs_in_integers((with, kind), &rows, dim, threshold);
+                    assert!(found.is_none_or(|found| found == expected), "{kind:?} {threshold}");
+                }
+            }
         }
     }
 

@@ -25,12 +25,14 @@ pub(crate) struct Query<'a> {
     pub(crate) limit: usize,
     /// Whether positions at the limit and beyond, in the same panel, must not be looked at.
     pub(crate) strict: bool,
+    /// Whether every vector above is wanted, not just the best.
+    pub(crate) every: bool,
 }
 
 impl<'a> Query<'a> {
     /// A row that looks at all vectors up to a limit.
     pub(crate) fn all(row: &'a [f32], limit: usize) -> Self {
-        Self { row, known: None, above: f32::NEG_INFINITY, limit, strict: false }
+        Self { row, known: None, above: f32::NEG_INFINITY, limit, strict: false, every: false }
     }
 }
 
@@ -92,6 +94,8 @@ pub(crate) struct Workspace {
 struct Look {
     row: Row,
     usable: bool,
+    /// How far below the best approximate value a vector still matters.
+    margin: f32,
     /// Approximate values below this cannot be the best.
     threshold: f32,
     /// The largest approximate values that were passed over, by column.
@@ -102,6 +106,7 @@ impl Look {
     fn reset(&mut self, query: &Query<'_>, row: Row, usable: bool) {
         self.row = row;
         self.usable = usable;
+        self.margin = if query.every { f32::INFINITY } else { row.margin() };
         let least = query.known.map_or(query.above, |(_, value)| value.max(query.above));
         self.threshold = least - row.shift - row.error - 2.0 * row.eta;
         self.lanes.fill(f32::NEG_INFINITY);
@@ -115,18 +120,7 @@ pub(crate) fn search(
     queries: &[Query<'_>],
     answers: &mut Vec<Answer>,
 ) {
-    let dim = vectors.centre.len();
-    work.rows.clear(queries.len(), dim);
-    work.found.clear();
-    work.looks.resize_with(queries.len().max(work.looks.len()), Look::default);
-    for (i, query) in queries.iter().enumerate() {
-        let parts = work.rows.put(vectors.with, i, query.row, vectors.centre);
-        let row = Row::new(&parts, &vectors.panels.most, dim);
-        let usable = parts.usable() && row.margin().is_finite();
-        work.looks[i].reset(query, row, usable);
-    }
-    look_at_panels(vectors, work, queries);
-    compute_again(vectors, work, queries);
+    find(vectors, work, queries);
     answers.clear();
     answers
         .extend(queries.iter().zip(&work.looks).map(|(query, look)| start_of_answer(query, look)));
@@ -145,6 +139,39 @@ pub(crate) fn search(
             answer.others = answer.others.max(value + eta);
         }
     }
+}
+
+/// Hands every pair of a query and a position whose value is above the query's bound to `each`, with
+/// that value, in no particular order.
+pub(crate) fn every(
+    vectors: &Vectors<'_>,
+    work: &mut Workspace,
+    queries: &[Query<'_>],
+    mut each: impl FnMut(usize, u32, f32),
+) {
+    find(vectors, work, queries);
+    for (&(query, position), &value) in work.pairs.iter().zip(&work.values) {
+        let value = value + vectors.bias(position);
+        if value > queries[query as usize].above {
+            each(query as usize, position, value);
+        }
+    }
+}
+
+/// Finds the pairs that matter and computes them in f32, without their biases.
+fn find(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>]) {
+    let dim = vectors.centre.len();
+    work.rows.clear(queries.len(), dim);
+    work.found.clear();
+    work.looks.resize_with(queries.len().max(work.looks.len()), Look::default);
+    for (i, query) in queries.iter().enumerate() {
+        let parts = work.rows.put(vectors.with, i, query.row, vectors.centre);
+        let row = Row::new(&parts, &vectors.panels.most, dim);
+        let usable = parts.usable() && row.margin().is_finite();
+        work.looks[i].reset(query, row, usable);
+    }
+    look_at_panels(vectors, work, queries);
+    compute_again(vectors, work, queries);
 }
 
 fn look_at_panels(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>]) {
@@ -190,7 +217,7 @@ fn note(
         let column = hits.trailing_zeros() as usize;
         hits &= hits - 1;
         hit(column, values[column]);
-        look.threshold = look.threshold.max(values[column] - look.row.margin());
+        look.threshold = look.threshold.max(values[column] - look.margin);
     }
 }
 

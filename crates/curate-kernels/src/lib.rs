@@ -4,8 +4,10 @@
 //! - [`Centroids::nearest`]: for each row the best of `k` centroids (k-means assignment).
 //! - [`Centroids::track`]: the same for centroids that moved a little, where bounds leave most rows
 //!   nothing to do (k-means iterations).
+//! - [`Centroids::top`]: for each row the best few.
 //! - [`max_earlier`]: for each row its most similar earlier row (semantic deduplication);
-//!   [`survivors`]: the same among rows that are kept.
+//!   [`survivors`]: the same among rows that are kept; [`pairs_above`]: every pair above a threshold.
+//! - [`Stored`]: rows in f16 and bf16.
 //! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network, with bias,
 //!   residual or GELU fused in; [`Attention`], [`layer_norm`]: what lies between them.
 //! - [`Engine`]: what a device has to do to search in place of [`Centroids`].
@@ -55,7 +57,9 @@ mod panels;
 mod products;
 mod quant;
 pub mod reference;
+mod storage;
 mod tile;
+mod top;
 mod track;
 mod vnni;
 
@@ -71,9 +75,10 @@ pub fn accumulate(sum: &mut [f64], vector: &[f32]) {
 pub use attention::Attention;
 pub use bytes::weighted_bytes;
 pub use dispatch::{Instructions, instructions};
-pub use dup::{Earlier, max_earlier, survivors};
+pub use dup::{Earlier, Similar, max_earlier, pairs_above, survivors};
 pub use elementwise::{layer_norm, normalize};
 pub use engine::{Engine, EngineError, LoadedCentroids};
 pub use nearest::{Centroids, Nearest, inner_products};
 pub use products::{Matrix, Then};
+pub use storage::{Stored, max_earlier_stored};
 pub use track::Tracked;

@@ -98,8 +98,10 @@ impl Centroids {
         growth: Vec<f32>,
     ) -> Self {
         let dim = centre.len();
-        let packed = pack_integers(kind, &vectors, &bias, &centre, &order)
-            .unwrap_or_else(|| pack_floats(&vectors, &bias, dim, &order));
+        let packed = pack_integers(kind, &vectors, &bias, &centre, &order).unwrap_or_else(|| {
+            let (panels, bias) = pack_floats(&vectors, &bias, dim, &order);
+            Packed::Float(panels, bias)
+        });
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, &i)| place[i as usize] = position as u32);
         let eta = eta(&vectors, &bias, dim);
@@ -210,18 +212,24 @@ fn pack_integers(
     Some(Packed::Integer(kind, panels))
 }
 
-fn pack_floats(vectors: &[f32], bias: &[f32], dim: usize, order: &[u32]) -> Packed {
+/// Vectors in panels, in this order, and their biases padded to whole panels.
+pub(crate) fn pack_floats(
+    vectors: &[f32],
+    bias: &[f32],
+    dim: usize,
+    order: &[u32],
+) -> (Panels, Vec<f32>) {
     let mut padded = vec![f32::NEG_INFINITY; bias.len().div_ceil(PANEL) * PANEL];
     if order.is_empty() {
         padded[..bias.len()].copy_from_slice(bias);
-        return Packed::Float(Panels::pack(vectors, dim), padded);
+        return (Panels::pack(vectors, dim), padded);
     }
     let mut sorted = Vec::with_capacity(vectors.len());
     for (padded, &index) in padded.iter_mut().zip(order) {
         *padded = bias[index as usize];
         sorted.extend_from_slice(&vectors[index as usize * dim..][..dim]);
     }
-    Packed::Float(Panels::pack(&sorted, dim), padded)
+    (Panels::pack(&sorted, dim), padded)
 }
 
 /// What a chain of `dim` multiply-adds and a bias can lose: each rounds once, by at most 2^-24 of
