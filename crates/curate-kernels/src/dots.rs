@@ -56,6 +56,150 @@ fn chains(a: &[&[f32]; SIDE], b: &[&[f32]; SIDE]) -> [f32; SIDE] {
     sum
 }
 
+/// Vectors that are multiplied with one row side by side.
+#[cfg(target_arch = "x86_64")]
+const MANY: usize = 16;
+/// With fewer vectors a row is better off among other pairs.
+#[cfg(target_arch = "x86_64")]
+const FEW: usize = 6;
+
+/// [`pairs`] where a row often comes with several vectors, one pair after the other: pair `p` is row
+/// `of(p)` with `vector(p)`.
+pub(crate) fn grouped<'a>(
+    with: Instructions,
+    count: usize,
+    of: impl Fn(usize) -> (usize, &'a [f32]),
+    vector: impl Fn(usize) -> &'a [f32],
+    out: &mut Vec<f32>,
+) {
+    out.clear();
+    out.resize(count, 0.0);
+    let (mut single, mut values) = (Vec::new(), Vec::new());
+    let mut first = 0;
+    while first < count {
+        let (row, x) = of(first);
+        let end = (first + 1..count).find(|&p| of(p).0 != row).unwrap_or(count);
+        first += many(with, x, &vector, first, &mut out[first..end]);
+        single.extend(first..end);
+        first = end;
+    }
+    pairs(with, single.len(), |s| (of(single[s]).1, vector(single[s])), &mut values);
+    single.into_iter().zip(&values).for_each(|(p, &value)| out[p] = value);
+}
+
+/// Computes the first products of a row with vectors from `first` on, as many as are worth it;
+/// returns how many.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+fn many<'a>(
+    with: Instructions,
+    x: &'a [f32],
+    vector: &impl Fn(usize) -> &'a [f32],
+    first: usize,
+    out: &mut [f32],
+) -> usize {
+    if with != Instructions::Avx512 {
+        return 0;
+    }
+    let mut done = 0;
+    while out.len() - done >= FEW {
+        let real = MANY.min(out.len() - done);
+        let vectors: [&[f32]; MANY] =
+            std::array::from_fn(|v| &vector(first + done + v.min(real - 1))[..x.len()]);
+        // SAFETY: `with` says that this machine was found to have the instructions; the vectors are
+        // as long as the row.
+        let products = unsafe { many_wide(x, &vectors) };
+        out[done..done + real].copy_from_slice(&products[..real]);
+        done += real;
+    }
+    done
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn many<'a>(
+    _: Instructions,
+    _: &'a [f32],
+    _: &impl Fn(usize) -> &'a [f32],
+    _: usize,
+    _: &mut [f32],
+) -> usize {
+    0
+}
+
+/// The chains of sixteen vectors with one row: sixteen elements of each are turned so that one
+/// element of all vectors lies side by side.
+///
+/// # Safety
+/// Every vector has to be as long as `x`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+#[allow(unsafe_code)]
+unsafe fn many_wide(x: &[f32], vectors: &[&[f32]; MANY]) -> [f32; MANY] {
+    use std::arch::x86_64::{
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+        _mm512_storeu_ps,
+    };
+    let mut sum = _mm512_setzero_ps();
+    for start in (0..x.len()).step_by(MANY) {
+        let count = MANY.min(x.len() - start);
+        let mut block = [_mm512_setzero_ps(); MANY];
+        for v in 0..MANY {
+            // SAFETY: `count` elements from `start` on lie inside every vector; no others are read.
+            block[v] = unsafe {
+                let from = vectors[v].as_ptr().add(start);
+                match count {
+                    MANY => _mm512_loadu_ps(from),
+                    _ => _mm512_maskz_loadu_ps((1 << count) - 1, from),
+                }
+            };
+        }
+        transpose(&mut block);
+        for (&x, column) in x[start..start + count].iter().zip(&block) {
+            sum = _mm512_fmadd_ps(*column, _mm512_set1_ps(x), sum);
+        }
+    }
+    let mut out = [0.0; MANY];
+    // SAFETY: `out` has sixteen numbers.
+    unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) };
+    out
+}
+
+/// Turns sixteen vectors of sixteen numbers: afterwards vector `t` holds element `t` of each.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn transpose(block: &mut [std::arch::x86_64::__m512; MANY]) {
+    use std::arch::x86_64::{
+        _mm512_castpd_ps, _mm512_castps_pd, _mm512_shuffle_f32x4, _mm512_unpackhi_pd,
+        _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    };
+    // Pairs of elements inside every quarter, of two vectors.
+    let mut pairs = *block;
+    for i in 0..MANY / 2 {
+        pairs[2 * i] = _mm512_unpacklo_ps(block[2 * i], block[2 * i + 1]);
+        pairs[2 * i + 1] = _mm512_unpackhi_ps(block[2 * i], block[2 * i + 1]);
+    }
+    // Quarter `q` of `fours[4 g + e]` holds element `4 q + e` of vectors `4 g` to `4 g + 3`.
+    let mut fours = pairs;
+    for g in 0..MANY / 4 {
+        for h in 0..2 {
+            let (a, b) =
+                (_mm512_castps_pd(pairs[4 * g + h]), _mm512_castps_pd(pairs[4 * g + 2 + h]));
+            fours[4 * g + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            fours[4 * g + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    }
+    for e in 0..MANY / 4 {
+        let low = _mm512_shuffle_f32x4::<0x88>(fours[e], fours[4 + e]);
+        let high = _mm512_shuffle_f32x4::<0xdd>(fours[e], fours[4 + e]);
+        let low_of_last = _mm512_shuffle_f32x4::<0x88>(fours[8 + e], fours[12 + e]);
+        let high_of_last = _mm512_shuffle_f32x4::<0xdd>(fours[8 + e], fours[12 + e]);
+        block[e] = _mm512_shuffle_f32x4::<0x88>(low, low_of_last);
+        block[8 + e] = _mm512_shuffle_f32x4::<0xdd>(low, low_of_last);
+        block[4 + e] = _mm512_shuffle_f32x4::<0x88>(high, high_of_last);
+        block[12 + e] = _mm512_shuffle_f32x4::<0xdd>(high, high_of_last);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +216,25 @@ mod tests {
                 let mut out = vec![9.0];
                 pairs(with, count, pair, &mut out);
                 assert_eq!(out, expected, "{with:?}");
+            }
+        }
+    }
+    #[test]
+    fn a_row_with_many_vectors_equals_the_reference_to_the_bit() {
+        for dim in [1, 15, 16, 33, 64] {
+            let (rows, vectors) = (numbers(9 * dim, 1), numbers(70 * dim, 2));
+            // Groups of 1, 5, 6, 16, 17 and 25 pairs.
+            let sizes = [1, 5, 6, 16, 17, 25];
+            let of: Vec<usize> =
+                sizes.iter().enumerate().flat_map(|(row, &n)| [row].repeat(n)).collect();
+            let row = |r: usize| &rows[r * dim..][..dim];
+            let vector = |p: usize| &vectors[p * dim..][..dim];
+            let expected: Vec<f32> =
+                (0..of.len()).map(|p| reference::dot(row(of[p]), vector(p))).collect();
+            for with in available() {
+                let mut out = vec![9.0];
+                grouped(with, of.len(), |p| (of[p], row(of[p])), vector, &mut out);
+                assert_eq!(out, expected, "{with:?} {dim}");
             }
         }
     }

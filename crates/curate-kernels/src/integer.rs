@@ -242,12 +242,15 @@ fn compute_again(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'
             *lane = lane.max(value);
         }
     }
+    // A row's pairs together: they share its elements.
+    work.pairs.sort_unstable();
     let pairs = &work.pairs;
-    let pair = |p: usize| {
-        let (query, position) = pairs[p];
-        (queries[query as usize].row, vectors.vector(position))
+    let of = |p: usize| {
+        let query = pairs[p].0 as usize;
+        (query, queries[query].row)
     };
-    dots::pairs(vectors.with, pairs.len(), pair, &mut work.values);
+    let vector = |p: usize| vectors.vector(pairs[p].1);
+    dots::grouped(vectors.with, pairs.len(), of, vector, &mut work.values);
 }
 
 /// What is known before the f32 values come in.

@@ -89,7 +89,7 @@ pub(crate) struct Most {
     pub(crate) rest: f32,
     /// `|c|`.
     pub(crate) norm: f32,
-    /// `|<m, c> + bias|` and `|bias|`.
+    /// `|<m, c> + bias|`, `|bias|` and `|m|^2`.
     pub(crate) offset: f32,
     /// `|m|`.
     pub(crate) centre: f32,
@@ -129,6 +129,7 @@ impl QuantPanels {
             count,
         };
         let (mut y, mut q) = (vec![0.0; dim], vec![0; dim]);
+        let square: f64 = centre.iter().map(|&m| f64::from(m) * f64::from(m)).sum();
         for i in 0..count {
             let (vector, bias) = vector(i);
             let parts = split(with, vector, centre, &mut y, &mut q);
@@ -136,26 +137,22 @@ impl QuantPanels {
                 return None;
             }
             packed.put(i, &q);
-            let inner = vector.iter().zip(centre).map(|(&c, &m)| f64::from(c) * f64::from(m));
-            let offset = (inner.sum::<f64>() + f64::from(bias)) as f32;
+            // <m, c> = <c - m, m> + <m, m>.
+            let offset = (f64::from(parts.shift) + square + f64::from(bias)) as f32;
             packed.scale[i] = parts.scale;
             packed.offset[i] = offset;
             let most = &mut packed.most;
             most.length = most.length.max(parts.length);
             most.rest = most.rest.max(parts.rest);
             most.norm = most.norm.max(lanes::square(with, vector).sqrt() * UP);
-            most.offset = most.offset.max(offset.abs()).max(bias.abs());
+            most.offset = most.offset.max(offset.abs()).max(bias.abs()).max(square as f32);
         }
         Some(packed)
     }
 
     fn put(&mut self, i: usize, q: &[i8]) {
         let panel = &mut self.data[i / PANEL * self.groups..];
-        for (packed, q) in panel.iter_mut().zip(q.chunks(GROUP)) {
-            for (packed, &q) in packed[i % PANEL].iter_mut().zip(q) {
-                *packed = (i16::from(q) + 128) as u8;
-            }
-        }
+        each_group(q, panel, |packed, q| packed[i % PANEL] = q.map(|q| q.cast_unsigned() ^ 128));
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -165,6 +162,20 @@ impl QuantPanels {
     /// The panels in order, each with the position of its first vector.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &[[[u8; GROUP]; PANEL]])> {
         self.data.chunks_exact(self.groups.max(1)).enumerate().map(|(p, panel)| (p * PANEL, panel))
+    }
+}
+
+/// Hands every group of `q`, the last filled up with zeros, to its place among `packed`.
+#[inline]
+fn each_group<T>(q: &[i8], packed: &mut [T], put: impl Fn(&mut T, [i8; GROUP])) {
+    let (groups, rest) = q.as_chunks::<GROUP>();
+    for (packed, &group) in packed.iter_mut().zip(groups) {
+        put(packed, group);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; GROUP];
+        last[..rest.len()].copy_from_slice(rest);
+        put(&mut packed[groups.len()], last);
     }
 }
 
@@ -187,9 +198,11 @@ impl Row {
     pub(crate) fn new(parts: &Parts, most: &Most, dim: usize) -> Self {
         let own = parts.length + parts.rest;
         let rounding = 16.0 * UNIT * (own * (most.length + most.rest) + most.offset);
-        let error = parts.rest * most.length + own * most.rest + rounding;
-        let norm = parts.length + most.centre;
+        // What a sum of `dim` products can lose; the offsets hold one too.
         let chain = (dim + 8) as f32 * UNIT * UP;
+        let offset = chain * most.length * most.centre;
+        let error = parts.rest * most.length + own * most.rest + rounding + offset;
+        let norm = parts.length + most.centre;
         let eta = chain * (norm * most.norm + parts.length * most.centre)
             + 8.0 * UNIT * (norm * most.norm + most.offset);
         Self {
@@ -236,9 +249,7 @@ impl QuantRows {
     ) -> Parts {
         let parts = split(with, row, centre, &mut self.y, &mut self.q);
         let tile = &mut self.data[i / ROWS * self.groups..];
-        for (packed, q) in tile.iter_mut().zip(self.q.chunks(GROUP)) {
-            packed[i % ROWS][..q.len()].copy_from_slice(q);
-        }
+        each_group(&self.q, tile, |packed, q| packed[i % ROWS] = q);
         parts
     }
 
