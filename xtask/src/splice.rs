@@ -4,20 +4,29 @@
 //! between them is written by the table of that name. The marks may stand in a comment (`//! `),
 //! whose prefix the lines between get too.
 
+mod cluster;
+
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 3] =
-    ["docs/src/scaling.md", "docs/src/experiment.md", "crates/curate-scaling/src/lib.rs"];
+const DOCUMENTS: [&str; 4] = [
+    "docs/src/clustering.md",
+    "docs/src/scaling.md",
+    "docs/src/experiment.md",
+    "crates/curate-scaling/src/lib.rs",
+];
 
 /// Makes a table from the result files below the workspace's folder.
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 9] = [
+const TABLES: [(&str, Table); 12] = [
+    ("cluster-beside", cluster::beside),
+    ("cluster-scale", cluster::scale),
+    ("cluster-speed", cluster::speed),
     ("dfn-small-protocol", dfn_small_protocol),
     ("dfn-small-arms", dfn_small_arms),
     ("dfn-small-filters", dfn_small_filters),

@@ -1,0 +1,98 @@
+//! Tables of `benches/cluster`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::{fixed, read};
+
+fn part(root: &Path, name: &str) -> Result<Value> {
+    let report = read(root, "benches/cluster/results.json")?;
+    let part = report["parts"].get(name).cloned();
+    part.with_context(|| format!("benches/cluster/results.json has no part `{name}`"))
+}
+
+/// Times as fast as the peers.
+pub(super) fn speed(root: &Path) -> Result<String> {
+    let mut out = String::from(
+        "| beside | with 8-bit integers | f32, AVX-512 | f32, AVX2 |\n|---|---|---|---|\n",
+    );
+    let mut row = |name: &str, section: &Value, keys: [&str; 3]| {
+        let cells = keys.map(|key| fixed(&section["ratios"][key], 1)).join(" | ");
+        out += &format!("| {name} | {cells} |\n");
+    };
+    let whole = ["faiss_over_ours", "faiss_over_ours_f32", "faiss_over_ours_avx2"];
+    let each = [
+        "faiss_over_ours_an_iteration",
+        "faiss_over_ours_f32_an_iteration",
+        "faiss_over_ours_avx2_an_iteration",
+    ];
+    let overlap = part(root, "k-means-1024-overlap")?;
+    row("faiss, k-means, 1,024 clusters, rows that keep moving", &overlap, whole);
+    for (clusters, name) in [("1,024", "k-means-1024"), ("4,096", "k-means-4096")] {
+        let section = part(root, name)?;
+        row(&format!("faiss, k-means, {clusters} clusters, an iteration"), &section, each);
+        let stops = &section["ours_notes"]["ours"]["iterations"];
+        let name = format!(
+            "the same, whole runs: ours stops by itself after {stops} iterations, faiss at 20"
+        );
+        row(&name, &section, whole);
+    }
+    let assign = part(root, "assign")?;
+    let sgemm = ["ours_share_of_sgemm", "ours_f32_share_of_sgemm", "ours_avx2_share_of_sgemm"];
+    row("numpy's matrix product, for one assignment to 1,024 clusters", &assign, sgemm);
+    let torch = ["torch_over_ours", "torch_over_ours_f32", "torch_over_ours_avx2"];
+    row(
+        "torch, the published deduplication, 50 clusters of 2,000 rows",
+        &part(root, "dedup")?,
+        torch,
+    );
+    Ok(out)
+}
+
+/// What else the peers showed.
+pub(super) fn beside(root: &Path) -> Result<String> {
+    let (k, dedup) = (part(root, "k-means-1024")?, part(root, "dedup")?);
+    let (overlap, large) = (part(root, "k-means-1024-overlap")?, part(root, "k-means-4096")?);
+    let inertia = |section: &Value| fixed(&section["ratios"]["inertia_ours_over_faiss"], 6);
+    let same = [&k, &overlap, &large]
+        .iter()
+        .all(|s| s["same_bytes_on_every_instruction_set"] == Value::Bool(true));
+    Ok(format!(
+        "Inertia, ours over faiss: {} and {} with 1,024 clusters, {} with 4,096. Centroids have the \
+         same bytes in all three columns: {}. scikit-learn's Lloyd iterations took {} times as long \
+         as ours (Euclidean, 1,024 clusters). Deduplication held {} MiB in all, {} more than before its \
+         first cluster; torch {} and {}, its libraries among the first.\n",
+        inertia(&k),
+        inertia(&overlap),
+        inertia(&large),
+        if same { "yes" } else { "no" },
+        fixed(&k["ratios"]["sklearn_over_ours_euclidean"], 1),
+        fixed(&dedup["median"]["ours"]["peak_mib"], 0),
+        fixed(&dedup["median"]["ours"]["working_mib"], 0),
+        fixed(&dedup["median"]["torch"]["peak_mib"], 0),
+        fixed(&dedup["median"]["torch"]["working_mib"], 0),
+    ))
+}
+
+/// Cost and memory by the number of rows.
+pub(super) fn scale(root: &Path) -> Result<String> {
+    let scale = part(root, "scale")?;
+    let mut out = String::from(
+        "| rows | cluster | dedup | prune | microseconds a row | peak memory |\n|---|---|---|---|---|---|\n",
+    );
+    for run in scale["curve"].as_array().context("the curve is a list")? {
+        let seconds = |stage: &str| fixed(&run["seconds"][stage], 1);
+        out += &format!(
+            "| {} | {} s | {} s | {} s | {} | {} MiB |\n",
+            run["rows"],
+            seconds("cluster"),
+            seconds("dedup"),
+            seconds("prune"),
+            fixed(&run["microseconds_a_row"], 0),
+            fixed(&run["peak_mib"], 0),
+        );
+    }
+    Ok(out)
+}
