@@ -1,6 +1,8 @@
 //! Where the centroids start.
 
-use curate_core::{EmbeddingSource, Progress, SampleId, SourceError, embedding, random};
+use curate_core::{
+    EmbeddingSource, NoProgress, Progress, SampleId, SourceError, embedding, random,
+};
 
 use crate::{ClusterError, Init, KMeans, Metric};
 
@@ -28,7 +30,7 @@ pub(crate) fn start<S: EmbeddingSource + ?Sized>(
     }
 }
 
-fn random<S: EmbeddingSource + ?Sized>(
+pub(crate) fn random<S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
     source: &S,
     ids: &[SampleId],
@@ -55,11 +57,12 @@ fn plus_plus<S: EmbeddingSource + ?Sized>(
     let mut row = smallest_hashes(ids, 1, seed)[0];
     progress.start("k-means++", (clusters.saturating_sub(1) * source.rows()) as u64, "rows");
     let mut vector = vec![0.0; dim];
+    let squares = squares(source, kmeans.metric())?;
     for step in 1..=clusters {
         source.gather(&[row], &mut vector)?;
         centroids.extend_from_slice(&vector);
         if step < clusters {
-            shrink(source, &vector, kmeans.metric(), &mut distances, progress)?;
+            shrink(source, &vector, &squares, &mut distances, progress)?;
             row = draw(&distances, random::unit(seed, SampleId(step as u128)));
         }
     }
@@ -67,28 +70,45 @@ fn plus_plus<S: EmbeddingSource + ?Sized>(
     Ok(centroids)
 }
 
-/// Lowers each row's squared distance to that of a new centroid.
+/// Lowers each row's squared distance to that of a new centroid. `squares` holds the squared length
+/// of each row, for distances that need it.
 fn shrink<S: EmbeddingSource + ?Sized>(
     source: &S,
     centroid: &[f32],
-    metric: Metric,
+    squares: &[f64],
     distances: &mut [f64],
     progress: &dyn Progress,
 ) -> Result<(), SourceError> {
     let square = embedding::dot(centroid, centroid);
-    let distance = |vector: &[f32]| match metric {
-        Metric::Spherical => (1.0 - embedding::dot(vector, centroid)).max(0.0),
-        Metric::Euclidean => (embedding::dot(vector, vector) + square
-            - 2.0 * embedding::dot(vector, centroid))
-        .max(0.0),
-    };
-    let blocks = embedding::map_blocks(source, progress, |_, block| {
-        block.chunks_exact(source.dim().max(1)).map(distance).collect::<Vec<_>>()
+    let blocks = embedding::map_blocks(source, progress, |rows, block| {
+        let products = embedding::dots(block, centroid).into_iter();
+        match squares.get(rows) {
+            Some(squares) => {
+                let distance = |(dot, own): (f64, &f64)| (own + square - 2.0 * dot).max(0.0);
+                products.zip(squares).map(distance).collect::<Vec<_>>()
+            }
+            None => products.map(|dot| (1.0 - dot).max(0.0)).collect(),
+        }
     })?;
     for (old, new) in distances.iter_mut().zip(blocks.concat()) {
         *old = old.min(new);
     }
     Ok(())
+}
+
+/// The squared length of each row where distances are Euclidean; nothing otherwise.
+fn squares<S: EmbeddingSource + ?Sized>(
+    source: &S,
+    metric: Metric,
+) -> Result<Vec<f64>, SourceError> {
+    if metric == Metric::Spherical {
+        return Ok(Vec::new());
+    }
+    let dim = source.dim().max(1);
+    let blocks = embedding::map_blocks(source, &NoProgress, |_, block| {
+        block.chunks_exact(dim).map(|row| embedding::dot(row, row)).collect::<Vec<_>>()
+    })?;
+    Ok(blocks.concat())
 }
 
 /// The row where the running sum of distances passes `u` of the total. When all distances are

@@ -191,6 +191,31 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
 }
 
+/// Rows whose sums run side by side in [`dots`].
+const SIDE: usize = 8;
+
+/// The inner product of every row with one vector, as [`dot`] computes each: several rows side by
+/// side, because one sum alone waits for its own last step.
+pub fn dots(rows: &[f32], vector: &[f32]) -> Vec<f64> {
+    let dim = vector.len().max(1);
+    let mut out = Vec::with_capacity(rows.len() / dim);
+    for group in rows.chunks(SIDE * dim) {
+        if group.len() < SIDE * dim {
+            out.extend(group.chunks_exact(dim).map(|row| dot(row, vector)));
+            continue;
+        }
+        let rows: [&[f32]; SIDE] = std::array::from_fn(|s| &group[s * dim..(s + 1) * dim]);
+        let mut sums = [0.0_f64; SIDE];
+        for (t, &y) in vector.iter().enumerate() {
+            for s in 0..SIDE {
+                sums[s] += f64::from(rows[s][t]) * f64::from(y);
+            }
+        }
+        out.extend(sums);
+    }
+    out
+}
+
 /// Runs `work` on every block of [`BLOCK_ROWS`] rows, in parallel, and returns the answers in
 /// block order. `work` gets the block's rows and their vectors.
 ///
@@ -244,6 +269,16 @@ mod tests {
         let mut out = [0.0; 3];
         view.read(0..1, &mut out).unwrap();
         assert_eq!(out, [40.0, 41.0, 42.0]);
+    }
+
+    #[test]
+    fn products_side_by_side_have_the_bytes_of_products_alone() {
+        let rows = Array2::from_shape_fn((21, 7), |(i, j)| ((i * 7 + j * 13) % 11) as f32 / 3.0);
+        let rows = rows.as_slice().unwrap();
+        let vector = &rows[14..21];
+        let alone: Vec<f64> = rows.chunks(7).map(|row| dot(row, vector)).collect();
+        assert_eq!(dots(rows, vector), alone);
+        assert!(dots(&[], vector).is_empty());
     }
 
     #[test]
