@@ -25,7 +25,8 @@ Tasks of the curate workspace
   cargo xtask splice         put the numbers of the result files into the documents
   cargo xtask schema         write docs/recipe.schema.json
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
-  cargo xtask hdf5           test the HDF5 feature, where the system has libhdf5
+  cargo xtask hdf5           test the HDF5 features, where the system has libhdf5
+  cargo xtask wgpu           run the conformance suite on WebGPU, where a driver is installed
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ["schema"] => schema(),
         ["cuda"] => cuda(),
         ["hdf5"] => hdf5(),
+        ["wgpu"] => wgpu(),
         _ => {
             print!("{HELP}");
             return ExitCode::from(
@@ -78,8 +80,9 @@ fn run(mut command: Command) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("{shown} failed") }
 }
 
-/// The program without burn is what users build first; the checks want `curate filter train` too.
-const TRAIN: [&str; 2] = ["--features", "curate-cli/train"];
+/// The program without burn is what users build first; the checks want `curate filter train` too,
+/// and linfa's clusterers.
+const CHECKED: [&str; 2] = ["--features", "curate-cli/train,curate-cluster/linfa"];
 
 fn test(rest: &[&str]) -> Result<()> {
     let with_nextest =
@@ -92,7 +95,7 @@ fn test(rest: &[&str]) -> Result<()> {
     if with_nextest && env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
     }
-    tests.args(TRAIN).args(rest);
+    tests.args(CHECKED).args(rest);
     run(tests)?;
     run(cargo(&["test", "--quiet", "--workspace", "--doc"]))
 }
@@ -100,7 +103,7 @@ fn test(rest: &[&str]) -> Result<()> {
 fn ci() -> Result<()> {
     run(cargo(&["fmt", "--all", "--check"]))?;
     let clippy = ["clippy", "--workspace", "--all-targets"];
-    run(cargo(&[&clippy, &TRAIN[..], &["--", "-D", "warnings"]].concat()))?;
+    run(cargo(&[&clippy, &CHECKED[..], &["--", "-D", "warnings"]].concat()))?;
     // The program as it is built by default, which has no training.
     run(cargo(&["clippy", "--package", "curate-cli", "--all-targets", "--", "-D", "warnings"]))?;
     run(cargo(&["test", "--package", "curate-cli", "--test", "filter"]))?;
@@ -124,7 +127,8 @@ fn hdf5() -> Result<()> {
         eprintln!("no libhdf5 here: the feature hdf5 is not tested");
         return Ok(());
     }
-    let feature = ["--package", "curate-io", "--features", "hdf5"];
+    let packages = ["--package", "curate-io", "--package", "curate-cluster"];
+    let feature = [&packages[..], &["--features", "curate-io/hdf5,curate-cluster/hdf5"]].concat();
     run(cargo(&[&["clippy", "--all-targets"], &feature[..], &["--", "-D", "warnings"]].concat()))?;
     run(cargo(&[&["test", "--lib", "--tests"], &feature[..]].concat()))
 }
@@ -172,6 +176,34 @@ fn schema() -> Result<()> {
     let path = root().join("docs/recipe.schema.json");
     std::fs::write(&path, output.stdout)
         .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Runs the conformance suite on the GPU that WebGPU finds, or on a software renderer. Not a part of
+/// `ci`: the shaders' compilers alone take minutes to build.
+fn wgpu() -> Result<()> {
+    if !has_vulkan() {
+        eprintln!("no Vulkan driver here (Debian: mesa-vulkan-drivers): wgpu is not tested");
+        return Ok(());
+    }
+    let package = ["run", "--package", "curate-conformance", "--features", "wgpu", "--", "wgpu"];
+    let mut suite = cargo(&package);
+    if env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // Mesa complains without one.
+        suite.env("XDG_RUNTIME_DIR", env::temp_dir());
+    }
+    run(suite)
+}
+
+/// Vulkan's loader finds drivers by files in known folders; elsewhere than on Linux WebGPU uses what
+/// comes with the system.
+fn has_vulkan() -> bool {
+    let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|v| env::var_os(v).is_some());
+    let folders = ["/usr/share", "/usr/local/share", "/etc"];
+    let installed = folders.iter().any(|folder| {
+        let drivers = Path::new(folder).join("vulkan/icd.d");
+        drivers.read_dir().is_ok_and(|mut files| files.next().is_some())
+    });
+    !cfg!(target_os = "linux") || named || installed
 }
 
 /// burn's CUDA backend downloads an LLVM archive while it builds; with `DOCS_RS` set it skips that,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use curate::{core::Cut, pipeline::reselect::Wanted};
+use curate_device::DeviceName;
 
 use crate::plan::args::PlanCommand;
 
@@ -138,9 +139,9 @@ pub(crate) struct TrainArgs {
     /// The seed of weights, shuffles and crops.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// The device: cpu, wgpu, cuda or cuda:N.
-    #[arg(long, default_value = "cpu")]
-    pub(crate) device: String,
+    /// The device: auto, cpu, wgpu, cuda or cuda:N.
+    #[arg(long, default_value_t)]
+    pub(crate) device: DeviceName,
 }
 
 #[derive(Args)]
@@ -250,6 +251,11 @@ pub(crate) struct RunArgs {
     /// Curate this pool instead of the recipe's.
     #[arg(long, value_name = "PATH")]
     pub(crate) pool: Option<PathBuf>,
+    /// Cluster on this device instead of the recipe's: auto, cpu, wgpu, cuda or cuda:N.
+    ///
+    /// Others than cpu need a program built with the feature `wgpu` or `cuda`.
+    #[arg(long)]
+    pub(crate) device: Option<DeviceName>,
     /// Replace results of other settings in the folder.
     #[arg(long)]
     pub(crate) overwrite: bool,

@@ -109,6 +109,9 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
     if let Some(pool) = &args.pool {
         recipe.pool.path = std::path::absolute(pool).map_err(|e| IoError::os(pool, "read", e))?;
     }
+    if let Some(device) = args.device {
+        recipe.stages.iter_mut().for_each(|stage| stage.set_device(device));
+    }
     if args.dry_run {
         return show::text(needs(&recipe, shown)?);
     }

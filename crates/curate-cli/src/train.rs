@@ -11,7 +11,6 @@ use curate::{
     },
     io::{IoError, Kind, Pool, PoolOptions, digest, subset},
 };
-use curate_device::DeviceName;
 
 use crate::{args::TrainArgs, failure::Failure, progress::Shown, show};
 
@@ -19,7 +18,6 @@ use crate::{args::TrainArgs, failure::Failure, progress::Shown, show};
 const CURVE: usize = 200;
 
 pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
-    let device: DeviceName = args.device.parse()?;
     let params = params(args);
     let (config, initial, began_with) = start(args)?;
     let pool = Pool::open(&args.pool, PoolOptions::default(), shown)?;
@@ -34,7 +32,7 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
         model.text_cfg.context_length,
         params.augment,
     );
-    let mut trainer = Trainer::new(model, &initial, params.clone(), device.open()?)?;
+    let mut trainer = Trainer::new(model, &initial, params.clone(), args.device.open()?)?;
     let checkpoint = args.out.join("checkpoint.safetensors");
     trainer.run(&pairs, Some(&checkpoint), shown)?;
     let weights = initial.blend(&trainer.weights()?, args.ensemble);

@@ -257,3 +257,29 @@ fn a_subset_file_of_no_known_kind_is_refused_before_it_is_written() {
     assert!(select("kept.jsonl").status.success());
     assert!(!subset::read(&folder.path().join("kept.jsonl")).unwrap().is_empty());
 }
+
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+#[test]
+fn a_device_that_is_not_built_in_is_refused_before_the_first_stage() {
+    let folder = small_pool();
+    for (device, feature) in [("wgpu", "`wgpu`"), ("cuda:1", "`cuda`")] {
+        let output = run(folder.path(), &["--device", device]);
+        let error = text(&output.stderr);
+        assert!(!output.status.success());
+        assert!(error.contains("stage `dedup`") && error.contains(feature), "{error}");
+        assert!(!folder.path().join("run").exists());
+    }
+    let error = text(&run(folder.path(), &["--device", "gpu"]).stderr);
+    assert!(error.contains("`gpu` is no device: use auto, cpu, wgpu"), "{error}");
+    let recipe = fs::read_to_string(folder.path().join("r.toml")).unwrap();
+    let wrong = recipe.clone() + "k-means = { device = \"tpu\" }\n";
+    fs::write(folder.path().join("r.toml"), wrong).unwrap();
+    let error = text(&run(folder.path(), &[]).stderr);
+    assert!(error.contains("`tpu` is no device"), "{error}");
+    // `auto` is the CPU here, and written back as that.
+    let auto = recipe + "k-means = { device = \"auto\" }\n";
+    fs::write(folder.path().join("r.toml"), auto).unwrap();
+    assert!(run(folder.path(), &[]).status.success());
+    let written = fs::read_to_string(folder.path().join("run/recipe.toml")).unwrap();
+    assert!(!written.contains("auto"), "{written}");
+}

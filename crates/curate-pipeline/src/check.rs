@@ -131,11 +131,7 @@ fn check_values(stage: &Stage, wrong: &mut Vec<String>) {
         }
         Stage::Combine(s) => must(!s.of.is_empty(), "`of` must name at least one set"),
     }
-    let k_means = match stage {
-        Stage::SemanticDedup(s) => &s.k_means,
-        Stage::ConceptPrune(s) => &s.k_means,
-        _ => return,
-    };
+    let Some(k_means) = stage.k_means() else { return };
     must(k_means.iterations > 0, "`k-means.iterations` must be at least 1");
     must((0.0..1.0).contains(&k_means.tolerance), "`k-means.tolerance` must be from 0 to below 1");
     must(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use curate_cluster::ClusterError;
 use curate_core::{Cancelled, ParamsError, SourceError};
+use curate_device::DeviceError;
 use curate_io::IoError;
 use curate_prune::{AllocationError, ComplexityError};
 
@@ -72,6 +73,8 @@ pub(crate) enum StageError {
     Params(#[from] ParamsError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     #[error(transparent)]
     Complexity(#[from] ComplexityError),
     #[error(transparent)]

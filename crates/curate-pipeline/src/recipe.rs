@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use curate_cluster::{EmptyClusters, Init, Preference};
 use curate_core::{Progress, fault::NormPolicy, rank::Direction};
+use curate_device::DeviceName;
 use curate_io::{
     Pool, PoolOptions,
     pool::{BadShards, Format},
@@ -350,6 +351,12 @@ pub struct KMeansRecipe {
     /// What becomes of a cluster that no row is nearest to.
     #[serde(skip_serializing_if = "defaults::is_default")]
     pub empty_clusters: EmptyClusters,
+    /// Where nearest centroids are searched: `cpu`, `wgpu`, `cuda`, `cuda:N`, or `auto` for the best
+    /// that is there. Others than `cpu` may choose differently between centroids that are equally
+    /// near but for rounding, and need a program built with them.
+    #[serde(skip_serializing_if = "defaults::is_default")]
+    #[schemars(with = "String")]
+    pub device: DeviceName,
 }
 
 impl Default for KMeansRecipe {
@@ -361,6 +368,7 @@ impl Default for KMeansRecipe {
             train_rows_per_cluster: None,
             batch_rows: None,
             empty_clusters: EmptyClusters::default(),
+            device: DeviceName::default(),
         }
     }
 }
@@ -427,6 +435,30 @@ impl Stage {
             Self::SemanticDedup(_) => "semantic-dedup",
             Self::ConceptPrune(_) => "concept-prune",
             Self::Combine(_) => "combine",
+        }
+    }
+
+    /// How this stage clusters, if it does.
+    pub fn k_means(&self) -> Option<&KMeansRecipe> {
+        match self {
+            Self::SemanticDedup(s) => Some(&s.k_means),
+            Self::ConceptPrune(s) => Some(&s.k_means),
+            _ => None,
+        }
+    }
+
+    fn k_means_mut(&mut self) -> Option<&mut KMeansRecipe> {
+        match self {
+            Self::SemanticDedup(s) => Some(&mut s.k_means),
+            Self::ConceptPrune(s) => Some(&mut s.k_means),
+            _ => None,
+        }
+    }
+
+    /// Clusters on another device; does nothing to a stage that does not cluster.
+    pub fn set_device(&mut self, device: DeviceName) {
+        if let Some(k_means) = self.k_means_mut() {
+            k_means.device = device;
         }
     }
 

@@ -15,7 +15,9 @@ use curate_io::{
 use serde_json::json;
 
 use crate::{
-    Error, Recipe, StageRecord, StageRows, check, evidence,
+    Error, Recipe, StageRecord, StageRows, check,
+    error::StageError,
+    evidence,
     manifest::{Manifest, PoolRecord},
     recipe::{POOL, Stage, is_file},
     report, stage,
@@ -143,12 +145,17 @@ fn check_apart(folder: &Path, pool: &Pool) -> Result<(), Error> {
     Err(Error::Run { folder, problem })
 }
 
-/// Finds misspelt embeddings and subset files before the first stage spends its time.
+/// Finds misspelt embeddings and subset files, and devices that are not there, before the first
+/// stage spends its time.
 fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
     for name in recipe.embeddings() {
         pool.embedding(name)?;
     }
     for stage in &recipe.stages {
+        if let Some(k_means) = stage.k_means() {
+            let there = k_means.device.engine().map(drop);
+            there.map_err(|e| StageError::from(e).in_stage(stage.name()))?;
+        }
         if let Stage::Combine(s) = stage {
             let mut files = s.of.iter().filter(|s| is_file(s)).map(Path::new);
             if let Some(missing) = files.find(|file| !file.exists()) {

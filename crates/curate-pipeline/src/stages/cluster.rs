@@ -25,7 +25,8 @@ pub(super) fn fit(
         .empty_clusters(recipe.empty_clusters)
         .seed(random::derive(context.seed, "k-means"))
         .check()?;
-    Ok(kmeans.fit(source, ids, context.progress)?)
+    let engine = recipe.device.engine()?;
+    Ok(kmeans.fit_on(engine.as_deref(), source, ids, context.progress)?)
 }
 
 /// Tells how the clustering went.

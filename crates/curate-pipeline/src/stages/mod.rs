@@ -51,6 +51,9 @@ impl Context<'_> {
 /// Fills in what the recipe left open, now that the number of rows is known.
 pub(crate) fn resolve(stage: &Stage, rows: usize) -> Stage {
     let mut stage = stage.clone();
+    if let Some(k_means) = stage.k_means() {
+        stage.set_device(k_means.device.resolve());
+    }
     match &mut stage {
         Stage::SemanticDedup(s) => {
             if s.epsilon.is_none() && s.fraction.is_none() && s.count.is_none() {

@@ -1,0 +1,106 @@
+//! Prints the suite as a table, for every device that was compiled in and is there.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
+mod timing;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use curate_conformance::{Check, Scope, run};
+use curate_device::DeviceName;
+
+const HELP: &str = "\
+Runs the conformance suite on devices and prints the largest differences
+
+  curate-conformance [DEVICE ...] [--everything] [--timing]
+
+  DEVICE        auto, cpu, wgpu, cuda or cuda:N; every device that is there if left out
+  --everything  the whole networks on software renderers too, which takes minutes
+  --timing      instead of checking, time k-means against the CPU's native kernels:
+                100,000 rows of 512 numbers in 1,024 clusters
+
+The golden networks are looked for in $CURATE_FIXTURES, then in crates/curate-dfn/tests/fixtures.
+";
+
+#[derive(Default)]
+struct Wanted {
+    devices: Vec<DeviceName>,
+    everything: bool,
+    timing: bool,
+}
+
+fn main() -> ExitCode {
+    match parse(env::args().skip(1)).and_then(|wanted| wanted.map_or(Ok(true), carry_out)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// `None` when help was asked for and given.
+fn parse(args: impl Iterator<Item = String>) -> Result<Option<Wanted>> {
+    let mut wanted = Wanted::default();
+    for arg in args {
+        match arg.as_str() {
+            "--everything" => wanted.everything = true,
+            "--timing" => wanted.timing = true,
+            "--help" | "-h" => {
+                print!("{HELP}");
+                return Ok(None);
+            }
+            option if option.starts_with('-') => bail!("`{option}` is no option; see --help"),
+            name => wanted.devices.push(name.parse::<DeviceName>()?.resolve()),
+        }
+    }
+    if wanted.devices.is_empty() {
+        wanted.devices = DeviceName::found();
+    }
+    Ok(Some(wanted))
+}
+
+fn fixtures() -> Result<PathBuf> {
+    let here = Path::new("crates/curate-dfn/tests/fixtures");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../curate-dfn/tests/fixtures");
+    let places =
+        [env::var_os("CURATE_FIXTURES").map(PathBuf::from), Some(here.into()), Some(source)];
+    let found = places.into_iter().flatten().find(|place| place.join("tiny").exists());
+    found.context("no golden networks: start in the source's folder or set CURATE_FIXTURES")
+}
+
+/// True when every check passes.
+fn carry_out(wanted: Wanted) -> Result<bool> {
+    let (fixtures, mut failed) = (fixtures()?, 0);
+    for device in wanted.devices {
+        println!("{device}: {}", device.describe()?);
+        if wanted.timing {
+            timing::k_means(device)?;
+            continue;
+        }
+        let scope = if wanted.everything { Scope::Everything } else { Scope::of(device) };
+        if scope == Scope::Operations {
+            println!("  a software renderer: operations and towers of one block only");
+        }
+        run(device, scope, &fixtures, &mut |check| {
+            failed += usize::from(!check.passes());
+            show(&check);
+        })?;
+    }
+    if failed > 0 {
+        println!("{failed} checks failed");
+    }
+    Ok(failed == 0)
+}
+
+fn show(check: &Check) {
+    let verdict = if check.passes() { "ok" } else { "FAILED" };
+    let Check { name, difference, bar } = check;
+    println!("  {difference:9.2e}  bar {bar:8.0e}  {verdict:6}  {name}");
+}
