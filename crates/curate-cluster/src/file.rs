@@ -1,4 +1,4 @@
-//! Centroids on disk, as numpy reads them.
+//! Centroids on disk, as numpy reads them, or in HDF5.
 
 use std::{
     fs,
@@ -8,6 +8,8 @@ use std::{
 
 use ndarray::{Array2, ArrayView2};
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+
+use crate::file_hdf5;
 
 /// Centroids could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -21,23 +23,36 @@ pub struct CentroidFileError {
     pub remedy: &'static str,
 }
 
-/// Writes centroids, one a row, as an npy array of f32 `[k, d]`. The file appears whole or not at
-/// all.
+impl CentroidFileError {
+    pub(crate) fn not_written(path: &Path, why: impl std::fmt::Display) -> Self {
+        Self {
+            path: path.to_owned(),
+            problem: format!("cannot be written ({why})"),
+            remedy: "name a file in a folder that exists, with room and permission to write",
+        }
+    }
+}
+
+/// Writes centroids, one a row, as f32 `[k, d]`: an npy array, or where the name ends in `.h5` or
+/// `.hdf5` the dataset `centroids` of an HDF5 file (feature `hdf5`). The file appears whole or not
+/// at all.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When it cannot be written, or is HDF5 and the feature is off.
 pub fn save_centroids(
     path: &Path,
     centroids: ArrayView2<'_, f32>,
 ) -> Result<(), CentroidFileError> {
-    let failed = |e: &dyn std::fmt::Display| CentroidFileError {
-        path: path.to_owned(),
-        problem: format!("cannot be written ({e})"),
-        remedy: "name a file in a folder that exists, with room and permission to write",
-    };
+    let failed = |e: &dyn std::fmt::Display| CentroidFileError::not_written(path, e);
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
     let beside = PathBuf::from(beside);
+    if file_hdf5::is_hdf5(path) {
+        file_hdf5::write(path, &beside, centroids)?;
+        let written = fs::File::open(&beside).and_then(|file| file.sync_all());
+        written.map_err(|e| failed(&e))?;
+        return fs::rename(&beside, path).map_err(|e| failed(&e));
+    }
     let mut out = BufWriter::new(fs::File::create(&beside).map_err(|e| failed(&e))?);
     centroids.write_npy(&mut out).map_err(|e| failed(&e))?;
     out.flush().map_err(|e| failed(&e))?;
@@ -45,21 +60,17 @@ pub fn save_centroids(
     fs::rename(&beside, path).map_err(|e| failed(&e))
 }
 
-/// Reads centroids that [`save_centroids`], numpy or faiss wrote: an npy array of f32 `[k, d]`.
+/// Reads centroids that [`save_centroids`], numpy or faiss wrote: an npy array of f32 `[k, d]`, or
+/// where the name ends in `.h5` or `.hdf5` the dataset `centroids` of an HDF5 file, or its only
+/// dataset of two axes and floats (feature `hdf5`).
 ///
 /// # Errors
-/// When the file cannot be read, is no such array, or holds a NaN or an infinity.
+/// When the file cannot be read, is no such array, holds a NaN or an infinity, or is HDF5 and the
+/// feature is off.
 pub fn load_centroids(path: &Path) -> Result<Array2<f32>, CentroidFileError> {
     let failed =
         |problem: String, remedy| CentroidFileError { path: path.to_owned(), problem, remedy };
-    let file = fs::File::open(path)
-        .map_err(|e| failed(format!("cannot be opened ({e})"), "name an npy file that exists"))?;
-    let centroids = Array2::<f32>::read_npy(BufReader::new(file)).map_err(|e| {
-        failed(
-            format!("holds no centroids ({e})"),
-            "write it with numpy.save as a float32 array of shape [k, d]",
-        )
-    })?;
+    let centroids = if file_hdf5::is_hdf5(path) { file_hdf5::read(path)? } else { read_npy(path)? };
     match centroids.outer_iter().position(|row| row.iter().any(|x| !x.is_finite())) {
         Some(row) => Err(failed(
             format!("centroid {row} holds a NaN or an infinity"),
@@ -67,6 +78,19 @@ pub fn load_centroids(path: &Path) -> Result<Array2<f32>, CentroidFileError> {
         )),
         None => Ok(centroids),
     }
+}
+
+fn read_npy(path: &Path) -> Result<Array2<f32>, CentroidFileError> {
+    let failed =
+        |problem: String, remedy| CentroidFileError { path: path.to_owned(), problem, remedy };
+    let file = fs::File::open(path)
+        .map_err(|e| failed(format!("cannot be opened ({e})"), "name an npy file that exists"))?;
+    Array2::<f32>::read_npy(BufReader::new(file)).map_err(|e| {
+        failed(
+            format!("holds no centroids ({e})"),
+            "write it with numpy.save as a float32 array of shape [k, d]",
+        )
+    })
 }
 
 #[cfg(test)]

@@ -51,14 +51,22 @@
 //! values are computed here in f64 and rounded once. So results differ from those of the native
 //! kernels where two centroids are equally near but for rounding, and in the last bits of nearness.
 //!
+//! # Features
+//! `linfa` adds the module `alternative`: DBSCAN and Gaussian mixtures, for thousands of rows in
+//! memory. `hdf5` lets [`save_centroids`] and [`load_centroids`] use HDF5 files; it links the
+//! system's libhdf5.
+//!
 //! # When not to use it
 //! For tens of thousands of clusters over hundreds of millions of rows, cluster in levels:
 //! [`HierarchyParams`] clusters the centroids again and draws samples that cover rare concepts
 //! evenly (arXiv 2405.15613).
 
+#[cfg(feature = "linfa")]
+pub mod alternative;
 mod empty;
 mod engine;
 mod file;
+mod file_hdf5;
 mod hierarchy;
 mod init;
 mod lloyd;
