@@ -157,15 +157,36 @@ pub(crate) fn transpose<const N: usize, T: BorrowMut<[f32; N]>>(
     for (vectors, out) in vectors.chunks(N * stride).zip(out.chunks_mut(dim.max(1))) {
         for (p, out) in out.chunks_mut(PART).enumerate() {
             let mut vectors = vectors.chunks(stride).map(|vector| &vector[p * PART..dim]);
-            for lane in 0..N {
-                let vector = vectors.next().unwrap_or(&[]);
-                for (out, &x) in out.iter_mut().zip(vector) {
-                    out.borrow_mut()[lane] = x;
-                }
-                if vector.is_empty() {
-                    out.iter_mut().for_each(|out| out.borrow_mut()[lane] = 0.0);
-                }
+            for lane in (0..N).step_by(4) {
+                let four: [&[f32]; 4] = std::array::from_fn(|_| vectors.next().unwrap_or(&[]));
+                transpose_four(four, lane, out);
             }
+        }
+    }
+}
+
+/// Four lanes from `lane` on, four elements at a time: a square that turns in registers.
+fn transpose_four<const N: usize, T: BorrowMut<[f32; N]>>(
+    vectors: [&[f32]; 4],
+    lane: usize,
+    out: &mut [T],
+) {
+    let squares = vectors.map(|vector| vector.as_chunks::<4>().0);
+    let whole = squares.iter().map(|s| s.len()).min().unwrap_or(0).min(out.len() / 4);
+    let [a, b, c, d] = squares.map(|s| &s[..whole]);
+    let (turned, rest) = out.split_at_mut(4 * whole);
+    let rows = a.iter().zip(b).zip(c.iter().zip(d));
+    for (((a, b), (c, d)), out) in rows.zip(turned.chunks_exact_mut(4)) {
+        for (k, out) in out.iter_mut().enumerate() {
+            if let Some(out) = out.borrow_mut()[lane..].first_chunk_mut::<4>() {
+                *out = [a[k], b[k], c[k], d[k]];
+            }
+        }
+    }
+    for (i, vector) in vectors.into_iter().enumerate() {
+        let elements = vector.iter().skip(4 * whole).copied().chain(std::iter::repeat(0.0));
+        for (out, x) in rest.iter_mut().zip(elements) {
+            out.borrow_mut()[lane + i] = x;
         }
     }
 }

@@ -94,18 +94,17 @@ impl Block {
 }
 
 impl Transformer {
-    /// Runs the blocks over sequences of these lengths, one after the other in `x`.
-    fn apply(&self, x: &mut [f32], lengths: &[usize]) {
-        let rows = x.len() / self.width;
+    /// Runs the blocks over sequences of these lengths, one after the other in `x`, and returns the
+    /// rows `kept`. Behind the last attention only these are computed: a row needs no other there.
+    fn apply(&self, mut x: Vec<f32>, lengths: &[usize], kept: &[usize]) -> Vec<f32> {
         let mut normed = vec![0.0; x.len()];
         let mut attended = vec![0.0; x.len()];
         let mut qkv = vec![0.0; 3 * x.len()];
-        let hidden = self.blocks.first().map_or(0, |block| block.c_fc.bias.len());
-        let mut hidden = vec![0.0; rows * hidden];
+        let mut hidden = Vec::new();
         let mut attention = Attention::default();
-        for block in &self.blocks {
+        for (b, block) in self.blocks.iter().enumerate() {
             let Block { in_proj, out_proj, c_fc, c_proj, .. } = block;
-            block.ln_1.apply(x, &mut normed);
+            block.ln_1.apply(&x, &mut normed);
             in_proj.matrix.multiply(&normed, Then::Bias(&in_proj.bias), &mut qkv);
             let mut start = 0;
             for &length in lengths {
@@ -114,15 +113,25 @@ impl Transformer {
                 attention.apply(qkv, self.width, self.heads, self.causal, out);
                 start += length;
             }
-            out_proj.matrix.multiply(&attended, Then::BiasAndAdd(&out_proj.bias), x);
-            block.ln_2.apply(x, &mut normed);
+            if b + 1 == self.blocks.len() {
+                (x, attended) = (self.rows(&x, kept), self.rows(&attended, kept));
+                normed.truncate(x.len());
+            }
+            out_proj.matrix.multiply(&attended, Then::BiasAndAdd(&out_proj.bias), &mut x);
+            block.ln_2.apply(&x, &mut normed);
             let gelu = match self.quick_gelu {
                 true => Then::BiasAndQuickGelu(&c_fc.bias),
                 false => Then::BiasAndGelu(&c_fc.bias),
             };
+            hidden.resize(x.len() / self.width * c_fc.bias.len(), 0.0);
             c_fc.matrix.multiply(&normed, gelu, &mut hidden);
-            c_proj.matrix.multiply(&hidden, Then::BiasAndAdd(&c_proj.bias), x);
+            c_proj.matrix.multiply(&hidden, Then::BiasAndAdd(&c_proj.bias), &mut x);
         }
+        if self.blocks.is_empty() { self.rows(&x, kept) } else { x }
+    }
+
+    fn rows(&self, x: &[f32], kept: &[usize]) -> Vec<f32> {
+        kept.iter().flat_map(|row| &x[row * self.width..][..self.width]).copied().collect()
     }
 }
 
@@ -181,9 +190,8 @@ impl ImageTower {
         }
         let embedded = x.clone();
         self.ln_pre.apply(&embedded, &mut x);
-        self.transformer.apply(&mut x, &vec![tokens; count]);
-        let class: Vec<f32> =
-            x.chunks_exact(tokens * width).flat_map(|image| &image[..width]).copied().collect();
+        let class: Vec<usize> = (0..count).map(|image| image * tokens).collect();
+        let class = self.transformer.apply(x, &vec![tokens; count], &class);
         project(&self.proj, &self.ln_post, &class)
     }
 }
@@ -226,13 +234,12 @@ impl TextTower {
                 x.extend(row.iter().zip(position).map(|(e, p)| e + p));
             }
         }
-        self.transformer.apply(&mut x, &lengths);
-        let mut end = 0;
-        let last = |length: &usize| {
-            end += length * width;
-            x[end - width..end].to_vec()
+        let end = |end: &mut usize, length: &usize| {
+            *end += length;
+            Some(*end - 1)
         };
-        let pooled: Vec<f32> = lengths.iter().flat_map(last).collect();
+        let ends: Vec<usize> = lengths.iter().scan(0, end).collect();
+        let pooled = self.transformer.apply(x, &lengths, &ends);
         project(&self.proj, &self.ln_final, &pooled)
     }
 }
