@@ -5,6 +5,7 @@
 //! whose prefix the lines between get too.
 
 mod cluster;
+mod network;
 
 use std::{fs, path::Path};
 
@@ -12,10 +13,11 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 5] = [
     "docs/src/clustering.md",
     "docs/src/scaling.md",
     "docs/src/experiment.md",
+    "docs/src/filter.md",
     "crates/curate-scaling/src/lib.rs",
 ];
 
@@ -23,10 +25,13 @@ const DOCUMENTS: [&str; 4] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 12] = [
+const TABLES: [(&str, Table); 15] = [
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
+    ("kernels-speed", network::kernels),
+    ("dfn-shares", network::shares),
+    ("dfn-speed", network::speed),
     ("dfn-small-protocol", dfn_small_protocol),
     ("dfn-small-arms", dfn_small_arms),
     ("dfn-small-filters", dfn_small_filters),

@@ -1,58 +1,73 @@
-//! Seconds of the parts of scoring, for comparison with other programs: the image tower of
-//! ViT-B-32 at batch 32, the tokenizer, decoding and resizing.
+//! Times what lies before a network, for a benchmark. Prints the seconds of every repeat as JSON.
 //!
-//! `cargo run --release -p curate-dfn --example parts -- [IMAGE-FILE]`
+//! - `cargo run --release -p curate-dfn --example parts -- tokens FILE REPEATS`: the tokens of each
+//!   line, on the threads of `RAYON_NUM_THREADS`, at most 64 lines at a time.
+//! - `... -- images FOLDER REPEATS`: decodes each file of the folder and resizes and cuts it to 224
+//!   pixels as open_clip does, on one thread. Writes the bytes to `FOLDER.bytes`.
 
-#![allow(clippy::print_stdout, reason = "a program talks to its user")]
+#![allow(clippy::print_stdout, reason = "a program for a benchmark")]
 
-use std::time::Instant;
+use std::{error::Error, fs, path::Path, time::Instant};
 
 use curate_dfn::{
-    Network, OpenClipConfig, Tokenizer, Transform, Weights,
+    OpenClipConfig, Tokenizer, Transform,
     image::{Limits, decode},
 };
+use rayon::prelude::*;
 
-fn main() -> std::io::Result<()> {
-    let config = OpenClipConfig::named("ViT-B-32").expect("a name of open_clip's");
-    let transform = Transform::new(&config.preprocess_cfg, 224);
-    let weights = Weights::random(&config.model_cfg, 0);
-    let network = Network::new(config, &weights);
-    let images: Vec<f32> =
-        (0..32 * 3 * 224 * 224).map(|i| (i % 255) as f32 / 128.0 - 1.0).collect();
-    report("image tower, 32 images", 5, || drop(network.image_features(&images)));
-    let captions: Vec<String> =
-        (0..64).map(|i| format!("a photo of {i} dogs that play in the snow")).collect();
-    report("text tower, 64 captions", 5, || drop(network.embed_texts(&captions)));
-    let tokenizer = Tokenizer::default();
-    let lines: Vec<String> =
-        (0..20_000).map(|i| format!("Picture no. {i} of a dog's café &amp; bar")).collect();
-    let plain: Vec<String> =
-        (0..20_000).map(|i| format!("Picture no. {i} of a dog and its owner, smiling")).collect();
-    report("tokenizer, 20,000 plain lines, 1 thread", 5, || {
-        plain.iter().for_each(|line| drop(tokenizer.tokens(line, 77)));
-    });
-    report("tokenizer, 20,000 lines to repair, 1 thread", 2, || {
-        lines.iter().for_each(|line| drop(tokenizer.tokens(line, 77)));
-    });
-    let Some(path) = std::env::args().nth(1) else { return Ok(()) };
-    let file = std::fs::read(path)?;
-    report("decode, 20 times", 5, || {
-        (0..20).for_each(|_| drop(decode(&file, Limits::default())));
-    });
-    report("decode and transform, 20 times", 5, || {
-        (0..20).for_each(|_| drop(transform.apply(&file)));
-    });
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, what, path, repeats] = &args[..] else {
+        return Err("give tokens or images, a path and the repeats".into());
+    };
+    let repeats = repeats.parse()?;
+    let seconds = match what.as_str() {
+        "tokens" => tokens(Path::new(path), repeats)?,
+        "images" => images(Path::new(path), repeats)?,
+        other => return Err(format!("{other} is neither tokens nor images").into()),
+    };
+    println!("{}", serde_json::to_string(&seconds)?);
     Ok(())
 }
 
-fn report(what: &str, times: usize, mut work: impl FnMut()) {
-    work();
-    let best = (0..times)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min);
-    println!("{what}: {:.1} ms (best of {times})", best * 1e3);
+fn tokens(file: &Path, repeats: usize) -> Result<Vec<f64>, Box<dyn Error>> {
+    let text = fs::read_to_string(file)?;
+    let lines: Vec<&str> = text.lines().collect();
+    let tokenizer = Tokenizer::default();
+    let run = || -> Vec<Vec<u32>> {
+        lines
+            .par_chunks(64)
+            .flat_map_iter(|lines| lines.iter().map(|line| tokenizer.tokens(line, 77)))
+            .collect()
+    };
+    let (seconds, tokens) = timed(repeats, run);
+    fs::write(file.with_extension("ours.json"), serde_json::to_vec(&tokens)?)?;
+    Ok(seconds)
+}
+
+fn images(folder: &Path, repeats: usize) -> Result<Vec<f64>, Box<dyn Error>> {
+    let mut paths: Vec<_> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    paths.sort();
+    let files: Vec<Vec<u8>> = paths.iter().map(fs::read).collect::<Result<_, _>>()?;
+    let config = OpenClipConfig::named("ViT-B-32").ok_or("a name of open_clip's")?;
+    let transform = Transform::new(&config.preprocess_cfg, 224);
+    let run = || -> Vec<Vec<u8>> {
+        let decoded = files.iter().filter_map(|file| decode(file, Limits::default()).ok());
+        decoded.map(|image| transform.bytes(&image)).collect()
+    };
+    let (seconds, bytes) = timed(repeats, run);
+    fs::write(folder.with_extension("bytes"), bytes.concat())?;
+    Ok(seconds)
+}
+
+fn timed<T>(repeats: usize, run: impl Fn() -> T) -> (Vec<f64>, T) {
+    let mut result = run();
+    let mut seconds = Vec::new();
+    for _ in 0..repeats {
+        let start = Instant::now();
+        result = run();
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    (seconds, result)
 }

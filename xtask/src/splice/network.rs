@@ -1,0 +1,73 @@
+//! Tables of a network's inference beside its peers.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{fixed, read, significant};
+
+pub(super) fn kernels(root: &Path) -> Result<String> {
+    let report = read(root, "benches/kernels/results.json")?;
+    let mut out = String::from(
+        "| one thread | ours, GFLOP/s | NumPy's OpenBLAS | ours over NumPy's, mean of 5 shapes | \
+         ours over the peak | bar |\n|---|---|---|---|---|---|\n",
+    );
+    for (name, set) in [("AVX-512", "avx512"), ("AVX2", "avx2")] {
+        let share = format!("{set}_over_sgemm");
+        let peak = format!("{set}_over_peak");
+        out += &format!(
+            "| {name}, 192 x 768 by 768 x 3072 | {} | {} | {} | {} | {} |\n",
+            fixed(&report["ours"][set]["multiply_c_fc"], 0),
+            fixed(&report["numpy"][set]["c_fc"], 0),
+            fixed(&report["ratios"][&share], 2),
+            fixed(&report["ratios"][&peak], 2),
+            significant(&report["bars"][&share]),
+        );
+    }
+    Ok(out)
+}
+
+pub(super) fn speed(root: &Path) -> Result<String> {
+    let report = read(root, "benches/dfn/results.json")?;
+    let rows = [
+        ("image tower of ViT-B/32, batch 32: PyTorch", "tower", "torch"),
+        ("the same: ONNX Runtime", "tower", "onnxruntime"),
+        ("captions to tokens, 1 thread: Hugging Face tokenizers", "tokens_1_thread", "tokenizers"),
+        ("the same, 2 threads", "tokens_2_threads", "tokenizers"),
+        ("JPEG to 224 pixels, 1 thread: Pillow", "jpeg", "pillow"),
+        ("PNG to 224 pixels, 1 thread: Pillow", "png", "pillow"),
+    ];
+    let mut out =
+        String::from("| | theirs, s | ours, s | theirs over ours | bar |\n|---|---|---|---|---|\n");
+    for (what, part, side) in rows {
+        let ratio = format!("{part}_{side}_over_ours");
+        let bar = report["bars"].get(&ratio).map_or("-".to_owned(), significant);
+        let seconds = &report[part]["seconds"];
+        out += &format!(
+            "| {what} | {} | {} | {} | {bar} |\n",
+            fixed(&seconds[side], 3),
+            fixed(&seconds["ours"], 3),
+            fixed(&report["ratios"][&ratio], 2),
+        );
+    }
+    let tower = &report["tower"];
+    out += &format!(
+        "\nThe tower's batch is {} GFLOP: {} GFLOP/s, where NumPy's matrix product reached {} in the \
+         same run ({}, {} threads).\n",
+        fixed(&tower["case"]["gflop"], 0),
+        fixed(&tower["gflops"]["ours"], 0),
+        fixed(&tower["sgemm_gflops"], 0),
+        report["machine"]["cpu"].as_str().unwrap_or("an unnamed processor"),
+        report["threads"],
+    );
+    Ok(out)
+}
+
+pub(super) fn shares(root: &Path) -> Result<String> {
+    let report = read(root, "benches/dfn/results.json")?;
+    let mut out = String::from("| part of the tower | share of the time |\n|---|---|\n");
+    for (name, share) in report["tower"]["shares"].as_object().into_iter().flatten() {
+        out += &format!("| {name} | {:.1} % |\n", 100.0 * share.as_f64().unwrap_or(f64::NAN));
+    }
+    Ok(out)
+}
