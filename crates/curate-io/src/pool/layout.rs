@@ -1,0 +1,162 @@
+//! Which layout lies at a path, and the files of its shards.
+
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+
+use crate::{IoError, Kind, files::CLIP_RETRIEVAL};
+
+use super::Format;
+
+/// A pattern of more files is a slip of the pen.
+const MOST_SHARDS: u64 = 1_000_000;
+
+/// A URL would be taken for a folder that does not exist.
+pub(super) fn refuse_url(path: &Path) -> Result<(), IoError> {
+    if !path.to_str().is_some_and(|path| path.contains("://")) {
+        return Ok(());
+    }
+    let problem = "is a URL; pools are read from local paths";
+    let remedy = "fetch the files, or mount them as a folder";
+    Err(IoError::new(Kind::Unsupported, path, problem, remedy))
+}
+
+/// Tells the layout from what lies at `path`.
+pub(super) fn detect(path: &Path) -> Result<Format, IoError> {
+    let ending = path.extension().and_then(|e| e.to_str());
+    match ending {
+        Some("tar") => return Ok(Format::Webdataset),
+        Some("parquet") => return Ok(Format::Datacomp),
+        Some("npy") => return Ok(Format::Npy),
+        Some("jsonl") => return Ok(Format::Jsonl),
+        Some("h5" | "hdf5") => return Ok(Format::Hdf5),
+        _ => {}
+    }
+    if !path.exists() {
+        return Err(IoError::os(path, "read", std::io::ErrorKind::NotFound.into()));
+    }
+    let has = |folder: &str, ending: &str| {
+        std::fs::read_dir(path.join(folder)).is_ok_and(|entries| {
+            entries.flatten().any(|e| e.path().extension().is_some_and(|x| x == ending))
+        })
+    };
+    layout(has).ok_or_else(|| {
+        let problem = "holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, \
+                       shards/*.tar, img_emb/*.npy, *.jsonl, *.h5, *.hdf5 and *.npy";
+        IoError::new(Kind::NotFound, path, problem, "name the folder that holds one of those")
+    })
+}
+
+/// Tells the layout of a folder; `has` says whether one of its folders (`""` for itself) has a file
+/// with an ending.
+fn layout(has: impl Fn(&str, &str) -> bool) -> Option<Format> {
+    if CLIP_RETRIEVAL.iter().any(|name| has(name, "npy")) {
+        Some(Format::ClipRetrieval)
+    } else if has("metadata", "parquet") {
+        Some(Format::Datacomp)
+    } else if has("", "tar") || has("shards", "tar") {
+        Some(Format::Webdataset)
+    } else if has("", "parquet") {
+        Some(Format::Datacomp)
+    } else if has("metadata", "jsonl") || has("", "jsonl") {
+        Some(Format::Jsonl)
+    } else if has("", "h5") || has("", "hdf5") {
+        Some(Format::Hdf5)
+    } else if has("", "npy") {
+        Some(Format::Npy)
+    } else {
+        None
+    }
+}
+
+/// The files with this ending in a folder, by name; or the file itself; or the files of a pattern,
+/// whether they exist or not.
+pub(crate) fn shard_files(path: &Path, ending: &str) -> Result<Vec<PathBuf>, IoError> {
+    refuse_url(path)?;
+    if let Some(pattern) = Pattern::of(path) {
+        return pattern.files(path);
+    }
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|e| IoError::os(path, "read", e))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|e| IoError::os(path, "read", e))?.path();
+        if file.extension().is_some_and(|e| e == ending) {
+            files.push(file);
+        }
+    }
+    files.sort_unstable();
+    if files.is_empty() {
+        let problem = format!("holds no file that ends in .{ending}");
+        return Err(IoError::new(Kind::NotFound, path, problem, "check the path"));
+    }
+    Ok(files)
+}
+
+/// A path with one `{first..last}`.
+struct Pattern<'a> {
+    before: &'a str,
+    numbers: RangeInclusive<u64>,
+    width: usize,
+    after: &'a str,
+}
+
+impl<'a> Pattern<'a> {
+    /// `None` for a plain path.
+    fn of(path: &'a Path) -> Option<Self> {
+        let (before, rest) = path.to_str()?.split_once('{')?;
+        let (range, after) = rest.split_once('}')?;
+        let (first, last) = range.split_once("..")?;
+        let numbers = first.parse().ok()?..=last.parse().ok()?;
+        Some(Self { before, numbers, width: first.len(), after })
+    }
+
+    fn files(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
+        let Self { before, numbers, width, after } = self;
+        let wrong = |problem: &str| {
+            let remedy = "write the smaller number first, as in {00000..00099}";
+            Err(IoError::new(Kind::NotFound, path, problem, remedy))
+        };
+        if numbers.is_empty() {
+            return wrong("is a pattern of no file");
+        }
+        if numbers.end() - numbers.start() >= MOST_SHARDS {
+            return wrong("is a pattern of more than a million files");
+        }
+        let name = |number| PathBuf::from(format!("{before}{number:0width$}{after}"));
+        Ok(numbers.clone().map(name).collect())
+    }
+}
+
+/// The name of a file without folder and ending.
+pub(crate) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_expand_with_their_zeros() {
+        let path = Path::new("s/{008..011}.tar");
+        let files = Pattern::of(path).unwrap().files(path).unwrap();
+        let names: Vec<_> = files.iter().map(|f| f.to_str().unwrap()).collect();
+        assert_eq!(names, ["s/008.tar", "s/009.tar", "s/010.tar", "s/011.tar"]);
+        assert!(Pattern::of(Path::new("plain.tar")).is_none());
+    }
+
+    #[test]
+    fn a_path_without_a_pool_says_what_was_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = detect(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("looked for metadata/*.parquet"), "{error}");
+        assert_eq!(detect(Path::new("no/such/folder")).unwrap_err().kind, Kind::NotFound);
+        let url = Path::new("s3://bucket/shards/{000..009}.tar");
+        let error = shard_files(url, "tar").unwrap_err();
+        assert!(error.to_string().contains("is a URL; pools are read from local paths"), "{error}");
+    }
+}
