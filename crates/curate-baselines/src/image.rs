@@ -5,14 +5,14 @@ use std::path::Path;
 use curate_core::EmbeddingSource;
 use curate_io::{
     IoError,
-    vectors::{Embedding, Npz, Part},
+    vectors::{Embedding, Part},
 };
 use curate_kernels::{Centroids, Nearest};
 
-use crate::BaselineError;
+use crate::{BaselineError, judge::Verdict, rows::Rows};
 
 /// The array of the metadata that DataComp clusters by.
-const FEATURES: &str = "l14_img";
+pub const FEATURES: &str = "l14_img";
 /// Rows compared with the centroids at once.
 const BLOCK: usize = 4096;
 
@@ -65,40 +65,33 @@ impl Concepts {
         self.wanted.is_empty()
     }
 
-    /// Why each of some rows of a shard goes, if it does.
+    /// What some rows' pictures say: the cluster, and whether it is wanted.
     pub(crate) fn judge(
         &self,
-        table: &Path,
-        rows_of_table: usize,
+        table: &dyn Rows,
         rows: &[usize],
-    ) -> Result<Vec<Option<&'static str>>, BaselineError> {
-        let file = table.with_extension("npz");
-        let features = Embedding::new(vec![Npz::open(&file)?.array(FEATURES)?])?;
-        self.same_width(&features, || format!("`{FEATURES}` of {}", file.display()))?;
-        if features.rows() != rows_of_table {
-            let problem = format!(
-                "`{FEATURES}` has {} rows, {} has {rows_of_table}",
-                features.rows(),
-                table.display()
-            );
-            return Err(IoError::malformed(&file, problem).into());
-        }
-        let mut reasons = Vec::with_capacity(rows.len());
+    ) -> Result<Vec<Verdict>, BaselineError> {
+        let features = table.features(FEATURES)?;
+        let file = table.path();
+        self.same_width(&*features, || format!("`{FEATURES}` of {}", file.display()))?;
+        let mut verdicts = Vec::with_capacity(rows.len());
         for block in rows.chunks(BLOCK) {
-            for nearest in self.nearest(&features, block, &file)? {
-                reasons.push(match nearest {
-                    Nearest { value, .. } if value == f32::NEG_INFINITY => Some("bad features"),
-                    Nearest { index, .. } if self.wanted[index as usize] => None,
-                    _ => Some("other cluster"),
+            for nearest in self.nearest(&*features, block, file)? {
+                let Nearest { index, value } = nearest;
+                let cluster = Some(index);
+                verdicts.push(match self.wanted[index as usize] {
+                    _ if value == f32::NEG_INFINITY => Verdict::dropped("bad features"),
+                    true => Verdict { cluster, ..Verdict::KEPT },
+                    false => Verdict { cluster, ..Verdict::dropped("other cluster") },
                 });
             }
         }
-        Ok(reasons)
+        Ok(verdicts)
     }
 
     fn same_width(
         &self,
-        features: &Embedding,
+        features: &dyn EmbeddingSource,
         what: impl Fn() -> String,
     ) -> Result<(), BaselineError> {
         if features.dim() == self.dim {
@@ -109,7 +102,7 @@ impl Concepts {
 
     fn nearest(
         &self,
-        features: &Embedding,
+        features: &dyn EmbeddingSource,
         rows: &[usize],
         file: &Path,
     ) -> Result<Vec<Nearest>, IoError> {

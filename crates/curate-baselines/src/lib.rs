@@ -37,30 +37,35 @@
 
 mod error;
 mod image;
+mod judge;
 mod quantile;
 mod rows;
+mod settings;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use curate_core::{Progress, SampleId, random};
-use curate_io::{IoError, Kind, table::Reader};
+use curate_core::{Progress, SampleId};
+use curate_io::{IoError, Kind};
 use curate_text::{
     language::{BuiltIn, LanguageId},
-    rules::{self, EntityIds, Failure},
+    rules::EntityIds,
     wordnet::WordNet,
 };
 use rayon::prelude::*;
 
 pub use error::BaselineError;
-pub use image::Concepts;
+pub use image::{Concepts, FEATURES};
+pub use judge::{Verdict, judge};
+pub use rows::{Rows, Table};
+pub use settings::{Loaded, MorphyRule, Name, Settings, SettingsError};
 
 use quantile::threshold_of_fraction;
-use rows::{Scores, captions, ids, sizes};
 
 /// Which CLIP model's score or features to read.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
@@ -131,7 +136,58 @@ pub enum Baseline {
     },
 }
 
+impl ScoreCut {
+    fn check(self) -> Result<(), BaselineError> {
+        match self {
+            Self::Threshold(threshold) if threshold.is_nan() => {
+                Err(BaselineError::Threshold(threshold))
+            }
+            Self::Fraction(fraction) if !(0.0..1.0).contains(&fraction) => {
+                Err(BaselineError::Fraction(fraction))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Baseline {
+    /// The score that the rule cuts, and where.
+    fn cut(&self) -> Option<(Arch, ScoreCut)> {
+        match *self {
+            Self::ClipScore { arch, cut } | Self::ImageBasedIntersectClipScore { arch, cut } => {
+                Some((arch, cut))
+            }
+            _ => None,
+        }
+    }
+
+    /// Refuses a share or a threshold out of range.
+    ///
+    /// # Errors
+    /// [`BaselineError::Fraction`] or [`BaselineError::Threshold`].
+    pub fn check(&self) -> Result<(), BaselineError> {
+        match self {
+            Self::RandomSubset { fraction, .. } if !(0.0..=1.0).contains(fraction) => {
+                Err(BaselineError::Fraction(*fraction))
+            }
+            _ => self.cut().map_or(Ok(()), |(_, cut)| cut.check()),
+        }
+    }
+
+    /// The columns of numbers that the rule reads.
+    pub fn columns(&self) -> Vec<&'static str> {
+        match self {
+            Self::BasicFilter => judge::SIZES.to_vec(),
+            Self::Laion2b => vec![Arch::B32.score_column()],
+            _ => self.cut().map(|(arch, _)| arch.score_column()).into_iter().collect(),
+        }
+    }
+
+    /// Whether the rule looks at pictures, by the embedding [`FEATURES`].
+    pub fn reads_features(&self) -> bool {
+        matches!(self, Self::ImageBased | Self::ImageBasedIntersectClipScore { .. })
+    }
+
     /// Whether the rule asks for a caption's language.
     pub fn asks_language(&self) -> bool {
         matches!(
@@ -188,18 +244,19 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<Kept, BaselineError> {
     check(baseline, inputs)?;
-    let files = shards(folder)?;
-    let threshold = threshold(baseline, &files, progress)?;
-    progress.start("filter", files.len() as u64, "shards");
-    let of_file = |file: &PathBuf| {
+    let tables: Vec<Table> =
+        shards(folder)?.par_iter().map(|f| Table::open(f)).collect::<Result<_, _>>()?;
+    let threshold = threshold(baseline, &tables, progress)?;
+    progress.start("filter", tables.len() as u64, "shards");
+    let of_table = |table: &Table| {
         if progress.is_cancelled() {
-            return Err(IoError::cancelled(file).into());
+            return Err(IoError::cancelled(table.path()).into());
         }
-        let found = filter(baseline, file, inputs, threshold);
+        let found = filter(baseline, table, inputs, threshold);
         progress.advance(1);
         found
     };
-    let parts: Vec<Part> = files.par_iter().map(of_file).collect::<Result<_, BaselineError>>()?;
+    let parts: Vec<Part> = tables.par_iter().map(of_table).collect::<Result<_, BaselineError>>()?;
     progress.finish();
     let mut kept = Kept { ids: Vec::new(), rows: 0, dropped: BTreeMap::new(), threshold };
     for part in parts {
@@ -213,24 +270,22 @@ pub fn run(
     Ok(kept)
 }
 
-fn check(baseline: &Baseline, inputs: &Inputs<'_>) -> Result<(), BaselineError> {
+/// Refuses settings out of range and missing inputs.
+///
+/// # Errors
+/// The first of them.
+pub fn check(baseline: &Baseline, inputs: &Inputs<'_>) -> Result<(), BaselineError> {
+    let missing = |baseline, what| Err(BaselineError::Missing { baseline, what });
     match baseline {
-        Baseline::RandomSubset { fraction, .. } if !(0.0..=1.0).contains(fraction) => {
-            Err(BaselineError::Fraction(*fraction))
+        Baseline::TextBased if inputs.entities.is_none() => {
+            missing("text_based", "WordNet and a list of its ids")
         }
-        Baseline::TextBased if inputs.entities.is_none() => Err(BaselineError::Missing {
-            baseline: "text_based",
-            what: "WordNet and a list of its ids",
-        }),
         Baseline::ImageBased | Baseline::ImageBasedIntersectClipScore { .. }
             if inputs.concepts.is_none() =>
         {
-            Err(BaselineError::Missing {
-                baseline: "image_based",
-                what: "cluster centroids and the features of the pictures wanted",
-            })
+            missing("image_based", "cluster centroids and the features of the pictures wanted")
         }
-        _ => Ok(()),
+        _ => baseline.check(),
     }
 }
 
@@ -254,27 +309,23 @@ fn shards(folder: &Path) -> Result<Vec<PathBuf>, IoError> {
     Ok(files)
 }
 
-/// The score from which rows are kept, as the scores' own type holds it.
-fn threshold(
+/// The score from which a baseline keeps rows, of which `parts` are all: what
+/// [`ScoreCut::Threshold`] says, or the score at the place that [`ScoreCut::Fraction`] says; `None`
+/// for a rule that cuts no score, and where that place has no score.
+///
+/// # Errors
+/// When the scores cannot be read, the cut is out of range, or the caller asks to stop.
+pub fn threshold<R: Rows>(
     baseline: &Baseline,
-    files: &[PathBuf],
+    parts: &[R],
     progress: &dyn Progress,
 ) -> Result<Option<f64>, BaselineError> {
-    let (Baseline::ClipScore { arch, cut } | Baseline::ImageBasedIntersectClipScore { arch, cut }) =
-        baseline
-    else {
-        return Ok(None);
-    };
-    match *cut {
-        ScoreCut::Threshold(threshold) if threshold.is_nan() => {
-            Err(BaselineError::Threshold(threshold))
-        }
+    let Some((arch, cut)) = baseline.cut() else { return Ok(None) };
+    cut.check()?;
+    match cut {
         ScoreCut::Threshold(threshold) => Ok(Some(threshold)),
-        ScoreCut::Fraction(fraction) if !(0.0..1.0).contains(&fraction) => {
-            Err(BaselineError::Fraction(fraction))
-        }
         ScoreCut::Fraction(fraction) => {
-            Ok(threshold_of_fraction(files, arch.score_column(), fraction, progress)?)
+            Ok(threshold_of_fraction(parts, arch.score_column(), fraction, progress)?)
         }
     }
 }
@@ -288,99 +339,18 @@ struct Part {
 
 fn filter(
     baseline: &Baseline,
-    file: &Path,
+    table: &Table,
     inputs: &Inputs<'_>,
     threshold: Option<f64>,
 ) -> Result<Part, BaselineError> {
-    let reader = Reader::open(file)?;
-    let ids = ids(&reader, file)?;
-    let reasons = match baseline {
-        Baseline::NoFilter => vec![None; ids.len()],
-        Baseline::RandomSubset { fraction, seed } => {
-            let drawn = |id: &SampleId| random::unit(*seed, *id) < *fraction;
-            ids.iter().map(|id| (!drawn(id)).then_some("drawn")).collect()
-        }
-        Baseline::BasicFilter => {
-            let sizes = sizes(&reader)?;
-            captions(&reader, |row, text| {
-                let (width, height) = sizes[row];
-                rules::basic(text, width, height, inputs.language)
-            })?
-        }
-        Baseline::ClipScore { arch, .. } => scores(&reader, *arch, threshold)?,
-        Baseline::Laion2b => {
-            let scores = Scores::read(&reader, Arch::B32.score_column())?;
-            captions(&reader, |row, text| {
-                rules::laion2b(text, scores.values[row], inputs.language)
-            })?
-        }
-        Baseline::TextBased => {
-            let (wordnet, entities) = inputs.entities.expect("checked before the run");
-            captions(&reader, |_, text| {
-                rules::text_based(text, inputs.language, wordnet, entities)
-            })?
-        }
-        Baseline::ImageBased => pictures(&reader, file, inputs, vec![None; ids.len()])?,
-        Baseline::ImageBasedIntersectClipScore { arch, .. } => {
-            pictures(&reader, file, inputs, scores(&reader, *arch, threshold)?)?
-        }
-    };
+    let ids = table.ids()?;
+    let verdicts = judge(baseline, table, &ids, inputs, threshold)?;
     let mut part = Part { ids: Vec::new(), rows: ids.len(), dropped: BTreeMap::new() };
-    for (id, reason) in ids.into_iter().zip(reasons) {
-        match reason {
+    for (id, verdict) in ids.into_iter().zip(verdicts) {
+        match verdict.dropped {
             None => part.ids.push(id),
             Some(rule) => *part.dropped.entry(rule).or_default() += 1,
         }
     }
     Ok(part)
-}
-
-/// Why each row goes by its score, if it does.
-fn scores(
-    reader: &Reader<'_>,
-    arch: Arch,
-    threshold: Option<f64>,
-) -> Result<Vec<Option<&'static str>>, IoError> {
-    let scores = Scores::read(reader, arch.score_column())?;
-    let threshold = scores.own(threshold.unwrap_or(f64::INFINITY));
-    let reason = |&score: &f64| match score {
-        score if score.is_nan() => Some("no score"),
-        score if score >= threshold => None,
-        _ => Some("low score"),
-    };
-    Ok(scores.values.iter().map(reason).collect())
-}
-
-/// The image-based rule on rows that nothing has dropped yet.
-fn pictures(
-    reader: &Reader<'_>,
-    file: &Path,
-    inputs: &Inputs<'_>,
-    mut reasons: Vec<Option<&'static str>>,
-) -> Result<Vec<Option<&'static str>>, BaselineError> {
-    let concepts = inputs.concepts.expect("checked before the run");
-    let by_caption = captions(reader, |_, text| rules::caption_filter(text, inputs.language))?;
-    for (reason, by_caption) in reasons.iter_mut().zip(by_caption) {
-        *reason = reason.or(by_caption);
-    }
-    let open: Vec<usize> = (0..reasons.len()).filter(|&row| reasons[row].is_none()).collect();
-    for (row, reason) in open.iter().zip(concepts.judge(file, reasons.len(), &open)?) {
-        reasons[*row] = reason;
-    }
-    Ok(reasons)
-}
-
-/// A short name of the rule that dropped a row.
-fn rule(failure: &Failure) -> &'static str {
-    match failure {
-        Failure::FewWords(_) => "few words",
-        Failure::FewTokens(_) => "few tokens",
-        Failure::FewCharacters(_) => "few characters",
-        Failure::NotEnglish { .. } => "not English",
-        Failure::SmallImage(_) => "small image",
-        Failure::LongImage(_) => "long image",
-        Failure::LowScore(score) if score.is_nan() => "no score",
-        Failure::LowScore(_) => "low score",
-        Failure::NoEntity => "no entity",
-    }
 }

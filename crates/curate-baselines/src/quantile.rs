@@ -1,14 +1,14 @@
 //! The score at a place from the top, without all scores in memory.
 //!
-//! Scores become 64-bit keys in the same order. A pass over the files counts them by their highest
+//! Scores become 64-bit keys in the same order. A pass over the rows counts them by their highest
 //! 16 bits not yet known; the place falls into one bucket, which gives those bits. Four passes give
 //! the score exactly, with 65,536 counters a thread.
 
-use std::path::PathBuf;
-
 use curate_core::Progress;
-use curate_io::{IoError, table::Reader};
+use curate_io::IoError;
 use rayon::prelude::*;
+
+use crate::rows::Rows;
 
 const BITS: u32 = 16;
 
@@ -32,18 +32,18 @@ fn score_of(key: u64) -> f64 {
 
 /// The score at place `floor(fraction * n)` from the top, counted from 0, of all `n` rows; `None`
 /// when it is no number, so that nothing is good enough, or when there are no rows.
-pub(crate) fn threshold_of_fraction(
-    files: &[PathBuf],
+pub(crate) fn threshold_of_fraction<R: Rows>(
+    parts: &[R],
     column: &str,
     fraction: f64,
     progress: &dyn Progress,
 ) -> Result<Option<f64>, IoError> {
-    progress.start("find the threshold", files.len() as u64 * u64::from(64 / BITS), "shards");
+    progress.start("find the threshold", parts.len() as u64 * u64::from(64 / BITS), "shards");
     let mut known: u64 = 0;
     let mut place: Option<u64> = None;
     for step in 1..=64 / BITS {
         let shift = 64 - step * BITS;
-        let counts = count(files, column, known, shift, progress)?;
+        let counts = count(parts, column, known, shift, progress)?;
         let total: u64 = counts.iter().sum();
         let mut left = *place.get_or_insert((fraction * total as f64) as u64);
         if total == 0 {
@@ -64,20 +64,20 @@ pub(crate) fn threshold_of_fraction(
 
 /// How many scores whose bits above `shift + 16` are those of `known` have each value of the 16
 /// bits from `shift`.
-fn count(
-    files: &[PathBuf],
+fn count<R: Rows>(
+    parts: &[R],
     column: &str,
     known: u64,
     shift: u32,
     progress: &dyn Progress,
 ) -> Result<Vec<u64>, IoError> {
     let above = |key: u64| key.checked_shr(shift + BITS).unwrap_or(0);
-    let of_file = |file: &PathBuf| -> Result<Vec<u64>, IoError> {
+    let of_part = |part: &R| -> Result<Vec<u64>, IoError> {
         if progress.is_cancelled() {
-            return Err(IoError::cancelled(file));
+            return Err(IoError::cancelled(part.path()));
         }
         let mut counts = vec![0_u64; 1 << BITS];
-        Reader::open(file)?.each_f64(column, |score| {
+        part.each_number(column, &mut |score| {
             let key = key(score);
             if above(key) == above(known) {
                 counts[(key >> shift) as usize & ((1 << BITS) - 1)] += 1;
@@ -90,7 +90,7 @@ fn count(
         sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         sum
     };
-    files.par_iter().map(of_file).try_reduce(|| vec![0; 1 << BITS], |a, b| Ok(add(a, b)))
+    parts.par_iter().map(of_part).try_reduce(|| vec![0; 1 << BITS], |a, b| Ok(add(a, b)))
 }
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
                 cell if odd => f64::from(cell) / 7.0 - 2.5,
                 cell => f64::from(cell) / 8.0 - 2.5,
             };
-            let mut files = Vec::new();
+            let mut parts = Vec::new();
             let mut all = Vec::new();
             for (i, part) in cells.chunks(30).enumerate() {
                 let path = folder.path().join(format!("{i}.parquet"));
@@ -145,10 +145,10 @@ mod tests {
                 };
                 table::write(&path, vec![("s", column)]).expect("a table");
                 all.extend(scores.iter().map(|&s| if single { f64::from(s as f32) } else { s }));
-                files.push(path);
+                parts.push(crate::rows::Table::open(&path).expect("a table"));
             }
             let fraction = f64::from(percent) / 100.0;
-            let found = threshold_of_fraction(&files, "s", fraction, &NoProgress)
+            let found = threshold_of_fraction(&parts, "s", fraction, &NoProgress)
                 .expect("the tables can be read");
             prop_assert_eq!(found, by_sorting(all, fraction));
         }

@@ -1,69 +1,127 @@
-//! Columns of one metadata shard.
+//! What the rules read of some rows: captions, columns of numbers, vectors of pictures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use curate_core::SampleId;
-use curate_io::{IoError, table::Reader};
-use curate_text::rules::Failure;
+use curate_core::{EmbeddingSource, SampleId};
+use curate_io::{
+    IoError, Kind,
+    table::Reader,
+    vectors::{Embedding, Npz},
+};
 
-use crate::rule;
+/// Some rows of a pool, wherever they lie. [`judge`](crate::judge) asks for what its rule reads.
+pub trait Rows: Sync {
+    /// The number of rows.
+    fn len(&self) -> usize;
 
-/// The ids of a shard, in row order.
-pub(crate) fn ids(reader: &Reader<'_>, file: &Path) -> Result<Vec<SampleId>, IoError> {
-    let mut ids = Vec::with_capacity(reader.rows().min(1 << 24));
-    let mut bad = None;
-    reader.each_text("uid", None, |text| {
-        let id = text.unwrap_or_default().parse();
-        if bad.is_none() && id.is_err() {
-            bad = Some((ids.len(), text.unwrap_or_default().chars().take(64).collect::<String>()));
+    /// True when there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Hands every row's caption to `each`, in order; `None` for a row without one.
+    ///
+    /// # Errors
+    /// When there are no captions, or they cannot be read.
+    fn each_caption(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError>;
+
+    /// Hands every row's number of a column to `each`, in order, a gap as NaN.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no numbers, or it cannot be read.
+    fn each_number(&self, column: &str, each: &mut dyn FnMut(f64)) -> Result<(), IoError>;
+
+    /// Whether a column holds single precision, in which thresholds are compared with it then.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    fn holds_singles(&self, column: &str) -> Result<bool, IoError>;
+
+    /// The embedding `name` of these rows.
+    ///
+    /// # Errors
+    /// When there is none, or it has other rows.
+    fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError>;
+
+    /// The file to name when something is wrong with the rows.
+    fn path(&self) -> &Path;
+}
+
+/// The rows of a metadata shard, `NAME.parquet` beside `NAME.npz`.
+pub struct Table {
+    path: PathBuf,
+    rows: usize,
+}
+
+impl Table {
+    /// Opens a shard by its Parquet file.
+    ///
+    /// # Errors
+    /// When it is no Parquet file.
+    pub fn open(path: &Path) -> Result<Self, IoError> {
+        Ok(Self { rows: Reader::open(path)?.rows(), path: path.to_owned() })
+    }
+
+    /// The ids of the shard, in row order.
+    pub(crate) fn ids(&self) -> Result<Vec<SampleId>, IoError> {
+        let mut ids = Vec::with_capacity(self.rows.min(1 << 24));
+        let mut bad = None;
+        Reader::open(&self.path)?.each_text("uid", None, |text| {
+            let text = text.unwrap_or_default();
+            let id = text.parse();
+            if bad.is_none() && id.is_err() {
+                bad = Some((ids.len(), text.chars().take(64).collect::<String>()));
+            }
+            ids.push(id.unwrap_or_else(|_| SampleId::from(0)));
+        })?;
+        let Some((row, text)) = bad else { return Ok(ids) };
+        let problem = format!("row {row}: uid `{text}` is no hexadecimal id");
+        Err(IoError::malformed(&self.path, problem))
+    }
+}
+
+impl Rows for Table {
+    fn len(&self) -> usize {
+        self.rows
+    }
+
+    fn each_caption(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        Reader::open(&self.path)?.each_text("text", None, each)
+    }
+
+    fn each_number(&self, column: &str, each: &mut dyn FnMut(f64)) -> Result<(), IoError> {
+        Reader::open(&self.path)?.each_f64(column, each)
+    }
+
+    fn holds_singles(&self, column: &str) -> Result<bool, IoError> {
+        Ok(Reader::open(&self.path)?.holds_singles(column))
+    }
+
+    fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {
+        let file = self.path.with_extension("npz");
+        let features = Embedding::new(vec![Npz::open(&file)?.array(name)?])?;
+        if features.rows() == self.rows {
+            return Ok(Box::new(features));
         }
-        ids.push(id.unwrap_or_else(|_| SampleId::from(0)));
-    })?;
-    match bad {
-        None => Ok(ids),
-        Some((row, text)) => {
-            Err(IoError::malformed(file, format!("row {row}: uid `{text}` is no hexadecimal id")))
-        }
+        let table = self.path.display();
+        let problem = format!("`{name}` has {} rows, {table} has {}", features.rows(), self.rows);
+        Err(IoError::new(Kind::Disagree, &file, problem, "fetch both files again"))
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
     }
 }
 
-/// Widths and heights; a gap is NaN.
-pub(crate) fn sizes(reader: &Reader<'_>) -> Result<Vec<(f64, f64)>, IoError> {
-    let widths = reader.f64("original_width")?;
-    let heights = reader.f64("original_height")?;
-    Ok(widths.into_iter().zip(heights).collect())
+/// A column of numbers, widened without loss, a gap as NaN.
+pub(crate) fn numbers(rows: &dyn Rows, column: &str) -> Result<Vec<f64>, IoError> {
+    let mut values = Vec::with_capacity(rows.len().min(1 << 24));
+    rows.each_number(column, &mut |value| values.push(value))?;
+    Ok(values)
 }
 
-/// Why each row goes by its caption, if it does. A missing caption always goes.
-pub(crate) fn captions(
-    reader: &Reader<'_>,
-    judge: impl Fn(usize, &str) -> Result<(), Failure>,
-) -> Result<Vec<Option<&'static str>>, IoError> {
-    let mut reasons = Vec::with_capacity(reader.rows().min(1 << 24));
-    reader.each_text("text", None, |text| {
-        let row = reasons.len();
-        reasons.push(match text.map(|text| judge(row, text)) {
-            None => Some("no caption"),
-            Some(Ok(())) => None,
-            Some(Err(failure)) => Some(rule(&failure)),
-        });
-    })?;
-    Ok(reasons)
-}
-
-/// A score column: its values, widened without loss, and whether it holds single precision.
-pub(crate) struct Scores {
-    pub(crate) values: Vec<f64>,
-    single: bool,
-}
-
-impl Scores {
-    pub(crate) fn read(reader: &Reader<'_>, column: &str) -> Result<Self, IoError> {
-        Ok(Self { values: reader.f64(column)?, single: reader.holds_singles(column) })
-    }
-
-    /// A threshold as numpy compares it with the column: in single precision for single precision.
-    pub(crate) fn own(&self, threshold: f64) -> f64 {
-        if self.single { f64::from(threshold as f32) } else { threshold }
-    }
+/// A threshold as numpy compares it with the column: in single precision for single precision.
+pub(crate) fn own_threshold(rows: &dyn Rows, column: &str, threshold: f64) -> Result<f64, IoError> {
+    let single = rows.holds_singles(column)?;
+    Ok(if single { f64::from(threshold as f32) } else { threshold })
 }

@@ -8,16 +8,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_baselines::{Arch, Baseline, BaselineError, Concepts, Inputs, Kept, ScoreCut, run};
+use curate_baselines::{
+    Arch, Baseline, BaselineError, Concepts, Inputs, Kept, MorphyRule, Name, ScoreCut, Settings,
+    run,
+};
 use curate_core::NoProgress;
 use curate_io::{
     subset::{self, SubsetFormat},
     table::{self, Column},
 };
-use curate_text::language::{Guess, LanguageId};
+use curate_text::{
+    language::{Guess, LanguageId},
+    rules::EntityIds,
+    wordnet::{Morphy, WordNet},
+};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/datacomp_mini").join(name)
+}
+
+/// The lines of WordNet 3.0 that the fixture's words need.
+fn wordnet() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../curate-text/tests/data/wordnet")
 }
 
 /// The answers that the C++ fastText gave for the fixture's captions; the model itself is not
@@ -105,6 +117,49 @@ fn rules_on_pictures_equal_datacomps_files() {
     let both =
         Baseline::ImageBasedIntersectClipScore { arch: Arch::L14, cut: ScoreCut::Fraction(0.3) };
     assert_same_file(&both, &inputs, "image_based_intersect_l14_frac03.npy");
+}
+
+#[test]
+fn rules_on_entities_equal_datacomps_file() {
+    let entities = EntityIds::read(fixture("imagenet21k_wordnet_ids.txt")).unwrap();
+    let language = Recorded::load();
+    for morphy in [Morphy::OneStep, Morphy::Repeated] {
+        let wordnet = WordNet::read(wordnet()).unwrap().with_morphy(morphy);
+        let entities = Some((&wordnet, &entities));
+        let inputs = Inputs { language: &language, entities, concepts: None };
+        assert_same_file(&Baseline::TextBased, &inputs, "text_based.npy");
+    }
+}
+
+/// From the model's file to the subset's: the models of `fixtures/datacomp_mini/lid` give the
+/// language that lid.176 gives for every text of the fixture.
+#[test]
+fn from_files_alone_every_subset_equals_datacomps() {
+    for model in ["softmax.bin", "softmax.ftz", "hs.bin", "hs.ftz"] {
+        let settings = |name| Settings {
+            language_model: Some(fixture("lid").join(model)),
+            ..Settings::new(name)
+        };
+        let text = Settings {
+            wordnet: Some(wordnet()),
+            entity_ids: Some(fixture("imagenet21k_wordnet_ids.txt")),
+            morphy: MorphyRule::Repeated,
+            ..settings(Name::TextBased)
+        };
+        let pictures = Settings {
+            centroids: Some(fixture("centroids_l14.npy")),
+            target_features: Some(fixture("imagenet_l14.npy")),
+            ..settings(Name::ImageBased)
+        };
+        for (settings, expected) in [
+            (settings(Name::BasicFilter), "basic_filter.npy"),
+            (text, "text_based.npy"),
+            (pictures, "image_based.npy"),
+        ] {
+            let (baseline, loaded) = (settings.baseline().unwrap(), settings.read().unwrap());
+            assert_same_file(&baseline, &loaded.inputs(), expected);
+        }
+    }
 }
 
 #[test]

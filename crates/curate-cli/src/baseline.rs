@@ -4,13 +4,8 @@ use std::{fmt, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use curate::{
-    baselines::{Arch, Baseline, Concepts, Inputs, Kept, ScoreCut, run as filter},
+    baselines::{self, Arch, Baseline, Kept, MorphyRule, Settings, SettingsError},
     io::subset::{self, SubsetFormat},
-    text::{
-        language::{BuiltIn, FastTextLanguage, LanguageId},
-        rules::EntityIds,
-        wordnet::{Morphy, WordNet},
-    },
 };
 use serde::Serialize;
 
@@ -128,34 +123,27 @@ enum MorphyArg {
     Repeated,
 }
 
+impl From<Name> for baselines::Name {
+    fn from(name: Name) -> Self {
+        match name {
+            Name::NoFilter => Self::NoFilter,
+            Name::RandomSubset => Self::RandomSubset,
+            Name::BasicFilter => Self::BasicFilter,
+            Name::ClipScore => Self::ClipScore,
+            Name::Laion2b => Self::Laion2b,
+            Name::TextBased => Self::TextBased,
+            Name::ImageBased => Self::ImageBased,
+            Name::ImageBasedIntersectClipScore => Self::ImageBasedIntersectClipScore,
+        }
+    }
+}
+
 pub(crate) fn run(args: &BaselineArgs, shown: &Shown) -> Result<(), Failure> {
     let format = SubsetFormat::of_path(&args.save_path)?;
-    let baseline = args.baseline()?;
-    let language: Box<dyn LanguageId> = match &args.language_model {
-        Some(path) => Box::new(FastTextLanguage::read(path).map_err(Failure::input)?),
-        None => Box::new(BuiltIn),
-    };
-    let entities = match (&args.wordnet, &args.entity_ids) {
-        (Some(wordnet), Some(ids)) => {
-            let morphy = match args.morphy {
-                MorphyArg::OneStep => Morphy::OneStep,
-                MorphyArg::Repeated => Morphy::Repeated,
-            };
-            let wordnet = WordNet::read(wordnet).map_err(Failure::input)?.with_morphy(morphy);
-            Some((wordnet, EntityIds::read(ids).map_err(Failure::input)?))
-        }
-        _ => None,
-    };
-    let concepts = match (&args.centroids, &args.target_features) {
-        (Some(centroids), Some(wanted)) => Some(Concepts::read(centroids, wanted)?),
-        _ => None,
-    };
-    let inputs = Inputs {
-        language: &*language,
-        entities: entities.as_ref().map(|(wordnet, ids)| (wordnet, ids)),
-        concepts: concepts.as_ref(),
-    };
-    let kept = filter(&baseline, &args.metadata_dir, &inputs, shown)?;
+    let settings = args.settings();
+    let baseline = settings.baseline().map_err(usage)?;
+    let loaded = settings.read()?;
+    let kept = baselines::run(&baseline, &args.metadata_dir, &loaded.inputs(), shown)?;
     subset::write(&args.save_path, format, &kept.ids)?;
     let built_in = args.language_model.is_none() && baseline.asks_language();
     let found = Found { baseline: &baseline, count: kept.ids.len(), kept: &kept, built_in, args };
@@ -167,61 +155,36 @@ pub(crate) fn run(args: &BaselineArgs, shown: &Shown) -> Result<(), Failure> {
     Ok(())
 }
 
+fn usage(error: SettingsError) -> Failure {
+    let said = error.written(|key| format!("--{key}"));
+    let missing = matches!(error, SettingsError::Missing(..));
+    Failure::Usage(if missing { format!("{said}; --help says what it is") } else { said })
+}
+
 impl BaselineArgs {
-    /// The baseline asked for. Flags that it does not read are refused, as DataComp's code does.
-    fn baseline(&self) -> Result<Baseline, Failure> {
+    fn settings(&self) -> Settings {
+        let arch = self.arch.map(|arch| match arch {
+            ArchArg::B32 => Arch::B32,
+            ArchArg::L14 => Arch::L14,
+        });
+        let morphy = match self.morphy {
+            MorphyArg::OneStep => MorphyRule::OneStep,
+            MorphyArg::Repeated => MorphyRule::Repeated,
+        };
         let name = self.name.or(self.name_flag).expect("clap requires one of the two");
-        let said = name.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
-        let scored = matches!(name, Name::ClipScore | Name::ImageBasedIntersectClipScore);
-        let drawn = matches!(name, Name::RandomSubset);
-        let pictures = matches!(name, Name::ImageBased | Name::ImageBasedIntersectClipScore);
-        let text = matches!(name, Name::TextBased);
-        let english = !scored && !drawn && !matches!(name, Name::NoFilter) || pictures;
-        let flags = [
-            ("--arch", self.arch.is_some(), scored, scored),
-            ("--threshold", self.threshold.is_some(), scored, false),
-            ("--fraction", self.fraction.is_some(), scored || drawn, drawn),
-            ("--seed", self.seed.is_some(), drawn, false),
-            ("--language-model", self.language_model.is_some(), english, false),
-            ("--wordnet", self.wordnet.is_some(), text, text),
-            ("--entity-ids", self.entity_ids.is_some(), text, text),
-            ("--centroids", self.centroids.is_some(), pictures, pictures),
-            ("--target-features", self.target_features.is_some(), pictures, pictures),
-        ];
-        for (flag, given, reads, needs) in flags {
-            if given && !reads {
-                return Err(Failure::Usage(format!("{said} does not read {flag}; leave it out")));
-            }
-            if needs && !given {
-                return Err(Failure::Usage(format!("{said} needs {flag}; --help says what it is")));
-            }
+        Settings {
+            name: name.into(),
+            arch,
+            threshold: self.threshold,
+            fraction: self.fraction,
+            seed: self.seed,
+            language_model: self.language_model.clone(),
+            wordnet: self.wordnet.clone(),
+            entity_ids: self.entity_ids.clone(),
+            morphy,
+            centroids: self.centroids.clone(),
+            target_features: self.target_features.clone(),
         }
-        let cut = || match (self.threshold, self.fraction) {
-            (Some(threshold), _) => Ok(ScoreCut::Threshold(threshold)),
-            (None, Some(fraction)) => Ok(ScoreCut::Fraction(fraction)),
-            (None, None) => {
-                Err(Failure::Usage(format!("{said} needs one of --threshold and --fraction")))
-            }
-        };
-        let arch = match self.arch {
-            Some(ArchArg::B32) => Arch::B32,
-            _ => Arch::L14,
-        };
-        Ok(match name {
-            Name::NoFilter => Baseline::NoFilter,
-            Name::RandomSubset => Baseline::RandomSubset {
-                fraction: self.fraction.unwrap_or_default(),
-                seed: self.seed.unwrap_or_default(),
-            },
-            Name::BasicFilter => Baseline::BasicFilter,
-            Name::ClipScore => Baseline::ClipScore { arch, cut: cut()? },
-            Name::Laion2b => Baseline::Laion2b,
-            Name::TextBased => Baseline::TextBased,
-            Name::ImageBased => Baseline::ImageBased,
-            Name::ImageBasedIntersectClipScore => {
-                Baseline::ImageBasedIntersectClipScore { arch, cut: cut()? }
-            }
-        })
     }
 }
 

@@ -32,9 +32,6 @@ pub(crate) enum Failure {
          (`wgpu` or `cuda` for those devices)"
     )]
     NoTraining,
-    /// A model, word list or other input that cannot be read.
-    #[error("{0}")]
-    Input(String),
     /// Flags that do not go together.
     #[error("{0}")]
     Usage(String),
@@ -47,11 +44,6 @@ impl From<IoError> for Failure {
 }
 
 impl Failure {
-    /// An input that cannot be read; these errors name their own causes.
-    pub(crate) fn input(error: impl std::error::Error) -> Self {
-        Self::Input(error.to_string())
-    }
-
     /// True when the user asked to stop.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {

@@ -42,6 +42,21 @@ fn datacomps_own_flags_write_datacomps_own_file() {
 }
 
 #[test]
+fn a_model_and_wordnet_from_files_give_datacomps_text_based_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("subset.npy");
+    let wordnet = Path::new(env!("CARGO_MANIFEST_DIR")).join("../curate-text/tests/data/wordnet");
+    let (model, ids) = (fixture("lid/hs.ftz"), fixture("imagenet21k_wordnet_ids.txt"));
+    let named = [("--language-model", &model), ("--wordnet", &wordnet), ("--entity-ids", &ids)];
+    let files = named.iter().flat_map(|(flag, path)| [*flag, path.to_str().unwrap()]);
+    let start = ["--name", "text_based", "--morphy", "repeated", "--save_path"];
+    let args: Vec<&str> = start.into_iter().chain([out.to_str().unwrap()]).chain(files).collect();
+    let output = baseline(&args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(fs::read(&out).unwrap() == fs::read(fixture("expected/text_based.npy")).unwrap());
+}
+
+#[test]
 fn a_subset_that_is_not_datacomps_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("subset.txt");
@@ -60,7 +75,7 @@ fn flags_that_a_baseline_does_not_read_or_lacks_are_named() {
     };
     insta::assert_snapshot!(complaint(&["basic_filter", "--arch", "b32"]), @"error: basic_filter does not read --arch; leave it out");
     insta::assert_snapshot!(complaint(&["clip_score"]), @"error: clip_score needs --arch; --help says what it is");
-    insta::assert_snapshot!(complaint(&["clip_score", "--arch", "b32"]), @"error: clip_score needs one of --threshold and --fraction");
+    insta::assert_snapshot!(complaint(&["clip_score", "--arch", "b32"]), @"error: clip_score needs one of --threshold and --fraction, and not both");
     insta::assert_snapshot!(complaint(&["clip_score", "--arch", "b32", "--fraction", "1"]), @"error: fraction 1 is not between 0 and 1; use no_filter to keep everything");
     insta::assert_snapshot!(complaint(&["text_based"]), @"error: text_based needs --wordnet; --help says what it is");
     let both = ["clip_score", "--arch", "b32", "--fraction", "0.3", "--threshold", "0.3"];

@@ -130,6 +130,14 @@ fn check_values(stage: &Stage, wrong: &mut Vec<String>) {
             must(s.clusters != Some(0), "`clusters` must be at least 1");
         }
         Stage::Combine(s) => must(!s.of.is_empty(), "`of` must name at least one set"),
+        Stage::Baseline(s) => match s.settings(0).baseline() {
+            Ok(baseline) => {
+                if let Err(error) = baseline.check() {
+                    must(false, &error.to_string());
+                }
+            }
+            Err(error) => must(false, &error.to_string()),
+        },
     }
     let Some(k_means) = stage.k_means() else { return };
     must(k_means.iterations > 0, "`k-means.iterations` must be at least 1");

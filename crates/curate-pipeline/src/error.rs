@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use curate_baselines::{BaselineError, SettingsError};
 use curate_cluster::ClusterError;
 use curate_core::{Cancelled, ParamsError, SourceError};
 use curate_device::DeviceError;
@@ -80,6 +81,10 @@ pub(crate) enum StageError {
     #[error(transparent)]
     Allocation(#[from] AllocationError),
     #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     Io(#[from] IoError),
@@ -88,7 +93,7 @@ pub(crate) enum StageError {
 impl StageError {
     pub(crate) fn in_stage(self, stage: &str) -> Error {
         match self {
-            Self::Io(e) => Error::Io(e),
+            Self::Io(e) | Self::Baseline(BaselineError::Io(e)) => Error::Io(e),
             Self::Source(SourceError::Cancelled(e))
             | Self::Cluster(ClusterError::Source(SourceError::Cancelled(e))) => Error::Cancelled(e),
             other => Error::Stage { stage: stage.to_owned(), problem: other.to_string() },

@@ -116,6 +116,9 @@ impl Step {
                     number(self.threshold)
                 )
             }
+            "baseline" if self.value.is_some() => {
+                format!("found {}, limit {}", number(self.value), number(self.threshold))
+            }
             _ => String::new(),
         }
     }

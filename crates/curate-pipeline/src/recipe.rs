@@ -1,7 +1,10 @@
 //! Recipes: which pool, which stages, which outputs.
 
+mod baseline;
+
 use std::path::{Path, PathBuf};
 
+use curate_baselines::FEATURES;
 use curate_cluster::{EmptyClusters, Init, Preference};
 use curate_core::{Progress, fault::NormPolicy, rank::Direction};
 use curate_device::DeviceName;
@@ -15,6 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+
+pub use baseline::BaselineStage;
 
 /// The name that stands for the whole pool where a stage asks for its input.
 pub const POOL: &str = "pool";
@@ -94,6 +99,8 @@ pub enum Stage {
     ConceptPrune(ConceptPruneStage),
     /// Combines the rows of other stages or of subset files.
     Combine(CombineStage),
+    /// Keeps the rows that one of DataComp's baselines keeps (arXiv 2304.14108).
+    Baseline(BaselineStage),
 }
 
 /// A stage that scores rows: by a column, or by the cosine of two embeddings.
@@ -401,7 +408,7 @@ mod defaults {
     }
     names!(
         name: "curation", score: "score", threshold: "threshold", fraction: "fraction", top: "top",
-        dedup: "dedup", prune: "prune", combine: "combine",
+        dedup: "dedup", prune: "prune", combine: "combine", baseline: "baseline",
     );
 }
 
@@ -415,6 +422,7 @@ macro_rules! each_stage {
             Stage::SemanticDedup($s) => $value,
             Stage::ConceptPrune($s) => $value,
             Stage::Combine($s) => $value,
+            Stage::Baseline($s) => $value,
         }
     };
 }
@@ -435,6 +443,7 @@ impl Stage {
             Self::SemanticDedup(_) => "semantic-dedup",
             Self::ConceptPrune(_) => "concept-prune",
             Self::Combine(_) => "combine",
+            Self::Baseline(_) => "baseline",
         }
     }
 
@@ -483,6 +492,7 @@ impl Stage {
             Self::Top(s) => s.from.as_deref().into_iter().collect(),
             Self::SemanticDedup(s) => s.from.as_deref().into_iter().collect(),
             Self::ConceptPrune(s) => s.from.as_deref().into_iter().collect(),
+            Self::Baseline(s) => s.from.as_deref().into_iter().collect(),
         }
     }
 }
@@ -505,10 +515,18 @@ impl Recipe {
         let folder = path.parent().unwrap_or(Path::new(""));
         recipe.pool.path = absolute(&folder.join(&recipe.pool.path))?;
         for stage in &mut recipe.stages {
-            if let Stage::Combine(stage) = stage {
-                for source in stage.of.iter_mut().filter(|s| is_file(s)) {
-                    *source = absolute(&folder.join(&*source))?.to_string_lossy().into_owned();
+            match stage {
+                Stage::Combine(stage) => {
+                    for source in stage.of.iter_mut().filter(|s| is_file(s)) {
+                        *source = absolute(&folder.join(&*source))?.to_string_lossy().into_owned();
+                    }
                 }
+                Stage::Baseline(stage) => {
+                    for file in stage.files_mut() {
+                        *file = absolute(&folder.join(&*file))?;
+                    }
+                }
+                _ => {}
             }
         }
         Ok(recipe)
@@ -566,6 +584,7 @@ impl Recipe {
                 Stage::Score(s) => s.cosine.iter().flatten().map(String::as_str).collect(),
                 Stage::SemanticDedup(s) => vec![&s.embedding],
                 Stage::ConceptPrune(s) => vec![&s.embedding],
+                Stage::Baseline(s) if s.rule.reads_features() => vec![FEATURES],
                 _ => vec![],
             }
         }
@@ -595,7 +614,8 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
 fn read_stage(value: toml::Value) -> Result<Stage, String> {
     let of = |key: &str| value.get(key).and_then(toml::Value::as_str).map(str::to_owned);
     let Some(kind) = of("kind") else {
-        let kinds = "score, threshold, fraction, top, semantic-dedup, concept-prune, combine";
+        let kinds =
+            "score, threshold, fraction, top, semantic-dedup, concept-prune, combine, baseline";
         return Err(format!(": `kind` is missing; it is one of {kinds}"));
     };
     let label = match of("name") {
@@ -620,6 +640,7 @@ fn stage_of(kind: &str, value: toml::Value) -> Result<Stage, toml::de::Error> {
         "semantic-dedup" => settings.try_into().map(Stage::SemanticDedup),
         "concept-prune" => settings.try_into().map(Stage::ConceptPrune),
         "combine" => settings.try_into().map(Stage::Combine),
+        "baseline" => settings.try_into().map(Stage::Baseline),
         _ => value.try_into(),
     }
 }

@@ -69,7 +69,7 @@ fn find(run: &Run, folder: &Path, name: Option<&str>, wanted: Wanted) -> Result<
         // Numbers of a greedy search hold for its own epsilon alone.
         Stage::SemanticDedup(s) => s.mode == DedupMode::Reference,
         Stage::Score(_) | Stage::Threshold(_) | Stage::Fraction(_) | Stage::Top(_) => !epsilon,
-        Stage::ConceptPrune(_) | Stage::Combine(_) => false,
+        Stage::ConceptPrune(_) | Stage::Combine(_) | Stage::Baseline(_) => false,
     };
     let stages = &run.recipe.stages;
     let found = match name {

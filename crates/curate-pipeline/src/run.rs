@@ -9,7 +9,7 @@ use std::{
 
 use curate_core::{Progress, SampleId, Selection, fault::Fault};
 use curate_io::{
-    IoError, Pool, atomic,
+    IoError, Pool, atomic, digest,
     subset::{self, SubsetFormat},
 };
 use serde_json::json;
@@ -156,16 +156,36 @@ fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
             let there = k_means.device.engine().map(drop);
             there.map_err(|e| StageError::from(e).in_stage(stage.name()))?;
         }
-        if let Stage::Combine(s) = stage {
-            let mut files = s.of.iter().filter(|s| is_file(s)).map(Path::new);
-            if let Some(missing) = files.find(|file| !file.exists()) {
-                return Err(
-                    IoError::os(missing, "read", std::io::ErrorKind::NotFound.into()).into()
-                );
-            }
+    }
+    let files = recipe.stages.iter().flat_map(files_of);
+    match files.into_iter().find(|file| !file.exists()) {
+        None => Ok(()),
+        Some(missing) => {
+            Err(IoError::os(missing, "read", std::io::ErrorKind::NotFound.into()).into())
         }
     }
-    Ok(())
+}
+
+/// The files and folders that a stage reads beside the pool.
+fn files_of(stage: &Stage) -> Vec<PathBuf> {
+    match stage {
+        Stage::Combine(s) => s.of.iter().filter(|s| is_file(s)).map(PathBuf::from).collect(),
+        Stage::Baseline(s) => s.settings(0).files().into_iter().cloned().collect(),
+        _ => vec![],
+    }
+}
+
+/// The digest of a file, or of all files in a folder.
+fn digest_of(path: &Path) -> Result<String, IoError> {
+    if !path.is_dir() {
+        return digest::of_file(path);
+    }
+    let entries = fs::read_dir(path).map_err(|e| IoError::os(path, "read", e))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.is_file());
+    files.sort_unstable();
+    let digests = digest::of_files(&files)?;
+    Ok(digest::of_bytes(digests.join("\n").as_bytes()))
 }
 
 /// The stages of a run while it goes on.
@@ -296,10 +316,10 @@ impl<'a> Stages<'a> {
     ) -> Result<String, Error> {
         let mut inputs = Vec::new();
         for source in sources.iter().map(String::as_str).chain(stage.scores()) {
-            inputs.push(match self.fingerprints.get(source) {
-                Some(fingerprint) => fingerprint.clone(),
-                None => curate_io::digest::of_file(Path::new(source))?,
-            });
+            inputs.extend(self.fingerprints.get(source).cloned());
+        }
+        for file in files_of(stage) {
+            inputs.push(digest_of(&file)?);
         }
         let all = json!({
             "format": FORMAT,

@@ -1,7 +1,7 @@
 //! DataComp's rules on the texts of the fixture, asked in Python (recipe: `rules_golden.py`).
 
 use curate_text::fasttext::count_tokens;
-use curate_text::language::{BuiltIn, Guess, LanguageId};
+use curate_text::language::{BuiltIn, FastTextLanguage, Guess, LanguageId};
 use curate_text::rules::{self, EntityIds, EntityIdsError};
 use curate_text::wordnet::WordNet;
 use serde_json::Value;
@@ -63,6 +63,22 @@ fn counts_equal_the_fixtures_report() {
         assert_eq!(count_tokens(text), expected["fasttext_tokens"].as_u64().unwrap() as usize);
         assert_eq!(rules::split(text).count(), expected["split"].as_u64().unwrap() as usize);
         assert_eq!(text.chars().count(), expected["chars"].as_u64().unwrap() as usize);
+    }
+}
+
+/// Small models that learned lid.176's answers (recipe: `fixtures/datacomp_mini/lid/train.py`):
+/// the answers that C++ fastText gave with them are those of the probe.
+#[test]
+fn languages_of_the_probe_come_out_of_every_kind_of_model() {
+    let probe = json("../../fixtures/datacomp_mini/expected/lid_probe.json");
+    for model in ["softmax.bin", "softmax.ftz", "hs.bin", "hs.ftz"] {
+        let path = crate_path("../../fixtures/datacomp_mini/lid").join(model);
+        let language = FastTextLanguage::read(path).unwrap();
+        for row in probe.as_array().unwrap() {
+            let text = row["text"].as_str().unwrap();
+            let found = language.identify(text).map(|guess| format!("__label__{}", guess.language));
+            assert_eq!(found.as_deref(), row["label"].as_str(), "{model}: {text:?}");
+        }
     }
 }
 

@@ -52,7 +52,11 @@ pub(crate) fn of(run: &Run, pool: &PoolRecord) -> Result<Report, Error> {
             Stage::Score(_) => report.sections.push(writer.score(index, record, rows)?),
             Stage::SemanticDedup(_) => report.sections.push(writer.duplicates(record, rows)?),
             Stage::ConceptPrune(_) => report.sections.push(writer.concepts(record, rows)?),
-            Stage::Threshold(_) | Stage::Fraction(_) | Stage::Top(_) | Stage::Combine(_) => {}
+            Stage::Threshold(_)
+            | Stage::Fraction(_)
+            | Stage::Top(_)
+            | Stage::Combine(_)
+            | Stage::Baseline(_) => {}
         }
     }
     report.sections.extend(writer.categories()?);
@@ -92,6 +96,11 @@ fn notes(run: &Run, pool: &PoolRecord) -> Vec<Note> {
         let k_means = record.info.get("k-means");
         if k_means.and_then(|k| k.get("converged")) == Some(&false.into()) {
             let text = "k-means stopped at its last iteration, before it converged; raise `k-means.iterations`";
+            notes.push(Note::info(format!("Stage {}: {text}.", record.name)));
+        }
+        if record.info.get("language") == Some(&"built-in".into()) {
+            let text = "languages were named by the built-in identifier of 16 languages; DataComp's \
+                        subset needs `language-model`";
             notes.push(Note::info(format!("Stage {}: {text}.", record.name)));
         }
     }

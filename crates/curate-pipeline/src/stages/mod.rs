@@ -1,5 +1,6 @@
 //! The kinds of stages.
 
+mod baseline;
 mod cluster;
 mod combine;
 mod cut;
@@ -82,6 +83,7 @@ pub(crate) fn execute(stage: &Stage, context: &Context<'_>) -> Result<Outcome, S
         Stage::SemanticDedup(s) => dedup::execute(s, context),
         Stage::ConceptPrune(s) => prune::execute(s, context),
         Stage::Combine(s) => combine::execute(s, context),
+        Stage::Baseline(s) => baseline::execute(s, context),
     }
 }
 
@@ -138,6 +140,7 @@ pub(crate) fn in_words(stage: &Stage) -> String {
                 }
             }
         }
+        Stage::Baseline(s) => baseline::in_words(s),
         Stage::Combine(s) => {
             let all = s.of.join(", ");
             match s.op {

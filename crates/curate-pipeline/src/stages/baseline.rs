@@ -1,0 +1,299 @@
+//! DataComp's baselines on the rows of a pool.
+
+use std::{collections::BTreeMap, ops::Range, path::Path};
+
+use curate_baselines::{
+    Arch, Baseline, FEATURES, Inputs, Rows, ScoreCut, Table, Verdict, check, judge, threshold,
+};
+use curate_core::{EmbeddingSource, SampleId, Selection, SourceError, fault::Fault};
+use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard};
+use rayon::prelude::*;
+
+use super::{Context, percent};
+use crate::{
+    error::StageError,
+    recipe::{BaselineStage, POOL},
+    stage::{Outcome, StageRows},
+};
+
+/// Captions that are read at once where no table holds them.
+const CAPTIONS: usize = 1024;
+
+pub(super) fn execute(stage: &BaselineStage, context: &Context<'_>) -> Result<Outcome, StageError> {
+    let settings = stage.settings(context.seed);
+    let baseline = settings.baseline()?;
+    let loaded = settings.read()?;
+    let inputs = loaded.inputs();
+    check(&baseline, &inputs)?;
+    let columns = Columns::read(&baseline, context.pool)?;
+    let given = columns.parts(context.input)?;
+    let threshold = if *context.input == context.sets[POOL] {
+        // DataComp counts every row of the pool, those with faults included.
+        let all = Selection::from_unsorted((0..context.pool.len()).collect());
+        threshold(&baseline, &columns.parts(&all)?, context.progress)?
+    } else {
+        threshold(&baseline, &given, context.progress)?
+    };
+    let verdicts = judge_all(&baseline, &given, &inputs, threshold, context)?;
+    let mut rows = StageRows::new(context.input);
+    if verdicts.iter().any(|verdict| verdict.cluster.is_some()) {
+        rows.cluster = verdicts.iter().map(|verdict| verdict.cluster).collect();
+    }
+    for (position, verdict) in verdicts.into_iter().enumerate() {
+        rows.value[position] = verdict.value;
+        rows.threshold[position] = verdict.threshold;
+        if let Some(rule) = verdict.dropped {
+            rows.remove(position, &rule_name(rule));
+        }
+    }
+    let mut outcome = Outcome::new(rows);
+    if let Some(threshold) = threshold {
+        outcome.tell("threshold", threshold);
+    }
+    if baseline.asks_language() {
+        let model = stage.language_model.as_ref();
+        outcome.tell("language", model.map_or("built-in".into(), |m| m.display().to_string()));
+    }
+    Ok(outcome)
+}
+
+/// Judges the parts in parallel, in order.
+fn judge_all(
+    baseline: &Baseline,
+    parts: &[Part<'_>],
+    inputs: &Inputs<'_>,
+    threshold: Option<f64>,
+    context: &Context<'_>,
+) -> Result<Vec<Verdict>, StageError> {
+    context.progress.start("filter", parts.len() as u64, "shards");
+    let judged: Vec<Result<Vec<Verdict>, StageError>> = parts
+        .par_iter()
+        .map(|part| {
+            context.progress.check().map_err(SourceError::from)?;
+            let verdicts = judge(baseline, part, &part.ids(), inputs, threshold)?;
+            context.progress.advance(1);
+            Ok(verdicts)
+        })
+        .collect();
+    context.progress.finish();
+    Ok(judged.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// The name of a rule in evidence. What no other row's score or vector could mend is a fault.
+fn rule_name(rule: &str) -> String {
+    match rule {
+        "no score" => Fault::ScoreMissing.name().to_owned(),
+        "no caption" => Fault::CaptionMissing.name().to_owned(),
+        "bad features" => Fault::EmbeddingNan.name().to_owned(),
+        other => other.to_lowercase().replace(' ', "-"),
+    }
+}
+
+/// A baseline in words, for people.
+pub(super) fn in_words(stage: &BaselineStage) -> String {
+    let network = |arch| if arch == Arch::B32 { "ViT-B/32" } else { "ViT-L/14" };
+    let cut = |arch, cut| match cut {
+        ScoreCut::Threshold(least) => format!("whose {} score is at least {least}", network(arch)),
+        ScoreCut::Fraction(share) => {
+            format!("of the best {} % by {} score", percent(share), network(arch))
+        }
+    };
+    let rows = match stage.settings(0).baseline() {
+        Err(_) => return format!("keep rows by DataComp's {}", stage.rule),
+        Ok(Baseline::NoFilter) => "all rows".to_owned(),
+        Ok(Baseline::RandomSubset { fraction, .. }) => {
+            format!("a random {} % of the ids", percent(fraction))
+        }
+        Ok(Baseline::BasicFilter) => {
+            "rows with an English caption of more than 2 words and 5 characters and an image of at \
+             least 200 pixels a side, aspect at most 3"
+                .to_owned()
+        }
+        Ok(Baseline::ClipScore { arch, cut: by }) => format!("rows {}", cut(arch, by)),
+        Ok(Baseline::Laion2b) => {
+            "rows with an English caption and a ViT-B/32 score of at least 0.28".to_owned()
+        }
+        Ok(Baseline::TextBased) => "rows whose English caption names an entity".to_owned(),
+        Ok(Baseline::ImageBased) => "rows whose picture falls into a wanted cluster".to_owned(),
+        Ok(Baseline::ImageBasedIntersectClipScore { arch, cut: by }) => {
+            format!("rows {} whose picture falls into a wanted cluster", cut(arch, by))
+        }
+    };
+    format!("keep {rows} (DataComp's {})", stage.rule)
+}
+
+/// What the rule reads of a pool. In DataComp's layout it is read from the shards' tables as
+/// `curate baseline` reads them, with the scores' own precision.
+struct Columns<'a> {
+    pool: &'a Pool,
+    numbers: BTreeMap<&'static str, Vec<f32>>,
+    features: Option<Embedding>,
+}
+
+impl<'a> Columns<'a> {
+    fn read(baseline: &Baseline, pool: &'a Pool) -> Result<Self, IoError> {
+        let mut found = Self { pool, numbers: BTreeMap::new(), features: None };
+        if pool.format() == Format::Datacomp {
+            return Ok(found);
+        }
+        for column in baseline.columns() {
+            found.numbers.insert(column, pool.column(column)?);
+        }
+        if baseline.reads_features() {
+            found.features = Some(pool.embedding(FEATURES)?);
+        }
+        Ok(found)
+    }
+
+    /// Some rows of the pool, shard by shard.
+    fn parts(&'a self, rows: &Selection) -> Result<Vec<Part<'a>>, IoError> {
+        let mut parts = Vec::new();
+        for shard in self.pool.shards() {
+            let chosen = rows_in(rows.rows(), &shard.rows).to_vec();
+            if chosen.is_empty() {
+                continue;
+            }
+            let table = (self.pool.format() == Format::Datacomp)
+                .then(|| Table::open(&shard.files[0]))
+                .transpose()?;
+            parts.push(Part { columns: self, shard, table, chosen });
+        }
+        Ok(parts)
+    }
+}
+
+fn rows_in<'a>(rows: &'a [usize], range: &Range<usize>) -> &'a [usize] {
+    let from = rows.partition_point(|&row| row < range.start);
+    let to = rows.partition_point(|&row| row < range.end);
+    &rows[from..to]
+}
+
+/// Some rows of a shard.
+struct Part<'a> {
+    columns: &'a Columns<'a>,
+    shard: &'a Shard,
+    /// The shard's table, in DataComp's layout.
+    table: Option<Table>,
+    /// Rows of the pool, ascending.
+    chosen: Vec<usize>,
+}
+
+impl Part<'_> {
+    fn ids(&self) -> Vec<SampleId> {
+        self.chosen.iter().map(|&row| self.columns.pool.ids()[row]).collect()
+    }
+
+    fn local(&self) -> Vec<usize> {
+        self.chosen.iter().map(|row| row - self.shard.rows.start).collect()
+    }
+}
+
+/// Which of the rows that come one after the other are wanted: those of a list that ascends.
+struct Only {
+    rows: std::vec::IntoIter<usize>,
+    next: Option<usize>,
+    row: usize,
+}
+
+impl Only {
+    fn new(rows: Vec<usize>) -> Self {
+        let mut rows = rows.into_iter();
+        Self { next: rows.next(), rows, row: 0 }
+    }
+
+    /// Whether the row that comes now is one of them.
+    fn takes(&mut self) -> bool {
+        let takes = self.next == Some(self.row);
+        if takes {
+            self.next = self.rows.next();
+        }
+        self.row += 1;
+        takes
+    }
+}
+
+impl Rows for Part<'_> {
+    fn len(&self) -> usize {
+        self.chosen.len()
+    }
+
+    fn each_caption(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        if let Some(table) = &self.table {
+            let mut only = Only::new(self.local());
+            return table.each_caption(&mut |caption| {
+                if only.takes() {
+                    each(caption);
+                }
+            });
+        }
+        for rows in self.chosen.chunks(CAPTIONS) {
+            let samples = self.columns.pool.samples(rows, false)?;
+            samples.iter().for_each(|sample| each(sample.caption.as_deref()));
+        }
+        Ok(())
+    }
+
+    fn each_number(&self, column: &str, each: &mut dyn FnMut(f64)) -> Result<(), IoError> {
+        match &self.table {
+            Some(table) => {
+                let mut only = Only::new(self.local());
+                table.each_number(column, &mut |number| {
+                    if only.takes() {
+                        each(number);
+                    }
+                })
+            }
+            None => {
+                let values = &self.columns.numbers[column];
+                self.chosen.iter().for_each(|&row| each(f64::from(values[row])));
+                Ok(())
+            }
+        }
+    }
+
+    fn holds_singles(&self, column: &str) -> Result<bool, IoError> {
+        self.table.as_ref().map_or(Ok(true), |table| table.holds_singles(column))
+    }
+
+    fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {
+        let pool = self.columns.pool;
+        Ok(match (&self.table, &self.columns.features) {
+            (Some(table), _) => {
+                Box::new(Chosen { source: table.features(name)?, rows: self.local() })
+            }
+            (None, features) => {
+                let features = features.clone().map_or_else(|| pool.embedding(name), Ok)?;
+                Box::new(Chosen { source: Box::new(features), rows: self.chosen.clone() })
+            }
+        })
+    }
+
+    fn path(&self) -> &Path {
+        &self.shard.files[0]
+    }
+}
+
+/// Some rows of an embedding.
+struct Chosen<'a> {
+    source: Box<dyn EmbeddingSource + 'a>,
+    rows: Vec<usize>,
+}
+
+impl EmbeddingSource for Chosen<'_> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.source.dim()
+    }
+
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        self.source.gather(&self.rows[rows], out)
+    }
+
+    fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
+        let rows: Vec<usize> = rows.iter().map(|&row| self.rows[row]).collect();
+        self.source.gather(&rows, out)
+    }
+}
