@@ -31,6 +31,7 @@ pub mod progress;
 pub mod random;
 pub mod rank;
 pub mod selection;
+pub mod stream;
 
 pub use embedding::{BLOCK_ROWS, EmbeddingSource, SourceError};
 pub use evidence::Removal;

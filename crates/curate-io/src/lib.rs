@@ -26,14 +26,18 @@ pub mod hdf5_file;
 #[cfg(not(feature = "hdf5"))]
 mod hdf5_file;
 pub mod npy;
+mod parts;
 pub mod pool;
 pub mod reshard;
 pub mod sorted;
 pub mod subset;
+mod subset_writer;
 pub mod table;
 pub mod vectors;
 pub mod webdataset;
 
 pub use error::{IoError, Kind};
+pub use parts::parts;
 pub use pool::{Format, Pool, PoolOptions, Sample};
+pub use subset_writer::SubsetWriter;
 pub use vectors::Embedding;

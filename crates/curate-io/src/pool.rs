@@ -19,10 +19,10 @@ use crate::{
     webdataset::WebDataset,
 };
 
-pub(crate) use layout::{shard_files, stem};
+pub(crate) use layout::{detect, shard_files, stem};
 pub(crate) use listing::{Listing, ShardIds, ShardRule};
 
-use layout::{detect, refuse_url};
+use layout::refuse_url;
 use listing::add_duplicates;
 use places::{embedding_beside, embedding_names_beside};
 

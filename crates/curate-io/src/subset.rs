@@ -91,22 +91,35 @@ pub fn write(path: &Path, format: SubsetFormat, ids: &[SampleId]) -> Result<(), 
         return hdf5_file::write_ids(path, &ids);
     }
     let mut file = AtomicFile::create(path)?;
-    write_rows(&mut file, format, &ids).map_err(|e| IoError::os(path, "written", e))?;
+    write_head(&mut file, format, ids.len())
+        .and_then(|()| ids.iter().try_for_each(|id| write_row(&mut file, format, *id)))
+        .map_err(|e| IoError::os(path, "written", e))?;
     file.commit()
 }
 
-fn write_rows(out: &mut impl Write, format: SubsetFormat, ids: &[SampleId]) -> std::io::Result<()> {
+/// What stands before the ids.
+pub(crate) fn write_head(
+    out: &mut impl Write,
+    format: SubsetFormat,
+    count: usize,
+) -> std::io::Result<()> {
     if format == SubsetFormat::Npy {
-        out.write_all(&npy::header_bytes(npy::UID_PAIR, &[ids.len()]))?;
-    }
-    for id in ids {
-        match format {
-            SubsetFormat::Jsonl => writeln!(out, "{{\"uid\": \"{id}\"}}")?,
-            SubsetFormat::Ids => writeln!(out, "{id}")?,
-            _ => out.write_all(&row_of_id(*id))?,
-        }
+        out.write_all(&npy::header_bytes(npy::UID_PAIR, &[count]))?;
     }
     Ok(())
+}
+
+/// An id in a form that is neither Parquet nor HDF5.
+pub(crate) fn write_row(
+    out: &mut impl Write,
+    format: SubsetFormat,
+    id: SampleId,
+) -> std::io::Result<()> {
+    match format {
+        SubsetFormat::Jsonl => writeln!(out, "{{\"uid\": \"{id}\"}}"),
+        SubsetFormat::Ids => writeln!(out, "{id}"),
+        _ => out.write_all(&row_of_id(id)),
+    }
 }
 
 /// Reads a selection in any form that [`write()`] writes, repeats included, in file order.

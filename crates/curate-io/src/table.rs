@@ -1,6 +1,6 @@
 //! Small Parquet tables: a run's own results, and single columns of other people's files.
 
-use std::{fs::File, io::Write, ops::Range, path::Path, sync::Arc};
+use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float32Array, Float64Array, LargeStringArray, RecordBatch,
@@ -93,27 +93,72 @@ impl Column {
 /// # Panics
 /// When the columns differ in length.
 pub fn write(path: &Path, columns: Vec<(&str, Column)>) -> Result<(), IoError> {
-    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
-    for (name, column) in columns {
+    Writer::create(path, columns)?.finish()
+}
+
+/// A Parquet file written in parts; it is there, whole, after [`Writer::finish`].
+pub struct Writer<'a> {
+    path: &'a Path,
+    schema: Arc<Schema>,
+    inner: ArrowWriter<AtomicFile>,
+}
+
+impl<'a> Writer<'a> {
+    /// Starts a file with its first rows, which say what columns there are.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    ///
+    /// # Panics
+    /// When the columns differ in length.
+    pub fn create(path: &'a Path, columns: Vec<(&str, Column)>) -> Result<Self, IoError> {
         // By the kind of column, not by what it holds today: the schema is the same for every run.
-        let optional = column.is_optional();
-        let array = column.into_array();
-        fields.push(Field::new(name, array.data_type().clone(), optional));
-        arrays.push(array);
+        let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
+            .into_iter()
+            .map(|(name, column)| {
+                let optional = column.is_optional();
+                let array = column.into_array();
+                (Field::new(name, array.data_type().clone(), optional), array)
+            })
+            .unzip();
+        let schema = Arc::new(Schema::new(fields));
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_created_by(concat!("curate ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let file = AtomicFile::create(path)?;
+        let inner = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
+            .map_err(|e| written(path, e))?;
+        let mut writer = Self { path, schema, inner };
+        writer.add(arrays)?;
+        Ok(writer)
     }
-    let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).expect("columns of one length");
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_created_by(concat!("curate ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build();
-    let mut file = AtomicFile::create(path)?;
-    let failed = |e: ParquetError| written(path, e);
-    let mut writer = ArrowWriter::try_new(&mut file, schema, Some(properties)).map_err(failed)?;
-    writer.write(&batch).map_err(failed)?;
-    writer.close().map_err(failed)?;
-    file.flush().map_err(|e| IoError::os(path, "written", e))?;
-    file.commit()
+
+    /// Adds rows: the same columns, in the same order.
+    ///
+    /// # Errors
+    /// When the rows cannot be written.
+    ///
+    /// # Panics
+    /// When the columns differ in length, or are others than the first.
+    pub fn write(&mut self, columns: Vec<Column>) -> Result<(), IoError> {
+        self.add(columns.into_iter().map(Column::into_array).collect())
+    }
+
+    fn add(&mut self, arrays: Vec<ArrayRef>) -> Result<(), IoError> {
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays);
+        let batch = batch.expect("the same columns of one length");
+        self.inner.write(&batch).map_err(|e| written(self.path, e))
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// When the bytes do not reach the disk.
+    pub fn finish(self) -> Result<(), IoError> {
+        let file = self.inner.into_inner().map_err(|e| written(self.path, e))?;
+        file.commit()
+    }
 }
 
 fn written(path: &Path, error: ParquetError) -> IoError {

@@ -23,7 +23,7 @@ pub(super) fn refuse_url(path: &Path) -> Result<(), IoError> {
 }
 
 /// Tells the layout from what lies at `path`.
-pub(super) fn detect(path: &Path) -> Result<Format, IoError> {
+pub(crate) fn detect(path: &Path) -> Result<Format, IoError> {
     let ending = path.extension().and_then(|e| e.to_str());
     match ending {
         Some("tar") => return Ok(Format::Webdataset),
