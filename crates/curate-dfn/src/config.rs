@@ -389,18 +389,18 @@ impl OpenClipConfig {
     }
 
     /// Whether the text tower has a row for every token of the bundled tokenizer. A network without
-    /// can be loaded and given tokens, but no captions. `file` is the config's, for the error.
+    /// can be loaded and given tokens, but no captions. `folder` is the network's, for the error.
     ///
     /// # Errors
     /// When its vocabulary is smaller.
-    pub fn takes_captions(&self, file: &Path) -> Result<(), IoError> {
+    pub fn takes_captions(&self, folder: &Path) -> Result<(), IoError> {
         let (has, needs) = (self.model_cfg.text_cfg.vocab_size, default_vocabulary());
         if has >= needs {
             return Ok(());
         }
         let problem = format!("`text_cfg.vocab_size` is {has}, but captions have {needs} tokens");
         let remedy = "use a network of CLIP's vocabulary";
-        Err(IoError::new(Kind::Unsupported, file, problem, remedy))
+        Err(IoError::new(Kind::Unsupported, folder, problem, remedy))
     }
 
     /// Reads an `open_clip_config.json`.

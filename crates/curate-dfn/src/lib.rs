@@ -5,6 +5,7 @@
 //! - [`filter`]: embed a pool, score it (cosine, negCLIPLoss, NormSim, classifier, rank ensembles),
 //!   decide; the filter card.
 //! - [`train`]: train or fine-tune on burn devices (feature `train`).
+//! - `hub`: networks from the Hugging Face hub (feature `hub`).
 //! - [`tokenizer`], [`image`]: captions and image files to numbers, as open_clip has them.
 //!
 //! ```
@@ -45,21 +46,27 @@
 //! | gradient accumulation | the logit scale's gradient is `k` times too large | that of the whole batch |
 //! | unknown keys of a config | mostly ignored | refused |
 //! | text behind the pooled token | computed | not computed: it has no effect |
+//! | odd rest around the centre of an image | open_clip rounds to even, transformers down | as open_clip, whatever the folder |
 //!
 //! # When not to use it
 //! - **With the published logit scale as a temperature.** DFN's releases carry the value training
 //!   starts with; rank by the cosine.
-//! - **On other architectures.** ViT towers with a class token and CLIP's text tower are read; timm,
-//!   ResNet, CoCa and Hugging Face text towers are refused.
+//! - **On other architectures.** ViT towers with a class token and CLIP's text tower are read, from
+//!   open_clip's folders and those of transformers' `CLIPModel`; timm, ResNet, CoCa and Hugging Face
+//!   text towers are refused.
 //! - **To train large networks on the CPU.** Training is burn's `flex` backend there.
 //!
 //! # Cost
-//! Scoring a pair costs one forward pass of both towers. [`filter::embed`] holds one shard's
-//! embeddings and some hundred images; its memory does not grow with the pool beyond the ids.
+//! Scoring a pair costs one forward pass of both towers. [`filter::embed_path`] holds one tar shard's
+//! list of samples, its embeddings and some hundred images; [`filter::score()`] one shard's embeddings.
+//! Neither grows with the number of shards.
 
 pub mod config;
 mod cpu;
 pub mod filter;
+#[cfg(feature = "hub")]
+pub mod hub;
+mod hugging_face;
 pub mod image;
 pub mod network;
 mod random;

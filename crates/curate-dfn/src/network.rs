@@ -11,6 +11,7 @@ use crate::{
     Tokenizer, Transform,
     config::OpenClipConfig,
     cpu::{ImageTower, TextTower},
+    hugging_face,
     weights::Weights,
 };
 
@@ -45,8 +46,7 @@ impl Network {
         }
     }
 
-    /// Loads a folder as the Hugging Face hub lays it out: `open_clip_config.json` and
-    /// `open_clip_model.safetensors`. A network of other sizes of the image or the context is loaded
+    /// Loads a folder in one of the layouts that [`read_folder`] knows. A network of other sizes of the image or the context is loaded
     /// through [`Weights::read`].
     ///
     /// # Errors
@@ -156,12 +156,7 @@ impl Network {
         names: &[T],
         templates: &[T],
     ) -> Result<Vec<f32>, ParamsError> {
-        let mut check = Checker::default();
-        check.that(!templates.is_empty(), "templates", "none", "at least one");
-        for template in templates.iter().map(AsRef::as_ref) {
-            check.that(template.contains("{}"), "templates", template, "a text with {} in it");
-        }
-        check.finish()?;
+        check_templates(templates)?;
         let embed = |name: &T| {
             let fill = |template: &T| template.as_ref().replace("{}", name.as_ref());
             let texts: Vec<String> = templates.iter().map(fill).collect();
@@ -176,6 +171,22 @@ impl Network {
     }
 }
 
+/// The 80 templates that CLIP's authors use with ImageNet's class names, which the DFN paper makes
+/// captions with. Each holds `{}`.
+pub fn openai_templates() -> Vec<&'static str> {
+    include_str!("../assets/openai_templates.txt").lines().collect()
+}
+
+/// An error unless there are templates, each with a place for the class name.
+pub(crate) fn check_templates<T: AsRef<str>>(templates: &[T]) -> Result<(), ParamsError> {
+    let mut check = Checker::default();
+    check.that(!templates.is_empty(), "templates", "none", "at least one");
+    for template in templates.iter().map(AsRef::as_ref) {
+        check.that(template.contains("{}"), "templates", template, "a text with {} in it");
+    }
+    check.finish()
+}
+
 /// How many go together, so that all threads have work.
 fn together(count: usize) -> usize {
     count.div_ceil(rayon::current_num_threads()).clamp(1, TOGETHER)
@@ -186,14 +197,26 @@ fn unit(mut features: Vec<f32>, dim: usize) -> Vec<f32> {
     features
 }
 
-/// The config and weights in a folder.
+/// The config and weights in a folder: open_clip's two files (`open_clip_config.json`,
+/// `open_clip_model.safetensors`), a repository in the cache of `huggingface_hub`
+/// (`models--ORG--NAME`), or `transformers`' `CLIPModel` (`config.json`, `model.safetensors`).
 ///
 /// # Errors
 /// When a file is missing or the weights are not those of the config.
 pub fn read_folder(folder: &Path) -> Result<(OpenClipConfig, Weights), IoError> {
-    let config = OpenClipConfig::read(&folder.join("open_clip_config.json"))?;
-    let weights = Weights::read(&weights_file(folder)?, &config.model_cfg)?;
-    Ok((config, weights))
+    let ours = folder.join("open_clip_config.json");
+    if ours.exists() {
+        let config = OpenClipConfig::read(&ours)?;
+        let weights = Weights::read(&weights_file(folder)?, &config.model_cfg)?;
+        return Ok((config, weights));
+    }
+    if let Some(snapshot) = hugging_face::snapshot(folder)? {
+        return read_folder(&snapshot);
+    }
+    if folder.join("config.json").exists() {
+        return hugging_face::read_clip_model(folder);
+    }
+    Err(IoError::os(ours, "read", std::io::ErrorKind::NotFound.into()))
 }
 
 /// Writes a config and weights as [`read_folder`] and open_clip (`local-dir:`) read them.
@@ -206,6 +229,24 @@ pub fn write_folder(
     weights: &Weights,
 ) -> Result<(), IoError> {
     weights.write(&folder.join("open_clip_model.safetensors"))?;
+    write_config(folder, config)
+}
+
+/// [`write_folder`] in half precision: the network that is read back is
+/// [`Weights::rounded_to_half`].
+///
+/// # Errors
+/// When the bytes do not reach the disk.
+pub fn write_folder_half(
+    folder: &Path,
+    config: &OpenClipConfig,
+    weights: &Weights,
+) -> Result<(), IoError> {
+    weights.write_half(&folder.join("open_clip_model.safetensors"))?;
+    write_config(folder, config)
+}
+
+fn write_config(folder: &Path, config: &OpenClipConfig) -> Result<(), IoError> {
     let mut json = serde_json::to_vec_pretty(config).expect("a config is JSON");
     json.push(b'\n');
     curate_io::atomic::write(&folder.join("open_clip_config.json"), &json)

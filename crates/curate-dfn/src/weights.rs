@@ -94,29 +94,46 @@ impl Weights {
     /// When the file cannot be read, or is not exactly the network: every missing, unexpected and
     /// misshapen tensor is listed.
     pub fn read(path: &Path, config: &ModelConfig) -> Result<Self, IoError> {
+        Self::read_with(path, config, |arrays| arrays)
+    }
+
+    /// [`Weights::read`] of a file whose arrays get open_clip's names and shapes from `renamed`.
+    pub(crate) fn read_with(
+        path: &Path,
+        config: &ModelConfig,
+        renamed: impl FnOnce(BTreeMap<String, Array>) -> BTreeMap<String, Array>,
+    ) -> Result<Self, IoError> {
         let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|e| IoError::malformed(path, format!("is no safetensors file: {e}")))?;
-        let mut found: BTreeMap<String, TensorView<'_>> = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            found.insert(plain_name(&name).to_owned(), view);
-        }
         let mut problems = Vec::new();
+        let mut found = BTreeMap::new();
+        let expected = parameters(config);
+        for (name, view) in file.tensors() {
+            let name = plain_name(&name).to_owned();
+            match numbers(&view) {
+                Some(data) => {
+                    drop(found.insert(name, Array { shape: view.shape().to_vec(), data }));
+                }
+                // Counts and positions that old versions stored are not looked at.
+                None if !expected.contains_key(&name) && name.ends_with(".position_ids") => {}
+                None => problems.push(format!("`{name}` holds {:?}, not floats", view.dtype())),
+            }
+        }
+        drop(bytes);
+        let mut found = renamed(found);
         let mut arrays = BTreeMap::new();
         let mut interpolated = Vec::new();
-        for (name, shape) in parameters(config) {
-            let Some(view) = found.remove(&name) else {
-                problems.push(format!("`{name}` {shape:?} is missing"));
+        for (name, shape) in expected {
+            let Some(Array { shape: old, data }) = found.remove(&name) else {
+                if !problems.iter().any(|problem| problem.starts_with(&format!("`{name}` holds"))) {
+                    problems.push(format!("`{name}` {shape:?} is missing"));
+                }
                 continue;
             };
-            let Some(data) = numbers(&view) else {
-                problems.push(format!("`{name}` holds {:?}, not floats", view.dtype()));
-                continue;
-            };
-            let old = view.shape();
-            let data = if same_shape(old, &shape) {
+            let data = if same_shape(&old, &shape) {
                 data
-            } else if let Some(data) = interpolate(&name, &data, old, &shape) {
+            } else if let Some(data) = interpolate(&name, &data, &old, &shape) {
                 interpolated.push(name.clone());
                 data
             } else {
@@ -149,6 +166,24 @@ impl Weights {
     /// When the bytes do not reach the disk.
     pub fn write(&self, path: &Path) -> Result<(), IoError> {
         write_arrays(path, &self.arrays)
+    }
+
+    /// The parameters rounded to half precision, which [`Weights::write_half`] stores without loss.
+    pub fn rounded_to_half(&self) -> Self {
+        let mut rounded = self.clone();
+        for array in rounded.arrays.values_mut() {
+            array.data.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
+        }
+        rounded
+    }
+
+    /// Writes the parameters as f16, half as large; open_clip loads them, too.
+    ///
+    /// # Errors
+    /// When the bytes do not reach the disk.
+    pub fn write_half(&self, path: &Path) -> Result<(), IoError> {
+        let bytes = |x: &f32| f16::from_f32(*x).to_le_bytes();
+        write_as(path, &self.arrays, Dtype::F16, |data| data.iter().flat_map(bytes).collect())
     }
 
     /// The parameters that were interpolated to another size when they were read.
@@ -195,15 +230,20 @@ impl Weights {
 
 /// Writes named arrays as a safetensors file of f32.
 pub(crate) fn write_arrays(path: &Path, arrays: &BTreeMap<String, Array>) -> Result<(), IoError> {
-    let bytes: Vec<(&str, &[usize], Vec<u8>)> = arrays
-        .iter()
-        .map(|(name, a)| {
-            (name.as_str(), &a.shape[..], a.data.iter().flat_map(|x| x.to_le_bytes()).collect())
-        })
-        .collect();
-    let views = bytes.iter().map(|(name, shape, data)| {
-        let view = TensorView::new(Dtype::F32, shape.to_vec(), data);
-        (*name, view.expect("4 bytes a number"))
+    write_as(path, arrays, Dtype::F32, |data| data.iter().flat_map(|x| x.to_le_bytes()).collect())
+}
+
+fn write_as(
+    path: &Path,
+    arrays: &BTreeMap<String, Array>,
+    dtype: Dtype,
+    bytes: impl Fn(&[f32]) -> Vec<u8>,
+) -> Result<(), IoError> {
+    let arrays: Vec<(&str, &[usize], Vec<u8>)> =
+        arrays.iter().map(|(name, a)| (name.as_str(), &a.shape[..], bytes(&a.data))).collect();
+    let views = arrays.iter().map(|(name, shape, data)| {
+        let view = TensorView::new(dtype, shape.to_vec(), data);
+        (*name, view.expect("the bytes of the shape"))
     });
     let file = safetensors::serialize(views, None).expect("names and shapes of a network");
     atomic::write(path, &file)

@@ -12,18 +12,18 @@ use std::{
 };
 
 use common::{bytes, path};
-use curate_core::{EmbeddingSource, NoProgress, Progress, SampleId};
+use curate_core::{Cut, EmbeddingSource, NoProgress, Progress, SampleId, rank::Direction};
 use curate_dfn::{
     Network, Weights,
     config::{ModelConfig, OpenClipConfig, TextConfig, VisionConfig},
     filter::{
-        EmbedParams, Embedded, Precision,
+        BadKind, Classifier, EmbedParams, Embedded, Features, Method, Precision,
         align::{NegClipLossParams, Norm, cosines, neg_clip_loss, norm_sim},
         card::{FilterCard, known_limits, network_digest, thinned},
-        embed,
+        embed, embed_path, sample, score,
     },
 };
-use curate_io::{Kind, Pool, PoolOptions};
+use curate_io::{Kind, Pool, PoolOptions, pool::BadShards};
 use ndarray::Array2;
 use serde_json::Value;
 
@@ -140,7 +140,7 @@ fn an_interrupted_embedding_goes_on_at_its_shard_with_the_same_bytes() {
     assert_eq!((report.shards, report.reused), (2, 1));
     assert!(files(cut.path()) == files(whole.path()));
     let again = embed(&network, &digest, &pool, &params(whole.path()), &NoProgress).unwrap();
-    assert_eq!((again.shards, again.reused, again.bad.len()), (0, 3, 4));
+    assert_eq!((again.shards, again.reused, again.bad.total()), (0, 3, 4));
     let other = embed(&network, "another network", &pool, &params(whole.path()), &NoProgress);
     assert!(other.unwrap_err().to_string().contains("another network"));
 }
@@ -152,28 +152,32 @@ fn bad_files_are_set_aside_with_their_reason_and_nothing_else_changes() {
     let pool = pool(data.path());
     let (network, digest) = network();
     let report = embed(&network, &digest, &pool, &params(out.path()), &NoProgress).unwrap();
-    let reasons: Vec<&str> = report.bad.iter().map(|bad| bad.reason.as_str()).collect();
+    let reasons: Vec<&str> = report.bad.examples.iter().map(|bad| &*bad.reason).collect();
     assert_eq!(reasons.len(), 4);
+    let kinds = [BadKind::Truncated, BadKind::TooLarge, BadKind::UnknownFormat];
+    assert!(kinds.iter().all(|kind| report.bad.kinds[kind] == 1), "{:?}", report.bad.kinds);
     for (reason, part) in
         reasons.iter().zip(["cut off", "more than the limit", "no image file", ""])
     {
         assert!(reason.contains(part), "{reason}");
     }
     let embedded = Embedded::open(out.path(), "dfn").unwrap();
-    assert_eq!(embedded.ids, pool.ids());
-    let nan: Vec<usize> = (0..60).filter(|&i| embedded.scores[i].is_nan()).collect();
+    let (images, texts, ids) = embedded.whole().unwrap();
+    assert_eq!(ids, pool.ids());
+    let scores: Vec<f32> = (0..3).flat_map(|shard| embedded.scored(shard).unwrap().1).collect();
+    let nan: Vec<usize> = (0..60).filter(|&i| scores[i].is_nan()).collect();
     assert_eq!(nan, [20, 21, 22, 23]);
-    let again = cosines(&embedded.images, &embedded.texts, &NoProgress).unwrap();
+    let again = cosines(&images, &texts, &NoProgress).unwrap();
     assert!(
         again
             .iter()
-            .zip(&embedded.scores)
+            .zip(&scores)
             .all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan())
     );
     // Alone, without bad neighbours, an image has the same embedding.
     let pixels = network.transform().apply(&bytes("full/rgb_wide.png")).unwrap();
     let mut row = vec![0.0; 16];
-    embedded.images.read(25..26, &mut row).unwrap();
+    images.read(25..26, &mut row).unwrap();
     assert_eq!(row, network.embed_images(&pixels));
 }
 
@@ -190,7 +194,7 @@ fn half_precision_keeps_the_scores() {
     let (a, b) = (files(single.path()), files(half.path()));
     assert_eq!(a["00000.scores.parquet"], b["00000.scores.parquet"]);
     assert!(b["00000.npz"].len() < a["00000.npz"].len());
-    let opened = Embedded::open(half.path(), "other");
+    let opened = Embedded::open(half.path(), "other").unwrap().shard(0);
     assert!(opened.err().unwrap().to_string().contains("other_img"));
 }
 
@@ -309,4 +313,98 @@ fn a_class_is_the_mean_of_its_templates() {
     let error = network.embed_classes(&names, &["{}", "a photo"]).unwrap_err().to_string();
     assert!(error.contains("a photo"), "{error}");
     assert!(network.embed_classes(&names, &[]).is_err());
+}
+
+/// Opened one at a time, the shards have the bytes that they have in an open pool.
+#[test]
+fn shards_that_are_opened_one_by_one_have_the_same_bytes() {
+    let (data, whole, single) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    shards(data.path());
+    let (network, digest) = network();
+    embed(&network, &digest, &pool(data.path()), &params(whole.path()), &NoProgress).unwrap();
+    let by_path = |options| {
+        embed_path(&network, &digest, data.path(), options, &params(single.path()), &NoProgress)
+    };
+    let report = by_path(PoolOptions::default()).unwrap();
+    assert_eq!((report.rows, report.shards, report.bad.total()), (60, 3, 4));
+    assert!(files(single.path()) == files(whole.path()));
+    // A shard that cannot be read is an error before anything is embedded, or left out.
+    fs::write(data.path().join("00003.tar"), [1; 700]).unwrap();
+    assert!(by_path(PoolOptions::default()).unwrap_err().to_string().contains("00003.tar"));
+    let skip = PoolOptions { bad_shards: BadShards::Skip, ..PoolOptions::default() };
+    let report = by_path(skip).unwrap();
+    assert_eq!((report.rows, report.reused, report.skipped.len()), (60, 3, 1));
+    assert!(report.skipped[0].0.ends_with("00003.tar"));
+}
+
+/// Every way to score, shard by shard, gives what the functions on whole pools give, and a cut on the
+/// temporary file decides as one in memory.
+#[test]
+fn scores_by_shard_are_those_of_the_whole_pool() {
+    let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    shards(data.path());
+    let (network, digest) = network();
+    embed(&network, &digest, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
+    let embedded = Embedded::open(out.path(), "dfn").unwrap();
+    let (images, texts, ids) = embedded.whole().unwrap();
+    let streamed = |method| {
+        let mut found = (Vec::new(), Vec::new());
+        let scores = score(&embedded, method, &NoProgress).unwrap();
+        let push = |score, id| {
+            found.0.push(score);
+            found.1.push(id);
+            Ok::<_, curate_core::SourceError>(())
+        };
+        scores.each(push).unwrap();
+        assert_eq!(found.1, ids);
+        assert_eq!((scores.rows(), scores.unscored()), (60, 4));
+        for cut in [Cut::Top(7), Cut::Fraction(0.15), Cut::Threshold(0.0)] {
+            let expected = cut.apply(&found.0, &ids, Direction::HigherIsBetter);
+            let mut keep = scores.keep(cut).unwrap();
+            let kept: Vec<bool> =
+                found.0.iter().zip(&ids).map(|(&score, &id)| keep.keeps(score, id)).collect();
+            assert_eq!((kept, keep.threshold), (expected.kept, expected.threshold));
+        }
+        found.0
+    };
+    let same =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan());
+    let cosine = cosines(&images, &texts, &NoProgress).unwrap();
+    assert!(same(&streamed(Method::Cosine), &cosine));
+    let params = NegClipLossParams { batch: 20, partitions: 2, ..NegClipLossParams::default() };
+    let expected = neg_clip_loss(&images, &texts, &ids, &params, &NoProgress).unwrap();
+    assert!(same(&streamed(Method::NegClipLoss(params)), &expected));
+    let target = sample(&embedded, Features::Texts, 5, 3, &NoProgress).unwrap();
+    assert_eq!(target.len(), 5 * 16);
+    let method = Method::NormSim { target: &target, norm: Norm::Infinity, of: Features::Texts };
+    let expected = norm_sim(&texts, &target, Norm::Infinity, &NoProgress).unwrap();
+    let found = streamed(method);
+    assert!(same(&found, &expected));
+    let ones = found.iter().filter(|&&s| (s - 1.0).abs() < 1e-5).count();
+    assert!(ones >= 5, "the target's own rows");
+    let good = sample(&embedded, Features::Both, 9, 1, &NoProgress).unwrap();
+    let others = sample(&embedded, Features::Both, 1000, 2, &NoProgress).unwrap();
+    assert_eq!((good.len(), others.len()), (9 * 32, 56 * 32), "rows without embeddings stay out");
+    let classifier = Classifier::fit(&good, &others, 32, &Default::default()).unwrap();
+    let found = streamed(Method::Classifier { classifier: &classifier, of: Features::Both });
+    let mut row = [0.0; 32];
+    images.read(30..31, &mut row[..16]).unwrap();
+    texts.read(30..31, &mut row[16..]).unwrap();
+    assert_eq!(found[30], classifier.scores(&row)[0]);
+}
+
+#[test]
+fn a_sample_depends_on_ids_and_seed_and_not_on_its_size_limit() {
+    let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    shards(data.path());
+    let (network, digest) = network();
+    embed(&network, &digest, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
+    let embedded = Embedded::open(out.path(), "dfn").unwrap();
+    let draw = |most, seed| sample(&embedded, Features::Images, most, seed, &NoProgress).unwrap();
+    assert_eq!(draw(10, 1), draw(10, 1));
+    assert_ne!(draw(10, 1), draw(10, 2));
+    let (few, more) = (draw(10, 1), draw(20, 1));
+    let rows: Vec<&[f32]> = more.chunks_exact(16).collect();
+    assert!(few.chunks_exact(16).all(|row| rows.contains(&row)), "a larger sample holds it");
 }

@@ -101,6 +101,8 @@ fn bad_files_are_refused_by_name() {
         |name: &str| decode(&bytes(&format!("bad/{name}")), Limits::default()).unwrap_err();
     assert_eq!(refuse("truncated.jpg"), ImageError::Truncated);
     assert_eq!(refuse("truncated.png"), ImageError::Truncated);
+    let webp = refuse("truncated.webp");
+    assert!(matches!(webp, ImageError::Truncated | ImageError::Damaged(_)), "{webp}");
     assert_eq!(refuse("page.jpg"), ImageError::UnknownFormat);
     assert!(matches!(
         refuse("bomb.png"),

@@ -227,3 +227,162 @@ fn position_embeddings_follow_the_image_size() {
     assert_eq!(new[..64], old[..64]);
     assert!((new[64] - (0.75 * old[0] + 0.25 * old[64])).abs() < 1e-7);
 }
+
+/// The tiny network's folder as `transformers` would hold it.
+fn clip_model(folder: &std::path::Path) {
+    let file = bytes("tiny/open_clip_model.safetensors");
+    let tensors = SafeTensors::deserialize(&file).unwrap();
+    let mut all: BTreeMap<String, (Vec<usize>, Vec<f32>)> = BTreeMap::new();
+    for (name, view) in tensors.tensors() {
+        let (shape, data) = (view.shape().to_vec(), floats(&view));
+        let (tower, rest) = match name.strip_prefix("visual.") {
+            Some(rest) => ("vision_model", rest),
+            None => ("text_model", name.as_str()),
+        };
+        if let Some(block) = rest.strip_prefix("transformer.resblocks.") {
+            let (i, part) = block.split_once('.').unwrap();
+            let layer = format!("{tower}.encoder.layers.{i}");
+            if let Some(kind) = part.strip_prefix("attn.in_proj_") {
+                for (third, which) in data.chunks_exact(data.len() / 3).zip(["q", "k", "v"]) {
+                    let shape = [&[shape[0] / 3], &shape[1..]].concat();
+                    let name = format!("{layer}.self_attn.{which}_proj.{kind}");
+                    all.insert(name, (shape, third.to_vec()));
+                }
+                continue;
+            }
+            let part = part
+                .replace("attn.", "self_attn.")
+                .replace("ln_", "layer_norm")
+                .replace("c_fc", "fc1")
+                .replace("c_proj", "fc2");
+            all.insert(format!("{layer}.{part}"), (shape, data));
+            continue;
+        }
+        let transposed = || {
+            let (rows, columns) = (shape[0], shape[1]);
+            let at = |i: usize| data[i % rows * columns + i / rows];
+            (vec![columns, rows], (0..rows * columns).map(at).collect::<Vec<f32>>())
+        };
+        let (name, array) = match name.as_str() {
+            "visual.proj" => ("visual_projection.weight", transposed()),
+            "text_projection" => ("text_projection.weight", transposed()),
+            "visual.class_embedding" => ("vision_model.embeddings.class_embedding", (shape, data)),
+            "visual.conv1.weight" => {
+                ("vision_model.embeddings.patch_embedding.weight", (shape, data))
+            }
+            "visual.positional_embedding" => {
+                ("vision_model.embeddings.position_embedding.weight", (shape, data))
+            }
+            "positional_embedding" => {
+                ("text_model.embeddings.position_embedding.weight", (shape, data))
+            }
+            "token_embedding.weight" => {
+                ("text_model.embeddings.token_embedding.weight", (shape, data))
+            }
+            "visual.ln_pre.weight" => ("vision_model.pre_layrnorm.weight", (shape, data)),
+            "visual.ln_pre.bias" => ("vision_model.pre_layrnorm.bias", (shape, data)),
+            "visual.ln_post.weight" => ("vision_model.post_layernorm.weight", (shape, data)),
+            "visual.ln_post.bias" => ("vision_model.post_layernorm.bias", (shape, data)),
+            "ln_final.weight" => ("text_model.final_layer_norm.weight", (shape, data)),
+            "ln_final.bias" => ("text_model.final_layer_norm.bias", (shape, data)),
+            other => (other, (shape, data)),
+        };
+        all.insert(name.to_owned(), array);
+    }
+    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = all
+        .iter()
+        .map(|(name, (shape, data))| {
+            (name, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect())
+        })
+        .collect();
+    let positions: Vec<u8> = (0..24_i64).flat_map(i64::to_le_bytes).collect();
+    let ids = TensorView::new(Dtype::I64, vec![1, 24], &positions).unwrap();
+    let views = bytes
+        .iter()
+        .map(|(n, s, data)| (n.as_str(), TensorView::new(Dtype::F32, s.to_vec(), data).unwrap()));
+    let views = views.chain([("text_model.embeddings.position_ids", ids)]);
+    let file = safetensors::serialize(views, None).unwrap();
+    std::fs::write(folder.join("model.safetensors"), file).unwrap();
+}
+
+#[test]
+fn a_folder_of_transformers_clip_model_is_the_same_network() {
+    let folder = tempfile::tempdir().unwrap();
+    clip_model(folder.path());
+    let (ours, weights) = read_folder(&path("tiny")).unwrap();
+    let (v, t) = (&ours.model_cfg.vision_cfg, &ours.model_cfg.text_cfg);
+    let mut json = serde_json::json!({
+        "model_type": "clip",
+        "projection_dim": ours.model_cfg.embed_dim,
+        "text_config": {
+            "hidden_size": t.width, "intermediate_size": t.hidden(), "vocab_size": t.vocab_size,
+            "num_attention_heads": t.heads, "num_hidden_layers": t.layers,
+            "max_position_embeddings": t.context_length, "hidden_act": "gelu",
+        },
+        "vision_config": {
+            "hidden_size": v.width, "intermediate_size": v.hidden(), "image_size": v.image_size,
+            "num_attention_heads": v.heads(), "num_hidden_layers": v.layers,
+            "patch_size": v.patch_size, "hidden_act": "gelu", "layer_norm_eps": 1e-5,
+        },
+    });
+    let write = |json: &serde_json::Value| {
+        std::fs::write(folder.path().join("config.json"), json.to_string()).unwrap();
+    };
+    write(&json);
+    let preprocessor = r#"{"resample": 3, "do_center_crop": true, "size": {"shortest_edge": 32}}"#;
+    std::fs::write(folder.path().join("preprocessor_config.json"), preprocessor).unwrap();
+    let (config, found) = read_folder(folder.path()).unwrap();
+    assert_eq!(found.arrays(), weights.arrays());
+    assert_eq!(config.model_cfg, ours.model_cfg);
+    assert_eq!(config.preprocess_cfg.size, Some(32));
+    for (pointer, value, why) in [
+        ("/vision_config/hidden_act", "quick_gelu".into(), "activations differ"),
+        ("/vision_config/layer_norm_eps", 1e-6.into(), "layer_norm_eps"),
+        ("/model_type", "siglip".into(), "must be clip"),
+        ("/text_config/num_hidden_layers", 9.into(), "is missing"),
+    ] {
+        let was = json.pointer(pointer).cloned().unwrap();
+        *json.pointer_mut(pointer).unwrap() = value;
+        write(&json);
+        let error = read_folder(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        *json.pointer_mut(pointer).unwrap() = was;
+    }
+}
+
+#[test]
+fn a_cache_of_the_hub_is_read_through_its_reference() {
+    let cache = tempfile::tempdir().unwrap();
+    let root = cache.path().join("models--org--net");
+    let (config, weights) = read_folder(&path("tiny")).unwrap();
+    let write = |commit: &str| {
+        let folder = root.join("snapshots").join(commit);
+        curate_dfn::network::write_folder(&folder, &config, &weights).unwrap();
+    };
+    write("aaa");
+    assert_eq!(read_folder(&root).unwrap().1, weights, "the only snapshot");
+    write("bbb");
+    let error = read_folder(&root).unwrap_err().to_string();
+    assert!(error.contains("several snapshots"), "{error}");
+    std::fs::create_dir(root.join("refs")).unwrap();
+    std::fs::write(root.join("refs/main"), "bbb").unwrap();
+    assert_eq!(read_folder(&root).unwrap().1, weights);
+    std::fs::write(root.join("refs/main"), "ccc\n").unwrap();
+    let error = read_folder(&root).unwrap_err().to_string();
+    assert!(error.contains("names snapshot ccc, which is not there"), "{error}");
+}
+
+#[test]
+fn half_precision_is_stored_without_loss_of_what_was_rounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, weights) = read_folder(&path("tiny")).unwrap();
+    let rounded = weights.rounded_to_half();
+    assert_ne!(rounded, weights);
+    curate_dfn::network::write_folder_half(folder.path(), &config, &rounded).unwrap();
+    assert_eq!(read_folder(folder.path()).unwrap().1, rounded);
+    let size = |file: &std::path::Path| std::fs::metadata(file).unwrap().len();
+    let half = size(&folder.path().join("open_clip_model.safetensors"));
+    assert!(half < size(&path("tiny/open_clip_model.safetensors")) * 6 / 10);
+    assert_eq!(curate_dfn::network::openai_templates().len(), 80);
+    assert!(curate_dfn::network::openai_templates().iter().all(|t| t.matches("{}").count() == 1));
+}

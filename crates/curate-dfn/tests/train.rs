@@ -203,7 +203,24 @@ impl Pairs for Golden {
     }
 }
 
-/// Cancels after so many steps.
+/// Pairs that say they are others.
+struct Others(Batch);
+
+impl Pairs for Others {
+    fn len(&self) -> usize {
+        self.0.ids.len()
+    }
+
+    fn fingerprint(&self) -> String {
+        "others".to_owned()
+    }
+
+    fn batch(&self, rows: &[usize], seed: u64) -> Result<Batch, curate_io::IoError> {
+        Golden(self.0.clone()).batch(rows, seed)
+    }
+}
+
+/// Cancels after so many pairs.
 struct StopAfter(AtomicU64);
 
 impl Progress for StopAfter {
@@ -235,13 +252,15 @@ fn an_interrupted_run_goes_on_to_the_same_losses_and_weights() {
     whole.run(&pairs, None, &NoProgress).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("checkpoint.safetensors");
-    let stopped = trainer().run(&pairs, Some(&file), &StopAfter(AtomicU64::new(5)));
+    let stopped = trainer().run(&pairs, Some(&file), &StopAfter(AtomicU64::new(5 * 4)));
     assert!(matches!(stopped, Err(TrainError::Cancelled(_))));
     let mut resumed = trainer();
     resumed.run(&pairs, Some(&file), &NoProgress).unwrap();
     assert_eq!(resumed.history(), whole.history());
     assert_eq!(resumed.weights().unwrap(), whole.weights().unwrap());
     assert!(whole.history()[8].loss < whole.history()[0].loss, "it learns");
+    let error = trainer().run(&Others(pairs.0.clone()), Some(&file), &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("weights or pairs"), "{error}");
     let other = TrainParams { lr: 2e-3, ..params.clone() };
     let device = DeviceName::Cpu.open().unwrap();
     let mut other = Trainer::new(&config.model_cfg, &weights, other, device).unwrap();

@@ -10,7 +10,7 @@
 //! | [`dedup`] | `curate-dedup` | semantic deduplication |
 //! | [`prune`] | `curate-prune` | concept-complexity pruning |
 //! | [`baselines`] | `curate-baselines` | DataComp's filtering baselines |
-//! | `dfn` | `curate-dfn`, feature `dfn` | data filtering networks: load, embed, score, decide; train with the feature `train` |
+//! | `dfn` | `curate-dfn`, feature `dfn` | data filtering networks: load, embed, score, decide; train with the feature `train`, fetch with `hub` |
 //! | `eval` | `curate-eval`, feature `eval` | judge a selection by what a small model learns from it |
 //! | [`scaling`] | `curate-scaling` | laws of data and compute: fit them, doubt them, decide with them |
 //! | [`text`] | `curate-text` | language identification, WordNet, DataComp's caption rules |

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Weights,
     config::OpenClipConfig,
-    train::{StepReport, TrainParams},
+    train::{Captions, StepReport, TrainParams},
 };
 
 /// What a filter is.
@@ -42,6 +42,9 @@ pub struct Training {
     /// The share of the trained network in the weight ensemble with the one it began with; 1
     /// without an ensemble.
     pub ensemble: f32,
+    /// How captions were made of class names; `None` where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captions: Option<Captions>,
     /// The settings, the seed among them.
     pub params: TrainParams,
     /// What the steps did, thinned to at most 200.
@@ -136,6 +139,9 @@ impl FilterCard {
             row("began with", training.initial.clone());
             if training.ensemble < 1.0 {
                 row("share of the training in the weights", training.ensemble.to_string());
+            }
+            if let Some(Captions { column, templates }) = &training.captions {
+                row("captions", format!("column `{column}` in {} templates", templates.len()));
             }
             let p = &training.params;
             row("steps", format!("{} of {} pairs", p.steps, p.batch));

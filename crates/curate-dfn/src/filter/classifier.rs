@@ -93,7 +93,7 @@ impl Classifier {
 }
 
 fn value(coefficients: &[f64], bias: f64, row: &[f32]) -> f64 {
-    row.iter().zip(coefficients).fold(bias, |sum, (&x, w)| f64::from(x).mul_add(*w, sum))
+    row.iter().zip(coefficients).fold(bias, |sum, (&x, w)| sum + f64::from(x) * w)
 }
 
 fn sigmoid(x: f64) -> f64 {

@@ -5,19 +5,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_core::{Cancelled, Progress, SampleId};
+use curate_core::{Cancelled, NoProgress, Progress};
 use curate_io::{
-    Embedding, IoError, Kind, Pool, atomic, digest, npy,
-    pool::Shard,
+    IoError, Kind, Pool, PoolOptions, atomic, digest, npy, parts,
+    pool::{BadShards, Shard},
     table::{self, Column},
-    vectors::Npz,
 };
 use half::f16;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::{Network, filter::align::dot};
+use crate::{
+    Network,
+    filter::{
+        align::dot,
+        bad::{BadRow, Counts, Trouble},
+    },
+};
 
 /// Samples that are read, decoded and embedded together; what is held in memory beside a shard's
 /// embeddings. The results do not depend on it.
@@ -45,20 +50,11 @@ pub struct EmbedParams {
     pub precision: Precision,
 }
 
-/// A row that could not be embedded; its embeddings and score are NaN, which a pool sets aside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BadRow {
-    /// The sample.
-    pub id: SampleId,
-    /// Why.
-    pub reason: String,
-}
-
 /// What a shard's record says; written last, it makes the shard count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Record {
+pub(super) struct Record {
     fingerprint: String,
-    rows: usize,
+    pub(super) rows: usize,
     bad: Vec<BadRow>,
 }
 
@@ -72,13 +68,16 @@ pub struct EmbedReport {
     /// Shards that an earlier run had finished.
     pub reused: usize,
     /// Rows that could not be embedded.
-    pub bad: Vec<BadRow>,
+    pub bad: Counts,
+    /// Shards that were left out because they cannot be read, and why.
+    pub skipped: Vec<(PathBuf, String)>,
 }
 
 /// Embeds a pool and scores its pairs by their cosine. An interrupted run goes on at its
 /// unfinished shard, with the same bytes.
 ///
-/// Memory: the network, the embeddings of a shard, and some hundred images.
+/// Memory: the network, the embeddings of a shard, some hundred images, and what the open pool holds:
+/// [`embed_path`] opens shards one at a time.
 ///
 /// # Errors
 /// When the pool cannot be read or a file cannot be written, when the folder holds the shards of
@@ -90,13 +89,105 @@ pub fn embed(
     params: &EmbedParams,
     progress: &dyn Progress,
 ) -> Result<EmbedReport, IoError> {
-    let mut report = EmbedReport { rows: pool.len(), ..EmbedReport::default() };
+    start(params)?;
+    let mut report = EmbedReport::default();
     progress.start("embed", pool.len() as u64, "pairs");
+    embed_shards(network, fingerprint, pool, params, progress, &mut report)?;
+    progress.finish();
+    Ok(report)
+}
+
+/// [`embed`] for the pool at a path. Memory does not grow with the number of tar shards: all are
+/// opened once before the work begins, so that a damaged one is an error now and not tomorrow, and
+/// again when their turn comes.
+///
+/// # Errors
+/// As [`embed`], and when there is no pool.
+pub fn embed_path(
+    network: &Network,
+    fingerprint: &str,
+    path: &Path,
+    options: PoolOptions,
+    params: &EmbedParams,
+    progress: &dyn Progress,
+) -> Result<EmbedReport, IoError> {
+    // Where the path holds no pool, opening it says why.
+    let pieces = parts(path, options.format).unwrap_or_default();
+    if pieces.len() < 2 {
+        let pool = Pool::open(path, options, progress)?;
+        let report = embed(network, fingerprint, &pool, params, progress)?;
+        let skipped = pool.skipped().iter().map(|s| (PathBuf::from(&s.name), s.reason.clone()));
+        return Ok(EmbedReport { skipped: skipped.collect(), ..report });
+    }
+    start(params)?;
+    let one = PoolOptions { bad_shards: BadShards::Error, ..options };
+    let (pieces, rows, skipped) = usable(pieces, options, progress)?;
+    if pieces.is_empty() {
+        return Err(IoError::malformed(path, "has no shard that can be read"));
+    }
+    let mut report = EmbedReport { skipped, ..EmbedReport::default() };
+    progress.start("embed", rows as u64, "pairs");
+    for piece in &pieces {
+        let pool = Pool::open(piece, one, &NoProgress)?;
+        embed_shards(network, fingerprint, &pool, params, progress, &mut report)?;
+    }
+    progress.finish();
+    Ok(report)
+}
+
+type Usable = (Vec<PathBuf>, usize, Vec<(PathBuf, String)>);
+
+/// The shards that can be read, their rows, and those that cannot, where they are to be left out.
+fn usable(
+    pieces: Vec<PathBuf>,
+    options: PoolOptions,
+    progress: &dyn Progress,
+) -> Result<Usable, IoError> {
+    progress.start("read shards", pieces.len() as u64, "shards");
+    let one = PoolOptions { bad_shards: BadShards::Error, ..options };
+    let rows: Vec<Result<usize, IoError>> = pieces
+        .par_iter()
+        .map(|piece| {
+            progress.check().map_err(|Cancelled| IoError::cancelled(piece))?;
+            let rows = Pool::open(piece, one, &NoProgress).map(|pool| pool.len());
+            progress.advance(1);
+            rows
+        })
+        .collect();
+    progress.finish();
+    let (mut good, mut all, mut skipped) = (Vec::new(), 0, Vec::new());
+    for (piece, rows) in pieces.into_iter().zip(rows) {
+        match rows {
+            Ok(rows) => {
+                all += rows;
+                good.push(piece);
+            }
+            Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+                skipped.push((piece, e.problem));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((good, all, skipped))
+}
+
+/// What a run that was killed left half written is of no use.
+fn start(params: &EmbedParams) -> Result<(), IoError> {
+    if params.out.is_dir() { atomic::remove_leftovers(&params.out) } else { Ok(()) }
+}
+
+fn embed_shards(
+    network: &Network,
+    fingerprint: &str,
+    pool: &Pool,
+    params: &EmbedParams,
+    progress: &dyn Progress,
+    report: &mut EmbedReport,
+) -> Result<(), IoError> {
     for shard in pool.shards() {
         let files = Files::new(&params.out, &shard.name);
         let fingerprint = shard_fingerprint(fingerprint, pool, shard, params);
-        let done = files.record(&fingerprint)?;
-        let record = match done {
+        let record = match files.record(&fingerprint)? {
             Some(record) => {
                 report.reused += 1;
                 progress.advance(record.rows as u64);
@@ -107,10 +198,10 @@ pub fn embed(
                 embed_shard(network, pool, shard, params, &files, fingerprint, progress)?
             }
         };
-        report.bad.extend(record.bad);
+        report.rows += record.rows;
+        report.bad.add(record.bad);
     }
-    progress.finish();
-    Ok(report)
+    Ok(())
 }
 
 fn embed_shard(
@@ -156,14 +247,14 @@ struct Chunk {
 
 fn embed_chunk(network: &Network, pool: &Pool, rows: &[usize]) -> Result<Chunk, IoError> {
     let samples = pool.samples(rows, true)?;
-    let pixels: Vec<Result<Vec<f32>, String>> = samples
+    let pixels: Vec<Result<Vec<f32>, Trouble>> = samples
         .par_iter()
         .map(|sample| {
             if sample.caption.is_none() {
-                return Err("the sample has no caption".to_owned());
+                return Err(Trouble::NoCaption);
             }
-            let file = sample.image.as_ref().ok_or("the sample has no image")?;
-            network.transform().apply(file).map_err(|e| e.to_string())
+            let file = sample.image.as_ref().ok_or(Trouble::NoImage)?;
+            Ok(network.transform().apply(file)?)
         })
         .collect();
     let dim = network.dim();
@@ -180,7 +271,7 @@ fn embed_chunk(network: &Network, pool: &Pool, rows: &[usize]) -> Result<Chunk, 
                 numbers.extend(pixels);
                 captions.push(sample.caption.as_deref().unwrap_or_default());
             }
-            Err(reason) => chunk.bad.push(BadRow { id: sample.id, reason }),
+            Err(trouble) => chunk.bad.push(trouble.of(sample.id)),
         }
     }
     let embedded = [
@@ -197,7 +288,7 @@ fn embed_chunk(network: &Network, pool: &Pool, rows: &[usize]) -> Result<Chunk, 
 
 /// The network, the pool's rows and what is written: with another of them the bytes would differ.
 fn shard_fingerprint(network: &str, pool: &Pool, shard: &Shard, params: &EmbedParams) -> String {
-    let mut bytes = format!("1 {network} {} {:?}", params.name, params.precision).into_bytes();
+    let mut bytes = format!("2 {network} {} {:?}", params.name, params.precision).into_bytes();
     for row in shard.rows.clone() {
         bytes.extend(pool.ids()[row].0.to_le_bytes());
     }
@@ -208,14 +299,14 @@ fn shard_fingerprint(network: &str, pool: &Pool, shard: &Shard, params: &EmbedPa
     digest::of_bytes(&bytes)
 }
 
-struct Files {
-    arrays: PathBuf,
-    scores: PathBuf,
-    record: PathBuf,
+pub(super) struct Files {
+    pub(super) arrays: PathBuf,
+    pub(super) scores: PathBuf,
+    pub(super) record: PathBuf,
 }
 
 impl Files {
-    fn new(out: &Path, shard: &str) -> Self {
+    pub(super) fn new(out: &Path, shard: &str) -> Self {
         Self {
             arrays: out.join(format!("{shard}.npz")),
             scores: out.join(format!("{shard}.scores.parquet")),
@@ -233,7 +324,7 @@ impl Files {
         Err(IoError::new(Kind::Disagree, &self.record, problem, "choose another folder"))
     }
 
-    fn any_record(&self) -> Result<Option<Record>, IoError> {
+    pub(super) fn any_record(&self) -> Result<Option<Record>, IoError> {
         let text = match std::fs::read(&self.record) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -278,65 +369,4 @@ fn write_npz(
     }
     let file = zip.finish().map_err(failed)?;
     atomic::write(path, file.get_ref())
-}
-
-/// What [`embed`] wrote, in the order of the pool.
-pub struct Embedded {
-    /// Embeddings of the images; NaN where a row was bad.
-    pub images: Embedding,
-    /// Embeddings of the texts.
-    pub texts: Embedding,
-    /// The ids.
-    pub ids: Vec<SampleId>,
-    /// The cosine of each pair; NaN where a row was bad.
-    pub scores: Vec<f32>,
-    /// Rows that could not be embedded.
-    pub bad: Vec<BadRow>,
-}
-
-impl Embedded {
-    /// Opens the folder of an embedded pool, shards in the order of their names.
-    ///
-    /// # Errors
-    /// When a file is missing, damaged, or the shard of another name.
-    pub fn open(folder: &Path, name: &str) -> Result<Self, IoError> {
-        let mut shards: Vec<String> = std::fs::read_dir(folder)
-            .map_err(|e| IoError::os(folder, "read", e))?
-            .flatten()
-            .filter_map(|e| {
-                e.file_name().to_str()?.strip_suffix(".scores.parquet").map(str::to_owned)
-            })
-            .collect();
-        shards.sort_unstable();
-        if shards.is_empty() {
-            let remedy = "embed a pool into it first";
-            return Err(IoError::new(Kind::NotFound, folder, "holds no embedded shard", remedy));
-        }
-        let (mut images, mut texts) = (Vec::new(), Vec::new());
-        let (mut ids, mut scores, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-        for shard in &shards {
-            let files = Files::new(folder, shard);
-            let Some(record) = files.any_record()? else {
-                let remedy = "run the embedding again to finish it";
-                return Err(IoError::new(Kind::Truncated, &files.record, "is missing", remedy));
-            };
-            let mut npz = Npz::open(&files.arrays)?;
-            images.push(npz.array(&format!("{name}_img"))?);
-            texts.push(npz.array(&format!("{name}_txt"))?);
-            let table = table::Reader::open(&files.scores)?;
-            for uid in table.text("uid", None)? {
-                let id = uid.as_deref().and_then(|uid| uid.parse().ok());
-                ids.push(id.ok_or_else(|| IoError::malformed(&files.scores, "`uid` holds no id"))?);
-            }
-            scores.extend(table.f32("score")?);
-            bad.extend(record.bad);
-        }
-        Ok(Self {
-            images: Embedding::new(images)?,
-            texts: Embedding::new(texts)?,
-            ids,
-            scores,
-            bad,
-        })
-    }
 }

@@ -1,7 +1,7 @@
 //! Several scores as one.
 
 use curate_core::{
-    ParamsError,
+    ParamsError, SampleId,
     params::Checker,
     rank::{Direction, better_first},
 };
@@ -47,6 +47,31 @@ pub fn by_rank(scores: &[(&[f32], Direction, f64)]) -> Result<Vec<f32>, ParamsEr
     Ok(sums.into_iter().map(|sum| sum as f32).collect())
 }
 
+/// Scores of the same samples that lie in different orders: the ids of the first table, and for each
+/// table the score of each of them; NaN where a table does not have the id. Of a repeated id the first
+/// score counts.
+///
+/// # Panics
+/// When ids and scores of a table differ in length.
+pub fn join(tables: Vec<(Vec<SampleId>, Vec<f32>)>) -> (Vec<SampleId>, Vec<Vec<f32>>) {
+    let ids = tables.first().map_or_else(Vec::new, |(ids, _)| ids.clone());
+    let columns = tables.into_iter().map(|(there, scores)| {
+        assert_eq!(there.len(), scores.len(), "one id for each score");
+        if there == ids {
+            return scores;
+        }
+        let mut order: Vec<usize> = (0..there.len()).collect();
+        order.sort_by_key(|&row| there[row]);
+        let find = |id: &SampleId| {
+            let at = order.partition_point(|&row| there[row] < *id);
+            order.get(at).filter(|&&row| there[row] == *id).map_or(f32::NAN, |&row| scores[row])
+        };
+        ids.iter().map(find).collect()
+    });
+    let columns = columns.collect();
+    (ids, columns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +96,18 @@ mod tests {
         assert!(first[2] > first[1] && first[1] > first[0]);
         assert!(by_rank(&[]).is_err());
         assert!(by_rank(&[(&a, HigherIsBetter, 0.0), (&b[..2], HigherIsBetter, 1.0)]).is_err());
+    }
+    #[test]
+    fn tables_in_other_orders_are_joined_by_id() {
+        let ids = |ids: &[u128]| ids.iter().copied().map(SampleId).collect::<Vec<_>>();
+        let (found, columns) = join(vec![
+            (ids(&[5, 1, 9]), vec![0.5, 0.1, 0.9]),
+            (ids(&[9, 5, 9, 7]), vec![9.0, 5.0, 8.0, 7.0]),
+        ]);
+        assert_eq!(found, ids(&[5, 1, 9]));
+        assert_eq!(columns[0], [0.5, 0.1, 0.9]);
+        assert_eq!((columns[1][0], columns[1][2]), (5.0, 9.0));
+        assert!(columns[1][1].is_nan());
+        assert!(join(vec![]).0.is_empty());
     }
 }

@@ -1,7 +1,8 @@
 //! From a network to a filter: embed a pool, score it, decide.
 //!
 //! - [`embed`]: images and texts of a pool to embeddings and scores, shard by shard.
-//! - [`Embedded`]: what `embed` wrote, as embedding sources and scores.
+//! - [`Embedded`]: what `embed` wrote, shard by shard.
+//! - [`score()`]: a score of every pair, and what a cut keeps, in the memory of a shard.
 //! - [`align`]: scores of the literature that need embeddings alone: cosine, negCLIPLoss, NormSim.
 //! - [`classifier`]: a quality classifier on features.
 //! - [`ensemble`]: several scores as one, by rank.
@@ -12,14 +13,21 @@
 //! pool that is too large to sort.
 
 pub mod align;
+mod bad;
 pub mod card;
 pub mod classifier;
 mod embed;
+mod embedded;
 pub mod ensemble;
+mod score;
 
 use curate_core::{Cut, SampleId, rank::Direction};
 
-pub use embed::{BadRow, EmbedParams, EmbedReport, Embedded, Precision, embed};
+pub use bad::{BadKind, BadRow, Counts};
+pub use classifier::{Classifier, ClassifierParams};
+pub use embed::{EmbedParams, EmbedReport, Precision, embed, embed_path};
+pub use embedded::{Embedded, EmbeddedShard, read_scores};
+pub use score::{Features, Method, Scores, sample, score};
 
 /// The threshold that keeps this fraction of a sample of scores; `None` where it keeps nothing.
 /// With [`Cut::Threshold`] it induces the filter on the whole pool in one pass.

@@ -1,12 +1,14 @@
 //! Where pairs come from.
 
-use curate_core::{SampleId, random};
-use curate_io::{IoError, Pool};
+use curate_core::{ParamsError, SampleId, random};
+use curate_io::{IoError, Pool, Sample, digest};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Tokenizer, Transform,
     image::{ImageError, Limits, Region, Rgb, decode},
+    network::check_templates,
     train::Augment,
 };
 
@@ -42,12 +44,46 @@ pub trait Pairs: Sync {
         self.len() == 0
     }
 
+    /// What tells these pairs from others: a checkpoint of other pairs is not gone on from. Empty
+    /// where nothing does.
+    fn fingerprint(&self) -> String {
+        String::new()
+    }
+
     /// The pairs at these places. `seed` decides how the images are changed; the same seed and
     /// places give the same batch. Pairs that cannot be used are left out and counted.
     ///
     /// # Errors
     /// When the pairs cannot be read at all.
     fn batch(&self, rows: &[usize], seed: u64) -> Result<Batch, IoError>;
+}
+
+/// Captions made of class names, as the DFN paper makes them of ImageNet's for fine-tuning: the
+/// label is put for `{}` in a template, which the seed draws anew for every epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captions {
+    /// The column that holds a sample's class name. A sample without keeps its own caption, so that
+    /// one pool can hold labelled and captioned pictures.
+    pub column: String,
+    /// Texts with `{}` in them.
+    pub templates: Vec<String>,
+}
+
+impl Captions {
+    /// Every template without `{}`.
+    ///
+    /// # Errors
+    /// When one is, or there is none.
+    pub fn check(&self) -> Result<(), ParamsError> {
+        check_templates(&self.templates)
+    }
+
+    fn of(&self, sample: &Sample, seed: u64) -> Option<String> {
+        let label = sample.fields.get(&self.column).filter(|label| !label.is_empty())?;
+        let draw = random::hash(random::derive(seed, "template"), sample.id);
+        let template = &self.templates[(draw % self.templates.len() as u64) as usize];
+        Some(template.replace("{}", label))
+    }
 }
 
 /// Pairs of a pool, decoded when they are asked for.
@@ -58,6 +94,7 @@ pub struct PoolPairs<'a> {
     tokenizer: Tokenizer,
     context: usize,
     augment: Option<Augment>,
+    captions: Option<Captions>,
     limits: Limits,
 }
 
@@ -72,7 +109,17 @@ impl<'a> PoolPairs<'a> {
         augment: Option<Augment>,
     ) -> Self {
         let limits = Limits::default();
-        Self { pool, rows, transform, tokenizer, context, augment, limits }
+        Self { pool, rows, transform, tokenizer, context, augment, captions: None, limits }
+    }
+
+    /// Makes captions of class names.
+    ///
+    /// # Panics
+    /// When there is no template.
+    pub fn with_captions(mut self, captions: Captions) -> Self {
+        assert!(!captions.templates.is_empty(), "checked captions");
+        self.captions = Some(captions);
+        self
     }
 
     fn pixels(&self, file: &[u8], id: SampleId, seed: u64) -> Result<Vec<f32>, ImageError> {
@@ -92,14 +139,22 @@ impl Pairs for PoolPairs<'_> {
         self.rows.len()
     }
 
+    fn fingerprint(&self) -> String {
+        let mut bytes = serde_json::to_vec(&self.captions).expect("captions are JSON");
+        bytes.extend(self.rows.iter().flat_map(|&row| self.pool.ids()[row].0.to_le_bytes()));
+        digest::of_bytes(&bytes)
+    }
+
     fn batch(&self, rows: &[usize], seed: u64) -> Result<Batch, IoError> {
         let rows: Vec<usize> = rows.iter().map(|&row| self.rows[row]).collect();
         let samples = self.pool.samples(&rows, true)?;
         let pairs: Vec<Option<(SampleId, Pair)>> = samples
             .into_par_iter()
             .map(|sample| {
+                let made = self.captions.as_ref().and_then(|captions| captions.of(&sample, seed));
+                let caption = made.or(sample.caption)?;
                 let pixels = self.pixels(&sample.image?, sample.id, seed).ok()?;
-                let tokens = self.tokenizer.tokens(&sample.caption?, self.context);
+                let tokens = self.tokenizer.tokens(&caption, self.context);
                 Some((sample.id, Pair { pixels, tokens }))
             })
             .collect();

@@ -49,6 +49,7 @@ impl Trainer {
         let views = views.chain([("history", history)]);
         let state = serde_json::json!({
             "fingerprint": self.fingerprint,
+            "pairs": self.pairs,
             "step": self.optimizer.step,
         });
         let meta = HashMap::from([(META.to_owned(), state.to_string())]);
@@ -69,7 +70,8 @@ impl Trainer {
         let state: serde_json::Value = state
             .and_then(|text| serde_json::from_str(text).ok())
             .ok_or_else(|| damaged("it has no state".to_owned()))?;
-        if state["fingerprint"] != self.fingerprint.as_str() {
+        let same = |field: &str, ours: &str| state[field] == ours;
+        if !same("fingerprint", &self.fingerprint) || !same("pairs", &self.pairs) {
             let problem = "belongs to a run of other settings, weights or pairs";
             let remedy = "give the settings it was begun with, or another folder";
             return Err(IoError::new(Kind::Disagree, path, problem, remedy).into());

@@ -16,7 +16,7 @@ mod params;
 #[cfg(feature = "train")]
 mod trainer;
 
-pub use batch::{Batch, Pair, Pairs, PoolPairs};
+pub use batch::{Batch, Captions, Pair, Pairs, PoolPairs};
 #[cfg(feature = "train")]
 pub use model::DeviceNetwork;
 #[cfg(feature = "train")]

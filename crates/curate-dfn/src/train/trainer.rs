@@ -84,6 +84,8 @@ pub struct Trainer {
     pub(crate) optimizer: AdamW,
     pub(crate) history: Vec<StepReport>,
     pub(crate) fingerprint: String,
+    /// That of the pairs of the run.
+    pub(crate) pairs: String,
 }
 
 impl Trainer {
@@ -105,6 +107,7 @@ impl Trainer {
             optimizer: AdamW::new(&params),
             history: Vec::new(),
             fingerprint: fingerprint(config, weights, &params),
+            pairs: String::new(),
             initial: weights.clone(),
             params,
         })
@@ -139,19 +142,21 @@ impl Trainer {
         if pairs.len() < batch {
             return Err(TrainError::TooFew { pairs: pairs.len(), batch });
         }
+        self.pairs = pairs.fingerprint();
         if let Some(file) = checkpoint.filter(|file| file.exists()) {
             self.load(file)?;
         }
-        progress.start("train", steps as u64, "steps");
-        progress.advance(self.optimizer.step as u64);
+        progress.start("train", (steps * batch) as u64, "pairs");
+        progress.advance((self.optimizer.step * batch) as u64);
         while self.optimizer.step < steps {
             if progress.is_cancelled() {
                 checkpoint.map_or(Ok(()), |file| self.save(file))?;
                 return Err(Cancelled.into());
             }
             let report = self.step(&self.batch(pairs)?)?;
+            progress.metric("step", self.optimizer.step as f64);
             progress.metric("loss", report.loss);
-            progress.advance(1);
+            progress.advance(batch as u64);
             let done = self.optimizer.step;
             if let Some(file) =
                 checkpoint.filter(|_| done.is_multiple_of(checkpoint_every) || done == steps)
