@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use curate::{core::Cut, pipeline::reselect::Wanted};
+use curate::pipeline::reselect::Wanted;
 use curate_device::DeviceName;
 
-use crate::plan::args::PlanCommand;
+use crate::{filter::args::FilterCommand, plan::args::PlanCommand};
 
 /// Decide which samples of an image-text pool to train on.
 ///
@@ -65,180 +65,6 @@ pub(crate) enum Command {
     Plan(PlanCommand),
     /// Print the JSON Schema of recipes.
     Schema,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum FilterCommand {
-    /// Train a network on the pairs of a pool.
-    ///
-    /// Needs a program built with the feature `train`. A run that stopped goes on where it stopped:
-    /// give the same command again. The folder then holds the network as open_clip reads it
-    /// (`local-dir:FOLDER`) and its filter card.
-    Train(TrainArgs),
-    /// Embed the images and captions of a pool, and score each pair by its cosine.
-    ///
-    /// Writes NAME_img and NAME_txt to an npz file for each shard. A run that stopped goes on at its
-    /// shard: give the same command again. Pairs that cannot be used get NaN and are counted.
-    Embed(EmbedArgs),
-    /// Score an embedded pool, and keep the best.
-    Score(ScoreArgs),
-    /// Show what a network is.
-    Card(CardArgs),
-}
-
-#[derive(Args)]
-#[cfg_attr(
-    not(feature = "train"),
-    allow(dead_code, reason = "a program without training reads none")
-)]
-pub(crate) struct TrainArgs {
-    /// The pool: a folder, a file, or a pattern such as `shards/{00000..00099}.tar`.
-    pub(crate) pool: PathBuf,
-    /// The folder to write to.
-    #[arg(long, short, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
-    /// The network: a name of open_clip's (ViT-B-32, ...) or an `open_clip_config.json`.
-    #[arg(long, value_name = "NAME", default_value = "ViT-B-32", conflicts_with = "from")]
-    pub(crate) model: String,
-    /// Start from the weights in this folder instead of random ones: fine-tuning.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) from: Option<PathBuf>,
-    /// Weigh the result with the network it started from: 0 is that network, 1 the trained one.
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "from", value_parser = share)]
-    pub(crate) ensemble: f32,
-    /// Train on the samples of this subset file alone.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) subset: Option<PathBuf>,
-    /// Steps of the optimiser.
-    #[arg(long, default_value_t = 1000)]
-    pub(crate) steps: usize,
-    /// Pairs of a step.
-    #[arg(long, default_value_t = 256)]
-    pub(crate) batch: usize,
-    /// Pairs whose activations are in memory at a time; the batch if left out.
-    #[arg(long, value_name = "PAIRS")]
-    pub(crate) micro_batch: Option<usize>,
-    /// The largest learning rate.
-    #[arg(long, default_value_t = 5e-4)]
-    pub(crate) lr: f64,
-    /// Steps until it is reached.
-    #[arg(long, value_name = "STEPS", default_value_t = 100)]
-    pub(crate) warmup: usize,
-    /// Decoupled weight decay.
-    #[arg(long, default_value_t = 0.2)]
-    pub(crate) weight_decay: f64,
-    /// The largest norm of the gradients.
-    #[arg(long, value_name = "NORM")]
-    pub(crate) clip_norm: Option<f64>,
-    /// The sigmoid loss of SigLIP instead of CLIP's.
-    #[arg(long)]
-    pub(crate) siglip: bool,
-    /// Do not crop images at random.
-    #[arg(long)]
-    pub(crate) no_augment: bool,
-    /// The seed of weights, shuffles and crops.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// The device: auto, cpu, wgpu, cuda or cuda:N.
-    #[arg(long, default_value_t)]
-    pub(crate) device: DeviceName,
-}
-
-#[derive(Args)]
-pub(crate) struct EmbedArgs {
-    /// The pool: a folder, a file, or a pattern such as `shards/{00000..00099}.tar`.
-    pub(crate) pool: PathBuf,
-    /// The folder of a network: `open_clip_config.json` and `open_clip_model.safetensors`.
-    #[arg(long, short, value_name = "FOLDER")]
-    pub(crate) network: PathBuf,
-    /// The folder to write to.
-    #[arg(long, short, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
-    /// The name of the embeddings.
-    #[arg(long, default_value = "dfn")]
-    pub(crate) name: String,
-    /// Store half precision, as DataComp does.
-    #[arg(long)]
-    pub(crate) half: bool,
-    /// Leave out shards that cannot be read, instead of stopping.
-    #[arg(long)]
-    pub(crate) skip_bad_shards: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct ScoreArgs {
-    /// The folder that `curate filter embed` wrote.
-    pub(crate) embedded: PathBuf,
-    /// The name of the embeddings.
-    #[arg(long, default_value = "dfn")]
-    pub(crate) name: String,
-    /// The score.
-    #[arg(long, value_enum, default_value_t = Method::Cosine)]
-    pub(crate) by: Method,
-    /// For norm-sim: an npy file of target image embeddings.
-    #[arg(long, value_name = "FILE", required_if_eq("by", "norm-sim"))]
-    pub(crate) target: Option<PathBuf>,
-    /// For neg-clip-loss: the temperature; 0.01 suits OpenAI's networks, 0.07 DFN's.
-    #[arg(long, default_value_t = 0.07)]
-    pub(crate) temperature: f32,
-    /// For neg-clip-loss: pairs of a batch.
-    #[arg(long, default_value_t = 32_768)]
-    pub(crate) batch: usize,
-    /// For neg-clip-loss: random partitions to average over.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) partitions: usize,
-    /// For neg-clip-loss: the seed of the partitions.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// Write all scores to this Parquet file: columns `uid` and `score`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) scores: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) cut: CutArgs,
-    /// Write the ids kept: .npy, .memmap, .parquet, .jsonl or .txt.
-    #[arg(long, short, value_name = "FILE", requires = "cut")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// A score of pairs.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-pub(crate) enum Method {
-    /// The cosine of image and caption.
-    Cosine,
-    /// The cosine less what both have with all other samples (arXiv 2405.19547).
-    NegClipLoss,
-    /// How near the image is to a target set (arXiv 2405.19547).
-    NormSim,
-}
-
-#[derive(Args)]
-#[group(id = "cut", multiple = false)]
-pub(crate) struct CutArgs {
-    /// Keep the best fraction of all rows; 0.15 in the DFN paper.
-    #[arg(long, value_parser = fraction)]
-    fraction: Option<f64>,
-    /// Keep the best so many rows.
-    #[arg(long, value_name = "COUNT")]
-    top: Option<usize>,
-    /// Keep rows with at least this score.
-    #[arg(long, allow_hyphen_values = true)]
-    threshold: Option<f32>,
-}
-
-impl CutArgs {
-    pub(crate) fn cut(&self) -> Option<Cut> {
-        let threshold = self.threshold.map(Cut::Threshold);
-        self.fraction.map(Cut::Fraction).or(self.top.map(Cut::Top)).or(threshold)
-    }
-}
-
-#[derive(Args)]
-pub(crate) struct CardArgs {
-    /// The folder of a network.
-    pub(crate) network: PathBuf,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Args)]
@@ -347,14 +173,7 @@ impl WantedArgs {
     }
 }
 
-fn share(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("must be a number from 0 to 1".to_owned()),
-    }
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
+pub(crate) fn fraction(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(fraction) if fraction > 0.0 && fraction <= 1.0 => Ok(fraction),
         _ => Err("must be a number above 0 and at most 1".to_owned()),

@@ -32,6 +32,9 @@ pub(crate) enum Failure {
          (`wgpu` or `cuda` for those devices)"
     )]
     NoTraining,
+    #[cfg(not(feature = "hub"))]
+    #[error("this program was built without the hub: build it with `--features hub`")]
+    NoHub,
     /// Flags that do not go together.
     #[error("{0}")]
     Usage(String),

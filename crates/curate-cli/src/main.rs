@@ -15,8 +15,6 @@ mod progress;
 mod reshard;
 mod show;
 mod subset;
-#[cfg(feature = "train")]
-mod train;
 
 use std::{
     error::Error as _,

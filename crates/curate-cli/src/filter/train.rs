@@ -6,25 +6,35 @@ use curate::{
     dfn::{
         OpenClipConfig, Tokenizer, Transform, Weights,
         filter::card::{FilterCard, Training, known_limits, network_digest, thinned},
-        network::{read_folder, write_folder},
-        train::{Augment, Loss, PoolPairs, TrainParams, Trainer},
+        network::{openai_templates, read_folder, write_folder, write_folder_half},
+        train::{Augment, Captions, Loss, PoolPairs, TrainParams, Trainer},
     },
     io::{IoError, Kind, Pool, PoolOptions, digest, subset},
 };
 
-use crate::{args::TrainArgs, failure::Failure, progress::Shown, show};
+use crate::{
+    failure::Failure,
+    filter::{args::TrainArgs, network_folder},
+    progress::Shown,
+    show,
+};
 
 /// Steps that a card shows of the curve.
 const CURVE: usize = 200;
 
 pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
     let params = params(args);
-    let (config, initial, began_with) = start(args)?;
+    params.check()?;
+    let captions = captions(args)?;
+    let (config, initial, began_with) = start(args, shown)?;
     let pool = Pool::open(&args.pool, PoolOptions::default(), shown)?;
     let rows = rows(&pool, args.subset.as_deref())?;
     let ids: Vec<u8> = rows.iter().flat_map(|&row| pool.ids()[row].0.to_le_bytes()).collect();
     let model = &config.model_cfg;
-    let pairs = PoolPairs::new(
+    if let Some(captions) = &captions {
+        has_labels(&pool, &rows, &captions.column)?;
+    }
+    let mut pairs = PoolPairs::new(
         &pool,
         rows.clone(),
         Transform::new(&config.preprocess_cfg, model.vision_cfg.image_size),
@@ -32,11 +42,19 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
         model.text_cfg.context_length,
         params.augment,
     );
+    if let Some(captions) = &captions {
+        pairs = pairs.with_captions(captions.clone());
+    }
     let mut trainer = Trainer::new(model, &initial, params.clone(), args.device.open()?)?;
     let checkpoint = args.out.join("checkpoint.safetensors");
     trainer.run(&pairs, Some(&checkpoint), shown)?;
-    let weights = initial.blend(&trainer.weights()?, args.ensemble);
-    write_folder(&args.out, &config, &weights)?;
+    let mut weights = initial.blend(&trainer.weights()?, args.ensemble);
+    if args.half {
+        weights = weights.rounded_to_half();
+        write_folder_half(&args.out, &config, &weights)?;
+    } else {
+        write_folder(&args.out, &config, &weights)?;
+    }
     let card = FilterCard {
         name: args.out.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -48,10 +66,11 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
             ids_digest: digest::of_bytes(&ids),
             initial: began_with,
             ensemble: args.ensemble,
+            captions,
             params,
             curve: thinned(trainer.history(), CURVE),
         }),
-        limits: known_limits(),
+        limits: args.note.iter().cloned().chain(known_limits()).collect(),
     };
     card.write(&args.out)?;
     let last = trainer.history().last().map_or(f64::NAN, |step| step.loss);
@@ -74,17 +93,53 @@ fn params(args: &TrainArgs) -> TrainParams {
         warmup: args.warmup,
         weight_decay: args.weight_decay,
         clip_norm: args.clip_norm,
-        augment: (!args.no_augment).then(Augment::default),
+        augment: (!args.no_augment).then(|| Augment {
+            scale: args.crop,
+            flip: args.flip,
+            ..Augment::default()
+        }),
         seed: args.seed,
+        checkpoint_every: args.checkpoint_every,
         ..TrainParams::default()
     }
 }
 
+/// How captions are made of class names, where they are.
+fn captions(args: &TrainArgs) -> Result<Option<Captions>, Failure> {
+    let Some(column) = &args.labels else { return Ok(None) };
+    let text = match args.templates.as_str() {
+        "openai" => openai_templates().join("\n"),
+        file => std::fs::read_to_string(file).map_err(|e| IoError::os(file, "read", e))?,
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let captions =
+        Captions { column: column.clone(), templates: lines.map(str::to_owned).collect() };
+    captions.check()?;
+    Ok(Some(captions))
+}
+
+/// An error where no row has a class name: a slip in the column's name would train on captions.
+fn has_labels(pool: &Pool, rows: &[usize], column: &str) -> Result<(), Failure> {
+    let labels = pool.labels(column)?;
+    if rows.iter().any(|&row| labels[row].as_deref().is_some_and(|label| !label.is_empty())) {
+        return Ok(());
+    }
+    let problem = format!("no sample has a class name in `{column}`");
+    let remedy = "name another column with --labels; `curate inspect` lists them";
+    Err(IoError::new(Kind::NotFound, pool.path(), problem, remedy).into())
+}
+
 /// The network to begin with, and what the card says of it.
-fn start(args: &TrainArgs) -> Result<(OpenClipConfig, Weights, String), Failure> {
-    if let Some(folder) = &args.from {
-        let (config, weights) = read_folder(folder)?;
-        config.takes_captions(&folder.join("open_clip_config.json"))?;
+fn start(args: &TrainArgs, shown: &Shown) -> Result<(OpenClipConfig, Weights, String), Failure> {
+    if let Some(name) = &args.from {
+        let folder = network_folder(name, shown)?;
+        let (config, weights) = read_folder(&folder)?;
+        config.takes_captions(&folder)?;
+        if args.siglip && config.model_cfg.init_logit_bias.is_none() {
+            let problem = "has no logit bias, which the sigmoid loss needs";
+            let remedy = "leave out --siglip, or start from a network trained with it";
+            return Err(IoError::new(Kind::Unsupported, folder, problem, remedy).into());
+        }
         let digest = network_digest(&config, &weights);
         return Ok((config, weights, digest));
     }

@@ -1,0 +1,154 @@
+//! `curate filter`: data filtering networks.
+
+pub(crate) mod args;
+mod score;
+#[cfg(feature = "train")]
+mod train;
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use curate::{
+    dfn::{
+        Network, Tokenizer,
+        filter::{
+            BadKind, EmbedParams, EmbedReport, Precision,
+            card::{FilterCard, known_limits, network_digest},
+            embed_path,
+        },
+        image::Limits,
+        network::read_folder,
+        tokenizer::SpecialText,
+    },
+    io::{IoError, Kind, PoolOptions, pool::BadShards},
+};
+
+use crate::{
+    failure::Failure,
+    filter::args::{CardArgs, EmbedArgs, FilterCommand, HowArgs},
+    progress::Shown,
+    show,
+};
+
+pub(crate) fn carry_out(command: &FilterCommand, shown: &Shown) -> Result<(), Failure> {
+    match command {
+        #[cfg(feature = "train")]
+        FilterCommand::Train(args) => train::train(args, shown),
+        #[cfg(not(feature = "train"))]
+        FilterCommand::Train(_) => Err(Failure::NoTraining),
+        FilterCommand::Embed(args) => embed(args, shown),
+        FilterCommand::Score(args) => score::score(args, shown),
+        FilterCommand::Ensemble(args) => score::ensemble(args, shown),
+        FilterCommand::Card(args) => card(args, shown),
+    }
+}
+
+/// The folder of a network that the user named.
+fn network_folder(name: &str, shown: &Shown) -> Result<PathBuf, Failure> {
+    if name.starts_with("hf://") { fetched(name, shown) } else { Ok(PathBuf::from(name)) }
+}
+
+#[cfg(feature = "hub")]
+fn fetched(name: &str, shown: &Shown) -> Result<PathBuf, Failure> {
+    use curate::dfn::hub::{HubOptions, fetch};
+    Ok(fetch(&name.parse()?, &HubOptions::from_environment(), shown)?)
+}
+
+#[cfg(not(feature = "hub"))]
+fn fetched(_: &str, _: &Shown) -> Result<PathBuf, Failure> {
+    Err(Failure::NoHub)
+}
+
+fn embed(args: &EmbedArgs, shown: &Shown) -> Result<(), Failure> {
+    let report = embed_pool(&args.pool, &args.network, &args.out, &args.name, &args.how, shown)?;
+    show::text(said_of(&report, &args.out))?;
+    Ok(())
+}
+
+fn embed_pool(
+    pool: &Path,
+    network: &str,
+    out: &Path,
+    name: &str,
+    how: &HowArgs,
+    shown: &Shown,
+) -> Result<EmbedReport, Failure> {
+    let bad_shards = if how.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
+    let options = PoolOptions { bad_shards, ..PoolOptions::default() };
+    let folder = network_folder(network, shown)?;
+    let (config, weights) = read_folder(&folder)?;
+    config.takes_captions(&folder)?;
+    // What changes the numbers is part of what a shard was embedded with.
+    let fingerprint = format!(
+        "{} {} {}",
+        network_digest(&config, &weights),
+        how.strict_captions,
+        how.pixel_limit
+    );
+    let precision = if how.half { Precision::F16 } else { Precision::F32 };
+    let params = EmbedParams { out: out.to_owned(), name: name.to_owned(), precision };
+    let mut network = Network::new(config, &weights);
+    drop(weights);
+    let limits = Limits { pixels: how.pixel_limit };
+    let transform = network.transform().clone().with_limits(limits);
+    network = network.with_transform(transform);
+    if how.strict_captions {
+        network = network.with_tokenizer(Tokenizer::new(SpecialText::Plain));
+    }
+    Ok(embed_path(&network, &fingerprint, pool, options, &params, shown)?)
+}
+
+fn said_of(report: &EmbedReport, out: &Path) -> String {
+    let EmbedReport { rows, shards, reused, bad, skipped } = report;
+    let mut said = format!(
+        "{rows} pairs in {} shards ({reused} of them from an earlier run), {} could not be embedded\n",
+        shards + reused,
+        bad.total(),
+    );
+    // Writing to a string does not fail.
+    for (kind, count) in &bad.kinds {
+        let _ = writeln!(said, "  {count} {kind}");
+    }
+    for row in &bad.examples {
+        let _ = writeln!(said, "  for example {}: {}", row.id, row.reason);
+    }
+    if bad.total() > bad.examples.len() {
+        said += "  the others are listed in the shards' JSON files\n";
+    }
+    if bad.kinds.get(&BadKind::NoImage) == Some(rows) {
+        said += "no sample has an image: name the folder of the tar shards as the pool\n";
+    }
+    for (shard, reason) in skipped {
+        let _ = writeln!(said, "left out {}: {reason}", shard.display());
+    }
+    let _ = writeln!(said, "wrote {}", out.display());
+    said
+}
+
+/// The card of a network; one is made up for a folder of open_clip's, which has none.
+fn card(args: &CardArgs, shown: &Shown) -> Result<(), Failure> {
+    let folder = network_folder(&args.network, shown)?;
+    let (config, weights) = read_folder(&folder)?;
+    let digest = network_digest(&config, &weights);
+    let card = match FilterCard::read(&folder) {
+        Ok(card) if card.digest == digest => card,
+        Ok(_) => {
+            let file = folder.join("filter_card.json");
+            let problem = "describes another network than the one beside it";
+            return Err(IoError::new(Kind::Disagree, file, problem, "remove the card").into());
+        }
+        Err(e) if e.kind == Kind::NotFound => FilterCard {
+            name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config,
+            digest,
+            training: None,
+            limits: known_limits(),
+        },
+        Err(e) => return Err(e.into()),
+    };
+    if args.json { show::json(&card) } else { show::text(card.markdown()) }?;
+    Ok(())
+}
