@@ -153,7 +153,7 @@ mod tests {
     fn runs_on_disk_give_the_bytes_of_a_selection_in_memory() {
         let folder = tempfile::tempdir().unwrap();
         let ids: Vec<SampleId> =
-            (0..1000_u128).map(|i| SampleId((i * 7919 % 503) << 60 | i % 3)).collect();
+            (0..1000_u128).map(|i| SampleId(((i * 7919 % 503) << 60) | (i % 3))).collect();
         for format in SubsetFormat::ALL {
             if format == SubsetFormat::Hdf5 {
                 continue;
