@@ -20,7 +20,7 @@ use curate_dfn::{
 };
 
 fn devices() -> Vec<Device> {
-    DeviceName::built().into_iter().map(|name| name.open().unwrap()).collect()
+    DeviceName::found().into_iter().map(|name| name.open().unwrap()).collect()
 }
 
 fn table(data: &[f32], columns: usize, device: &Device) -> Tensor<2> {
