@@ -2,7 +2,8 @@
 
     python3 benches/cluster/run.py [PART ...]
 
-Parts: assign, k-means-1024, k-means-4096, k-means-1024-overlap, dedup, scale; all of them without an argument. Each part
+Parts: assign, k-means-1024, k-means-4096, k-means-1024-overlap, dedup, linfa,
+scale; all of them without an argument. Each part
 replaces its own section of results.json, so that they can be run one by one on a quiet machine.
 Needs cargo, 8 GB of memory, 5 GB of temporary disk, and a network for `pip install` into a virtual
 environment under target/. Sides take turns within a run, on the same number of threads.
@@ -17,6 +18,8 @@ environment under target/. Sides take turns within a run, on the same number of 
 - dedup: 50 clusters of 2,000 rows, beside the formulation of the published code in torch (full
   matrix, upper triangle, column maximum), written from its description. Ours reads clusters from
   disk; torch's matrix comes from the same file, cluster by cluster.
+- linfa: 20,000 of the rows, 128 clusters, Euclidean, 10 iterations at most, both in one process; linfa
+  ends one iteration's work later, because it measures inertia at the end.
 - scale: rows in float16 on disk, clustered (all rows, fixed iterations), deduplicated and pruned
   with 2,000 clusters.
 
@@ -67,6 +70,9 @@ def main():
             subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
         build = ["cargo", "build", "--quiet", "--release", "--package", "curate-dedup", "--example", "measure"]
         subprocess.run(build, cwd=ROOT, check=True)
+        build = ["cargo", "build", "--quiet", "--release", "--package", "curate-cluster", "--features", "linfa",
+                 "--example", "linfa"]
+        subprocess.run(build, cwd=ROOT, check=True)
         # A core type set for old libraries would slow the peers down.
         env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
         env |= {"OMP_NUM_THREADS": str(THREADS)}
@@ -81,6 +87,7 @@ def main():
         "k-means-4096": lambda: k_means(4096),
         "k-means-1024-overlap": lambda: k_means(1024, noise=6.0, turns=1),
         "dedup": dedup,
+        "linfa": linfa,
         "scale": scale,
     }
     for part in parts or all_parts:
@@ -323,6 +330,25 @@ def dedup():
             "torch_over_ours_avx2": torch["seconds"] / median["ours_avx2"]["seconds"],
             "torch_memory_over_ours": torch["peak_mib"] / ours["peak_mib"],
             "torch_working_memory_over_ours": torch["working_mib"] / ours["working_mib"],
+        },
+    }
+
+
+def linfa():
+    n, k, iterations = 20_000, 128, 10
+    runs = []
+    for _ in range(3):
+        command = [TARGET / "release/examples/linfa", rows(), str(n), str(k), str(iterations)]
+        env = {**os.environ, "RAYON_NUM_THREADS": str(THREADS)}
+        out = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+        runs.append(json.loads(out.stdout))
+    median = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    return {
+        "case": {"rows": n, "dim": D, "clusters": k, "iterations": iterations, "threads": THREADS},
+        "median": median,
+        "ratios": {
+            "linfa_over_ours": median["linfa_seconds"] / median["ours_seconds"],
+            "inertia_ours_over_linfa": median["ours_inertia"] / median["linfa_inertia"],
         },
     }
 
