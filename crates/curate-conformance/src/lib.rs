@@ -41,7 +41,9 @@ impl Check {
         let difference = |(a, b): (&f32, &f32)| f64::from((a - b).abs() / largest);
         let differences = found.iter().zip(expected).map(difference);
         let start = if wrong_length { f64::INFINITY } else { 0.0 };
-        Self::new(name, differences.fold(start, |m, d| if d.is_nan() { d } else { m.max(d) }), bar)
+        // A NaN stays, whatever comes after it.
+        let largest = |m: f64, d: f64| if m.is_nan() || m >= d { m } else { d };
+        Self::new(name, differences.fold(start, largest), bar)
     }
 
     /// True when the difference is a number within the bar.
