@@ -97,7 +97,8 @@ fn test(rest: &[&str]) -> Result<()> {
     }
     tests.args(CHECKED).args(rest);
     run(tests)?;
-    run(cargo(&["test", "--quiet", "--workspace", "--doc"]))
+    // With the same features, so that the dependencies are not built again.
+    run(cargo(&[&["test", "--quiet", "--workspace", "--doc"], &CHECKED[..]].concat()))
 }
 
 fn ci() -> Result<()> {
@@ -108,7 +109,7 @@ fn ci() -> Result<()> {
     run(cargo(&["clippy", "--package", "curate-cli", "--all-targets", "--", "-D", "warnings"]))?;
     run(cargo(&["test", "--package", "curate-cli", "--test", "filter"]))?;
     test(&[])?;
-    let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
+    let mut docs = cargo(&[&["doc", "--workspace", "--no-deps"], &CHECKED[..]].concat());
     docs.env("RUSTDOCFLAGS", "-D warnings");
     run(docs)?;
     cuda()?;
