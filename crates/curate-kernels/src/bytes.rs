@@ -1,6 +1,6 @@
 //! Weighted sums of rows of bytes in fixed point: what resampling an image comes down to.
 
-use crate::{dispatch, elementwise::dispatched};
+use crate::dispatch::{self, dispatched};
 
 /// `out[i]` is the sum over `k` of `weights[k] * rows[k * stride + i]`, rounded: half of `1 << bits`
 /// is added, `bits` bits are dropped, and the result is clamped to a byte. Sums of 32-bit integers

@@ -28,6 +28,39 @@ pub fn instructions() -> Instructions {
     })
 }
 
+/// Compiles a function for every instruction set. The one it defines takes the set to use first;
+/// the body has to be `#[inline(always)]`, or it stays compiled for the baseline.
+macro_rules! dispatched {
+    ($(#[$meta:meta])* fn $name:ident = $body:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)?) => {
+        $(#[$meta])*
+        #[inline]
+        #[allow(unsafe_code)]
+        pub(crate) fn $name(with: $crate::Instructions, $($arg: $type),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+            fn avx512($($arg: $type),*) $(-> $out)? {
+                $body($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $type),*) $(-> $out)? {
+                $body($($arg),*)
+            }
+            match with {
+                // SAFETY: an `Instructions` other than `Portable` comes from `available`, which
+                // asked the CPU for all that the function was compiled for.
+                #[cfg(target_arch = "x86_64")]
+                $crate::Instructions::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::Instructions::Avx2 => unsafe { avx2($($arg),*) },
+                _ => $body($($arg),*),
+            }
+        }
+    };
+}
+pub(crate) use dispatched;
+
 /// Every instruction set this machine can run, the widest last.
 pub(crate) fn available() -> Vec<Instructions> {
     let mut all = vec![Instructions::Portable];

@@ -1,7 +1,10 @@
 //! What networks compute between their matrix products, with the same bytes on every instruction
 //! set: every operation is rounded as written, sums have a fixed number of lanes.
 
-use crate::{dispatch, tile::PANEL};
+use crate::{
+    dispatch::{self, dispatched},
+    tile::PANEL,
+};
 
 /// Lanes of a sum: four AVX-512 registers, so that additions do not wait for each other.
 const LANES: usize = 64;
@@ -37,38 +40,6 @@ const ERFC: [f32; 10] = [
 
 /// Beyond this `erfc` is below 1e-19.
 const ERFC_END: f32 = 6.5;
-
-/// Compiles a function for every instruction set. The one it defines takes the set to use first;
-/// the body has to be `#[inline(always)]`, or it stays compiled for the baseline.
-macro_rules! dispatched {
-    ($(#[$meta:meta])* fn $name:ident = $body:ident($($arg:ident: $type:ty),* $(,)?)) => {
-        $(#[$meta])*
-        #[allow(unsafe_code)]
-        pub(crate) fn $name(with: $crate::Instructions, $($arg: $type),*) {
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            fn avx512($($arg: $type),*) {
-                $body($($arg),*)
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $type),*) {
-                $body($($arg),*)
-            }
-            match with {
-                // SAFETY: an `Instructions` other than `Portable` comes from `available`, which
-                // asked the CPU for all that the function was compiled for.
-                #[cfg(target_arch = "x86_64")]
-                $crate::Instructions::Avx512 => unsafe { avx512($($arg),*) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                $crate::Instructions::Avx2 => unsafe { avx2($($arg),*) },
-                _ => $body($($arg),*),
-            }
-        }
-    };
-}
-pub(crate) use dispatched;
 
 #[inline(always)]
 fn polynomial<const N: usize>(coefficients: &[f32; N], x: f32) -> f32 {

@@ -3,50 +3,17 @@
 //! What they sum up bounds errors or decides nothing: a sum in lanes has bytes of its own, so it
 //! never becomes an answer. [`add`] is the exception: it works element by element.
 
-use crate::dispatch::Instructions;
+use crate::dispatch::dispatched;
 
 /// `1.5 * 2^23`.
 const ROUND: f32 = 12_582_912.0;
 /// Elements side by side.
 const LANES: usize = 16;
 
-/// Defines a function that runs a body compiled for the instruction set given.
-macro_rules! dispatched {
-    ($(#[$doc:meta])* $name:ident / $wide:ident / $narrow:ident = $body:ident
-        ($($arg:ident: $kind:ty),*) -> $out:ty) => {
-        $(#[$doc])*
-        #[inline]
-        #[allow(unsafe_code)]
-        pub(crate) fn $name(with: Instructions, $($arg: $kind),*) -> $out {
-            match with {
-                // SAFETY: `with` names instructions that this machine was found to have.
-                #[cfg(target_arch = "x86_64")]
-                Instructions::Avx512 => unsafe { $wide($($arg),*) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Instructions::Avx2 => unsafe { $narrow($($arg),*) },
-                _ => $body($($arg),*),
-            }
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-        fn $wide($($arg: $kind),*) -> $out {
-            $body($($arg),*)
-        }
-
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        fn $narrow($($arg: $kind),*) -> $out {
-            $body($($arg),*)
-        }
-    };
-}
-
 dispatched! {
     /// Writes `x - m` to `y`; returns its largest absolute element, its square and its inner product
     /// with `m`. A NaN makes the square a NaN.
-    centre / centre_wide / centre_narrow = centre_body(x: &[f32], m: &[f32], y: &mut [f32]) -> (f32, f32, f32)
+    fn centre = centre_body(x: &[f32], m: &[f32], y: &mut [f32]) -> (f32, f32, f32)
 }
 
 #[inline(always)]
@@ -79,7 +46,7 @@ fn centre_body(x: &[f32], m: &[f32], y: &mut [f32]) -> (f32, f32, f32) {
 
 dispatched! {
     /// Writes `round(y / scale)` to `q`; returns the square of what that loses and the sum of `q`.
-    quantise / quantise_wide / quantise_narrow = quantise_body(y: &[f32], scale: f32, inverse: f32, q: &mut [i8]) -> (f32, i32)
+    fn quantise = quantise_body(y: &[f32], scale: f32, inverse: f32, q: &mut [i8]) -> (f32, i32)
 }
 
 #[inline(always)]
@@ -116,7 +83,7 @@ fn quantise_body(y: &[f32], scale: f32, inverse: f32, q: &mut [i8]) -> (f32, i32
 
 dispatched! {
     /// The square of a vector's length.
-    square / square_wide / square_narrow = square_body(x: &[f32]) -> f32
+    fn square = square_body(x: &[f32]) -> f32
 }
 
 #[inline(always)]
@@ -133,7 +100,7 @@ fn square_body(x: &[f32]) -> f32 {
 
 dispatched! {
     /// The square of the distance between two vectors.
-    distance / distance_wide / distance_narrow = distance_body(a: &[f32], b: &[f32]) -> f32
+    fn distance = distance_body(a: &[f32], b: &[f32]) -> f32
 }
 
 #[inline(always)]
@@ -152,7 +119,7 @@ fn distance_body(a: &[f32], b: &[f32]) -> f32 {
 
 dispatched! {
     /// Adds a vector to a sum, element by element.
-    add / add_wide / add_narrow = add_body(sum: &mut [f64], x: &[f32]) -> ()
+    fn add = add_body(sum: &mut [f64], x: &[f32])
 }
 
 #[inline(always)]

@@ -1,8 +1,8 @@
 //! Many rows times one matrix: the linear layers of a network.
 
 use crate::{
-    dispatch,
-    elementwise::{dispatched, gelu, quick_gelu},
+    dispatch::{self, dispatched},
+    elementwise::{gelu, quick_gelu},
     panels::Panels,
     tile::{PANEL, PackedRows, ROWS},
 };
