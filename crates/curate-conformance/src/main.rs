@@ -13,16 +13,18 @@ use std::{
 use anyhow::{Context, Result, bail};
 use curate_conformance::{Check, Scope, run};
 use curate_device::DeviceName;
+use serde_json::json;
 
 const HELP: &str = "\
 Runs the conformance suite on devices and prints the largest differences
 
-  curate-conformance [DEVICE ...] [--everything] [--timing]
+  curate-conformance [DEVICE ...] [--everything] [--timing] [--json FILE]
 
   DEVICE        auto, cpu, wgpu, cuda or cuda:N; every device that is there if left out
   --everything  the whole networks on software renderers too, which takes minutes
   --timing      instead of checking, time k-means against the CPU's native kernels:
                 100,000 rows of 512 numbers in 1,024 clusters
+  --json FILE   write the differences to this file too
 
 The golden networks are looked for in $CURATE_FIXTURES, then in crates/curate-dfn/tests/fixtures.
 ";
@@ -32,6 +34,7 @@ struct Wanted {
     devices: Vec<DeviceName>,
     everything: bool,
     timing: bool,
+    json: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -46,12 +49,13 @@ fn main() -> ExitCode {
 }
 
 /// `None` when help was asked for and given.
-fn parse(args: impl Iterator<Item = String>) -> Result<Option<Wanted>> {
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Wanted>> {
     let mut wanted = Wanted::default();
-    for arg in args {
+    while let Some(arg) = args.next() {
         match arg.as_str() {
             "--everything" => wanted.everything = true,
             "--timing" => wanted.timing = true,
+            "--json" => wanted.json = Some(args.next().context("--json needs a file")?.into()),
             "--help" | "-h" => {
                 print!("{HELP}");
                 return Ok(None);
@@ -78,6 +82,7 @@ fn fixtures() -> Result<PathBuf> {
 /// True when every check passes.
 fn carry_out(wanted: Wanted) -> Result<bool> {
     let (fixtures, mut failed) = (fixtures()?, 0);
+    let mut devices = Vec::new();
     for device in wanted.devices {
         println!("{device}: {}", device.describe()?);
         if wanted.timing {
@@ -88,10 +93,23 @@ fn carry_out(wanted: Wanted) -> Result<bool> {
         if scope == Scope::Operations {
             println!("  a software renderer: operations and towers of one block only");
         }
+        let mut checks = Vec::new();
         run(device, scope, &fixtures, &mut |check| {
             failed += usize::from(!check.passes());
             show(&check);
+            let Check { name, difference, bar } = check;
+            checks.push(json!({"name": name, "difference": difference, "bar": bar}));
         })?;
+        devices.push(json!({
+            "device": device.to_string(),
+            "description": device.describe()?,
+            "whole_networks": scope == Scope::Everything,
+            "checks": checks,
+        }));
+    }
+    if let Some(file) = wanted.json {
+        let text = serde_json::to_string_pretty(&devices)? + "\n";
+        std::fs::write(&file, text).with_context(|| file.display().to_string())?;
     }
     if failed > 0 {
         println!("{failed} checks failed");

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use crate::train::{DeviceNetwork, TrainParams};
 
@@ -41,6 +42,67 @@ pub struct AdamW {
     pub(crate) moments: BTreeMap<String, (Tensor<2>, Tensor<2>)>,
 }
 
+/// The numbers of a step for one parameter.
+#[derive(Clone, Copy)]
+struct Numbers {
+    beta1: f64,
+    beta2: f64,
+    /// `sqrt(1 - beta2^t)`.
+    correction2: f64,
+    eps: f64,
+    /// Learning rate over `1 - beta1^t`.
+    rate: f64,
+    /// What decay leaves of a value.
+    keeps: f64,
+}
+
+impl Numbers {
+    /// Operation by operation on the device.
+    fn on_device(self, value: Tensor<2>, gradient: Tensor<2>, m: Tensor<2>, v: Tensor<2>) -> Moved {
+        let m = m.mul_scalar(self.beta1) + gradient.clone().mul_scalar(1.0 - self.beta1);
+        let v = v.mul_scalar(self.beta2) + gradient.square().mul_scalar(1.0 - self.beta2);
+        let spread = v.clone().sqrt().div_scalar(self.correction2).add_scalar(self.eps);
+        let step = (m.clone() / spread).mul_scalar(self.rate);
+        Moved { value: value.mul_scalar(self.keeps) - step, m, v }
+    }
+
+    /// The same operations on the CPU, number by number: one pass over memory instead of fourteen.
+    fn on_host(self, value: Tensor<2>, gradient: Tensor<2>, m: Tensor<2>, v: Tensor<2>) -> Moved {
+        let (shape, device) = (value.dims(), value.device());
+        let numbers = |tensor: Tensor<2>| -> Vec<f32> {
+            tensor.into_data().try_into_vec().expect("a parameter has single precision")
+        };
+        let (mut value, gradient) = (numbers(value), numbers(gradient));
+        let (mut m, mut v) = (numbers(m), numbers(v));
+        let [beta1, beta2] = [self.beta1, self.beta2].map(|x| x as f32);
+        let [new1, new2] = [self.beta1, self.beta2].map(|x| (1.0 - x) as f32);
+        let [correction2, eps] = [self.correction2, self.eps].map(|x| x as f32);
+        let [rate, keeps] = [self.rate, self.keeps].map(|x| x as f32);
+        let parts = value.par_chunks_mut(PART).zip(gradient.par_chunks(PART));
+        let parts = parts.zip(m.par_chunks_mut(PART)).zip(v.par_chunks_mut(PART));
+        parts.for_each(|(((value, gradient), m), v)| {
+            for (((value, g), m), v) in value.iter_mut().zip(gradient).zip(m).zip(v) {
+                *m = *m * beta1 + g * new1;
+                *v = *v * beta2 + g * g * new2;
+                let spread = v.sqrt() / correction2 + eps;
+                *value = *value * keeps - *m / spread * rate;
+            }
+        });
+        let tensor = |numbers| Tensor::from_data(TensorData::new(numbers, shape), &device);
+        Moved { value: tensor(value), m: tensor(m), v: tensor(v) }
+    }
+}
+
+/// Numbers that a thread takes at a time.
+const PART: usize = 1 << 14;
+
+/// A parameter and its moments after a step.
+struct Moved {
+    value: Tensor<2>,
+    m: Tensor<2>,
+    v: Tensor<2>,
+}
+
 /// open_clip's rule: no decay for vectors and scalars, nor for what is named a norm, a bias or the
 /// logit scale.
 pub(crate) fn decays(name: &str, axes: usize) -> bool {
@@ -66,19 +128,26 @@ impl AdamW {
         let power = i32::try_from(self.step).unwrap_or(i32::MAX);
         let correction1 = 1.0 - self.beta1.powi(power);
         let correction2 = (1.0 - self.beta2.powi(power)).sqrt();
+        let on_host = network.device().clone().without_autodiff() == Device::flex();
         for (name, gradient) in gradients {
             let value = network.parameters()[&name].clone().without_autodiff();
-            let (m, v) = self.moments.remove(&name).unwrap_or_else(|| {
-                let zeros = gradient.zeros_like();
-                (zeros.clone(), zeros)
-            });
-            let m = m.mul_scalar(self.beta1) + gradient.clone().mul_scalar(1.0 - self.beta1);
-            let v = v.mul_scalar(self.beta2) + gradient.square().mul_scalar(1.0 - self.beta2);
-            let spread = v.clone().sqrt().div_scalar(correction2).add_scalar(self.eps);
-            let step = (m.clone() / spread).mul_scalar(lr / correction1);
+            let zeros = || (gradient.zeros_like(), gradient.zeros_like());
+            let (m, v) = self.moments.remove(&name).unwrap_or_else(zeros);
             let decay = if decays(&name, axes(&name)) { lr * self.weight_decay } else { 0.0 };
-            network.set(&name, value.mul_scalar(1.0 - decay) - step);
-            self.moments.insert(name, (m, v));
+            let numbers = Numbers {
+                beta1: self.beta1,
+                beta2: self.beta2,
+                correction2,
+                eps: self.eps,
+                rate: lr / correction1,
+                keeps: 1.0 - decay,
+            };
+            let moved = match on_host {
+                true => numbers.on_host(value, gradient, m, v),
+                false => numbers.on_device(value, gradient, m, v),
+            };
+            network.set(&name, moved.value);
+            self.moments.insert(name, (moved.m, moved.v));
         }
     }
 }
@@ -95,6 +164,36 @@ mod tests {
         assert!((rates[8] - 1.0).abs() < 1e-12 && rates[11] > 0.0);
         assert!(schedule.at(12).abs() < 1e-12);
         assert_eq!(Schedule { lr: 1.0, warmup: 0, steps: 5 }.at(0), 1.0);
+    }
+
+    /// The CPU's one pass and the operations of other devices, three steps.
+    #[test]
+    fn both_ways_of_a_step_give_the_same_bytes() {
+        let of = |seed: u32| {
+            let data = (0..40_000_u32)
+                .map(|i| (i.wrapping_mul(seed).wrapping_add(seed) >> 8) as f32 / 8e6 - 1.0)
+                .collect();
+            Tensor::<2>::from_data(TensorData::new::<f32, _>(data, [200, 200]), &Device::flex())
+        };
+        let zeros = of(1).zeros_like();
+        let start = || Moved { value: of(2_654_435_761), m: zeros.clone(), v: zeros.clone() };
+        let (mut host, mut device) = (start(), start());
+        for (t, seed) in [(1, 40_503), (2, 2_246_822_519), (3, 3_266_489_917)] {
+            let numbers = Numbers {
+                beta1: 0.9,
+                beta2: 0.98,
+                correction2: (1.0 - 0.98_f64.powi(t)).sqrt(),
+                eps: 1e-6,
+                rate: 1e-3 / (1.0 - 0.9_f64.powi(t)),
+                keeps: 1.0 - 1e-3 * 0.2,
+            };
+            host = numbers.on_host(host.value, of(seed), host.m, host.v);
+            device = numbers.on_device(device.value, of(seed), device.m, device.v);
+        }
+        let bytes = |tensor: Tensor<2>| tensor.into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(bytes(host.m), bytes(device.m));
+        assert_eq!(bytes(host.v), bytes(device.v));
+        assert_eq!(bytes(host.value), bytes(device.value));
     }
 
     #[test]
