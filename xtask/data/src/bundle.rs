@@ -90,12 +90,19 @@ fn is_chosen(row: &Row, aliased: &std::collections::HashSet<&str>) -> bool {
     } else {
         *share
     };
-    is_permissive(&row.license) && !is_brand(row) && digest::unit("bundle", &row.concept) < share
+    is_permissive(&row.license)
+        && !is_brand(&row.category, &row.name)
+        && digest::unit("bundle", &row.concept) < share
 }
 
 /// Trademarks, which a licence of the drawing does not cover.
-fn is_brand(row: &Row) -> bool {
-    row.category.to_lowercase().contains("brand") || row.name.split('-').any(|word| word == "logo")
+pub(crate) fn is_brand(category: &str, name: &str) -> bool {
+    category.to_lowercase().contains("brand") || name.split('-').any(|word| word == "logo")
+}
+
+/// Whether the bundle has pictures of a source.
+pub(crate) fn holds(source: &str) -> bool {
+    SHARES.iter().any(|(held, _)| *held == source)
 }
 
 /// The leading axes, brought back to unit length.
@@ -179,12 +186,9 @@ mod tests {
 
     #[test]
     fn brands_stay_out() {
-        let mut row = sample("heart").row;
-        assert!(!is_brand(&row));
-        "Brand / Logo".clone_into(&mut row.category);
-        assert!(is_brand(&row));
-        let logo = sample("some-logo-bold").row;
-        assert!(is_brand(&logo));
+        assert!(!is_brand("things", "heart"));
+        assert!(is_brand("Brand / Logo", "heart"));
+        assert!(is_brand("things", "some-logo-bold"));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(crate) fn write(items: &[(String, Item)]) -> Vec<Caption> {
 }
 
 /// Captions as the packages have them.
-fn natural(items: &[(String, Item)]) -> Vec<Caption> {
+pub(crate) fn natural(items: &[(String, Item)]) -> Vec<Caption> {
     let texts: Vec<_> = items.iter().map(|(uid, item)| own_words(uid, item)).collect();
     let mut counts: HashMap<(&str, String), usize> = HashMap::new();
     for ((_, item), text) in items.iter().zip(&texts) {
@@ -186,13 +186,13 @@ fn exchange(rows: &[usize], may: impl Fn(usize, usize) -> bool) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::sources::Art;
 
-    fn item(name: &str, caption: Option<&str>) -> (String, Item) {
+    pub(crate) fn item(name: &str, caption: Option<&str>) -> (String, Item) {
         let item = Item {
             source: "openclipart".into(),
             license: "public-domain".into(),

@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo xtask data build            # packages -> data/pool (about 74,000 pairs)
 //! cargo xtask data bundle           # data/pool -> demo/pool (the part that is committed)
+//! cargo xtask data clean            # packages -> data/clean (what demo/filter is trained on)
 //! cargo xtask data check-encoder    # is the image encoder loaded rightly?
 //! ```
 //!
@@ -29,6 +30,7 @@ mod build;
 mod bundle;
 mod captions;
 mod check;
+mod clean;
 mod digest;
 mod encoders;
 mod features;
@@ -87,6 +89,12 @@ enum Task {
         #[arg(long)]
         records: bool,
     },
+    /// Renders the pairs that the demonstration's filter network is trained on.
+    Clean {
+        /// Folder of the shards [default: data/clean].
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
     /// Runs the image encoder on twenty labelled photographs.
     CheckEncoder,
 }
@@ -109,6 +117,7 @@ fn main() -> Result<()> {
             &downloads,
             if records { shard::Style::Full } else { shard::Style::Compact },
         ),
+        Task::Clean { out } => clean::run(&out.unwrap_or_else(|| data("clean")), &downloads),
         Task::CheckEncoder => check::run(&downloads),
     }
 }
