@@ -264,6 +264,45 @@ fn bad_files_are_counted_by_what_is_wrong_and_change_nothing_else() {
     );
 }
 
+/// The stage `score` with a network: the same rows as the command's, bad files set aside with their
+/// reason, and a result that is not taken for that of another network.
+#[test]
+fn a_recipe_scores_with_a_network_as_the_command_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    network(folder, 1);
+    let words = ["cat", "dog", "boat", "old tree", "red house", "a", "two words", "sea"];
+    let mut members: Vec<Member> =
+        words.iter().map(|caption| member("full/rgb_wide.png", caption)).collect();
+    members.insert(3, member("bad/truncated.jpg", "cut off"));
+    fs::create_dir(folder.join("pool")).unwrap();
+    shard(&folder.join("pool/0.tar"), &members, 0);
+    let score = ["score", "pool", "--network", "net", "--embedded", "e", "--top", "3"];
+    said(folder, &[&score[..], &["--out", "kept.npy"]].concat());
+    let recipe = "[pool]\npath = \"pool\"\n\n[[stage]]\nkind = \"score\"\nnetwork = \"net\"\n\n\
+                  [[stage]]\nkind = \"top\"\ncount = 3\n";
+    fs::write(folder.join("recipe.toml"), recipe).unwrap();
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_curate"));
+        let args = ["run", "recipe.toml", "--out", "run", "-q"];
+        command.current_dir(folder).args(args).output().unwrap()
+    };
+    let output = run();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let kept = |file: &str| subset::read(&folder.join(file)).unwrap();
+    assert_eq!(kept("run/subset.npy"), kept("kept.npy"));
+    let evidence = folder.join("run/evidence.parquet");
+    let rules = table::Reader::open(&evidence).unwrap().text("rule", None).unwrap();
+    let cut_off = rules.iter().flatten().filter(|rule| *rule == "image-cut-off").count();
+    assert_eq!((rules.len(), cut_off), (members.len() - 3, 1));
+    network(folder, 2);
+    let other = text(&run().stderr);
+    assert!(other.contains("stage") && other.contains("--overwrite"), "{other}");
+    fs::remove_dir_all(folder.join("net")).unwrap();
+    let gone = text(&run().stderr);
+    assert!(gone.contains("net") && gone.contains("does not exist"), "{gone}");
+}
+
 /// open_clip takes `<end_of_text>` in a caption for the end, so that what follows has no effect; the
 /// strict mode reads on.
 #[test]

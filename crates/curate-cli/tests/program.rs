@@ -100,7 +100,7 @@ fn a_dry_run_says_what_is_needed_and_writes_nothing() {
     let output = curate(&args).current_dir(&folder).output().unwrap();
     let said = text(&output.stdout);
     for expected in
-        ["pool: 5045 rows", "filter", "keep the best 70 %", "memory: at most", "disk:", "GFLOP"]
+        ["pool: 5045 rows", "filter", "keep the best 90 %", "memory: at most", "disk:", "GFLOP"]
     {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
     }

@@ -184,6 +184,19 @@ pub const NAMES: [&str; 8] = [
 ];
 
 impl ModelConfig {
+    /// Multiplications and additions of embedding one pair: the linear layers and attention, over all
+    /// tokens that fit.
+    pub fn operations_per_pair(&self) -> f64 {
+        let tower = |tokens: usize, width: usize, hidden: usize, layers: usize| {
+            let linear = 2 * tokens * width * (4 * width + 2 * hidden);
+            (layers * (linear + 4 * tokens * tokens * width) + 2 * width * self.embed_dim) as f64
+        };
+        let (v, t) = (&self.vision_cfg, &self.text_cfg);
+        let patches = 2 * (v.tokens() - 1) * 3 * v.patch_size * v.patch_size * v.width;
+        let image = tower(v.tokens(), v.width, v.hidden(), v.layers) + patches as f64;
+        image + tower(t.context_length, t.width, t.hidden(), t.layers)
+    }
+
     /// The config of one of open_clip's models ([`NAMES`]); `None` for other names.
     ///
     /// ```
@@ -469,6 +482,15 @@ mod tests {
         assert!(!config.model_cfg.quick_gelu);
         assert_eq!(config.preprocess_cfg, PreprocessConfig::default());
         assert!((config.model_cfg.logit_scale() - 2.659_26).abs() < 1e-5);
+    }
+
+    /// Twice the multiply-accumulates of open_clip's `model_profile.csv`.
+    #[test]
+    fn operations_are_those_of_open_clips_profile() {
+        for (name, gmacs) in [("ViT-B-32", 7.40), ("ViT-L-14", 87.73)] {
+            let found = ModelConfig::named(name).unwrap().operations_per_pair() / 2e9;
+            assert!((found / gmacs - 1.0).abs() < 0.03, "{name}: {found}");
+        }
     }
 
     #[test]

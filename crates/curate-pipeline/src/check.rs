@@ -79,7 +79,11 @@ fn check_values(stage: &Stage, wrong: &mut Vec<String>) {
     let share = |x: f64| x > 0.0 && x <= 1.0;
     match stage {
         Stage::Score(s) => {
-            must(s.column.is_some() != s.cosine.is_some(), "give either `column` or `cosine`");
+            let given = [s.column.is_some(), s.cosine.is_some(), s.network.is_some()];
+            must(
+                given.iter().filter(|g| **g).count() == 1,
+                "give one of `column`, `cosine` and `network`",
+            );
         }
         Stage::Threshold(s) => {
             must(

@@ -1,8 +1,12 @@
 //! What a run will need, before it starts.
 
-use std::fmt;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use curate_core::{EmbeddingSource, Progress, rank::fraction_of};
+use curate_dfn::{filter::EMBEDDED_TOGETHER, network::read_folder};
 use curate_io::Pool;
 use serde::Serialize;
 
@@ -67,7 +71,7 @@ pub fn plan(recipe: &Recipe, progress: &dyn Progress) -> Result<Plan, Error> {
     let verdicts = MEMORY_PER_ROW * (pool.len() * plans.len().max(1)) as u64;
     let ids = 40 * pool.len() as u64;
     let largest = plans.iter().map(|p| p.memory).max().unwrap_or(0);
-    let size = |path: &std::path::PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
+    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
     Ok(Plan {
         rows: pool.len(),
         pool_bytes: pool.files().iter().map(size).sum(),
@@ -102,12 +106,13 @@ fn kept_rows(stage: &Stage, given: usize) -> usize {
 fn plan_stage(stage: &Stage, rows: usize, pool: &Pool) -> Result<StagePlan, Error> {
     let dim = |name: &str| Ok::<_, Error>(pool.embedding(name)?.dim() as u64);
     let (reads, memory, operations) = match stage {
-        Stage::Score(s) => match &s.cosine {
-            Some([a, b]) => {
+        Stage::Score(s) => match (&s.cosine, &s.network) {
+            (Some([a, b]), _) => {
                 let bytes = 4 * rows as u64 * (dim(a)? + dim(b)?);
                 (bytes, block_bytes(rows, dim(a)? + dim(b)?), 6.0 * bytes as f64 / 4.0)
             }
-            None => (0, 4 * pool.len() as u64, 0.0),
+            (_, Some(network)) => network_cost(network, rows, pool)?,
+            _ => (0, 4 * pool.len() as u64, 0.0),
         },
         Stage::SemanticDedup(s) => {
             let (d, k) = (dim(&s.embedding)?, s.clusters.unwrap_or(1));
@@ -128,6 +133,20 @@ fn plan_stage(stage: &Stage, rows: usize, pool: &Pool) -> Result<StagePlan, Erro
     };
     let rule = stages::in_words(stage);
     Ok(StagePlan { name: stage.name().to_owned(), rule, rows, reads, memory, operations })
+}
+
+/// Bytes read, bytes of memory and operations of embedding pairs: the weights as they are on disk and
+/// packed, and some hundred pictures.
+fn network_cost(folder: &Path, rows: usize, pool: &Pool) -> Result<(u64, u64, f64), Error> {
+    let (config, weights) = read_folder(folder)?;
+    let model = &config.model_cfg;
+    let numbers: usize = weights.arrays().values().map(|array| array.data.len()).sum();
+    let side = model.vision_cfg.image_size;
+    let pictures = EMBEDDED_TOGETHER.min(rows) * 3 * side * side;
+    let memory = 4 * (2 * numbers + 2 * pictures) as u64;
+    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
+    let read = pool.files().iter().map(size).sum();
+    Ok((read, memory, rows as f64 * model.operations_per_pair()))
 }
 
 /// Each thread holds one block.

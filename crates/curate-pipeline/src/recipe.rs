@@ -103,7 +103,7 @@ pub enum Stage {
     Baseline(BaselineStage),
 }
 
-/// A stage that scores rows: by a column, or by the cosine of two embeddings.
+/// A stage that scores rows: by a column, by the cosine of two embeddings, or by a network. Give one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ScoreStage {
@@ -113,12 +113,18 @@ pub struct ScoreStage {
     /// The stage whose rows it takes; left out, the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// A column of numbers. Either this or `cosine`.
+    /// A column of numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// Two embeddings of one width; the score is the cosine of a row's two vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cosine: Option<[String; 2]>,
+    /// A CLIP that embeds picture and caption, such as a data filtering network: its folder. The
+    /// score is the cosine. A relative path starts at the recipe's folder. For a pool that takes
+    /// hours, `curate filter embed` goes on at its shard when it was stopped; this goes on at its
+    /// stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<PathBuf>,
 }
 
 /// A stage that compares a score with a number.
@@ -525,6 +531,9 @@ impl Recipe {
                     for file in stage.files_mut() {
                         *file = absolute(&folder.join(&*file))?;
                     }
+                }
+                Stage::Score(ScoreStage { network: Some(network), .. }) => {
+                    *network = absolute(&folder.join(&*network))?;
                 }
                 _ => {}
             }

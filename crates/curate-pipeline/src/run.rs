@@ -171,6 +171,7 @@ fn files_of(stage: &Stage) -> Vec<PathBuf> {
     match stage {
         Stage::Combine(s) => s.of.iter().filter(|s| is_file(s)).map(PathBuf::from).collect(),
         Stage::Baseline(s) => s.settings(0).files().into_iter().cloned().collect(),
+        Stage::Score(s) => s.network.iter().cloned().collect(),
         _ => vec![],
     }
 }

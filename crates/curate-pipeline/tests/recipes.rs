@@ -84,7 +84,7 @@ fn what_is_missing_or_of_another_type_is_said() {
     assert!(wrong[0].contains("stage 1 (`top`): invalid type: string \"many\""), "{wrong:?}");
     assert!(problems("[pool\n")[0].contains("TOML parse error at line 1"));
     let both = problems(&format!("{POOL}[[stage]]\nkind = \"score\""));
-    assert!(both[0].contains("give either `column` or `cosine`"), "{both:?}");
+    assert!(both[0].contains("give one of `column`, `cosine` and `network`"), "{both:?}");
     let greedy =
         "[[stage]]\nkind = \"semantic-dedup\"\nembedding = \"e\"\nmode = \"greedy\"\ncount = 3";
     assert!(

@@ -26,7 +26,7 @@ use crate::{
 
 /// Samples that are read, decoded and embedded together; what is held in memory beside a shard's
 /// embeddings. The results do not depend on it.
-const CHUNK: usize = 256;
+pub const EMBEDDED_TOGETHER: usize = 256;
 
 /// How embeddings are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,7 +215,7 @@ fn embed_shard(
 ) -> Result<Record, IoError> {
     let rows: Vec<usize> = shard.rows.clone().collect();
     let (mut images, mut texts, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-    for chunk in rows.chunks(CHUNK) {
+    for chunk in rows.chunks(EMBEDDED_TOGETHER) {
         progress.check().map_err(|Cancelled| IoError::cancelled(&params.out))?;
         let pairs = embed_chunk(network, pool, chunk)?;
         images.extend(pairs.images);
@@ -237,6 +237,38 @@ fn embed_shard(
     json.push(b'\n');
     atomic::write(&files.record, &json)?;
     Ok(record)
+}
+
+/// The cosine of picture and caption of some rows of a pool, in their order, as [`embed`] writes it;
+/// for a row that cannot be embedded, why. Holds the network and some hundred images.
+///
+/// # Errors
+/// When the pool cannot be read or the caller cancels.
+pub fn score_rows(
+    network: &Network,
+    pool: &Pool,
+    rows: &[usize],
+    progress: &dyn Progress,
+) -> Result<Vec<Result<f32, BadRow>>, IoError> {
+    progress.start("embed", rows.len() as u64, "pairs");
+    let mut scores = Vec::with_capacity(rows.len());
+    let dim = network.dim();
+    for rows in rows.chunks(EMBEDDED_TOGETHER) {
+        progress.check().map_err(|Cancelled| IoError::cancelled(pool.path()))?;
+        let chunk = embed_chunk(network, pool, rows)?;
+        let first = scores.len();
+        let pairs = chunk.images.chunks_exact(dim).zip(chunk.texts.chunks_exact(dim));
+        scores.extend(pairs.map(|(image, text)| Ok(dot(image, text))));
+        let mut bad = chunk.bad.into_iter().peekable();
+        for (place, &row) in rows.iter().enumerate() {
+            if let Some(bad) = bad.next_if(|bad| bad.id == pool.ids()[row]) {
+                scores[first + place] = Err(bad);
+            }
+        }
+        progress.advance(rows.len() as u64);
+    }
+    progress.finish();
+    Ok(scores)
 }
 
 struct Chunk {

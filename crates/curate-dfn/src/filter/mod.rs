@@ -25,7 +25,9 @@ use curate_core::{Cut, SampleId, rank::Direction};
 
 pub use bad::{BadKind, BadRow, Counts};
 pub use classifier::{Classifier, ClassifierParams};
-pub use embed::{EmbedParams, EmbedReport, Precision, embed, embed_path};
+pub use embed::{
+    EMBEDDED_TOGETHER, EmbedParams, EmbedReport, Precision, embed, embed_path, score_rows,
+};
 pub use embedded::{Embedded, EmbeddedShard, read_scores};
 pub use score::{Features, Method, Scores, sample, score};
 

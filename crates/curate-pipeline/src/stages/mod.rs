@@ -90,9 +90,13 @@ pub(crate) fn execute(stage: &Stage, context: &Context<'_>) -> Result<Outcome, S
 /// A rule in words, for people.
 pub(crate) fn in_words(stage: &Stage) -> String {
     match stage {
-        Stage::Score(s) => match (&s.column, &s.cosine) {
-            (Some(column), _) => format!("score each row by column {column}"),
-            (_, Some([a, b])) => format!("score each row by the cosine of {a} and {b}"),
+        Stage::Score(s) => match (&s.column, &s.cosine, &s.network) {
+            (Some(column), ..) => format!("score each row by column {column}"),
+            (_, Some([a, b]), _) => format!("score each row by the cosine of {a} and {b}"),
+            (.., Some(network)) => {
+                let name = network.file_name().unwrap_or(network.as_os_str()).display();
+                format!("score each row by how well picture and caption agree for network {name}")
+            }
             _ => "score each row".to_owned(),
         },
         Stage::Threshold(s) => match (s.at_least, s.at_most) {

@@ -1,9 +1,15 @@
-//! Scores: a column, or the cosine of two embeddings.
+//! Scores: a column, the cosine of two embeddings, or what a network thinks of a pair.
+
+use std::path::Path;
 
 use curate_core::{
     EmbeddingSource,
     embedding::{self, RowsOf},
     fault::{Fault, NormPolicy},
+};
+use curate_dfn::{
+    Network,
+    filter::{BadKind, score_rows},
 };
 
 use super::{Context, quarantine};
@@ -15,10 +21,14 @@ use crate::{
 
 pub(super) fn execute(stage: &ScoreStage, context: &Context<'_>) -> Result<Outcome, StageError> {
     let mut rows = StageRows::new(context.input);
-    match (&stage.column, &stage.cosine) {
-        (Some(column), _) => by_column(column, context, &mut rows)?,
-        (_, Some([a, b])) => by_cosine(a, b, context, &mut rows)?,
-        _ => return Err(StageError::Problem("give either `column` or `cosine`".to_owned())),
+    match (&stage.column, &stage.cosine, &stage.network) {
+        (Some(column), ..) => by_column(column, context, &mut rows)?,
+        (_, Some([a, b]), _) => by_cosine(a, b, context, &mut rows)?,
+        (.., Some(folder)) => by_network(folder, context, &mut rows)?,
+        _ => {
+            let problem = "give one of `column`, `cosine` and `network`".to_owned();
+            return Err(StageError::Problem(problem));
+        }
     }
     Ok(Outcome::new(rows))
 }
@@ -69,6 +79,36 @@ fn by_cosine(
         rows.value[position] = cosines.next().expect("one cosine for each good row");
     }
     Ok(())
+}
+
+/// A pair that cannot be read is set aside; the others' scores do not depend on it.
+fn by_network(
+    folder: &Path,
+    context: &Context<'_>,
+    rows: &mut StageRows,
+) -> Result<(), StageError> {
+    let network = Network::open(folder)?;
+    network.config().takes_captions(folder)?;
+    let scores = score_rows(&network, context.pool, &rows.rows, context.progress)?;
+    for (position, score) in scores.into_iter().enumerate() {
+        match score {
+            Ok(score) => rows.value[position] = score,
+            Err(bad) => rows.remove(position, bad_name(bad.kind)),
+        }
+    }
+    Ok(())
+}
+
+fn bad_name(kind: BadKind) -> &'static str {
+    match kind {
+        BadKind::NoCaption => Fault::CaptionMissing.name(),
+        BadKind::NoImage => Fault::ImageMissing.name(),
+        BadKind::UnknownFormat => "image-of-no-known-format",
+        BadKind::Empty => "image-without-pixels",
+        BadKind::TooLarge => "image-over-pixel-limit",
+        BadKind::Truncated => "image-cut-off",
+        BadKind::Damaged => "image-damaged",
+    }
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
