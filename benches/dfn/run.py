@@ -1,6 +1,7 @@
-"""Times inference on the CPU beside its peers in one run, and writes results.json.
+"""Times a network on the CPU beside its peers in one run.
 
-    python3 benches/dfn/run.py
+    python3 benches/dfn/run.py             # inference: results.json
+    python3 benches/dfn/run.py training    # steps of training: training.json
 
 Makes a virtual environment under target/ (PyTorch, open_clip, ONNX Runtime, tokenizers, Pillow,
 scikit-image for its photographs), and runs each side in turn, several times, on the same number of
@@ -30,6 +31,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" /
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", nargs="?", default="inference", choices=["inference", "training"])
     parser.add_argument("--model", default="ViT-B-32")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
@@ -37,32 +39,47 @@ def main():
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
-        return measure(args)
+        return inference(args) if args.what == "inference" else training(args)
     python = BENCH / "venv" / "bin" / "python"
     if not python.exists():
         venv.create(BENCH / "venv", with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-    # Beside the program, so that both share one build of the dependencies.
-    subprocess.run(["cargo", "build", "--quiet", "--release", "--no-default-features", "--package", "curate-cli",
-                    "--package", "curate-dfn", "--example", "forward", "--example", "parts"], cwd=ROOT, check=True)
+    build = ["cargo", "build", "--quiet", "--release", "--package", "curate-dfn"]
+    if args.what == "inference":
+        # Beside the program, so that both share one build of the dependencies.
+        build += ["--no-default-features", "--package", "curate-cli", "--example", "forward", "--example", "parts"]
+    else:
+        build += ["--example", "train_step"]
+    subprocess.run(build, cwd=ROOT, check=True)
     threads = {name: str(args.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     subprocess.run([python, __file__, "--inside", *sys.argv[1:]], check=True, env={**os.environ, **threads})
 
 
-def measure(args):
+def inference(args):
     import inputs
     import tower
 
     parts = {"tower": tower.measure(args, BENCH, TARGET / "forward")}
     parts |= inputs.tokens(args, ROOT, BENCH, TARGET / "parts")
     parts |= inputs.images(args, BENCH, TARGET / "parts")
+    write(args, "results.json", parts, BARS)
+
+
+def training(args):
+    import training as steps
+
+    parts = {f"{captions}_captions": part for captions, part in steps.measure(args, BENCH, TARGET / "train_step").items()}
+    write(args, "training.json", parts, {})
+
+
+def write(args, name, parts, bars):
     ratios = {}
-    for name, part in parts.items():
+    for part_name, part in parts.items():
         best = {side: min(seconds) for side, seconds in part["rounds"].items()}
         part["seconds"] = best
-        ratios |= {f"{name}_{side}_over_ours": best[side] / best["ours"] for side in best if side != "ours"}
+        ratios |= {f"{part_name}_{side}_over_ours": best[side] / best["ours"] for side in best if side != "ours"}
     report = {
-        "command": "python3 benches/dfn/run.py",
+        "command": "python3 benches/dfn/run.py" + (" training" if args.what == "training" else ""),
         "unit": "seconds, the fastest round of each side; ratios are theirs over ours",
         "threads": args.threads,
         "versions": versions(),
@@ -70,10 +87,10 @@ def measure(args):
                     "load_before": os.getloadavg()[0]},
         **parts,
         "ratios": ratios,
-        "bars": BARS,
-        "passed": {name: ratios[name] >= bar for name, bar in BARS.items()},
+        "bars": bars,
+        "passed": {bar: ratios[bar] >= least for bar, least in bars.items()},
     }
-    (HERE / "results.json").write_text(json.dumps(report, indent=2) + "\n")
+    (HERE / name).write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps({k: report[k] for k in ("ratios", "passed")}, indent=2))
 
 

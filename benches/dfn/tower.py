@@ -76,26 +76,27 @@ def measure(args, bench, program):
         "gflops": {name: flops / min(seconds) / 1e9 for name, seconds in rounds.items()},
         "sgemm_gflops": max(sgemm),
         "largest_relative_difference_to_torch": difference,
-        "shares": shares(program, folder, bench),
+        "shares": shares([program, folder, "10"], PARTS, bench),
     }
 
 
-def shares(program, folder, bench):
-    """Where one thread's time goes, sampled by perf; nothing where there is none."""
+def shares(command, parts, bench):
+    """Where one thread's time goes, sampled by perf; nothing where there is none. `parts` names
+    functions of the program by what they are for."""
     if shutil.which("perf") is None:
         return None
     data = bench / "perf.data"
     env = {**os.environ, "RAYON_NUM_THREADS": "1"}
-    record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "500", "-o", data, program, folder, "10"]
+    record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "500", "-o", data, *command]
     subprocess.run(record, env=env, check=True, capture_output=True)
     report = ["perf", "report", "-i", data, "--stdio", "-F", "overhead,symbol", "-g", "none"]
     lines = subprocess.run(report, check=True, capture_output=True, text=True).stdout.splitlines()
-    found = dict.fromkeys([name for name, _ in PARTS] + ["other"], 0.0)
+    found = dict.fromkeys([name for name, _ in parts] + ["other"], 0.0)
     for line in lines:
         share, _, symbol = line.strip().partition("%")
         if not line.strip() or line.startswith("#"):
             continue
-        name = next((name for name, marks in PARTS if any(mark in symbol for mark in marks)), "other")
+        name = next((name for name, marks in parts if any(mark in symbol for mark in marks)), "other")
         found[name] += float(share) / 100
     return found
 

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod network;
+mod summary;
 
 use std::{fs, path::Path};
 
@@ -13,8 +14,11 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "demo/filter/README.md",
     "docs/src/clustering.md",
+    "docs/src/devices.md",
     "docs/src/scaling.md",
     "docs/src/experiment.md",
     "docs/src/filter.md",
@@ -25,13 +29,16 @@ const DOCUMENTS: [&str; 5] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 15] = [
+const TABLES: [(&str, Table); 19] = [
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
     ("kernels-speed", network::kernels),
+    ("conformance-wgpu", network::conformance),
+    ("demo-filter", network::demo_filter),
     ("dfn-shares", network::shares),
     ("dfn-speed", network::speed),
+    ("dfn-training", network::training),
     ("dfn-small-protocol", dfn_small_protocol),
     ("dfn-small-arms", dfn_small_arms),
     ("dfn-small-filters", dfn_small_filters),
@@ -41,6 +48,7 @@ const TABLES: [(&str, Table); 15] = [
     ("scaling-ridge", scaling_ridge),
     ("scaling-trade-off", scaling_trade_off),
     ("scaling-speed", scaling_speed),
+    ("speed", summary::speed),
 ];
 
 /// Rewrites every document.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{fixed, read};
 
-fn part(root: &Path, name: &str) -> Result<Value> {
+pub(super) fn part(root: &Path, name: &str) -> Result<Value> {
     let report = read(root, "benches/cluster/results.json")?;
     let part = report["parts"].get(name).cloned();
     part.with_context(|| format!("benches/cluster/results.json has no part `{name}`"))

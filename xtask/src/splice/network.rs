@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{fixed, read, significant};
+use super::{fixed, list, read, significant, text};
 
 pub(super) fn kernels(root: &Path) -> Result<String> {
     let report = read(root, "benches/kernels/results.json")?;
@@ -59,6 +59,86 @@ pub(super) fn speed(root: &Path) -> Result<String> {
         fixed(&tower["sgemm_gflops"], 0),
         report["machine"]["cpu"].as_str().unwrap_or("an unnamed processor"),
         report["threads"],
+    );
+    Ok(out)
+}
+
+pub(super) fn conformance(root: &Path) -> Result<String> {
+    let report = read(root, "docs/results/conformance_wgpu.json")?;
+    let mut out = String::new();
+    for device in list(&report)? {
+        out += &format!(
+            "| {}: {} | largest difference | bar |\n|---|---|---|\n",
+            text(&device["device"]),
+            text(&device["description"]),
+        );
+        for check in list(&device["checks"])? {
+            let difference = check["difference"].as_f64().unwrap_or(f64::NAN);
+            let bar = check["bar"].as_f64().unwrap_or(f64::NAN);
+            out += &format!("| {} | {difference:.1e} | {bar:.0e} |\n", text(&check["name"]));
+        }
+    }
+    Ok(out)
+}
+
+pub(super) fn training(root: &Path) -> Result<String> {
+    let report = read(root, "benches/dfn/training.json")?;
+    let mut out =
+        String::from("| a step | PyTorch, s | ours, s | PyTorch over ours |\n|---|---|---|---|\n");
+    for (what, part) in [
+        ("captions of at most 21 tokens", "short_captions"),
+        ("captions of 77 tokens", "long_captions"),
+    ] {
+        let seconds = &report[part]["seconds"];
+        out += &format!(
+            "| {what} | {} | {} | {} |\n",
+            fixed(&seconds["torch"], 3),
+            fixed(&seconds["ours"], 3),
+            fixed(&report["ratios"][format!("{part}_torch_over_ours")], 2),
+        );
+    }
+    let shares = report["long_captions"]["shares"].as_object().into_iter().flatten();
+    let shares: Vec<String> = shares
+        .map(|(name, share)| format!("{name} {:.0} %", 100.0 * share.as_f64().unwrap_or(f64::NAN)))
+        .collect();
+    let case = &report["short_captions"]["case"];
+    out += &format!(
+        "\n{}, batch {}, {} threads; the losses of {} steps differ by {} at most. One thread's time, with \
+         long captions: {}.\n",
+        text(&case["model"]),
+        case["batch"],
+        report["threads"],
+        case["steps"],
+        significant(&report["long_captions"]["largest_difference_of_losses"]),
+        shares.join(", "),
+    );
+    Ok(out)
+}
+
+pub(super) fn demo_filter(root: &Path) -> Result<String> {
+    let report = read(root, "docs/results/demo_filter.json")?;
+    let mut out = String::from(
+        "| planted captions | rows | AUROC against originals | among the lowest 30 % of scores |\n\
+         |---|---|---|---|\n",
+    );
+    for (kind, found) in report["kinds"].as_object().into_iter().flatten() {
+        out += &format!(
+            "| {kind} | {} | {} | {:.1} % |\n",
+            found["rows"],
+            fixed(&found["auroc"], 3),
+            100.0 * found["among_lowest"].as_f64().unwrap_or(f64::NAN),
+        );
+    }
+    let bars = &report["bars"];
+    out += &format!(
+        "\n{:.1} MB, {} pairs, {} steps of {}. The bars, for swapped captions: AUROC {}, {:.0} % among \
+         the lowest.\n",
+        report["bytes"].as_f64().unwrap_or(f64::NAN) / 1e6,
+        report["pairs"],
+        report["steps"],
+        report["batch"],
+        significant(&bars["auroc_swapped"]),
+        100.0 * bars["swapped_among_lowest"].as_f64().unwrap_or(f64::NAN),
     );
     Ok(out)
 }
