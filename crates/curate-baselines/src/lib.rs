@@ -32,8 +32,8 @@
 //! | memory | all columns of all shards | one shard's captions a thread, and the ids kept |
 //!
 //! # Cost
-//! One pass over the columns that the rule reads; `fraction` adds up to four passes over the score
-//! column. Results do not depend on the number of threads.
+//! One pass over the columns that the rule reads; `fraction` adds two passes over the score
+//! column, or up to four for billions of rows. Results do not depend on the number of threads.
 
 mod error;
 mod image;
