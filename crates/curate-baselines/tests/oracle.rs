@@ -115,8 +115,8 @@ fn score() -> impl Strategy<Value = f64> {
 }
 
 fn side() -> impl Strategy<Value = Option<f64>> {
-    let sides = [0.0, 66.0, 67.0, 199.0, 200.0, 201.0, 600.0, 601.0, 603.0];
-    prop_oneof![9 => select(&sides[..]).prop_map(Some), 1 => Just(None)]
+    let sides = vec![0.0, 66.0, 67.0, 199.0, 200.0, 201.0, 600.0, 601.0, 603.0];
+    prop_oneof![9 => select(sides).prop_map(Some), 1 => Just(None)]
 }
 
 fn feature() -> impl Strategy<Value = [f32; DIM]> {

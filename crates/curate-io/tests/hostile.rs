@@ -141,7 +141,7 @@ fn arrays() -> Vec<Case> {
         ("a.npy", npy_of("'<f4'", "(99999999999999999999999, 4)"), "is no dictionary"),
         ("a.npy", npy_of("'<f4'", "(-1, 4)"), "is no dictionary"),
         ("a.npy", npy_of("'<f4'", "(1152921504606846976, 0)"), "holds vectors of 0 numbers"),
-        ("a.npy", npy_of("'<f4'", &format!("({axes})")), "a table of vectors has two axes"),
+        ("a.npy", npy_of("'<f4'", &format!("({axes})")), "is no dictionary"),
         ("a.npy", npy_of("'|O'", "(4, 4)"), "has the element type '|O'"),
         ("a.npy", npy_of(&deep, "(4, 4)"), "is no dictionary"),
         ("a.npy", npy_of(&format!("'{deep}'"), "(4, 4)"), "is no dictionary"),
@@ -188,7 +188,6 @@ fn packed_arrays_that_promise_the_world_are_refused_before_they_are_unpacked() {
         changed[at..at + bytes.len()].copy_from_slice(bytes);
         changed
     };
-    beside(changed(listed + 20, &[0xfe, 0xff, 0xff, 0xff]), "array `img`");
     beside(changed(listed + 24, &[16, 0, 0, 0]), "array `img`");
     beside(changed(listed + 42, &[0xfe, 0xff, 0xff, 0x7f]), "array `img`");
     beside(changed(end + 8, &[0xff; 4]), "is no npz file, or is cut off");

@@ -94,9 +94,20 @@ impl Request {
         let mut words = first.split_whitespace().map(str::to_owned);
         let (method, target) = (words.next().unwrap(), words.next().unwrap());
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let path = path.trim_start_matches('/').to_owned();
+        let path = decoded(path.trim_start_matches('/'));
         Self { method, path, query: query.to_owned(), from }
     }
+}
+
+/// Google's client writes `%2F` for the slashes of an object's name.
+fn decoded(path: &str) -> String {
+    let mut parts = path.split('%');
+    let mut out = parts.next().unwrap().to_owned();
+    for part in parts {
+        out.push(char::from(u8::from_str_radix(&part[..2], 16).unwrap()));
+        out += &part[2..];
+    }
+    out
 }
 
 impl Shared {

@@ -117,8 +117,7 @@ impl Store {
         let url = if name.is_empty() { self.url.clone() } else { format!("{}/{name}", self.url) };
         match error {
             object_store::Error::NotFound { .. } => self.missing(name),
-            object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => {
+            refused if is_refusal(&refused) => {
                 let remedy = remedy_of_access(self.url.split("://").next().unwrap_or_default());
                 IoError::new(Kind::Os, url, "may not be read", remedy)
             }
@@ -242,6 +241,19 @@ fn check_access(url: &str, scheme: &str, options: &RemoteOptions) -> Result<(), 
     }
     let problem = "needs credentials, and none are set";
     Err(IoError::new(Kind::Os, url, problem, remedy_of_access(scheme)))
+}
+
+/// Of a listing that is refused the library keeps the status in its text alone.
+fn is_refusal(error: &object_store::Error) -> bool {
+    use object_store::Error::{Generic, PermissionDenied, Unauthenticated};
+    match error {
+        PermissionDenied { .. } | Unauthenticated { .. } => true,
+        Generic { source, .. } => {
+            let said = source.to_string();
+            ["401 Unauthorized", "403 Forbidden"].iter().any(|status| said.contains(status))
+        }
+        _ => false,
+    }
 }
 
 fn has_login_of_gcloud() -> bool {
