@@ -5,6 +5,7 @@
 //! whose prefix the lines between get too.
 
 mod cluster;
+mod io;
 mod network;
 
 use std::{fs, path::Path};
@@ -13,7 +14,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
+    "docs/src/baselines.md",
     "docs/src/clustering.md",
     "docs/src/scaling.md",
     "docs/src/experiment.md",
@@ -25,11 +27,12 @@ const DOCUMENTS: [&str; 5] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 15] = [
+const TABLES: [(&str, Table); 16] = [
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
     ("kernels-speed", network::kernels),
+    ("io-speed", io::speed),
     ("dfn-shares", network::shares),
     ("dfn-speed", network::speed),
     ("dfn-small-protocol", dfn_small_protocol),
