@@ -84,8 +84,9 @@ fn run(mut command: Command) -> Result<()> {
 }
 
 /// The program without burn is what users build first; the checks want `curate filter train` too,
-/// networks from the hub, and linfa's clusterers.
-const CHECKED: [&str; 2] = ["--features", "curate-cli/train,curate-cli/hub,curate-cluster/linfa"];
+/// networks from the hub, pools behind URLs, and linfa's clusterers.
+const CHECKED: [&str; 2] =
+    ["--features", "curate-cli/train,curate-cli/hub,curate-cli/object-store,curate-cluster/linfa"];
 
 fn test(rest: &[&str]) -> Result<()> {
     let with_nextest =

@@ -5,6 +5,7 @@
 //! whose prefix the lines between get too.
 
 mod cluster;
+mod io;
 mod network;
 mod summary;
 
@@ -14,9 +15,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "demo/filter/README.md",
+    "docs/src/baselines.md",
     "docs/src/clustering.md",
     "docs/src/devices.md",
     "docs/src/scaling.md",
@@ -29,13 +31,14 @@ const DOCUMENTS: [&str; 8] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 19] = [
+const TABLES: [(&str, Table); 20] = [
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
     ("kernels-speed", network::kernels),
     ("conformance-wgpu", network::conformance),
     ("demo-filter", network::demo_filter),
+    ("io-speed", io::speed),
     ("dfn-shares", network::shares),
     ("dfn-speed", network::speed),
     ("dfn-training", network::training),

@@ -32,8 +32,8 @@
 //! | memory | all columns of all shards | one shard's captions a thread, and the ids kept |
 //!
 //! # Cost
-//! One pass over the columns that the rule reads; `fraction` adds up to four passes over the score
-//! column. Results do not depend on the number of threads.
+//! One pass over the columns that the rule reads; `fraction` adds two passes over the score
+//! column, or up to four for billions of rows. Results do not depend on the number of threads.
 
 mod error;
 mod image;
@@ -48,7 +48,10 @@ use std::{
 };
 
 use curate_core::{Progress, SampleId};
-use curate_io::{IoError, Kind};
+use curate_io::{
+    IoError, Kind,
+    remote::{self, Wanted},
+};
 use curate_text::{
     language::{BuiltIn, LanguageId},
     rules::EntityIds,
@@ -244,6 +247,8 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<Kept, BaselineError> {
     check(baseline, inputs)?;
+    let wanted = if baseline.reads_features() { Wanted::Embeddings } else { Wanted::Tables };
+    let folder = &remote::local(folder, wanted, progress)?;
     let tables: Vec<Table> =
         shards(folder)?.par_iter().map(|f| Table::open(f)).collect::<Result<_, _>>()?;
     let threshold = threshold(baseline, &tables, progress)?;

@@ -1,8 +1,9 @@
 //! The score at a place from the top, without all scores in memory.
 //!
 //! Scores become 64-bit keys in the same order. A pass over the rows counts them by their highest
-//! 16 bits not yet known; the place falls into one bucket, which gives those bits. Four passes give
-//! the score exactly, with 65,536 counters a thread.
+//! 16 bits not yet known; the place falls into one bucket, which gives those bits. Once a bucket has
+//! few enough keys, one more pass gathers them and finds the one at the place. That makes two passes
+//! for millions of rows, and never more than four, with 65,536 counters a thread.
 
 use curate_core::Progress;
 use curate_io::IoError;
@@ -11,6 +12,9 @@ use rayon::prelude::*;
 use crate::rows::Rows;
 
 const BITS: u32 = 16;
+
+/// Keys that are gathered: 32 MiB of them.
+const GATHERED: u64 = 1 << 22;
 
 /// A key that is larger for a larger score; NaN is below everything, as the last place is.
 fn key(score: f64) -> u64 {
@@ -38,12 +42,21 @@ pub(crate) fn threshold_of_fraction<R: Rows>(
     fraction: f64,
     progress: &dyn Progress,
 ) -> Result<Option<f64>, IoError> {
-    progress.start("find the threshold", parts.len() as u64 * u64::from(64 / BITS), "shards");
-    let mut known: u64 = 0;
+    threshold_gathering(parts, column, fraction, GATHERED, progress)
+}
+
+/// As [`threshold_of_fraction`], gathering at most so many keys.
+fn threshold_gathering<R: Rows>(
+    parts: &[R],
+    column: &str,
+    fraction: f64,
+    gathered: u64,
+    progress: &dyn Progress,
+) -> Result<Option<f64>, IoError> {
+    let mut known = Known { key: 0, shift: 64 };
     let mut place: Option<u64> = None;
-    for step in 1..=64 / BITS {
-        let shift = 64 - step * BITS;
-        let counts = count(parts, column, known, shift, progress)?;
+    while known.shift > 0 {
+        let counts = count(parts, column, known, progress)?;
         let total: u64 = counts.iter().sum();
         let mut left = *place.get_or_insert((fraction * total as f64) as u64);
         if total == 0 {
@@ -55,42 +68,107 @@ pub(crate) fn threshold_of_fraction<R: Rows>(
             bucket -= 1;
         }
         place = Some(left);
-        known |= (bucket as u64) << shift;
+        known = known.with(bucket);
+        if known.shift > 0 && counts[bucket] <= gathered {
+            let mut keys = gather(parts, column, known, progress)?;
+            let at = usize::try_from(left).expect("a place among keys in memory");
+            let (_, key, _) = keys.select_nth_unstable_by(at, |a, b| b.cmp(a));
+            known = Known { key: *key, shift: 0 };
+        }
     }
-    progress.finish();
-    let score = score_of(known);
+    let score = score_of(known.key);
     Ok((!score.is_nan()).then_some(score))
 }
 
-/// How many scores whose bits above `shift + 16` are those of `known` have each value of the 16
-/// bits from `shift`.
+/// The bits of a key from `shift` on.
+#[derive(Clone, Copy)]
+struct Known {
+    key: u64,
+    shift: u32,
+}
+
+impl Known {
+    fn holds(self, key: u64) -> bool {
+        let above = |key: u64| key.checked_shr(self.shift).unwrap_or(0);
+        above(key) == above(self.key)
+    }
+
+    /// The bits below, of which `bucket` is the number.
+    fn with(self, bucket: usize) -> Self {
+        let shift = self.shift - BITS;
+        Self { key: self.key | (bucket as u64) << shift, shift }
+    }
+}
+
+/// How many scores with the known bits have each value of the 16 bits below.
 fn count<R: Rows>(
     parts: &[R],
     column: &str,
-    known: u64,
-    shift: u32,
+    known: Known,
     progress: &dyn Progress,
 ) -> Result<Vec<u64>, IoError> {
-    let above = |key: u64| key.checked_shr(shift + BITS).unwrap_or(0);
-    let of_part = |part: &R| -> Result<Vec<u64>, IoError> {
-        if progress.is_cancelled() {
-            return Err(IoError::cancelled(part.path()));
-        }
+    let shift = known.shift - BITS;
+    let of_part = |part: &R| {
         let mut counts = vec![0_u64; 1 << BITS];
         part.each_number(column, &mut |score| {
             let key = key(score);
-            if above(key) == above(known) {
+            if known.holds(key) {
                 counts[(key >> shift) as usize & ((1 << BITS) - 1)] += 1;
             }
         })?;
-        progress.advance(1);
         Ok(counts)
     };
     let add = |mut sum: Vec<u64>, more: Vec<u64>| {
         sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         sum
     };
-    parts.par_iter().map(of_part).try_reduce(|| vec![0; 1 << BITS], |a, b| Ok(add(a, b)))
+    pass(parts, progress, of_part, || vec![0; 1 << BITS], add)
+}
+
+/// The keys with the known bits, in no order.
+fn gather<R: Rows>(
+    parts: &[R],
+    column: &str,
+    known: Known,
+    progress: &dyn Progress,
+) -> Result<Vec<u64>, IoError> {
+    let of_part = |part: &R| {
+        let mut keys = Vec::new();
+        part.each_number(column, &mut |score| {
+            let key = key(score);
+            if known.holds(key) {
+                keys.push(key);
+            }
+        })?;
+        Ok(keys)
+    };
+    let join = |mut keys: Vec<u64>, more: Vec<u64>| {
+        keys.extend(more);
+        keys
+    };
+    pass(parts, progress, of_part, Vec::new, join)
+}
+
+/// One look at every part, in parallel.
+fn pass<R: Rows, T: Send>(
+    parts: &[R],
+    progress: &dyn Progress,
+    of_part: impl Fn(&R) -> Result<T, IoError> + Sync,
+    nothing: impl Fn() -> T + Sync + Send,
+    join: impl Fn(T, T) -> T + Sync + Send,
+) -> Result<T, IoError> {
+    progress.start("find the threshold", parts.len() as u64, "shards");
+    let of_part = |part: &R| {
+        if progress.is_cancelled() {
+            return Err(IoError::cancelled(part.path()));
+        }
+        let found = of_part(part);
+        progress.advance(1);
+        found
+    };
+    let found = parts.par_iter().map(of_part).try_reduce(nothing, |a, b| Ok(join(a, b)));
+    progress.finish();
+    found
 }
 
 #[cfg(test)]
@@ -148,9 +226,12 @@ mod tests {
                 parts.push(crate::rows::Table::open(&path).expect("a table"));
             }
             let fraction = f64::from(percent) / 100.0;
-            let found = threshold_of_fraction(&parts, "s", fraction, &NoProgress)
-                .expect("the tables can be read");
-            prop_assert_eq!(found, by_sorting(all, fraction));
+            let expected = by_sorting(all, fraction);
+            // Gathering early, late, and never.
+            for gathered in [GATHERED, 3, 0] {
+                let found = threshold_gathering(&parts, "s", fraction, gathered, &NoProgress);
+                prop_assert_eq!(found.expect("the tables can be read"), expected);
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ use std::{
 
 use clap::Parser;
 use curate::{
-    io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets},
+    io::{IoError, Kind, PoolOptions, pool::BadShards, remote::is_url, subset as subsets},
     pipeline::{
         Error, Recipe, RunOptions, compare::compare, explain::explain, inspect::inspect,
         plan::plan as needs, reselect::reselect, run,
@@ -105,7 +105,8 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
 fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
     let mut recipe = Recipe::read(&args.recipe)?;
     if let Some(pool) = &args.pool {
-        recipe.pool.path = std::path::absolute(pool).map_err(|e| IoError::os(pool, "read", e))?;
+        let absolute = || std::path::absolute(pool).map_err(|e| IoError::os(pool, "read", e));
+        recipe.pool.path = if is_url(pool) { pool.clone() } else { absolute()? };
     }
     if let Some(device) = args.device {
         recipe.stages.iter_mut().for_each(|stage| stage.set_device(device));

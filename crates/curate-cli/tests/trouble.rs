@@ -116,6 +116,17 @@ fn a_temporary_folder_without_room_is_not_taken_for_a_damaged_pool() {
 }
 
 #[test]
+fn a_file_where_the_run_folder_should_be_is_left_alone() {
+    let folder = small_pool();
+    fs::write(folder.path().join("run"), "mine").unwrap();
+    let output = run(folder.path(), &[]);
+    let said = text(&output.stderr);
+    assert!(said.contains("run: could not be created: a file of that name is there"), "{said}");
+    assert!(said.contains("name another path, or move that file away"), "{said}");
+    assert_eq!(fs::read(folder.path().join("run")).unwrap(), b"mine");
+}
+
+#[test]
 fn an_output_that_takes_nothing_is_an_error_and_the_run_is_whole() {
     let folder = small_pool();
     let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());

@@ -68,6 +68,10 @@ impl IoError {
                 "raise the limit or choose another folder, then run the same command again",
             ),
             io::ErrorKind::PermissionDenied => (Kind::Os, "check the permissions"),
+            io::ErrorKind::AlreadyExists => (Kind::Os, "name another path, or move that file away"),
+            io::ErrorKind::NotADirectory => {
+                (Kind::Os, "name a path that leads through folders only")
+            }
             _ => (Kind::Os, ""),
         };
         let problem = match kind {
@@ -75,6 +79,9 @@ impl IoError {
             Kind::Truncated => "ends too early".to_owned(),
             Kind::DiskFull if error.kind() == io::ErrorKind::StorageFull => {
                 format!("could not be {done}: the disk is full")
+            }
+            _ if error.kind() == io::ErrorKind::AlreadyExists => {
+                format!("could not be {done}: a file of that name is there")
             }
             _ => format!("could not be {done}: {error}"),
         };

@@ -8,7 +8,8 @@
 //!   npz file beside each shard;
 //! - **Parquet** with columns of vectors, **JSON lines** and bare **npy** files;
 //! - **clip-retrieval's folders**: `img_emb/img_emb_0.npy`, `metadata/metadata_0.parquet`;
-//! - **HDF5** (feature `hdf5`, which needs the system's libhdf5).
+//! - **HDF5** (feature `hdf5`, which needs the system's libhdf5);
+//! - **URLs** of S3, Google Cloud Storage and HTTP (feature `object-store`, see [`remote`]).
 //!
 //! A selection is written by [`subset`] in the forms that the next tool reads. Everything is
 //! written through [`atomic`]: a file either is there, whole, or is not.
@@ -28,6 +29,7 @@ mod hdf5_file;
 pub mod npy;
 mod parts;
 pub mod pool;
+pub mod remote;
 pub mod reshard;
 pub mod sorted;
 pub mod subset;

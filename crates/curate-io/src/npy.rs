@@ -36,7 +36,7 @@ impl Dtype {
             "'<f4'" => Self::F32,
             "'<f8'" => Self::F64,
             "[('f0','<u8'),('f1','<u8')]" => Self::UidPair,
-            _ => Self::Other(text.trim().to_owned()),
+            _ => Self::Other(shown(text)),
         }
     }
 }
@@ -59,6 +59,12 @@ pub const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// Headers are a few dozen bytes; a longer one is an attack or garbage.
 const LONGEST_HEADER: usize = 1 << 20;
+
+/// numpy has no array of more axes.
+const MOST_AXES: usize = 64;
+
+/// Characters of a header that an error repeats.
+const SHOWN: usize = 200;
 
 impl Header {
     /// Reads a header. The error says what is wrong with it.
@@ -83,7 +89,7 @@ impl Header {
         from.read_exact(&mut text).map_err(|_| "ends within its npy header".to_owned())?;
         let text = String::from_utf8_lossy(&text);
         Self::parse(&text, 8 + prefix + length)
-            .ok_or_else(|| format!("has an npy header that is no dictionary: {}", text.trim()))
+            .ok_or_else(|| format!("has an npy header that is no dictionary: {}", shown(&text)))
     }
 
     fn parse(text: &str, len: usize) -> Option<Self> {
@@ -95,15 +101,20 @@ impl Header {
         };
         let shape = value_of(text, "shape")?.trim().strip_prefix('(')?.strip_suffix(')')?;
         let axes = shape.split(',').map(str::trim).filter(|axis| !axis.is_empty());
-        let shape =
+        let shape: Vec<usize> =
             axes.map(|axis| axis.trim_end_matches('L').parse().ok()).collect::<Option<_>>()?;
-        Some(Self { dtype, fortran_order, shape, len })
+        (shape.len() <= MOST_AXES).then_some(Self { dtype, fortran_order, shape, len })
     }
 
     /// Bytes of data that the header promises; `None` when the number overflows.
     pub fn data_len(&self) -> Option<usize> {
         self.shape.iter().try_fold(self.dtype.size(), |len, &axis| len.checked_mul(axis))
     }
+}
+
+/// As much of a text as a person wants to see.
+fn shown(text: &str) -> String {
+    text.trim().chars().take(SHOWN).collect()
 }
 
 fn little_endian(from: &mut impl Read, bytes: usize) -> Result<usize, String> {

@@ -15,14 +15,19 @@ use curate_core::{Progress, SampleId, fault::Fault};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Embedding, IoError, Kind, datacomp::DataComp, files::Files, vectors::list,
+    Embedding, IoError, Kind,
+    datacomp::DataComp,
+    files::Files,
+    remote::{self, RemoteOptions, Wanted, is_url},
+    vectors::list,
     webdataset::WebDataset,
 };
 
+#[cfg(feature = "object-store")]
+pub(crate) use layout::{Pattern, layout};
 pub(crate) use layout::{detect, shard_files, stem};
 pub(crate) use listing::{Listing, ShardIds, ShardRule};
 
-use layout::refuse_url;
 use listing::add_duplicates;
 use places::{embedding_beside, embedding_names_beside};
 
@@ -143,7 +148,11 @@ impl Pool {
         options: PoolOptions,
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
-        Self::open_with(path, options, &[], progress)
+        if is_url(path) {
+            let remote = RemoteOptions::from_env();
+            return Self::open_remote(path, options, Wanted::Embeddings, &remote, progress);
+        }
+        Self::open_here(path, path, options, &[], progress)
     }
 
     /// Opens a pool of which these embeddings will be asked for: with [`BadShards::Skip`], a shard
@@ -157,7 +166,38 @@ impl Pool {
         embeddings: &[&str],
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
-        refuse_url(path)?;
+        if !is_url(path) {
+            return Self::open_here(path, path, options, embeddings, progress);
+        }
+        let wanted = if embeddings.is_empty() { Wanted::Tables } else { Wanted::Embeddings };
+        let remote = RemoteOptions::from_env();
+        let here = remote::local_with(path, options.format, wanted, &remote, progress)?;
+        Self::open_here(path, &here, options, embeddings, progress)
+    }
+
+    /// Opens a pool behind a URL with options of the caller's instead of the environment's.
+    ///
+    /// # Errors
+    /// As [`Pool::open`], and as [`remote::local_with`].
+    pub fn open_remote(
+        url: &Path,
+        options: PoolOptions,
+        wanted: Wanted,
+        remote: &RemoteOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, IoError> {
+        let here = remote::local_with(url, options.format, wanted, remote, progress)?;
+        Self::open_here(url, &here, options, &[], progress)
+    }
+
+    /// Opens what lies `here`, on this machine, under the name that the caller knows it by.
+    fn open_here(
+        name: &Path,
+        path: &Path,
+        options: PoolOptions,
+        embeddings: &[&str],
+        progress: &dyn Progress,
+    ) -> Result<Self, IoError> {
         let format = options.format.map_or_else(|| detect(path), Ok)?;
         let rule = ShardRule { bad_shards: options.bad_shards, embeddings };
         let (mut listing, backend) = match format {
@@ -181,7 +221,7 @@ impl Pool {
             return Err(IoError::malformed(path, problem));
         }
         add_duplicates(&mut listing);
-        Ok(Self { path: path.to_owned(), listing, backend })
+        Ok(Self { path: name.to_owned(), listing, backend })
     }
 
     /// The path that was opened.

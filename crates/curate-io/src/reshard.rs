@@ -41,6 +41,7 @@ use crate::{
     atomic::{self, AtomicFile},
     digest,
     pool::{BadShards, SkippedShard, shard_files, stem},
+    remote::{self, Wanted},
     sorted::SortedIds,
     vectors::read_exact_at,
     webdataset::{Member, id_of, list_members, read_sample, uid_text},
@@ -142,8 +143,8 @@ struct Plan {
 /// folder `out`.
 ///
 /// `pool` is a folder of tar files (or with a folder `shards` of them), one tar file, or a pattern
-/// such as `shards/{00000..00099}.tar`; `subset` any form that [`subset::read`](crate::subset::read)
-/// reads. A call that stopped goes on when it is repeated.
+/// such as `shards/{00000..00099}.tar`, or a URL of one ([`remote`]); `subset` any form that
+/// [`subset::read`](crate::subset::read) reads. A call that stopped goes on when it is repeated.
 ///
 /// # Errors
 /// When a file cannot be read or written, `out` holds something else, or the caller cancels.
@@ -158,8 +159,9 @@ pub fn reshard(
         let remedy = "ask for at least one sample in a shard";
         return Err(IoError::new(Kind::Unsupported, out, "shards of 0 samples", remedy));
     }
-    let inner = pool.join("shards");
-    let tars = shard_files(if inner.is_dir() { &inner } else { pool }, "tar")?;
+    let here = remote::local(pool, Wanted::Shards, progress)?;
+    let inner = here.join("shards");
+    let tars = shard_files(if inner.is_dir() { &inner } else { &here }, "tar")?;
     let ids = SortedIds::open(subset)?;
     check_folder(out, &tars, options.overwrite)?;
     let (sources, mut found) = scan_all(tars, &ids, options.bad_shards, progress)?;

@@ -144,14 +144,14 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
             pairs(path, &bytes, format)
         }
         SubsetFormat::Ids => {
-            let text = fs::read_to_string(path).map_err(|e| IoError::os(path, "read", e))?;
+            let text = read_text(path)?;
             parse_lines(
                 path,
                 text.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty()),
             )
         }
         SubsetFormat::Jsonl => {
-            let text = fs::read_to_string(path).map_err(|e| IoError::os(path, "read", e))?;
+            let text = read_text(path)?;
             let mut uids = Vec::new();
             for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
                 let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)
@@ -165,6 +165,13 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
             parse_lines(path, uids.iter().map(|(number, uid)| (*number, uid.as_str())))
         }
     }
+}
+
+fn read_text(path: &Path) -> Result<String, IoError> {
+    fs::read_to_string(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidData => IoError::malformed(path, "is no text"),
+        _ => IoError::os(path, "read", e),
+    })
 }
 
 /// Reads a selection as [`read`] does, and sorts it.

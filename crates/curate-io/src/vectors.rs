@@ -152,41 +152,7 @@ impl Part {
         header: &Header,
         what: &str,
     ) -> Result<Self, IoError> {
-        let &[rows, dim] = header.shape.as_slice() else {
-            let problem =
-                format!("{what} has the shape {:?}; a table of vectors has two axes", header.shape);
-            return Err(IoError::malformed(path, problem));
-        };
-        if let Dtype::Other(descr) = &header.dtype {
-            let problem = format!("{what} has the element type {descr}");
-            let remedy = "save it as little-endian float16, float32 or float64";
-            return Err(IoError::new(Kind::Unsupported, path, problem, remedy));
-        }
-        if header.dtype == Dtype::UidPair {
-            return Err(IoError::malformed(
-                path,
-                format!("{what} is a subset file, no table of vectors"),
-            ));
-        }
-        if header.fortran_order {
-            let problem = format!("{what} is in Fortran order");
-            let remedy = "save it with numpy.ascontiguousarray";
-            return Err(IoError::new(Kind::Unsupported, path, problem, remedy));
-        }
-        if dim == 0 {
-            return Err(IoError::malformed(path, format!("{what} holds vectors of 0 numbers")));
-        }
-        let promised = header.data_len().and_then(|data| data.checked_add(header.len));
-        if promised.is_none_or(|promised| promised as u64 > length) {
-            let problem =
-                format!("{what} promises {rows} x {dim} numbers, but the file ends before");
-            return Err(IoError::new(
-                Kind::Truncated,
-                path,
-                problem,
-                "fetch or write the file again",
-            ));
-        }
+        let [rows, dim] = check_table(path, length, header, what)?;
         let offset = start + header.len as u64;
         Ok(Self { path: path.to_owned(), file, offset, dtype: header.dtype.clone(), rows, dim })
     }
@@ -218,6 +184,44 @@ impl Part {
         }
         Ok(())
     }
+}
+
+/// The rows and the width of a table of floats in C order; an error for any other array, and for one
+/// that promises more than `length` bytes, header included.
+fn check_table(
+    path: &Path,
+    length: u64,
+    header: &Header,
+    what: &str,
+) -> Result<[usize; 2], IoError> {
+    let &[rows, dim] = header.shape.as_slice() else {
+        let problem =
+            format!("{what} has the shape {:?}; a table of vectors has two axes", header.shape);
+        return Err(IoError::malformed(path, problem));
+    };
+    if let Dtype::Other(descr) = &header.dtype {
+        let problem = format!("{what} has the element type {descr}");
+        let remedy = "save it as little-endian float16, float32 or float64";
+        return Err(IoError::new(Kind::Unsupported, path, problem, remedy));
+    }
+    if header.dtype == Dtype::UidPair {
+        let problem = format!("{what} is a subset file, no table of vectors");
+        return Err(IoError::malformed(path, problem));
+    }
+    if header.fortran_order {
+        let problem = format!("{what} is in Fortran order");
+        let remedy = "save it with numpy.ascontiguousarray";
+        return Err(IoError::new(Kind::Unsupported, path, problem, remedy));
+    }
+    if dim == 0 {
+        return Err(IoError::malformed(path, format!("{what} holds vectors of 0 numbers")));
+    }
+    let promised = header.data_len().and_then(|data| data.checked_add(header.len));
+    if promised.is_some_and(|promised| promised as u64 <= length) {
+        return Ok([rows, dim]);
+    }
+    let problem = format!("{what} promises {rows} x {dim} numbers, but the file ends before");
+    Err(IoError::new(Kind::Truncated, path, problem, "fetch or write the file again"))
 }
 
 /// Vectors that come one after the other, and lie in a temporary file from then on.
@@ -353,6 +357,8 @@ impl Npz {
             let there = length.min(end.saturating_sub(start));
             return Part::new(&path, Arc::new(file), start, there, &header, &what);
         }
+        // Before room on the disk is taken for what is not there.
+        check_table(&path, member.size(), &header, &what)?;
         let mut spool = tempfile::tempfile().map_err(no_room)?;
         spool.seek(SeekFrom::Start(header.len as u64)).map_err(no_room)?;
         // What a hostile member unpacks to beyond its promise is not taken.

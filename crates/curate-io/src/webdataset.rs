@@ -29,6 +29,9 @@ const LONGEST_TEXT: u64 = 16 << 20;
 /// reserved and never filled, or another tar file behind the first.
 const LONGEST_PADDING: u64 = 1 << 20;
 
+/// No name of a member is longer; one that is would be held in memory.
+const LONGEST_NAME: u64 = 1 << 20;
+
 /// The samples of tar shards.
 pub(crate) struct WebDataset {
     tars: Vec<PathBuf>,
@@ -262,7 +265,7 @@ pub(crate) fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>
     };
     let mut samples: Vec<TarSample> = Vec::new();
     let mut end = 0_u64;
-    let mut archive = tar::Archive::new(&mut *file);
+    let mut archive = tar::Archive::new(Headers { inner: &mut *file, read: 0 });
     let entries = archive.entries_with_seek().map_err(|e| IoError::os(tar, "read", e))?;
     for entry in entries {
         let entry = entry.map_err(|e| damaged(&format!("is no tar file, or is cut off: {e}")))?;
@@ -320,7 +323,8 @@ pub(crate) fn read_sample(
     bytes: Range<u64>,
 ) -> Result<TarSample, IoError> {
     let (mut samples, start) = (None::<TarSample>, bytes.start);
-    let mut archive = tar::Archive::new(Window { file, at: bytes.start, bytes: bytes.clone() });
+    let window = Window { file, at: bytes.start, bytes: bytes.clone() };
+    let mut archive = tar::Archive::new(Headers { inner: window, read: 0 });
     let entries = archive.entries_with_seek().map_err(|e| IoError::os(tar, "read", e))?;
     for entry in entries {
         let entry = entry.map_err(|e| {
@@ -377,6 +381,33 @@ impl Seek for Window<'_> {
         let target = target.filter(|&target| target >= self.bytes.start);
         self.at = target.ok_or(std::io::ErrorKind::InvalidInput)?;
         Ok(self.at - self.bytes.start)
+    }
+}
+
+/// A tar file of which only headers are read: between two of them comes a seek, so that more bytes in
+/// one go are a name or an extension without an end.
+struct Headers<T> {
+    inner: T,
+    /// Bytes since the last seek.
+    read: u64,
+}
+
+impl<T: Read> Read for Headers<T> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.read > LONGEST_NAME {
+            let problem = format!("a name is longer than {} MiB", LONGEST_NAME >> 20);
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
+        }
+        let n = self.inner.read(out)?;
+        self.read += n as u64;
+        Ok(n)
+    }
+}
+
+impl<T: Seek> Seek for Headers<T> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.read = 0;
+        self.inner.seek(to)
     }
 }
 

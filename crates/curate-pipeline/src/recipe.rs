@@ -11,6 +11,7 @@ use curate_device::DeviceName;
 use curate_io::{
     Pool, PoolOptions,
     pool::{BadShards, Format},
+    remote::is_url,
     subset::SubsetFormat,
 };
 use curate_prune::{Control, Pick, Preset};
@@ -519,7 +520,9 @@ impl Recipe {
         let mut recipe = Self::parse(&text)
             .map_err(|problems| Error::Recipe { path: path.to_owned(), problems })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        recipe.pool.path = absolute(&folder.join(&recipe.pool.path))?;
+        if !is_url(&recipe.pool.path) {
+            recipe.pool.path = absolute(&folder.join(&recipe.pool.path))?;
+        }
         for stage in &mut recipe.stages {
             match stage {
                 Stage::Combine(stage) => {

@@ -5,7 +5,7 @@
 //! | module | crate | what it does |
 //! |---|---|---|
 //! | [`core`] | `curate-core` | ids, embedding sources, cuts, selections, evidence, progress |
-//! | [`io`] | `curate-io` | pools and selections on disk |
+//! | [`io`] | `curate-io` | pools and selections on disk; pools behind URLs with the feature `object-store` |
 //! | [`cluster`] | `curate-cluster` | k-means |
 //! | [`dedup`] | `curate-dedup` | semantic deduplication |
 //! | [`prune`] | `curate-prune` | concept-complexity pruning |

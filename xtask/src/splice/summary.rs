@@ -12,6 +12,7 @@ pub(super) fn speed(root: &Path) -> Result<String> {
     let laws = read(root, "benches/scaling/results.json")?;
     let (overlap, dedup) =
         (cluster::part(root, "k-means-1024-overlap")?, cluster::part(root, "dedup")?);
+    let pools = read(root, "benches/io/results.json")?;
     let mut out = String::from("| | beside | times as fast |\n|---|---|---|\n");
     let mut row = |what: &str, beside: &str, ratio: &Value| {
         out += &format!("| {what} | {beside} | {} |\n", fixed(ratio, 1));
@@ -37,6 +38,16 @@ pub(super) fn speed(root: &Path) -> Result<String> {
         &network["ratios"]["tokens_2_threads_tokenizers_over_ours"],
     );
     row("JPEG to 224 pixels", "Pillow", &network["ratios"]["jpeg_pillow_over_ours"]);
+    row(
+        "DataComp's `clip_score` over 5 million rows",
+        "its script's pandas",
+        &pools["parts"]["clip_score"]["ratios"]["pandas_over_ours"],
+    );
+    row(
+        "DataComp's resharder, 50,000 samples",
+        "Python's webdataset",
+        &pools["parts"]["reshard"]["ratios"]["all_4_kb_webdataset_over_ours"],
+    );
     row("a scaling law with its bootstrap", "scipy", &laws["ratios"]["qqt_bootstrap_vs_scipy"]);
     Ok(out)
 }

@@ -9,6 +9,7 @@ use curate_core::{Cancelled, NoProgress, Progress};
 use curate_io::{
     IoError, Kind, Pool, PoolOptions, atomic, digest, npy, parts,
     pool::{BadShards, Shard},
+    remote::{self, Wanted},
     table::{self, Column},
 };
 use half::f16;
@@ -111,6 +112,7 @@ pub fn embed_path(
     params: &EmbedParams,
     progress: &dyn Progress,
 ) -> Result<EmbedReport, IoError> {
+    let path = &remote::local(path, Wanted::Tables, progress)?;
     // Where the path holds no pool, opening it says why.
     let pieces = parts(path, options.format).unwrap_or_default();
     if pieces.len() < 2 {

@@ -12,16 +12,6 @@ use super::Format;
 /// A pattern of more files is a slip of the pen.
 const MOST_SHARDS: u64 = 1_000_000;
 
-/// A URL would be taken for a folder that does not exist.
-pub(super) fn refuse_url(path: &Path) -> Result<(), IoError> {
-    if !path.to_str().is_some_and(|path| path.contains("://")) {
-        return Ok(());
-    }
-    let problem = "is a URL; pools are read from local paths";
-    let remedy = "fetch the files, or mount them as a folder";
-    Err(IoError::new(Kind::Unsupported, path, problem, remedy))
-}
-
 /// Tells the layout from what lies at `path`.
 pub(crate) fn detect(path: &Path) -> Result<Format, IoError> {
     let ending = path.extension().and_then(|e| e.to_str());
@@ -50,7 +40,7 @@ pub(crate) fn detect(path: &Path) -> Result<Format, IoError> {
 
 /// Tells the layout of a folder; `has` says whether one of its folders (`""` for itself) has a file
 /// with an ending.
-fn layout(has: impl Fn(&str, &str) -> bool) -> Option<Format> {
+pub(crate) fn layout(has: impl Fn(&str, &str) -> bool) -> Option<Format> {
     if CLIP_RETRIEVAL.iter().any(|name| has(name, "npy")) {
         Some(Format::ClipRetrieval)
     } else if has("metadata", "parquet") {
@@ -73,7 +63,6 @@ fn layout(has: impl Fn(&str, &str) -> bool) -> Option<Format> {
 /// The files with this ending in a folder, by name; or the file itself; or the files of a pattern,
 /// whether they exist or not.
 pub(crate) fn shard_files(path: &Path, ending: &str) -> Result<Vec<PathBuf>, IoError> {
-    refuse_url(path)?;
     if let Some(pattern) = Pattern::of(path) {
         return pattern.files(path);
     }
@@ -97,7 +86,7 @@ pub(crate) fn shard_files(path: &Path, ending: &str) -> Result<Vec<PathBuf>, IoE
 }
 
 /// A path with one `{first..last}`.
-struct Pattern<'a> {
+pub(crate) struct Pattern<'a> {
     before: &'a str,
     numbers: RangeInclusive<u64>,
     width: usize,
@@ -106,7 +95,7 @@ struct Pattern<'a> {
 
 impl<'a> Pattern<'a> {
     /// `None` for a plain path.
-    fn of(path: &'a Path) -> Option<Self> {
+    pub(crate) fn of(path: &'a Path) -> Option<Self> {
         let (before, rest) = path.to_str()?.split_once('{')?;
         let (range, after) = rest.split_once('}')?;
         let (first, last) = range.split_once("..")?;
@@ -114,7 +103,7 @@ impl<'a> Pattern<'a> {
         Some(Self { before, numbers, width: first.len(), after })
     }
 
-    fn files(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
+    pub(crate) fn files(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
         let Self { before, numbers, width, after } = self;
         let wrong = |problem: &str| {
             let remedy = "write the smaller number first, as in {00000..00099}";
@@ -155,8 +144,5 @@ mod tests {
         let error = detect(folder.path()).unwrap_err();
         assert!(error.to_string().contains("looked for metadata/*.parquet"), "{error}");
         assert_eq!(detect(Path::new("no/such/folder")).unwrap_err().kind, Kind::NotFound);
-        let url = Path::new("s3://bucket/shards/{000..009}.tar");
-        let error = shard_files(url, "tar").unwrap_err();
-        assert!(error.to_string().contains("is a URL; pools are read from local paths"), "{error}");
     }
 }

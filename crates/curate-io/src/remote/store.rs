@@ -1,0 +1,289 @@
+//! A place behind a URL: what lies there, and its bytes.
+
+use std::{
+    fmt::Display,
+    future::Future,
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use curate_core::Progress;
+use futures_util::StreamExt;
+use object_store::{
+    ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, aws::AmazonS3Builder,
+    gcp::GoogleCloudStorageBuilder, http::HttpBuilder, path::Path as Key,
+};
+use sha2::{Digest, Sha256};
+use tokio::runtime::Runtime;
+
+use crate::{IoError, Kind, atomic::AtomicFile, digest};
+
+use super::RemoteOptions;
+
+/// A folder behind a URL.
+pub(super) struct Store {
+    url: String,
+    store: Box<dyn ObjectStore>,
+    folder: Key,
+    lists: bool,
+    runtime: Runtime,
+}
+
+/// A file there.
+pub(super) struct Object {
+    key: Key,
+    /// Its path below the folder, with `/`.
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    /// What changes when the file does; `None` where the server says nothing of the kind.
+    pub(super) tag: Option<String>,
+}
+
+impl Store {
+    /// `url` is that of a folder, without a slash at its end.
+    pub(super) fn open(url: &str, options: &RemoteOptions) -> Result<Self, IoError> {
+        let failed = |e: &dyn Display| wrong(url, e);
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let (host, folder) = rest.split_once('/').unwrap_or((rest, ""));
+        let folder = Key::parse(folder).map_err(|e| failed(&e))?;
+        let retry = RetryConfig {
+            max_retries: 4,
+            retry_timeout: Duration::from_secs(60),
+            ..RetryConfig::default()
+        };
+        check_access(url, scheme, options)?;
+        let settings = || options.settings.iter().map(|(name, value)| (name.as_str(), value));
+        // reqwest and object_store are built without a cryptography library of their own choice.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let store: Box<dyn ObjectStore> = match scheme {
+            "s3" | "s3a" => {
+                let builder = AmazonS3Builder::new().with_bucket_name(host).with_retry(retry);
+                let builder =
+                    settings().fold(builder, |builder, (name, value)| match name.parse() {
+                        Ok(key) => builder.with_config(key, value),
+                        Err(_) => builder,
+                    });
+                Box::new(builder.build().map_err(|e| failed(&e))?)
+            }
+            "gs" => {
+                let builder =
+                    GoogleCloudStorageBuilder::new().with_bucket_name(host).with_retry(retry);
+                let builder =
+                    settings().fold(builder, |builder, (name, value)| match name.parse() {
+                        Ok(key) => builder.with_config(key, value),
+                        Err(_) => builder,
+                    });
+                Box::new(builder.build().map_err(|e| failed(&e))?)
+            }
+            "http" | "https" => {
+                let client = ClientOptions::new().with_allow_http(scheme == "http");
+                let builder = HttpBuilder::new().with_url(format!("{scheme}://{host}"));
+                let builder = builder.with_client_options(client).with_retry(retry);
+                Box::new(builder.build().map_err(|e| failed(&e))?)
+            }
+            other => {
+                let problem = format!("has the scheme `{other}`");
+                let remedy = "URLs of s3, gs, http and https are read; fetch the files otherwise";
+                return Err(IoError::new(Kind::Unsupported, url, problem, remedy));
+            }
+        };
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|e| failed(&e))?;
+        let lists = !scheme.starts_with("http");
+        Ok(Self { url: url.to_owned(), store, folder, lists, runtime })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The error about a file that is not there.
+    pub(super) fn missing(&self, name: &str) -> IoError {
+        let url = format!("{}/{name}", self.url);
+        IoError::new(Kind::NotFound, url, "does not exist", "check the URL")
+    }
+
+    fn wait<T>(
+        &self,
+        name: &str,
+        answer: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, IoError> {
+        self.runtime.block_on(answer).map_err(|e| self.failed(name, e))
+    }
+
+    fn failed(&self, name: &str, error: object_store::Error) -> IoError {
+        let url = if name.is_empty() { self.url.clone() } else { format!("{}/{name}", self.url) };
+        match error {
+            object_store::Error::NotFound { .. } => self.missing(name),
+            refused if is_refusal(&refused) => {
+                let remedy = remedy_of_access(self.url.split("://").next().unwrap_or_default());
+                IoError::new(Kind::Os, url, "may not be read", remedy)
+            }
+            other => wrong(&url, &other),
+        }
+    }
+
+    /// The files in the folder itself and in those of its folders that `wanted` names.
+    pub(super) fn list(&self, wanted: &[&str]) -> Result<Vec<Object>, IoError> {
+        if !self.lists {
+            let problem = "is no file, and over HTTP no folder can be listed";
+            let remedy = "name a file or a pattern, as in https://host/{00000..00099}.tar";
+            return Err(IoError::new(Kind::Unsupported, &self.url, problem, remedy));
+        }
+        let found = self.wait("", self.store.list_with_delimiter(Some(&self.folder)))?;
+        let mut objects: Vec<Object> =
+            found.objects.into_iter().filter_map(|meta| self.object(meta)).collect();
+        for inner in found.common_prefixes {
+            if inner.filename().is_some_and(|name| wanted.contains(&name)) {
+                let found = self.wait("", self.store.list_with_delimiter(Some(&inner)))?;
+                objects.extend(found.objects.into_iter().filter_map(|meta| self.object(meta)));
+            }
+        }
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(objects)
+    }
+
+    /// The file `name` of the folder, if it is there.
+    pub(super) fn find(&self, name: &str) -> Result<Option<Object>, IoError> {
+        let mut parts: Vec<_> = self.folder.parts().collect();
+        parts.push(name.into());
+        let key = Key::from_iter(parts);
+        match self.runtime.block_on(self.store.head(&key)) {
+            Ok(meta) => Ok(self.object(meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.failed(name, e)),
+        }
+    }
+
+    fn object(&self, meta: ObjectMeta) -> Option<Object> {
+        let parts: Vec<String> =
+            meta.location.prefix_match(&self.folder)?.map(|p| p.as_ref().to_owned()).collect();
+        let plain = |part: &String| !part.starts_with('.') && !part.contains(['/', '\\']);
+        if parts.is_empty() || !parts.iter().all(plain) {
+            return None;
+        }
+        let dated = meta.last_modified.timestamp() > 0;
+        let date = dated.then(|| meta.last_modified.to_rfc3339());
+        let name = parts.join("/");
+        Some(Object { key: meta.location, name, bytes: meta.size, tag: meta.e_tag.or(date) })
+    }
+
+    /// Writes a file's bytes to `path` as they come, and answers their SHA-256.
+    pub(super) fn fetch(
+        &self,
+        object: &Object,
+        path: &Path,
+        progress: &dyn Progress,
+    ) -> Result<String, IoError> {
+        let mut file = AtomicFile::create(path)?;
+        let (mut hasher, mut bytes) = (Sha256::new(), 0_u64);
+        let found = self.wait(&object.name, self.store.get(&object.key))?;
+        let mut stream = found.into_stream();
+        while let Some(piece) = self.runtime.block_on(stream.next()) {
+            progress.check().map_err(|_| IoError::cancelled(path))?;
+            let piece = piece.map_err(|e| self.failed(&object.name, e))?;
+            bytes += piece.len() as u64;
+            if bytes > object.bytes {
+                break;
+            }
+            hasher.update(&piece);
+            file.write_all(&piece).map_err(|e| IoError::os(path, "written", e))?;
+            progress.advance(piece.len() as u64);
+        }
+        if bytes != object.bytes {
+            let url = format!("{}/{}", self.url, object.name);
+            let problem =
+                format!("has other bytes than it said: {bytes} came, {} were said", object.bytes);
+            return Err(IoError::new(Kind::Truncated, url, problem, "run the same command again"));
+        }
+        file.commit()?;
+        Ok(digest::hex(&hasher.finalize()))
+    }
+}
+
+/// Settings of which one says how a store lets us in.
+const ACCESS: [(&str, &[&str]); 2] = [
+    (
+        "s3",
+        &[
+            "aws_access_key_id",
+            "aws_skip_signature",
+            "aws_web_identity_token_file",
+            "aws_container_credentials_relative_uri",
+            "aws_container_credentials_full_uri",
+            "aws_metadata_endpoint",
+        ],
+    ),
+    (
+        "gs",
+        &[
+            "google_service_account",
+            "google_service_account_key",
+            "google_application_credentials",
+            "google_bearer_token",
+            "google_skip_signature",
+        ],
+    ),
+];
+
+/// Without any of them the library would look for a machine's role at an address that only clouds
+/// have, for minutes.
+fn check_access(url: &str, scheme: &str, options: &RemoteOptions) -> Result<(), IoError> {
+    let scheme = if scheme == "s3a" { "s3" } else { scheme };
+    let Some((_, names)) = ACCESS.iter().find(|(known, _)| *known == scheme) else {
+        return Ok(());
+    };
+    let has = |name: &&str| options.settings.iter().any(|(given, _)| given == name);
+    if names.iter().any(has) || scheme == "gs" && has_login_of_gcloud() {
+        return Ok(());
+    }
+    let problem = "needs credentials, and none are set";
+    Err(IoError::new(Kind::Os, url, problem, remedy_of_access(scheme)))
+}
+
+/// Of a listing that is refused the library keeps the status in its text alone.
+fn is_refusal(error: &object_store::Error) -> bool {
+    use object_store::Error::{Generic, PermissionDenied, Unauthenticated};
+    match error {
+        PermissionDenied { .. } | Unauthenticated { .. } => true,
+        Generic { source, .. } => {
+            let said = source.to_string();
+            ["401 Unauthorized", "403 Forbidden"].iter().any(|status| said.contains(status))
+        }
+        _ => false,
+    }
+}
+
+fn has_login_of_gcloud() -> bool {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let file = ".config/gcloud/application_default_credentials.json";
+    home.is_some_and(|home| home.join(file).exists())
+}
+
+fn remedy_of_access(scheme: &str) -> &'static str {
+    match scheme {
+        "gs" => {
+            "set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials that may read it, or \
+             GOOGLE_SKIP_SIGNATURE=true for a public bucket"
+        }
+        "http" | "https" => "only what needs no login is read over HTTP: fetch the files otherwise",
+        _ => {
+            "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION to credentials that may \
+             read it, or AWS_SKIP_SIGNATURE=true for a public bucket"
+        }
+    }
+}
+
+/// What a library says, in one line.
+fn wrong(url: &str, error: &dyn Display) -> IoError {
+    let said: String = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let said: String = said.chars().take(400).collect();
+    IoError::new(
+        Kind::Os,
+        url,
+        format!("could not be read: {said}"),
+        "check the URL and the network",
+    )
+}
