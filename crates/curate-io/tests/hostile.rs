@@ -10,7 +10,7 @@ use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use common::{PNG, open, shard, tar_of, write_npz, write_table};
@@ -33,10 +33,15 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// What the heap may hold beyond what a file of these sizes needs: buffers of readers.
 const ROOM: usize = 48 << 20;
 
-/// The most bytes on the heap while something is done, beyond those before. One at a time.
-fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
+/// Held by every test from its start: the heap belongs to all threads of this process, and what one
+/// test prepares would be counted against another.
+fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The most bytes on the heap while something is done, beyond those before.
+fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
     let answer = work();
@@ -159,11 +164,13 @@ fn arrays() -> Vec<Case> {
 
 #[test]
 fn arrays_that_promise_the_world_are_refused() {
+    let _alone = alone();
     check(arrays());
 }
 
 #[test]
 fn packed_arrays_that_promise_the_world_are_refused_before_they_are_unpacked() {
+    let _alone = alone();
     let zeros = vec![0; 64 << 20];
     let bomb = |shape: &[usize]| npz([header_bytes("'<f4'", shape), zeros.clone()].concat());
     let beside = |bytes: Vec<u8>, expected: &str| {
@@ -196,6 +203,7 @@ fn packed_arrays_that_promise_the_world_are_refused_before_they_are_unpacked() {
 
 #[test]
 fn a_packed_array_with_a_path_for_a_name_is_never_written_there() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("pool");
     fs::create_dir(&inner).unwrap();
@@ -258,11 +266,13 @@ fn shards() -> Vec<Case> {
 
 #[test]
 fn shards_that_lie_about_sizes_and_names_are_refused() {
+    let _alone = alone();
     check(shards());
 }
 
 #[test]
 fn members_that_are_no_files_are_no_samples() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("0.tar");
     let links: Vec<u8> = b"1234567".iter().flat_map(|&kind| member(kind, octal(0), b"")).collect();
@@ -272,6 +282,7 @@ fn members_that_are_no_files_are_no_samples() {
 
 #[test]
 fn resharding_takes_nothing_from_names() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let uid = SampleId(7).to_string();
@@ -315,6 +326,7 @@ fn lines() -> Vec<Case> {
 
 #[test]
 fn records_that_are_endless_or_bottomless_are_refused() {
+    let _alone = alone();
     check(lines());
 }
 
@@ -332,6 +344,7 @@ fn tables() -> Vec<Case> {
 
 #[test]
 fn tables_with_impossible_footers_are_refused() {
+    let _alone = alone();
     check(tables());
 }
 
@@ -353,6 +366,7 @@ fn check(cases: Vec<Case>) {
 
 #[test]
 fn selections_that_are_none_say_so() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let header = |shape: &[usize]| header_bytes(UID_PAIR, shape);
     let cases: [(&str, Vec<u8>, &str); 9] = [
@@ -408,6 +422,7 @@ fn whole_files(folder: &Path) -> Vec<PathBuf> {
 /// Turns over bytes of whole files, one or four at a time, and cuts the files.
 #[test]
 fn no_byte_of_a_file_can_make_a_reader_panic_or_take_the_memory() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let files = whole_files(folder.path());
     // A caught panic of a library is no trouble, and no news.
