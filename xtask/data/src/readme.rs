@@ -34,7 +34,9 @@ fn text(manifest: &Manifest) -> Result<String> {
         has them, would hold half as many pictures (`cargo xtask data bundle --records` writes \
         one). Shard and table with the same rows are paired in `pool.json`.\n\
         * `pool/pool.json`: counts, packages, encoders, and the SHA-256 of every file.\n\
-        * `LICENSES/`: the texts and notices of every source.\n\n",
+        * `LICENSES/`: the texts and notices of every source.\n\
+        * `filter/`: a small filter network that scores the pool's pairs; its README says how well, \
+        and how it was made.\n\n",
         manifest.rows,
     );
     sources(&mut text, manifest)?;
