@@ -37,6 +37,10 @@ import time
 import venv
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import report  # noqa: E402  beside this folder
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -95,21 +99,8 @@ def main():
 
 
 def save(part, section):
-    report = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"parts": {}}
-    section["machine"] = {"processor": processor(), "cores": os.cpu_count(), "load_after": os.getloadavg()[0]}
-    report["command"] = "python3 benches/cluster/run.py"
-    report["unit"] = "seconds, median of turns; ratios are theirs over ours unless named otherwise"
-    report["versions"] = versions()
-    report["parts"][part] = section
-    report["bars"] = BARS
-    report["passed"] = {}
-    for name, bar in BARS.items():
-        part_name, _, value = name.partition(".")
-        found = report["parts"].get(part_name, {}).get("ratios", {}).get(value)
-        if found is not None:
-            report["passed"][name] = found <= bar if value.endswith("_below") else found >= bar
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
-    print(part, json.dumps(section, indent=2), flush=True)
+    unit = "seconds, median of turns; ratios are theirs over ours unless named otherwise"
+    report.save(RESULTS, part, section, "python3 benches/cluster/run.py", unit, versions(), BARS)
 
 
 def versions():
@@ -121,13 +112,6 @@ def versions():
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
     return {"python": platform.python_version(), "numpy": numpy.__version__, "faiss": faiss.__version__,
             "scikit-learn": sklearn.__version__, "torch": torch.__version__, "rustc": rustc}
-
-
-def processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def measure(kind, *words):

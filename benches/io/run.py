@@ -37,6 +37,10 @@ import time
 import venv
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import report  # noqa: E402  beside this folder
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -91,21 +95,8 @@ def reenter(words):
 
 
 def save(part, section):
-    report = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"parts": {}}
-    section["machine"] = {"processor": processor(), "cores": os.cpu_count(), "load_after": os.getloadavg()[0]}
-    report["command"] = "python3 benches/io/run.py"
-    report["unit"] = "seconds, median of turns; MiB at the peak, largest of turns; ratios are theirs over ours"
-    report["versions"] = versions()
-    report["parts"][part] = section
-    report["bars"] = BARS
-    report["passed"] = {}
-    for name, bar in BARS.items():
-        part_name, _, value = name.partition(".")
-        found = report["parts"].get(part_name, {}).get("ratios", {}).get(value)
-        if found is not None:
-            report["passed"][name] = found <= bar if value.endswith("_below") else found >= bar
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
-    print(part, json.dumps(section, indent=2), json.dumps(report["passed"], indent=2), flush=True)
+    unit = "seconds, median of turns; MiB at the peak, largest of turns; ratios are theirs over ours"
+    report.save(RESULTS, part, section, "python3 benches/io/run.py", unit, versions(), BARS)
 
 
 def versions():
@@ -113,13 +104,6 @@ def versions():
 
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
     return {"python": platform.python_version(), "rustc": rustc} | {name: version(name) for name in PACKAGES}
-
-
-def processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def measured(command, env=None):

@@ -209,7 +209,8 @@ fn a_packed_array_with_a_path_for_a_name_is_never_written_there() {
     fs::create_dir(&inner).unwrap();
     write_table(&inner.join("a.parquet"), &[(Some("1"), Some("x"))]);
     let outside = folder.path().join("out.npy");
-    let names = ["../out", "/tmp/curate-hostile-out", "a/../../../out"];
+    let absolute = folder.path().join("out");
+    let names = ["../out", absolute.to_str().unwrap(), "a/../../out"];
     let arrays = names.map(|name| (name, f32_table(&[1.0, 2.0], 1, 2)));
     write_npz(&inner.join("a.npz"), &arrays, CompressionMethod::Deflated);
     let pool = open(&inner).unwrap();
@@ -218,7 +219,7 @@ fn a_packed_array_with_a_path_for_a_name_is_never_written_there() {
         pool.embedding(&name).unwrap().read(0..1, &mut out).unwrap();
         assert_eq!(out, [1.0, 2.0]);
     }
-    assert!(!outside.exists() && !Path::new("/tmp/curate-hostile-out.npy").exists());
+    assert!(!outside.exists());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

@@ -1,0 +1,30 @@
+"""A result file that is measured part by part: what the scripts beside this one share."""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+
+def save(results, part, section, command, unit, versions, bars):
+    """Puts a part that was measured now beside the others, and judges every bar by what is there.
+
+    A bar is named `PART.RATIO`; a ratio whose name ends in `_below` may be its bar at most."""
+    report = json.loads(results.read_text()) if results.exists() else {"parts": {}}
+    section["machine"] = {"processor": processor(), "cores": os.cpu_count(), "load_after": os.getloadavg()[0]}
+    report["parts"][part] = section
+    report |= {"command": command, "unit": unit, "versions": versions, "bars": bars, "passed": {}}
+    for name, bar in bars.items():
+        part_name, _, value = name.partition(".")
+        found = report["parts"].get(part_name, {}).get("ratios", {}).get(value)
+        if found is not None:
+            report["passed"][name] = found <= bar if value.endswith("_below") else found >= bar
+    results.write_text(json.dumps(report, indent=2) + "\n")
+    print(part, json.dumps(section, indent=2), json.dumps(report["passed"], indent=2), flush=True)
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
