@@ -1,0 +1,127 @@
+//! From a TOML file to a recipe, or to everything that is wrong with it.
+
+use std::path::{Path, PathBuf};
+
+use curate_io::remote::is_url;
+
+use super::{Recipe, ScoreStage, Stage, is_file};
+use crate::Error;
+
+impl Recipe {
+    /// Reads and checks a recipe file. A relative pool path starts at the recipe's folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, naming stage and field.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| curate_io::IoError::os(path, "read", e))?;
+        let mut recipe = Self::parse(&text)
+            .map_err(|problems| Error::Recipe { path: path.to_owned(), problems })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if !is_url(&recipe.pool.path) {
+            recipe.pool.path = absolute(&folder.join(&recipe.pool.path))?;
+        }
+        for stage in &mut recipe.stages {
+            match stage {
+                Stage::Combine(stage) => {
+                    for source in stage.of.iter_mut().filter(|s| is_file(s)) {
+                        *source = absolute(&folder.join(&*source))?.to_string_lossy().into_owned();
+                    }
+                }
+                Stage::Baseline(stage) => {
+                    for file in stage.files_mut() {
+                        *file = absolute(&folder.join(&*file))?;
+                    }
+                }
+                Stage::Score(ScoreStage { network: Some(network), .. }) => {
+                    *network = absolute(&folder.join(&*network))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(recipe)
+    }
+
+    /// Parses and checks a recipe.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|e| vec![e.to_string().trim_end().to_owned()])?;
+        // Stages are read one by one, so that an error names its stage.
+        let written = match table.remove("stage") {
+            Some(toml::Value::Array(stages)) => stages,
+            Some(_) => {
+                return Err(vec!["`stage` is no list: write each stage under `[[stage]]`".into()]);
+            }
+            None => return Err(vec!["has no stage: add at least one `[[stage]]`".into()]),
+        };
+        let mut problems = Vec::new();
+        let mut stages = Vec::new();
+        for (number, value) in written.into_iter().enumerate() {
+            match read_stage(value) {
+                Ok(stage) => stages.push(stage),
+                Err(problem) => problems.push(format!("stage {}{problem}", number + 1)),
+            }
+        }
+        table.insert("stage".into(), toml::Value::Array(vec![]));
+        let recipe: Result<Self, _> = table.try_into();
+        match recipe {
+            Ok(recipe) if problems.is_empty() => {
+                let recipe = Self { stages, ..recipe };
+                let problems = crate::check::problems(&recipe);
+                if problems.is_empty() { Ok(recipe) } else { Err(problems) }
+            }
+            Ok(_) => Err(problems),
+            Err(e) => {
+                problems.insert(0, one_line(&e.to_string()));
+                Err(problems)
+            }
+        }
+    }
+}
+
+/// The run folder must find its pool from wherever the next command is given.
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    Ok(std::path::absolute(path).map_err(|e| curate_io::IoError::os(path, "read", e))?)
+}
+
+/// Reads one stage; the problem starts with what comes after "stage 3".
+fn read_stage(value: toml::Value) -> Result<Stage, String> {
+    let of = |key: &str| value.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    let Some(kind) = of("kind") else {
+        let kinds =
+            "score, threshold, fraction, top, semantic-dedup, concept-prune, combine, baseline";
+        return Err(format!(": `kind` is missing; it is one of {kinds}"));
+    };
+    let label = match of("name") {
+        Some(name) => format!(" (`{kind}` named `{name}`)"),
+        None => format!(" (`{kind}`)"),
+    };
+    stage_of(&kind, value).map_err(|e| format!("{label}: {}", one_line(&e.to_string())))
+}
+
+/// Reads a stage whose kind is known. The derived reader of [`Stage`] would do, but for errors that
+/// do not name the key.
+fn stage_of(kind: &str, value: toml::Value) -> Result<Stage, toml::de::Error> {
+    let mut settings = value.clone();
+    if let Some(table) = settings.as_table_mut() {
+        table.remove("kind");
+    }
+    match kind {
+        "score" => settings.try_into().map(Stage::Score),
+        "threshold" => settings.try_into().map(Stage::Threshold),
+        "fraction" => settings.try_into().map(Stage::Fraction),
+        "top" => settings.try_into().map(Stage::Top),
+        "semantic-dedup" => settings.try_into().map(Stage::SemanticDedup),
+        "concept-prune" => settings.try_into().map(Stage::ConceptPrune),
+        "combine" => settings.try_into().map(Stage::Combine),
+        "baseline" => settings.try_into().map(Stage::Baseline),
+        _ => value.try_into(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
