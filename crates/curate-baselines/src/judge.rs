@@ -71,32 +71,55 @@ pub fn judge(
     inputs: &Inputs<'_>,
     threshold: Option<f64>,
 ) -> Result<Vec<Verdict>, BaselineError> {
-    Ok(match baseline {
-        Baseline::NoFilter => vec![Verdict::KEPT; ids.len()],
+    let mut verdicts = Vec::with_capacity(ids.len());
+    each_verdict(baseline, rows, ids, inputs, threshold, |verdict| verdicts.push(verdict))?;
+    Ok(verdicts)
+}
+
+/// As [`judge`], handing one verdict after the other to `each`. Only
+/// [`RandomSubset`](Baseline::RandomSubset) asks for `ids`.
+pub(crate) fn each_verdict(
+    baseline: &Baseline,
+    rows: &dyn Rows,
+    ids: &[SampleId],
+    inputs: &Inputs<'_>,
+    threshold: Option<f64>,
+    mut each: impl FnMut(Verdict),
+) -> Result<(), BaselineError> {
+    match baseline {
+        Baseline::NoFilter => (0..rows.len()).for_each(|_| each(Verdict::KEPT)),
         Baseline::RandomSubset { fraction, seed } => {
-            ids.iter().map(|id| drawn(*fraction, *seed, *id)).collect()
+            ids.iter().for_each(|id| each(drawn(*fraction, *seed, *id)));
         }
         Baseline::BasicFilter => {
             let [widths, heights] = SIZES.map(|column| numbers(rows, column));
             let (widths, heights) = (widths?, heights?);
-            captions(rows, |row, text| {
+            let rule = |row: usize, text: &str| {
                 rules::basic(text, widths[row], heights[row], inputs.language)
-            })?
+            };
+            captions(rows, rule, each)?;
         }
-        Baseline::ClipScore { arch, .. } => scores(rows, *arch, threshold)?,
+        Baseline::ClipScore { arch, .. } => scores(rows, *arch, threshold, each)?,
         Baseline::Laion2b => {
             let scores = numbers(rows, Arch::B32.score_column())?;
-            captions(rows, |row, text| rules::laion2b(text, scores[row], inputs.language))?
+            let rule = |row: usize, text: &str| rules::laion2b(text, scores[row], inputs.language);
+            captions(rows, rule, each)?;
         }
         Baseline::TextBased => {
             let (wordnet, entities) = inputs.entities.expect("checked before the run");
-            captions(rows, |_, text| rules::text_based(text, inputs.language, wordnet, entities))?
+            let rule = |_, text: &str| rules::text_based(text, inputs.language, wordnet, entities);
+            captions(rows, rule, each)?;
         }
-        Baseline::ImageBased => pictures(rows, inputs, vec![Verdict::KEPT; ids.len()])?,
+        Baseline::ImageBased => {
+            pictures(rows, inputs, vec![Verdict::KEPT; rows.len()])?.into_iter().for_each(each);
+        }
         Baseline::ImageBasedIntersectClipScore { arch, .. } => {
-            pictures(rows, inputs, scores(rows, *arch, threshold)?)?
+            let mut scored = Vec::with_capacity(rows.len());
+            scores(rows, *arch, threshold, |verdict| scored.push(verdict))?;
+            pictures(rows, inputs, scored)?.into_iter().for_each(each);
         }
-    })
+    }
+    Ok(())
 }
 
 fn drawn(fraction: f64, seed: u64, id: SampleId) -> Verdict {
@@ -106,35 +129,39 @@ fn drawn(fraction: f64, seed: u64, id: SampleId) -> Verdict {
 }
 
 /// What the score says of each row.
-fn scores(rows: &dyn Rows, arch: Arch, threshold: Option<f64>) -> Result<Vec<Verdict>, IoError> {
+fn scores(
+    rows: &dyn Rows,
+    arch: Arch,
+    threshold: Option<f64>,
+    mut each: impl FnMut(Verdict),
+) -> Result<(), IoError> {
     let column = arch.score_column();
     let threshold = own_threshold(rows, column, threshold.unwrap_or(f64::INFINITY))?;
-    let mut verdicts = Vec::with_capacity(rows.len().min(1 << 24));
-    rows.each_number(column, &mut |score| {
-        verdicts.push(match score {
-            score if score.is_nan() => Verdict::dropped("no score"),
-            score if score >= threshold => Verdict::KEPT.compared(score, threshold),
-            _ => Verdict::dropped("low score").compared(score, threshold),
-        });
-    })?;
-    Ok(verdicts)
+    let verdict = |score: f64| match score {
+        score if score.is_nan() => Verdict::dropped("no score"),
+        score if score >= threshold => Verdict::KEPT.compared(score, threshold),
+        _ => Verdict::dropped("low score").compared(score, threshold),
+    };
+    rows.each_block(column, &mut |scores| {
+        scores.iter().for_each(|&score| each(verdict(score)));
+    })
 }
 
 /// What a rule on captions says of each row. A missing caption always goes.
 fn captions(
     rows: &dyn Rows,
-    judge: impl Fn(usize, &str) -> Result<(), Failure>,
-) -> Result<Vec<Verdict>, IoError> {
-    let mut verdicts = Vec::with_capacity(rows.len().min(1 << 24));
+    rule: impl Fn(usize, &str) -> Result<(), Failure>,
+    mut each: impl FnMut(Verdict),
+) -> Result<(), IoError> {
+    let mut row = 0;
     rows.each_caption(&mut |text| {
-        let row = verdicts.len();
-        verdicts.push(match text.map(|text| judge(row, text)) {
+        each(match text.map(|text| rule(row, text)) {
             None => Verdict::dropped("no caption"),
             Some(Ok(())) => Verdict::KEPT,
             Some(Err(failure)) => Verdict::of(&failure),
         });
-    })?;
-    Ok(verdicts)
+        row += 1;
+    })
 }
 
 /// The image-based rule on rows that nothing has dropped yet.
@@ -144,12 +171,14 @@ fn pictures(
     mut verdicts: Vec<Verdict>,
 ) -> Result<Vec<Verdict>, BaselineError> {
     let concepts = inputs.concepts.expect("checked before the run");
-    let by_caption = captions(rows, |_, text| rules::caption_filter(text, inputs.language))?;
-    for (verdict, by_caption) in verdicts.iter_mut().zip(by_caption) {
+    let mut judged = verdicts.iter_mut();
+    let rule = |_, text: &str| rules::caption_filter(text, inputs.language);
+    captions(rows, rule, |by_caption| {
+        let verdict = judged.next().expect("a verdict for every row");
         if verdict.dropped.is_none() && by_caption.dropped.is_some() {
             *verdict = by_caption;
         }
-    }
+    })?;
     let open: Vec<usize> =
         (0..verdicts.len()).filter(|&row| verdicts[row].dropped.is_none()).collect();
     for (row, judged) in open.iter().zip(concepts.judge(rows, &open)?) {

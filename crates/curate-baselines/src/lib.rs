@@ -32,9 +32,11 @@
 //! | memory | all columns of all shards | one shard's captions a thread, and the ids kept |
 //!
 //! # Cost
-//! One pass over the columns that the rule reads; `fraction` adds two passes over the score
-//! column, or up to four for billions of rows. Results do not depend on the number of threads.
+//! One pass over the columns that the rule reads; `fraction` adds one pass over the score column
+//! where the first shard is like the others, and up to five where it is not. Results do not depend on
+//! the number of threads.
 
+mod buckets;
 mod error;
 mod image;
 mod judge;
@@ -65,6 +67,8 @@ pub use judge::{Verdict, judge};
 pub use rows::{Rows, Table};
 pub use settings::{Loaded, MorphyRule, Name, Settings, SettingsError};
 
+use buckets::{Buckets, sorted};
+use judge::each_verdict;
 use quantile::threshold_of_fraction;
 
 /// Which CLIP model's score or features to read.
@@ -264,14 +268,13 @@ pub fn run(
     let parts: Vec<Part> = tables.par_iter().map(of_table).collect::<Result<_, BaselineError>>()?;
     progress.finish();
     let mut kept = Kept { ids: Vec::new(), rows: 0, dropped: BTreeMap::new(), threshold };
-    for part in parts {
+    for part in &parts {
         kept.rows += part.rows;
-        kept.ids.extend(part.ids);
-        for (rule, count) in part.dropped {
+        for (rule, count) in &part.dropped {
             *kept.dropped.entry(rule).or_default() += count;
         }
     }
-    kept.ids.par_sort_unstable();
+    kept.ids = sorted(&parts.into_iter().map(|part| part.ids).collect::<Vec<_>>());
     Ok(kept)
 }
 
@@ -336,10 +339,21 @@ pub fn threshold<R: Rows>(
 }
 
 /// What one shard gives.
+#[derive(Default)]
 struct Part {
-    ids: Vec<SampleId>,
+    ids: Buckets,
     rows: usize,
-    dropped: BTreeMap<&'static str, usize>,
+    dropped: Vec<(&'static str, usize)>,
+}
+
+impl Part {
+    fn drop_by(&mut self, rule: &'static str) {
+        // Most rows go by one rule, whose text is one text.
+        match self.dropped.iter_mut().find(|(name, _)| std::ptr::eq(*name, rule)) {
+            Some((_, count)) => *count += 1,
+            None => self.dropped.push((rule, 1)),
+        }
+    }
 }
 
 fn filter(
@@ -348,14 +362,28 @@ fn filter(
     inputs: &Inputs<'_>,
     threshold: Option<f64>,
 ) -> Result<Part, BaselineError> {
-    let ids = table.ids()?;
-    let verdicts = judge(baseline, table, &ids, inputs, threshold)?;
-    let mut part = Part { ids: Vec::new(), rows: ids.len(), dropped: BTreeMap::new() };
-    for (id, verdict) in ids.into_iter().zip(verdicts) {
-        match verdict.dropped {
-            None => part.ids.push(id),
-            Some(rule) => *part.dropped.entry(rule).or_default() += 1,
+    let mut part = Part { rows: table.len(), ..Part::default() };
+    let draws = matches!(baseline, Baseline::RandomSubset { .. });
+    let mut all = Vec::new();
+    if draws {
+        table.each_id(|_, id| all.push(id))?;
+    }
+    let mut kept = Vec::with_capacity(table.len().min(1 << 24));
+    each_verdict(baseline, table, &all, inputs, threshold, |verdict| {
+        kept.push(verdict.dropped.is_none());
+        if let Some(rule) = verdict.dropped {
+            part.drop_by(rule);
         }
+    })?;
+    let mut keep = |row: usize, id| {
+        if kept.get(row) == Some(&true) {
+            part.ids.push(id);
+        }
+    };
+    if draws {
+        all.into_iter().enumerate().for_each(|(row, id)| keep(row, id));
+    } else {
+        table.each_id(keep)?;
     }
     Ok(part)
 }

@@ -25,11 +25,11 @@ pub trait Rows: Sync {
     /// When there are no captions, or they cannot be read.
     fn each_caption(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError>;
 
-    /// Hands every row's number of a column to `each`, in order, a gap as NaN.
+    /// Hands the rows' numbers of a column to `each`, in order, block by block, a gap as NaN.
     ///
     /// # Errors
     /// When there is no such column, it holds no numbers, or it cannot be read.
-    fn each_number(&self, column: &str, each: &mut dyn FnMut(f64)) -> Result<(), IoError>;
+    fn each_block(&self, column: &str, each: &mut dyn FnMut(&[f64])) -> Result<(), IoError>;
 
     /// Whether a column holds single precision, in which thresholds are compared with it then.
     ///
@@ -62,19 +62,23 @@ impl Table {
         Ok(Self { rows: Reader::open(path)?.rows(), path: path.to_owned() })
     }
 
-    /// The ids of the shard, in row order.
-    pub(crate) fn ids(&self) -> Result<Vec<SampleId>, IoError> {
-        let mut ids = Vec::with_capacity(self.rows.min(1 << 24));
+    /// Hands every row's number and id to `each`, in order.
+    ///
+    /// # Errors
+    /// When there are no ids, one is malformed, or they cannot be read.
+    pub(crate) fn each_id(&self, mut each: impl FnMut(usize, SampleId)) -> Result<(), IoError> {
+        let mut row = 0;
         let mut bad = None;
         Reader::open(&self.path)?.each_text("uid", None, |text| {
             let text = text.unwrap_or_default();
-            let id = text.parse();
-            if bad.is_none() && id.is_err() {
-                bad = Some((ids.len(), text.chars().take(64).collect::<String>()));
+            match text.parse() {
+                Ok(id) => each(row, id),
+                Err(_) if bad.is_some() => {}
+                Err(_) => bad = Some((row, text.chars().take(64).collect::<String>())),
             }
-            ids.push(id.unwrap_or_else(|_| SampleId::from(0)));
+            row += 1;
         })?;
-        let Some((row, text)) = bad else { return Ok(ids) };
+        let Some((row, text)) = bad else { return Ok(()) };
         let problem = format!("row {row}: uid `{text}` is no hexadecimal id");
         Err(IoError::malformed(&self.path, problem))
     }
@@ -89,7 +93,7 @@ impl Rows for Table {
         Reader::open(&self.path)?.each_text("text", None, each)
     }
 
-    fn each_number(&self, column: &str, each: &mut dyn FnMut(f64)) -> Result<(), IoError> {
+    fn each_block(&self, column: &str, each: &mut dyn FnMut(&[f64])) -> Result<(), IoError> {
         Reader::open(&self.path)?.each_f64(column, each)
     }
 
@@ -116,7 +120,7 @@ impl Rows for Table {
 /// A column of numbers, widened without loss, a gap as NaN.
 pub(crate) fn numbers(rows: &dyn Rows, column: &str) -> Result<Vec<f64>, IoError> {
     let mut values = Vec::with_capacity(rows.len().min(1 << 24));
-    rows.each_number(column, &mut |value| values.push(value))?;
+    rows.each_block(column, &mut |block| values.extend_from_slice(block))?;
     Ok(values)
 }
 

@@ -1,6 +1,7 @@
 //! Selections as files that the next tool reads.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     ffi::OsStr,
     fs,
@@ -18,6 +19,9 @@ use crate::{
     npy::{self, Dtype, Header},
     table::{self, Column},
 };
+
+/// Ids that are written at once.
+const ROWS_AT_ONCE: usize = 1 << 14;
 
 /// A form in which a selection is written.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -81,8 +85,10 @@ impl SubsetFormat {
 /// # Errors
 /// When the bytes do not reach the disk.
 pub fn write(path: &Path, format: SubsetFormat, ids: &[SampleId]) -> Result<(), IoError> {
-    let mut ids = ids.to_vec();
-    ids.sort_unstable();
+    let mut ids = Cow::Borrowed(ids);
+    if !ids.is_sorted() {
+        ids.to_mut().sort_unstable();
+    }
     if format == SubsetFormat::Parquet {
         let uids = ids.iter().map(SampleId::to_string).collect();
         return table::write(path, vec![("uid", Column::Text(uids))]);
@@ -92,7 +98,7 @@ pub fn write(path: &Path, format: SubsetFormat, ids: &[SampleId]) -> Result<(), 
     }
     let mut file = AtomicFile::create(path)?;
     write_head(&mut file, format, ids.len())
-        .and_then(|()| ids.iter().try_for_each(|id| write_row(&mut file, format, *id)))
+        .and_then(|()| write_rows(&mut file, format, &ids))
         .map_err(|e| IoError::os(path, "written", e))?;
     file.commit()
 }
@@ -105,6 +111,17 @@ pub(crate) fn write_head(
 ) -> std::io::Result<()> {
     if format == SubsetFormat::Npy {
         out.write_all(&npy::header_bytes(npy::UID_PAIR, &[count]))?;
+    }
+    Ok(())
+}
+
+/// Ids in a form that is neither Parquet nor HDF5.
+fn write_rows(out: &mut impl Write, format: SubsetFormat, ids: &[SampleId]) -> std::io::Result<()> {
+    let mut rows = Vec::new();
+    for ids in ids.chunks(ROWS_AT_ONCE) {
+        rows.clear();
+        ids.iter().try_for_each(|id| write_row(&mut rows, format, *id))?;
+        out.write_all(&rows)?;
     }
     Ok(())
 }

@@ -233,19 +233,21 @@ impl Rows for Part<'_> {
         Ok(())
     }
 
-    fn each_number(&self, column: &str, each: &mut dyn FnMut(f64)) -> Result<(), IoError> {
+    fn each_block(&self, column: &str, each: &mut dyn FnMut(&[f64])) -> Result<(), IoError> {
+        let mut taken = Vec::new();
         match &self.table {
             Some(table) => {
                 let mut only = Only::new(self.local());
-                table.each_number(column, &mut |number| {
-                    if only.takes() {
-                        each(number);
-                    }
+                table.each_block(column, &mut |numbers| {
+                    taken.clear();
+                    taken.extend(numbers.iter().filter(|_| only.takes()));
+                    each(&taken);
                 })
             }
             None => {
                 let values = &self.columns.numbers[column];
-                self.chosen.iter().for_each(|&row| each(f64::from(values[row])));
+                taken.extend(self.chosen.iter().map(|&row| f64::from(values[row])));
+                each(&taken);
                 Ok(())
             }
         }
