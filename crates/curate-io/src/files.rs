@@ -1,29 +1,24 @@
 //! Pools of arrays and tables other than DataComp's: npy files, clip-retrieval's folders, JSON
 //! lines, HDF5.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
-};
+mod hdf5;
+mod jsonl;
+mod parquet;
+
+use std::path::{Path, PathBuf};
 
 use curate_core::{Progress, SampleId, fault::Fault};
 use rayon::prelude::*;
-use serde_json::Value;
 
+use self::{hdf5::Hdf5, jsonl::Jsonl, parquet::Parquet};
 use crate::{
     IoError, Kind, Sample,
-    datacomp::{read_samples, substitute_id},
-    hdf5_file,
+    datacomp::substitute_id,
     pool::{Format, Listing, Shard, ShardIds, ShardRule, no_column, shard_files},
     table::Reader,
     vectors::Part,
     webdataset::id_of_key,
 };
-
-/// No record is longer; a line that is, is damage or an attack.
-const LONGEST_LINE: u64 = 16 << 20;
 
 /// The columns by which a table without `uid` names its rows, the first that is there.
 pub(crate) const KEYS: [&str; 4] = ["key", "image_path", "url", "id"];
@@ -37,15 +32,33 @@ pub(crate) const CLIP_RETRIEVAL: [&str; 2] = ["img_emb", "text_emb"];
 /// What describes the rows of each shard.
 pub(crate) struct Files {
     pub(crate) format: Format,
-    tables: Vec<Table>,
+    tables: Vec<Box<dyn Table>>,
 }
 
-enum Table {
-    /// Rows without a description: an npy file.
-    Rows(usize),
-    Parquet(PathBuf),
-    Jsonl(PathBuf),
-    Hdf5(PathBuf),
+/// What describes the rows of one shard.
+trait Table: Send + Sync {
+    /// Hands the name of every row to `found`, and what is missing; says whether the file has names.
+    /// Without them the ids are zeros.
+    fn names(&self, found: &mut Found<'_>) -> Result<bool, IoError>;
+
+    fn numeric_columns(&self) -> Result<Vec<String>, IoError>;
+
+    /// The numbers of a column, a gap as NaN; `None` where there is no such column.
+    fn column(&self, name: &str, rows: usize) -> Result<Option<Vec<f32>>, IoError>;
+
+    /// A text of every row; without such a field, of none.
+    fn labels(&self, field: &str, rows: usize) -> Result<Vec<Option<String>>, IoError>;
+
+    /// The samples of these rows of the shard, ascending.
+    fn samples(
+        &self,
+        shard: &Shard,
+        rows: &[usize],
+        ids: &[SampleId],
+    ) -> Result<Vec<Sample>, IoError>;
+
+    /// The file to name when something is missing.
+    fn path(&self) -> &Path;
 }
 
 impl Files {
@@ -65,9 +78,11 @@ impl Files {
             }
         };
         let read = |file: &Path| {
-            let table = Table::of(file)?;
-            let (ids, named) = table.ids(file)?;
-            Ok((ids, (table, named)))
+            let table = table_of(file)?;
+            let mut found = Found { file, ids: ShardIds::default() };
+            let named = table.names(&mut found)?;
+            found.ids.faults.sort_by_key(|&(row, _)| row);
+            Ok((found.ids, (table, named)))
         };
         let (mut listing, read) = Listing::read("read metadata", files, rule, progress, read)?;
         let mut tables = Vec::with_capacity(read.len());
@@ -83,11 +98,16 @@ impl Files {
     }
 
     pub(crate) fn numeric_columns(&self) -> Result<Vec<String>, IoError> {
-        self.tables.first().map_or(Ok(vec![]), Table::numeric_columns)
+        self.tables.first().map_or(Ok(vec![]), |table| table.numeric_columns())
     }
 
     pub(crate) fn column(&self, listing: &Listing, name: &str) -> Result<Vec<f32>, IoError> {
-        self.each_table(listing, |table, shard| table.column(name, shard))
+        self.each_table(listing, |table, shard| {
+            table.column(name, shard.rows.len())?.ok_or_else(|| {
+                let there = table.numeric_columns().unwrap_or_default();
+                no_column(table.path(), name, &there)
+            })
+        })
     }
 
     pub(crate) fn labels(
@@ -101,12 +121,12 @@ impl Files {
     fn each_table<T: Clone + Send>(
         &self,
         listing: &Listing,
-        read: impl Fn(&Table, &Shard) -> Result<Vec<T>, IoError> + Sync,
+        read: impl Fn(&dyn Table, &Shard) -> Result<Vec<T>, IoError> + Sync,
     ) -> Result<Vec<T>, IoError> {
         let tables = self.tables.par_iter().zip(&listing.shards);
         let read: Vec<_> = tables
             .map(|(table, shard)| {
-                let values = read(table, shard)?;
+                let values = read(&**table, shard)?;
                 if values.len() == shard.rows.len() {
                     return Ok(values);
                 }
@@ -174,167 +194,50 @@ pub(crate) fn clip_retrieval_sibling(file: &Path, folder: &str, ending: &str) ->
     ours.then(|| of.with_file_name(folder).join(format!("{folder}{rest}.{ending}")))
 }
 
-impl Table {
-    fn of(file: &Path) -> Result<Self, IoError> {
-        match file.extension().and_then(|e| e.to_str()) {
-            Some("jsonl") => Ok(Self::Jsonl(file.to_owned())),
-            Some("h5" | "hdf5") => Ok(Self::Hdf5(file.to_owned())),
-            _ => {
-                let rows = Part::open_npy(file)?.rows();
-                let metadata = clip_retrieval_sibling(file, "metadata", "parquet");
-                let Some(metadata) = metadata.filter(|m| m.exists()) else {
-                    return Ok(Self::Rows(rows));
-                };
-                let there = Reader::open(&metadata)?.rows();
-                if there == rows {
-                    return Ok(Self::Parquet(metadata));
-                }
-                let problem = format!("has {there} rows, but {} has {rows}", file.display());
-                let remedy = "write both files again";
-                Err(IoError::new(Kind::Disagree, &metadata, problem, remedy))
+/// The description of the rows of a file.
+fn table_of(file: &Path) -> Result<Box<dyn Table>, IoError> {
+    match file.extension().and_then(|e| e.to_str()) {
+        Some("jsonl") => Ok(Box::new(Jsonl(file.to_owned()))),
+        Some("h5" | "hdf5") => Ok(Box::new(Hdf5(file.to_owned()))),
+        _ => {
+            let rows = Part::open_npy(file)?.rows();
+            let metadata = clip_retrieval_sibling(file, "metadata", "parquet");
+            let Some(metadata) = metadata.filter(|m| m.exists()) else {
+                return Ok(Box::new(Rows { file: file.to_owned(), rows }));
+            };
+            let there = Reader::open(&metadata)?.rows();
+            if there == rows {
+                return Ok(Box::new(Parquet(metadata)));
             }
+            let problem = format!("has {there} rows, but {} has {rows}", file.display());
+            let remedy = "write both files again";
+            Err(IoError::new(Kind::Disagree, &metadata, problem, remedy))
         }
     }
+}
 
-    /// The ids of the rows, and whether they come from the file; if not, they stand for nothing.
-    fn ids(&self, file: &Path) -> Result<(ShardIds, bool), IoError> {
-        let mut found = Found { file, ids: ShardIds::default() };
-        let named = match self {
-            Self::Rows(rows) => {
-                found.ids.ids = vec![SampleId(0); *rows];
-                false
-            }
-            Self::Parquet(path) => {
-                let reader = Reader::open(path)?;
-                let there = reader.text_columns();
-                let has = |name: &&str| there.iter().any(|column| column == name);
-                let id = ["uid"].iter().chain(&KEYS).find(|name| has(name));
-                match id {
-                    Some(id) => reader.each_text(id, None, |value| found.add(id, value))?,
-                    None => found.ids.ids = vec![SampleId(0); reader.rows()],
-                }
-                if let Some(caption) = CAPTIONS.iter().find(|name| has(name)) {
-                    let mut row = 0;
-                    reader.each_text(caption, None, |text| {
-                        found.caption(row, text);
-                        row += 1;
-                    })?;
-                }
-                id.is_some()
-            }
-            Self::Jsonl(path) => {
-                let mut named = true;
-                each_record(path, |row, record| {
-                    let text = |name: &str| record.get(name).map(|v| v.as_str().map(str::to_owned));
-                    let id =
-                        ["uid"].into_iter().chain(KEYS).find_map(|key| Some((key, text(key)?)));
-                    match id {
-                        Some((key, value)) => found.add(key, value.as_deref()),
-                        None => found.add("uid", None),
-                    }
-                    named &= row > 0 || id_named(&record);
-                    let caption = CAPTIONS.into_iter().find_map(|name| text(name).flatten());
-                    found.caption(row, caption.as_deref());
-                    Ok(())
-                })?;
-                if !named {
-                    found.ids.faults.retain(|&(_, fault)| fault != Fault::MalformedId);
-                }
-                named
-            }
-            Self::Hdf5(path) => {
-                let rows = hdf5_file::rows(path)?;
-                let names = hdf5_file::text(path, "uid", rows)?.map(|values| ("uid", values));
-                let names = match names {
-                    Some(names) => Some(names),
-                    None => hdf5_file::text(path, "key", rows)?.map(|values| ("key", values)),
-                };
-                match &names {
-                    Some((column, values)) => {
-                        values.iter().for_each(|value| found.add(column, value.as_deref()));
-                    }
-                    None => found.ids.ids = vec![SampleId(0); rows],
-                }
-                names.is_some()
-            }
-        };
-        found.ids.faults.sort_by_key(|&(row, _)| row);
-        Ok((found.ids, named))
+/// Rows without a description: those of an npy file.
+struct Rows {
+    file: PathBuf,
+    rows: usize,
+}
+
+impl Table for Rows {
+    fn names(&self, found: &mut Found<'_>) -> Result<bool, IoError> {
+        found.ids.ids = vec![SampleId(0); self.rows];
+        Ok(false)
     }
 
     fn numeric_columns(&self) -> Result<Vec<String>, IoError> {
-        match self {
-            Self::Rows(_) => Ok(Vec::new()),
-            Self::Parquet(path) => Ok(Reader::open(path)?.numeric_columns()),
-            Self::Jsonl(path) => {
-                let mut names = Vec::new();
-                each_record(path, |row, record| {
-                    if row == 0 {
-                        let numbers = record.into_iter().filter(|(_, value)| value.is_number());
-                        names = numbers.map(|(name, _)| name).collect();
-                    }
-                    Ok(())
-                })?;
-                Ok(names)
-            }
-            Self::Hdf5(path) => hdf5_file::numeric_columns(path),
-        }
+        Ok(Vec::new())
     }
 
-    fn column(&self, name: &str, shard: &Shard) -> Result<Vec<f32>, IoError> {
-        let missing = |path: &Path| {
-            let there = self.numeric_columns().unwrap_or_default();
-            no_column(path, name, &there)
-        };
-        match self {
-            Self::Rows(_) => Err(missing(&shard.files[0])),
-            Self::Parquet(path) => {
-                let reader = Reader::open(path)?;
-                if !reader.columns().iter().any(|column| column == name) {
-                    return Err(missing(path));
-                }
-                reader.f32(name)
-            }
-            Self::Jsonl(path) => {
-                let mut values = Vec::new();
-                each_record(path, |_, record| {
-                    let number = record.get(name).and_then(Value::as_f64);
-                    values.push(number.map_or(f32::NAN, |number| number as f32));
-                    Ok(())
-                })?;
-                if values.iter().all(|value| value.is_nan()) {
-                    return Err(missing(path));
-                }
-                Ok(values)
-            }
-            Self::Hdf5(path) => {
-                hdf5_file::column(path, name, shard.rows.len())?.ok_or_else(|| missing(path))
-            }
-        }
+    fn column(&self, _: &str, _: usize) -> Result<Option<Vec<f32>>, IoError> {
+        Ok(None)
     }
 
-    fn labels(&self, field: &str, rows: usize) -> Result<Vec<Option<String>>, IoError> {
-        match self {
-            Self::Rows(_) => Ok(vec![None; rows]),
-            Self::Parquet(path) => {
-                let reader = Reader::open(path)?;
-                match reader.text_columns().iter().any(|column| column == field) {
-                    true => reader.text(field, None),
-                    false => Ok(vec![None; rows]),
-                }
-            }
-            Self::Jsonl(path) => {
-                let mut values = Vec::new();
-                each_record(path, |_, record| {
-                    values.push(record.get(field).and_then(Value::as_str).map(str::to_owned));
-                    Ok(())
-                })?;
-                Ok(values)
-            }
-            Self::Hdf5(path) => {
-                Ok(hdf5_file::text(path, field, rows)?.unwrap_or_else(|| vec![None; rows]))
-            }
-        }
+    fn labels(&self, _: &str, rows: usize) -> Result<Vec<Option<String>>, IoError> {
+        Ok(vec![None; rows])
     }
 
     fn samples(
@@ -343,65 +246,20 @@ impl Table {
         rows: &[usize],
         ids: &[SampleId],
     ) -> Result<Vec<Sample>, IoError> {
-        let sample = |row: usize| Sample {
-            id: ids[shard.rows.start + row],
-            shard: shard.name.clone(),
-            ..Sample::default()
-        };
-        match self {
-            Self::Rows(_) => Ok(rows.iter().map(|&row| sample(row)).collect()),
-            Self::Parquet(path) => {
-                let mut samples = read_samples(path, shard, rows, ids)?;
-                for sample in &mut samples {
-                    let caption = sample.fields.get("caption").cloned();
-                    sample.caption = sample.caption.take().or(caption);
-                }
-                Ok(samples)
-            }
-            Self::Jsonl(path) => {
-                let mut samples = Vec::with_capacity(rows.len());
-                each_record(path, |row, record| {
-                    if rows.binary_search(&row).is_ok() {
-                        let mut sample = sample(row);
-                        for (name, value) in record {
-                            match value {
-                                Value::String(text) => drop(sample.fields.insert(name, text)),
-                                Value::Number(n) => drop(sample.fields.insert(name, n.to_string())),
-                                _ => {}
-                            }
-                        }
-                        let caption = |name: &&str| sample.fields.contains_key(*name);
-                        sample.caption = CAPTIONS
-                            .into_iter()
-                            .find(caption)
-                            .and_then(|name| sample.fields.remove(name));
-                        samples.push(sample);
-                    }
-                    Ok(())
-                })?;
-                Ok(samples)
-            }
-            Self::Hdf5(path) => {
-                let all = shard.rows.len();
-                let mut captions = None;
-                for name in CAPTIONS {
-                    captions = captions.or(hdf5_file::text(path, name, all)?);
-                }
-                let caption = |row: usize| captions.as_ref().and_then(|texts| texts[row].clone());
-                Ok(rows
-                    .iter()
-                    .map(|&row| Sample { caption: caption(row), ..sample(row) })
-                    .collect())
-            }
-        }
+        Ok(rows.iter().map(|&row| bare(shard, row, ids)).collect())
+    }
+
+    fn path(&self) -> &Path {
+        &self.file
     }
 }
 
-fn id_named(record: &BTreeMap<String, Value>) -> bool {
-    ["uid"].iter().chain(&KEYS).any(|name| record.contains_key(*name))
+/// A sample of which only the name is known.
+fn bare(shard: &Shard, row: usize, ids: &[SampleId]) -> Sample {
+    Sample { id: ids[shard.rows.start + row], shard: shard.name.clone(), ..Sample::default() }
 }
 
-/// The ids that were found so far.
+/// The ids that were found so far, and what is wrong.
 struct Found<'a> {
     file: &'a Path,
     ids: ShardIds,
@@ -426,35 +284,5 @@ impl Found<'_> {
         if text.is_none() {
             self.ids.faults.push((row, Fault::CaptionMissing));
         }
-    }
-}
-
-/// Hands every record of a JSON lines file to `each`, with its number; empty lines are none.
-fn each_record(
-    path: &Path,
-    mut each: impl FnMut(usize, BTreeMap<String, Value>) -> Result<(), IoError>,
-) -> Result<(), IoError> {
-    let failed = |e| IoError::os(path, "read", e);
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
-    let (mut line, mut row, mut number) = (Vec::new(), 0, 0_u64);
-    loop {
-        line.clear();
-        (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(failed)?;
-        if line.is_empty() {
-            return Ok(());
-        }
-        number += 1;
-        if line.len() as u64 == LONGEST_LINE {
-            let problem = format!("line {number} is longer than {} MiB", LONGEST_LINE >> 20);
-            return Err(IoError::malformed(path, problem));
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let record = serde_json::from_slice(&line).map_err(|e| {
-            IoError::malformed(path, format!("line {number} is no JSON object")).caused_by(e)
-        })?;
-        each(row, record)?;
-        row += 1;
     }
 }

@@ -1,0 +1,91 @@
+//! Tar files with the bytes that the Python package webdataset writes.
+
+use std::{fs::File, io::Write, path::Path};
+
+use crate::{IoError, atomic::AtomicFile, vectors::read_exact_at, webdataset::Member};
+
+/// Tar files are padded to blocks of this size.
+const TAR_RECORD: u64 = 10_240;
+
+/// Writes tar files as the Python package webdataset does.
+pub(super) struct TarWriter<'a> {
+    out: AtomicFile,
+    path: &'a Path,
+    length: u64,
+}
+
+impl<'a> TarWriter<'a> {
+    pub(super) fn create(path: &'a Path) -> Result<Self, IoError> {
+        Ok(Self { out: AtomicFile::create(path)?, path, length: 0 })
+    }
+
+    pub(super) fn append(
+        &mut self,
+        name: &str,
+        tar: &Path,
+        file: &File,
+        member: &Member,
+    ) -> Result<(), IoError> {
+        let failed = |e| IoError::os(self.path, "written", e);
+        let header = headers(name, member.size).map_err(failed)?;
+        self.out.write_all(&header).map_err(failed)?;
+        let mut buffer = vec![0; usize::try_from(member.size.min(1 << 20)).expect("at most 1 MiB")];
+        let (mut at, end) = (member.offset, member.offset + member.size);
+        while at < end {
+            let n = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+            read_exact_at(file, &mut buffer[..n], at).map_err(|e| IoError::os(tar, "read", e))?;
+            self.out.write_all(&buffer[..n]).map_err(failed)?;
+            at += n as u64;
+        }
+        self.length += header.len() as u64 + member.size;
+        self.pad(512)
+    }
+
+    fn pad(&mut self, block: u64) -> Result<(), IoError> {
+        let more = self.length.next_multiple_of(block) - self.length;
+        let zeros = vec![0; usize::try_from(more).expect("less than a block")];
+        self.length += more;
+        self.out.write_all(&zeros).map_err(|e| IoError::os(self.path, "written", e))
+    }
+
+    /// Two empty blocks end a tar file.
+    pub(super) fn finish(mut self) -> Result<(), IoError> {
+        self.out.write_all(&[0; 1024]).map_err(|e| IoError::os(self.path, "written", e))?;
+        self.length += 1024;
+        self.pad(TAR_RECORD)?;
+        self.out.commit()
+    }
+}
+
+/// The header of a member, with one before it for a name of more than 100 bytes.
+fn headers(name: &str, size: u64) -> std::io::Result<Vec<u8>> {
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o444);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size);
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_username("bigdata")?;
+    header.set_groupname("bigdata")?;
+    if name.len() <= 100 {
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        set_checksum(&mut header);
+        return Ok(header.as_bytes().to_vec());
+    }
+    let mut long = tar::Builder::new(Vec::new());
+    long.append_pax_extensions([("path", name.as_bytes())])?;
+    let mut bytes = long.get_ref().clone();
+    header.as_old_mut().name.copy_from_slice(&name.as_bytes()[..100]);
+    set_checksum(&mut header);
+    bytes.extend(header.as_bytes());
+    Ok(bytes)
+}
+
+/// Six digits, a zero, a space: one of the ways to write a checksum, and Python's.
+fn set_checksum(header: &mut tar::Header) {
+    header.set_cksum();
+    let sum = header.cksum().expect("the checksum was just set");
+    let text = format!("{sum:06o}\0 ");
+    header.as_old_mut().cksum.copy_from_slice(text.as_bytes());
+}
