@@ -90,13 +90,20 @@ fn is_table(dataset: &hdf5::Dataset) -> bool {
     dataset.ndim() == 2 && matches!(kind, Ok(hdf5::types::TypeDescriptor::Float(_)))
 }
 
-/// Compression makes floats at most about a thousand times smaller; a dataset that promises more
-/// was never written.
+/// Whether the file can hold what the shape says. The library copies that much from a dataset that
+/// lies in the file as it is, whatever is stored, and unpacks whole chunks of another, which become at
+/// most about a thousand times larger.
 #[cfg(feature = "hdf5")]
 fn is_stored(dataset: &hdf5::Dataset) -> bool {
-    let most = dataset.storage_size().saturating_mul(2048).saturating_add(1 << 20);
-    let bytes = |n: u64, &axis: &usize| n.checked_mul(axis as u64);
-    dataset.shape().iter().try_fold(8, bytes).is_some_and(|promised| promised <= most)
+    let stored = dataset.storage_size();
+    let size = dataset.dtype().map_or(8, |dtype| dtype.size() as u64);
+    let bytes = |axes: &[usize]| axes.iter().try_fold(size, |n, &axis| n.checked_mul(axis as u64));
+    let most = stored.saturating_mul(2048).saturating_add(1 << 20);
+    let fits = |axes: &[usize]| bytes(axes).is_some_and(|bytes| bytes <= most);
+    match dataset.chunk() {
+        None => bytes(&dataset.shape()) == Some(stored),
+        Some(chunk) => fits(&dataset.shape()) && fits(&chunk),
+    }
 }
 
 /// The library's own text names its source files in the lines below.
@@ -183,5 +190,25 @@ mod tests {
         assert!(error.contains("folder that exists"), "{error}");
         std::fs::remove_file(&path).unwrap();
         assert!(complaint().contains("cannot be opened"));
+    }
+
+    #[cfg(feature = "hdf5")]
+    #[test]
+    fn no_changed_byte_is_a_crash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.h5");
+        save_centroids(&path, array![[1.0, 2.0], [3.0, 4.0]].view()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let mut refused = 0;
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 0xff;
+            std::fs::write(&path, changed).unwrap();
+            if let Err(e) = load_centroids(&path) {
+                assert!(e.to_string().contains("c.h5"), "byte {at}: {e}");
+                refused += 1;
+            }
+        }
+        assert!(refused > 50, "only {refused} changes were noticed");
     }
 }

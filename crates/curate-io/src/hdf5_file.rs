@@ -6,6 +6,10 @@
 //! rows of the file are those of its dataset `uid` or `key`; without one, those of `train`; without
 //! that, those of its embeddings, which must agree then. A dataset of one axis and numbers is a
 //! column, one of text a field.
+//!
+//! Values that lie in other files are refused, and so are datasets that promise more than is stored.
+//! The lengths of texts of variable length are libhdf5's to check, and not all versions do: a damaged
+//! file with such texts can end the program. Texts of fixed length are safe.
 
 #[cfg(feature = "hdf5")]
 pub use with::*;

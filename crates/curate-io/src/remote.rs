@@ -13,9 +13,11 @@
 //! | `AWS_ENDPOINT_URL` | another store of S3's kind; `AWS_ALLOW_HTTP=true` without TLS | Amazon's |
 //! | `GOOGLE_APPLICATION_CREDENTIALS` or `GOOGLE_SERVICE_ACCOUNT` | a file with access to Google Cloud Storage; `GOOGLE_SKIP_SIGNATURE=true` for public buckets | what `gcloud auth application-default login` left, or an error |
 //!
-//! Roles of containers and of web identities are found by the variables that their platforms set; the
-//! role of a machine is asked for where `AWS_METADATA_ENDPOINT` names its address. Profiles of AWS's
-//! own files are not read: `aws configure export-credentials --format env` prints variables.
+//! What these do not say for S3, the profile `AWS_PROFILE` (or `default`) of `~/.aws/credentials` and
+//! `~/.aws/config` does: keys, region and endpoint. For profiles that log in otherwise,
+//! `aws configure export-credentials --format env` prints variables. Roles of containers and of web
+//! identities are found by the variables that their platforms set; the role of a machine is asked for
+//! where `AWS_METADATA_ENDPOINT` names its address.
 //!
 //! Servers that are busy or break off are asked again, for the rest of a file alone where they know
 //! ranges and tags.
@@ -36,6 +38,8 @@ use crate::{IoError, pool::Format};
 mod cache;
 #[cfg(feature = "object-store")]
 mod fetch;
+#[cfg(feature = "object-store")]
+mod profile;
 #[cfg(feature = "object-store")]
 mod store;
 
@@ -88,11 +92,11 @@ impl RemoteOptions {
         let settings = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.to_str()?.to_lowercase(), value.into_string().ok()?))
         });
-        Self {
-            cache,
-            limit: limit.unwrap_or(LIMIT_GIB).saturating_mul(1 << 30),
-            settings: settings.filter(ours).collect(),
-        }
+        #[allow(unused_mut, reason = "profiles are of no use without the feature")]
+        let mut settings: Vec<(String, String)> = settings.filter(ours).collect();
+        #[cfg(feature = "object-store")]
+        profile::add(&mut settings);
+        Self { cache, limit: limit.unwrap_or(LIMIT_GIB).saturating_mul(1 << 30), settings }
     }
 }
 

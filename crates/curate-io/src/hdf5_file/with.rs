@@ -58,19 +58,40 @@ fn dataset(path: &Path, file: &File, name: &str) -> Result<Option<Dataset>, IoEr
     };
     refuse_other_files(path, file, name, &dataset)?;
     let size = dataset.dtype().map_or(0, |t| t.size() as u64);
-    let bytes = |axes: &[usize]| axes.iter().try_fold(size, |n, &axis| n.checked_mul(axis as u64));
-    let most = dataset.storage_size().saturating_mul(MOST_INFLATED).saturating_add(1 << 20);
-    let too_many = |axes: &[usize]| bytes(axes).is_none_or(|bytes| bytes > most);
+    let stored = dataset.storage_size();
     let shape = dataset.shape();
-    // A chunk is unpacked as a whole, however little of it belongs to the dataset.
-    for axes in [Some(shape), dataset.chunk()].into_iter().flatten().filter(|axes| too_many(axes)) {
-        let stored = dataset.storage_size();
+    let wrong = |axes: &[usize]| {
         let problem = format!(
             "dataset `{name}` promises {axes:?} values, and {stored} bytes of them are stored"
         );
-        return Err(IoError::new(Kind::Truncated, path, problem, "write the file again"));
+        IoError::new(Kind::Truncated, path, problem, "write the file again")
+    };
+    let Some(chunk) = dataset.chunk() else {
+        // The library copies what the shape says, whatever is stored.
+        let sizes = stored_sizes(&dataset, size);
+        let whole = |size| size_of(size, &shape) == Some(stored);
+        return if sizes.into_iter().any(whole) { Ok(Some(dataset)) } else { Err(wrong(&shape)) };
+    };
+    // A chunk is unpacked as a whole, however little of it belongs to the dataset.
+    let most = stored.saturating_mul(MOST_INFLATED).saturating_add(1 << 20);
+    let too_many = |axes: &&[usize]| size_of(size, axes).is_none_or(|bytes| bytes > most);
+    if let Some(axes) = [&shape[..], &chunk].into_iter().find(too_many) {
+        return Err(wrong(axes));
     }
     Ok(Some(dataset))
+}
+
+fn size_of(value: u64, axes: &[usize]) -> Option<u64> {
+    axes.iter().try_fold(value, |n, &axis| n.checked_mul(axis as u64))
+}
+
+/// The bytes that a value may take in the file. Text of any length is a length, an address of four or
+/// eight bytes and a number there; in memory it is a pointer, which is what the library tells.
+fn stored_sizes(dataset: &Dataset, size: u64) -> [u64; 2] {
+    match descriptor(dataset) {
+        Some(TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii) => [16, 12],
+        _ => [size; 2],
+    }
 }
 
 /// Refuses values that lie in files which this file names: they are not the pool's.
@@ -187,25 +208,30 @@ pub(crate) fn text(
     let mut values = Vec::new();
     for range in blocks(rows, TEXTS_AT_ONCE) {
         let read = match &kind {
-            Some(TypeDescriptor::VarLenUnicode) => strings::<VarLenUnicode>(&dataset, range),
-            Some(TypeDescriptor::VarLenAscii) => strings::<VarLenAscii>(&dataset, range),
+            Some(TypeDescriptor::VarLenUnicode) => {
+                strings(&dataset, range, VarLenUnicode::as_bytes)
+            }
+            Some(TypeDescriptor::VarLenAscii) => strings(&dataset, range, VarLenAscii::as_bytes),
             Some(TypeDescriptor::FixedAscii(n) | TypeDescriptor::FixedUnicode(n))
                 if *n <= LONGEST_FIXED =>
             {
-                strings::<FixedAscii<LONGEST_FIXED>>(&dataset, range)
+                strings(&dataset, range, FixedAscii::<LONGEST_FIXED>::as_bytes)
             }
             _ => return Ok(None),
         };
-        values.extend(read.map_err(|e| failed(path, &what, &e))?.into_iter().map(Some));
+        values.extend(read.map_err(|e| failed(path, &what, &e))?);
     }
     Ok(Some(values))
 }
 
-fn strings<T: hdf5::H5Type + ToString>(
+/// Texts; `None` where the bytes are none. The library's own conversion to `str` trusts the file.
+fn strings<T: hdf5::H5Type>(
     dataset: &Dataset,
     rows: Range<usize>,
-) -> hdf5::Result<Vec<String>> {
-    Ok(dataset.read_slice_1d::<T, _>(rows)?.iter().map(ToString::to_string).collect())
+    bytes: impl Fn(&T) -> &[u8],
+) -> hdf5::Result<Vec<Option<String>>> {
+    let texts = dataset.read_slice_1d::<T, _>(rows)?;
+    Ok(texts.iter().map(|text| String::from_utf8(bytes(text).to_vec()).ok()).collect())
 }
 
 fn blocks(rows: usize, size: usize) -> impl Iterator<Item = Range<usize>> {

@@ -203,37 +203,32 @@ impl Store {
     }
 }
 
-/// Settings of which one says how a store lets us in.
-const ACCESS: [(&str, &[&str]); 2] = [
-    (
-        "s3",
-        &[
-            "aws_access_key_id",
-            "aws_skip_signature",
-            "aws_web_identity_token_file",
-            "aws_container_credentials_relative_uri",
-            "aws_container_credentials_full_uri",
-            "aws_metadata_endpoint",
-        ],
-    ),
-    (
-        "gs",
-        &[
-            "google_service_account",
-            "google_service_account_key",
-            "google_application_credentials",
-            "google_bearer_token",
-            "google_skip_signature",
-        ],
-    ),
+/// Settings of which one says how S3 lets us in.
+pub(super) const S3_ACCESS: &[&str] = &[
+    "aws_access_key_id",
+    "aws_skip_signature",
+    "aws_web_identity_token_file",
+    "aws_container_credentials_relative_uri",
+    "aws_container_credentials_full_uri",
+    "aws_metadata_endpoint",
+];
+
+/// The same for Google Cloud Storage.
+const GS_ACCESS: &[&str] = &[
+    "google_service_account",
+    "google_service_account_key",
+    "google_application_credentials",
+    "google_bearer_token",
+    "google_skip_signature",
 ];
 
 /// Without any of them the library would look for a machine's role at an address that only clouds
 /// have, for minutes.
 fn check_access(url: &str, scheme: &str, options: &RemoteOptions) -> Result<(), IoError> {
-    let scheme = if scheme == "s3a" { "s3" } else { scheme };
-    let Some((_, names)) = ACCESS.iter().find(|(known, _)| *known == scheme) else {
-        return Ok(());
+    let names = match scheme {
+        "s3" | "s3a" => S3_ACCESS,
+        "gs" => GS_ACCESS,
+        _ => return Ok(()),
     };
     let has = |name: &&str| options.settings.iter().any(|(given, _)| given == name);
     if names.iter().any(has) || scheme == "gs" && has_login_of_gcloud() {
@@ -270,8 +265,8 @@ fn remedy_of_access(scheme: &str) -> &'static str {
         }
         "http" | "https" => "only what needs no login is read over HTTP: fetch the files otherwise",
         _ => {
-            "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION to credentials that may \
-             read it, or AWS_SKIP_SIGNATURE=true for a public bucket"
+            "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_PROFILE, to \
+             credentials that may read it, or AWS_SKIP_SIGNATURE=true for a public bucket"
         }
     }
 }
