@@ -32,14 +32,15 @@
 //! | memory | all columns of all shards | one shard's captions a thread, and the ids kept |
 //!
 //! # Cost
-//! One pass over the columns that the rule reads; `fraction` adds one pass over the score column
-//! where the first shard is like the others, and up to five where it is not. Results do not depend on
-//! the number of threads.
+//! One pass over the columns that the rule reads. `fraction` adds two passes over the score column, or
+//! up to four for billions of rows; `clip_score` does without where the first shard is like the others.
+//! Results do not depend on the number of threads.
 
 mod buckets;
 mod error;
 mod image;
 mod judge;
+mod one_pass;
 mod quantile;
 mod rows;
 mod settings;
@@ -255,7 +256,22 @@ pub fn run(
     let folder = &remote::local(folder, wanted, progress)?;
     let tables: Vec<Table> =
         shards(folder)?.par_iter().map(|f| Table::open(f)).collect::<Result<_, _>>()?;
-    let threshold = threshold(baseline, &tables, progress)?;
+    if let Baseline::ClipScore { arch, cut: ScoreCut::Fraction(fraction) } = *baseline
+        && let Some(kept) = one_pass::best(&tables, arch, fraction, progress)?
+    {
+        return Ok(kept);
+    }
+    by_table(baseline, &tables, inputs, progress)
+}
+
+/// Finds the threshold, where there is one, and then judges every table by itself.
+fn by_table(
+    baseline: &Baseline,
+    tables: &[Table],
+    inputs: &Inputs<'_>,
+    progress: &dyn Progress,
+) -> Result<Kept, BaselineError> {
+    let threshold = threshold(baseline, tables, progress)?;
     progress.start("filter", tables.len() as u64, "shards");
     let of_table = |table: &Table| {
         if progress.is_cancelled() {

@@ -1,14 +1,9 @@
 //! The score at a place from the top, without all scores in memory.
 //!
-//! Scores become 64-bit keys in the same order. The first part's scores say about where the place
-//! is; one pass over all rows gathers the keys there and counts those above, which gives the answer
-//! if the place is among what was gathered.
-//!
-//! Where it is not, since the first part is unlike the others or too many scores are alike, a pass
-//! counts the keys by their highest 16 bits not yet known; the place falls into one bucket, which
-//! gives those bits. Once a bucket has few enough keys, one more pass gathers them and finds the one
-//! at the place. That makes two passes more for millions of rows, and never more than four, with
-//! 65,536 counters a thread.
+//! Scores become 64-bit keys in the same order. A pass over the rows counts them by their highest
+//! 16 bits not yet known; the place falls into one bucket, which gives those bits. Once a bucket has
+//! few enough keys, one more pass gathers them and finds the one at the place. That makes two passes
+//! for millions of rows, and never more than four, with 65,536 counters a thread.
 
 use curate_core::Progress;
 use curate_io::IoError;
@@ -18,14 +13,11 @@ use crate::rows::Rows;
 
 const BITS: u32 = 16;
 
-/// Keys that say where the place is.
-const SAMPLE: usize = 1 << 17;
-
 /// Keys that are gathered: 32 MiB of them.
 const GATHERED: u64 = 1 << 22;
 
 /// A key that is larger for a larger score; NaN is below everything, as the last place is.
-fn key(score: f64) -> u64 {
+pub(crate) fn key(score: f64) -> u64 {
     if score.is_nan() {
         return 0;
     }
@@ -43,7 +35,7 @@ fn score_of(key: u64) -> f64 {
 }
 
 /// The score of a key, if it is a number.
-fn number(key: u64) -> Option<f64> {
+pub(crate) fn number(key: u64) -> Option<f64> {
     Some(score_of(key)).filter(|score| !score.is_nan())
 }
 
@@ -66,9 +58,6 @@ fn threshold_gathering<R: Rows>(
     gathered: u64,
     progress: &dyn Progress,
 ) -> Result<Option<f64>, IoError> {
-    if let Some(key) = near_the_first(parts, column, fraction, gathered, progress)? {
-        return Ok(number(key));
-    }
     let mut known = Known { key: 0, shift: 64 };
     let mut place: Option<u64> = None;
     while known.shift > 0 {
@@ -93,99 +82,6 @@ fn threshold_gathering<R: Rows>(
         }
     }
     Ok(number(known.key))
-}
-
-/// The key at the place, if it is about where the first part has it.
-fn near_the_first<R: Rows>(
-    parts: &[R],
-    column: &str,
-    fraction: f64,
-    gathered: u64,
-    progress: &dyn Progress,
-) -> Result<Option<u64>, IoError> {
-    let Some(first) = parts.first() else { return Ok(None) };
-    let Some(near) = Near::place(sample(first, column)?, fraction) else {
-        return Ok(None);
-    };
-    let most = gathered / parts.len() as u64;
-    let look = |part: &R| {
-        let mut seen = Seen::default();
-        part.each_block(column, &mut |scores| {
-            scores.iter().for_each(|&score| seen.add(key(score), near, most));
-        })?;
-        Ok(seen)
-    };
-    let mut seen = pass(parts, progress, look, Seen::default, Seen::join)?;
-    Ok(seen.at((fraction * seen.total as f64) as u64))
-}
-
-/// The first keys of a part.
-fn sample<R: Rows>(part: &R, column: &str) -> Result<Vec<u64>, IoError> {
-    let mut keys = Vec::new();
-    part.each_block(column, &mut |scores| {
-        keys.extend(scores.iter().map(|&score| key(score)).take(SAMPLE - keys.len()));
-    })?;
-    Ok(keys)
-}
-
-/// Keys from one to another, both included.
-#[derive(Clone, Copy)]
-struct Near {
-    low: u64,
-    high: u64,
-}
-
-impl Near {
-    /// The keys around the place among those of a sample, as far as four standard deviations of a
-    /// random sample's share; `None` without a sample.
-    fn place(mut keys: Vec<u64>, fraction: f64) -> Option<Self> {
-        let count = keys.len() as f64;
-        let margin = 4.0 * (fraction * (1.0 - fraction) / count).sqrt() + 1.0 / count;
-        let last = keys.len().checked_sub(1)?;
-        let mut at = |share: f64| {
-            let place = ((share * count).max(0.0) as usize).min(last);
-            *keys.select_nth_unstable_by(place, |a, b| b.cmp(a)).1
-        };
-        Some(Self { high: at(fraction - margin), low: at(fraction + margin) })
-    }
-}
-
-/// What a pass saw.
-#[derive(Default)]
-struct Seen {
-    total: u64,
-    above: u64,
-    near: u64,
-    /// The keys nearby, if they were not too many.
-    keys: Vec<u64>,
-}
-
-impl Seen {
-    fn add(&mut self, key: u64, near: Near, most: u64) {
-        self.total += 1;
-        self.above += u64::from(key > near.high);
-        if (near.low..=near.high).contains(&key) {
-            self.near += 1;
-            if self.near <= most {
-                self.keys.push(key);
-            }
-        }
-    }
-
-    fn join(mut self, more: Self) -> Self {
-        self.total += more.total;
-        self.above += more.above;
-        self.near += more.near;
-        self.keys.extend(more.keys);
-        self
-    }
-
-    /// The key at a place of all, if it and all others nearby were gathered.
-    fn at(&mut self, place: u64) -> Option<u64> {
-        let place = usize::try_from(place.checked_sub(self.above)?).ok()?;
-        let whole = self.keys.len() as u64 == self.near && place < self.keys.len();
-        whole.then(|| *self.keys.select_nth_unstable_by(place, |a, b| b.cmp(a)).1)
-    }
 }
 
 /// The bits of a key from `shift` on.
@@ -296,28 +192,6 @@ mod tests {
         let path = folder.join(format!("{name}.parquet"));
         table::write(&path, vec![("s", column)]).expect("a table");
         crate::rows::Table::open(&path).expect("a table")
-    }
-
-    #[test]
-    fn the_first_part_leads_to_the_answer_or_is_put_aside() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let scores = |from: u32, step: usize| {
-            (from..from + 4000).step_by(step).map(|i| i as f32 / 8192.0).collect::<Vec<_>>()
-        };
-        // Alike; all of the first above the others; all below them; nothing in it.
-        let firsts = [scores(0, 3), scores(9000, 1), scores(0, 1), Vec::new()];
-        for (i, first) in firsts.into_iter().enumerate() {
-            let rest = scores(if i == 2 { 9000 } else { 0 }, 2);
-            let all: Vec<f64> = first.iter().chain(&rest).map(|&s| s.into()).collect();
-            let parts = [
-                table(folder.path(), 2 * i, Column::F32(first)),
-                table(folder.path(), 2 * i + 1, Column::F32(rest)),
-            ];
-            let near = near_the_first(&parts, "s", 0.3, GATHERED, &NoProgress).expect("read");
-            assert_eq!(near.is_some(), i == 0, "first part {i}");
-            let found = threshold_of_fraction(&parts, "s", 0.3, &NoProgress).expect("read");
-            assert_eq!(found, by_sorting(all, 0.3), "first part {i}");
-        }
     }
 
     /// The rule as DataComp's code has it: sort descending, NaN last, take place `int(n f)`.

@@ -63,8 +63,8 @@ impl FromStr for SampleId {
     }
 }
 
-/// Pools have billions of ids: without a branch or a look-up a digit, this takes a twentieth of
-/// `u128::from_str_radix`, which also takes a sign.
+/// Pools have billions of ids: without a branch or a look-up a digit, in loops that become vector
+/// instructions, this takes a tenth of `u128::from_str_radix`, which also takes a sign.
 #[inline]
 fn parse(text: &[u8]) -> Option<SampleId> {
     let mut digits = match <[u8; DIGITS]>::try_from(text) {
@@ -76,8 +76,11 @@ fn parse(text: &[u8]) -> Option<SampleId> {
         *digit = value(*digit);
         all |= *digit;
     }
-    let (high, low) = digits.split_at(DIGITS / 2);
-    (all < 16).then(|| SampleId::from_halves(number(high), number(low)))
+    let mut bytes = [0; DIGITS / 2];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    (all < 16).then(|| SampleId(u128::from_be_bytes(bytes)))
 }
 
 /// Fewer digits, with the zeros that are missing before them.
@@ -88,27 +91,12 @@ fn padded(text: &[u8]) -> Option<[u8; DIGITS]> {
     Some(digits)
 }
 
-/// The value of a digit, and something above 15 for a byte that is none.
+/// The value of a digit of either case, and something above 15 for a byte that is none.
 #[inline]
 fn value(byte: u8) -> u8 {
     let digit = byte.wrapping_sub(b'0');
-    // Of either case.
-    let letter = (byte | 0x20).wrapping_sub(b'a');
-    let letter = if letter < 6 { letter + 10 } else { 255 };
+    let letter = (byte | 0x20).wrapping_sub(b'a').saturating_add(10);
     if digit < 10 { digit } else { letter }
-}
-
-/// The number of 16 digits' values, eight at once: neighbours are joined to bytes, bytes to pairs,
-/// pairs to four.
-#[inline]
-fn number(values: &[u8]) -> u64 {
-    values.as_chunks::<8>().0.iter().fold(0, |number, eight| {
-        let digits = u64::from_le_bytes(*eight);
-        let bytes = (digits << 4 | digits >> 8) & 0x00ff_00ff_00ff_00ff;
-        let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
-        let four = (pairs | pairs >> 16) as u32;
-        number << 32 | u64::from(four.swap_bytes())
-    })
 }
 
 impl TryFrom<String> for SampleId {
