@@ -27,7 +27,7 @@ mod order;
 mod scan;
 mod tar_writer;
 
-use std::{collections::BTreeMap, fs::File, ops::Range, path::Path};
+use std::{collections::BTreeMap, fs::File, ops::Range, path::Path, sync::mpsc::sync_channel};
 
 use curate_core::Progress;
 use rayon::prelude::*;
@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     IoError, Kind,
+    atomic::AtomicFile,
     pool::{BadShards, SkippedShard, shard_files},
     remote::{self, Wanted},
     sorted::SortedIds,
@@ -44,6 +45,9 @@ use folder::{Plan, check_folder, prepare, write_json};
 use order::Order;
 use scan::{Source, digest_of_inputs, scan_all};
 use tar_writer::TarWriter;
+
+/// Shards that may wait for the disk.
+const WAITING: usize = 2;
 
 /// How to reshard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +187,8 @@ fn meta(
     })
 }
 
-/// Writes the shards that are not there yet, in parallel; answers how many there were.
+/// Writes the shards that are not there yet, in parallel; answers how many there were. What is written
+/// waits for the disk on a thread of its own, while the next shards are.
 fn write_all(
     sources: &[Source],
     order: &Order<'_>,
@@ -195,19 +200,27 @@ fn write_all(
     let (there, missing): (Vec<usize>, Vec<usize>) = (0..shards)
         .partition(|&k| out.join(stats_name(k)).exists() && out.join(tar_name(k)).exists());
     progress.start("write shards", missing.len() as u64, "shards");
-    let written: Vec<Result<(), IoError>> = missing
-        .par_iter()
-        .map(|&k| {
-            let rows = shard_rows(k, options, order.len());
-            let copies = order.at(rows.clone());
-            write_shard(sources, &copies, &out.join(tar_name(k)), progress)?;
-            let stats = BTreeMap::from([("successes", rows.len())]);
+    let rows = |k: usize| shard_rows(k, options, order.len());
+    let (done, waiting) = sync_channel(WAITING);
+    std::thread::scope(|scope| {
+        let flush = |(k, file): (usize, AtomicFile)| {
+            file.commit()?;
+            let stats = BTreeMap::from([("successes", rows(k).len())]);
             write_json(&out.join(stats_name(k)), &stats)?;
             progress.advance(1);
-            Ok(())
-        })
-        .collect();
-    written.into_iter().collect::<Result<(), _>>()?;
+            Ok::<_, IoError>(())
+        };
+        let flushed = scope.spawn(move || waiting.into_iter().try_for_each(flush));
+        let write = |&k: &usize| {
+            let file = write_shard(sources, &order.at(rows(k)), &out.join(tar_name(k)), progress)?;
+            // Nobody waits for it once a flush has failed, which is the error that counts.
+            done.send((k, file)).map_err(|_| IoError::cancelled(out))
+        };
+        let written: Vec<Result<(), IoError>> = missing.par_iter().map(write).collect();
+        drop(done);
+        flushed.join().expect("flushing does not panic")?;
+        written.into_iter().collect::<Result<(), _>>()
+    })?;
     progress.finish();
     Ok(there.len())
 }
@@ -217,7 +230,7 @@ fn write_shard(
     copies: &[(usize, usize, u32)],
     path: &Path,
     progress: &dyn Progress,
-) -> Result<(), IoError> {
+) -> Result<AtomicFile, IoError> {
     let mut out = TarWriter::create(path)?;
     // Input order opens each file once; a shuffle at most as often as its source changes.
     let mut open: Option<(usize, File)> = None;

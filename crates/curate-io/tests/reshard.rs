@@ -135,7 +135,8 @@ impl Progress for StopAfter {
     }
     fn advance(&self, _: u64) {
         if self.writing.load(Ordering::Relaxed) {
-            self.left.fetch_sub(1, Ordering::Relaxed);
+            let less = |left: usize| left.checked_sub(1);
+            let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
     fn is_cancelled(&self) -> bool {
@@ -163,13 +164,38 @@ fn an_interrupted_call_goes_on_and_ends_with_the_same_bytes() {
     // A process that was killed leaves these.
     fs::write(out.path().join(".curate-x.part"), "half").unwrap();
     fs::remove_file(out.path().join("00000002_stats.json")).unwrap();
+    let there = files(out.path()).keys().filter(|name| name.ends_with("_stats.json")).count();
+    assert!((4..12).contains(&there), "{there} shards were whole when the call stopped");
 
     let found = reshard(input.path(), &subset, out.path(), options, &NoProgress).unwrap();
-    assert_eq!((found.found_written, found.output_shards), (4, 13));
+    assert_eq!((found.found_written, found.output_shards), (there, 13));
     let (mut a, mut b) = (files(out.path()), files(whole.path()));
     // Its arguments name the folder.
     assert!(a.remove("meta.json").is_some() && b.remove("meta.json").is_some());
     assert!(a == b);
+}
+
+#[test]
+fn a_shard_that_finds_no_place_is_named_and_the_others_are_kept() {
+    let out = tempfile::tempdir().unwrap();
+    let run = || {
+        let (pool, subset) = (data().join("in"), data().join("subset.npy"));
+        reshard(&pool, &subset, out.path(), golden_options(), &NoProgress)
+    };
+    run().unwrap();
+    let whole = files(out.path());
+    let taken = out.path().join("00000001.tar");
+    for name in ["00000001.tar", "00000001_stats.json", "00000003.tar", "meta.json"] {
+        fs::remove_file(out.path().join(name)).unwrap();
+    }
+    fs::create_dir_all(taken.join("x")).unwrap();
+    let error = run().unwrap_err();
+    assert_eq!(error.path, taken, "{error}");
+    assert!(!out.path().join("00000001_stats.json").exists());
+    assert!(!out.path().join("meta.json").exists());
+    fs::remove_dir_all(&taken).unwrap();
+    run().unwrap();
+    assert!(files(out.path()) == whole);
 }
 
 #[test]

@@ -12,11 +12,16 @@ pub(super) struct TarWriter<'a> {
     out: AtomicFile,
     path: &'a Path,
     length: u64,
+    /// What is on its way from one file to the other.
+    buffer: Vec<u8>,
 }
+
+/// Bytes that are copied at once.
+const AT_ONCE: u64 = 1 << 20;
 
 impl<'a> TarWriter<'a> {
     pub(super) fn create(path: &'a Path) -> Result<Self, IoError> {
-        Ok(Self { out: AtomicFile::create(path)?, path, length: 0 })
+        Ok(Self { out: AtomicFile::create(path)?, path, length: 0, buffer: Vec::new() })
     }
 
     pub(super) fn append(
@@ -29,12 +34,12 @@ impl<'a> TarWriter<'a> {
         let failed = |e| IoError::os(self.path, "written", e);
         let header = headers(name, member.size).map_err(failed)?;
         self.out.write_all(&header).map_err(failed)?;
-        let mut buffer = vec![0; usize::try_from(member.size.min(1 << 20)).expect("at most 1 MiB")];
         let (mut at, end) = (member.offset, member.offset + member.size);
         while at < end {
-            let n = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
-            read_exact_at(file, &mut buffer[..n], at).map_err(|e| IoError::os(tar, "read", e))?;
-            self.out.write_all(&buffer[..n]).map_err(failed)?;
+            let n = usize::try_from(AT_ONCE.min(end - at)).expect("at most 1 MiB");
+            self.buffer.resize(n, 0);
+            read_exact_at(file, &mut self.buffer, at).map_err(|e| IoError::os(tar, "read", e))?;
+            self.out.write_all(&self.buffer).map_err(failed)?;
             at += n as u64;
         }
         self.length += header.len() as u64 + member.size;
@@ -48,12 +53,12 @@ impl<'a> TarWriter<'a> {
         self.out.write_all(&zeros).map_err(|e| IoError::os(self.path, "written", e))
     }
 
-    /// Two empty blocks end a tar file.
-    pub(super) fn finish(mut self) -> Result<(), IoError> {
+    /// The whole file, which is not in its place yet. Two empty blocks end a tar file.
+    pub(super) fn finish(mut self) -> Result<AtomicFile, IoError> {
         self.out.write_all(&[0; 1024]).map_err(|e| IoError::os(self.path, "written", e))?;
         self.length += 1024;
         self.pad(TAR_RECORD)?;
-        self.out.commit()
+        Ok(self.out)
     }
 }
 
