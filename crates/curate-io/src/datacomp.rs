@@ -146,14 +146,6 @@ fn read_ids(file: &Path) -> Result<ShardIds, IoError> {
         }
         found.ids.push(id.unwrap_or_else(|| substitute_id(file, row)));
     })?;
-    if found.ids.len() != reader.rows() {
-        let problem = format!(
-            "column `uid` has {} values, but the file says {} rows",
-            found.ids.len(),
-            reader.rows()
-        );
-        return Err(IoError::malformed(file, problem));
-    }
     if reader.text_columns().iter().any(|column| column == "text") {
         let mut row = 0;
         reader.each_text("text", None, |text| {

@@ -67,4 +67,28 @@ mod tests {
             assert_eq!(error.kind, Kind::Malformed, "{error}");
         }
     }
+
+    #[test]
+    fn a_changed_byte_gives_all_rows_or_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        sample(&path);
+        let whole = std::fs::read(&path).unwrap();
+        let mut refused = 0;
+        for at in 0..whole.len() {
+            for change in [0x01, 0x02, 0xff] {
+                let mut changed = whole.clone();
+                changed[at] ^= change;
+                std::fs::write(&path, changed).unwrap();
+                let Ok(reader) = Reader::open(&path) else { continue };
+                let mut rows = 0;
+                match reader.each_text("id", None, |_| rows += 1) {
+                    Ok(()) => assert_eq!(rows, reader.rows(), "byte {at} changed by {change}"),
+                    Err(e) if e.to_string().contains("it ends after") => refused += 1,
+                    Err(_) => {}
+                }
+            }
+        }
+        assert!(refused > 0, "no change made a column shorter");
+    }
 }

@@ -244,9 +244,14 @@ impl<'a> Reader<'a> {
             IoError::malformed(self.path, format!("column `{column}` cannot be read: {e}"))
         };
         let reader = builder.build().map_err(|e| cut(e.to_string()))?;
+        let (mut read, wanted) = (0, rows.map_or(self.rows, <[usize]>::len));
         for batch in reader {
             let batch = batch.map_err(|e: ArrowError| cut(e.to_string()))?;
+            read += batch.num_rows();
             each(batch.column(0));
+        }
+        if read != wanted {
+            return Err(cut(format!("it ends after {read} of {wanted} rows")));
         }
         Ok(())
     }
