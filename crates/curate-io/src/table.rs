@@ -9,7 +9,14 @@ pub use write::{Column, Writer, write};
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{path::Path, sync::Arc};
+
+    use arrow_array::{
+        ArrayRef, DictionaryArray, LargeStringArray, RecordBatch, StringArray, StringViewArray,
+        types::Int32Type,
+    };
+    use arrow_schema::DataType;
+    use parquet::arrow::ArrowWriter;
 
     use super::*;
     use crate::Kind;
@@ -41,6 +48,40 @@ mod tests {
         assert_eq!(reader.text("note", Some(&[1])).unwrap(), [Some("x".into())]);
         assert_eq!(reader.text("id", Some(&[0, 2])).unwrap(), [Some("a".into()), Some("c".into())]);
         assert_eq!(reader.numeric_columns(), ["score", "cause"]);
+    }
+
+    #[test]
+    fn text_is_read_whatever_held_it_in_its_writers_memory() {
+        let text =
+            StringArray::from(vec![Some("one"), None, Some("a text of more than twelve bytes")]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        for kind in [
+            DataType::Utf8,
+            DataType::LargeUtf8,
+            DataType::Utf8View,
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        ] {
+            let column: ArrayRef = match &kind {
+                DataType::LargeUtf8 => Arc::new(LargeStringArray::from_iter(&text)),
+                DataType::Utf8View => Arc::new(StringViewArray::from_iter(&text)),
+                DataType::Dictionary(..) => {
+                    Arc::new(text.iter().collect::<DictionaryArray<Int32Type>>())
+                }
+                _ => Arc::new(text.clone()),
+            };
+            let batch = RecordBatch::try_from_iter([("t", column)]).unwrap();
+            let file = std::fs::File::create(&path).unwrap();
+            let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            let reader = Reader::open(&path).unwrap();
+            assert_eq!(reader.text_columns(), ["t"], "{kind}");
+            let found = reader.text("t", None).unwrap();
+            let expected: Vec<Option<String>> =
+                text.iter().map(|text| text.map(str::to_owned)).collect();
+            assert_eq!(found, expected, "{kind}");
+        }
     }
 
     #[test]
