@@ -71,6 +71,7 @@ pub use settings::{Loaded, MorphyRule, Name, Settings, SettingsError};
 use buckets::{Buckets, sorted};
 use judge::each_verdict;
 use quantile::threshold_of_fraction;
+use rows::watched;
 
 /// Which CLIP model's score or features to read.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -273,15 +274,8 @@ fn by_table(
 ) -> Result<Kept, BaselineError> {
     let threshold = threshold(baseline, tables, progress)?;
     progress.start("filter", tables.len() as u64, "shards");
-    let of_table = |table: &Table| {
-        if progress.is_cancelled() {
-            return Err(IoError::cancelled(table.path()).into());
-        }
-        let found = filter(baseline, table, inputs, threshold);
-        progress.advance(1);
-        found
-    };
-    let parts: Vec<Part> = tables.par_iter().map(of_table).collect::<Result<_, BaselineError>>()?;
+    let look = watched(progress, |table| filter(baseline, table, inputs, threshold));
+    let parts: Vec<Part> = tables.par_iter().map(look).collect::<Result<_, BaselineError>>()?;
     progress.finish();
     let mut kept = Kept { ids: Vec::new(), rows: 0, dropped: BTreeMap::new(), threshold };
     for part in &parts {

@@ -14,6 +14,7 @@ use crate::{
     Arch, BaselineError, Kept, Rows, Table,
     buckets::{Buckets, sorted},
     quantile::{key, number},
+    rows::watched,
 };
 
 /// Scores that say where the threshold is.
@@ -42,15 +43,8 @@ fn best_holding(
     let column = arch.score_column();
     let Some(near) = Near::of(tables, column, fraction)? else { return Ok(None) };
     progress.start("filter", tables.len() as u64, "shards");
-    let look = |table: &Table| {
-        if progress.is_cancelled() {
-            return Err(IoError::cancelled(table.path()));
-        }
-        let seen = Seen::of(table, column, near, held / tables.len());
-        progress.advance(1);
-        seen
-    };
-    let seen: Vec<Option<Seen>> = tables.par_iter().map(look).collect::<Result<_, _>>()?;
+    let look = watched(progress, |table| Seen::of(table, column, near, held / tables.len()));
+    let seen: Vec<Option<Seen>> = tables.par_iter().map(look).collect::<Result<_, IoError>>()?;
     progress.finish();
     Ok(seen.into_iter().collect::<Option<Vec<_>>>().and_then(|seen| settle(seen, fraction)))
 }

@@ -9,7 +9,7 @@ use curate_core::Progress;
 use curate_io::IoError;
 use rayon::prelude::*;
 
-use crate::rows::Rows;
+use crate::rows::{Rows, watched};
 
 const BITS: u32 = 16;
 
@@ -153,20 +153,13 @@ fn gather<R: Rows>(
 fn pass<R: Rows, T: Send>(
     parts: &[R],
     progress: &dyn Progress,
-    of_part: impl Fn(&R) -> Result<T, IoError> + Sync,
+    of_part: impl Fn(&R) -> Result<T, IoError> + Sync + Send,
     nothing: impl Fn() -> T + Sync + Send,
     join: impl Fn(T, T) -> T + Sync + Send,
 ) -> Result<T, IoError> {
     progress.start("find the threshold", parts.len() as u64, "shards");
-    let of_part = |part: &R| {
-        if progress.is_cancelled() {
-            return Err(IoError::cancelled(part.path()));
-        }
-        let found = of_part(part);
-        progress.advance(1);
-        found
-    };
-    let found = parts.par_iter().map(of_part).try_reduce(nothing, |a, b| Ok(join(a, b)));
+    let look = watched(progress, of_part);
+    let found = parts.par_iter().map(look).try_reduce(nothing, |a, b| Ok(join(a, b)));
     progress.finish();
     found
 }

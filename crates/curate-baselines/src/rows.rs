@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_core::{EmbeddingSource, SampleId};
+use curate_core::{EmbeddingSource, Progress, SampleId};
 use curate_io::{
     IoError, Kind,
     table::Reader,
@@ -114,6 +114,21 @@ impl Rows for Table {
 
     fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// A look at a part that counts as progress, and is not taken once the caller asks to stop.
+pub(crate) fn watched<R: Rows, T, E: From<IoError>>(
+    progress: &dyn Progress,
+    look: impl Fn(&R) -> Result<T, E> + Sync + Send,
+) -> impl Fn(&R) -> Result<T, E> + Sync + Send {
+    move |part| {
+        if progress.is_cancelled() {
+            return Err(IoError::cancelled(part.path()).into());
+        }
+        let found = look(part);
+        progress.advance(1);
+        found
     }
 }
 

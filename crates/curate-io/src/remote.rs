@@ -92,10 +92,9 @@ impl RemoteOptions {
         let settings = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.to_str()?.to_lowercase(), value.into_string().ok()?))
         });
-        #[allow(unused_mut, reason = "profiles are of no use without the feature")]
-        let mut settings: Vec<(String, String)> = settings.filter(ours).collect();
+        let settings: Vec<(String, String)> = settings.filter(ours).collect();
         #[cfg(feature = "object-store")]
-        profile::add(&mut settings);
+        let settings = profile::added(settings);
         Self { cache, limit: limit.unwrap_or(LIMIT_GIB).saturating_mul(1 << 30), settings }
     }
 }

@@ -76,6 +76,20 @@ fn values_in_other_files_are_refused_by_name() {
 }
 
 #[test]
+fn what_is_never_read_or_never_written_spoils_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), |file| {
+        // Numbers of three axes of which none is written, and a column that has no values yet.
+        file.new_dataset::<f64>().shape((1 << 30, 1 << 20, 2)).create("cube")?;
+        file.new_dataset::<f32>().shape(3).create("later").map(drop)
+    });
+    let pool = open(&path).unwrap();
+    assert_eq!(complaints(&path), "");
+    assert_eq!(pool.embedding_names().unwrap(), ["v"]);
+    assert_eq!(pool.column("later").unwrap(), [0.0; 3]);
+}
+
+#[test]
 fn links_in_a_circle_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), |file| {

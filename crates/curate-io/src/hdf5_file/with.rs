@@ -56,7 +56,15 @@ fn dataset(path: &Path, file: &File, name: &str) -> Result<Option<Dataset>, IoEr
         Err(_) if file.group(name).is_ok() => return Ok(None),
         Err(e) => return Err(failed(path, &format!("dataset `{name}`"), &e)),
     };
-    refuse_other_files(path, file, name, &dataset)?;
+    if is_read(&dataset) {
+        check(path, file, name, &dataset)?;
+    }
+    Ok(Some(dataset))
+}
+
+/// Refuses a dataset that the file cannot hold, or that lies in another.
+fn check(path: &Path, file: &File, name: &str, dataset: &Dataset) -> Result<(), IoError> {
+    refuse_other_files(path, file, name, dataset)?;
     let size = dataset.dtype().map_or(0, |t| t.size() as u64);
     let stored = dataset.storage_size();
     let shape = dataset.shape();
@@ -66,19 +74,29 @@ fn dataset(path: &Path, file: &File, name: &str) -> Result<Option<Dataset>, IoEr
         );
         IoError::new(Kind::Truncated, path, problem, "write the file again")
     };
-    let Some(chunk) = dataset.chunk() else {
-        // The library copies what the shape says, whatever is stored.
-        let sizes = stored_sizes(&dataset, size);
-        let whole = |size| size_of(size, &shape) == Some(stored);
-        return if sizes.into_iter().any(whole) { Ok(Some(dataset)) } else { Err(wrong(&shape)) };
-    };
+    // The library copies what the shape says, whatever is stored, if anything is.
+    let whole = |size| size_of(size, &shape) == Some(stored);
+    let chunk = dataset.chunk();
+    if chunk.is_none() && stored > 0 && !stored_sizes(dataset, size).into_iter().any(whole) {
+        return Err(wrong(&shape));
+    }
     // A chunk is unpacked as a whole, however little of it belongs to the dataset.
     let most = stored.saturating_mul(MOST_INFLATED).saturating_add(1 << 20);
-    let too_many = |axes: &&[usize]| size_of(size, axes).is_none_or(|bytes| bytes > most);
-    if let Some(axes) = [&shape[..], &chunk].into_iter().find(too_many) {
-        return Err(wrong(axes));
+    let too_many = |axes: &&Vec<usize>| size_of(size, axes).is_none_or(|bytes| bytes > most);
+    match [&shape].into_iter().chain(&chunk).find(too_many) {
+        Some(axes) => Err(wrong(axes)),
+        None => Ok(()),
     }
-    Ok(Some(dataset))
+}
+
+/// Whether a dataset is of a kind that is read; what is in the others concerns nobody.
+fn is_read(dataset: &Dataset) -> bool {
+    use TypeDescriptor::{FixedAscii, FixedUnicode, VarLenAscii, VarLenUnicode};
+    let text = matches!(
+        descriptor(dataset),
+        Some(FixedAscii(_) | FixedUnicode(_) | VarLenAscii | VarLenUnicode)
+    );
+    text || is_embedding(dataset) || is_number(dataset)
 }
 
 fn size_of(value: u64, axes: &[usize]) -> Option<u64> {

@@ -7,8 +7,8 @@ use super::store::S3_ACCESS as ACCESS;
 /// What lets us in. Profiles that run programs or log in by a browser are left to those tools.
 const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 
-/// Adds what the profile says and nothing else does: `AWS_PROFILE`, or `default`.
-pub(super) fn add(settings: &mut Vec<(String, String)>) {
+/// The settings, and what the profile says and they do not: `AWS_PROFILE`, or `default`.
+pub(super) fn added(mut settings: Vec<(String, String)>) -> Vec<(String, String)> {
     let profile = env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
     let read = |variable: &str, name: &str| {
         let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".aws").join(name));
@@ -17,7 +17,8 @@ pub(super) fn add(settings: &mut Vec<(String, String)>) {
     };
     let credentials = read("AWS_SHARED_CREDENTIALS_FILE", "credentials").unwrap_or_default();
     let config = read("AWS_CONFIG_FILE", "config").unwrap_or_default();
-    add_from(settings, &profile, &credentials, &config);
+    add_from(&mut settings, &profile, &credentials, &config);
+    settings
 }
 
 fn add_from(settings: &mut Vec<(String, String)>, profile: &str, credentials: &str, config: &str) {
