@@ -14,7 +14,7 @@ use curate_io::{
     pool::{BadShards, Format},
     subset::SubsetFormat,
 };
-use curate_prune::{Control, Pick, Preset};
+use curate_prune::{Control, Pick, Preset, Share};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -305,19 +305,6 @@ pub struct ConceptPruneStage {
     /// What to do with vectors whose length is not 1.
     #[serde(default)]
     pub norm: NormPolicy,
-}
-
-/// What decides how many rows a concept keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Share {
-    /// Its complexity.
-    #[default]
-    Complexity,
-    /// Nothing: all concepts alike (a control).
-    Uniform,
-    /// Its size (a control).
-    Size,
 }
 
 /// A stage that combines the rows of other stages, or of subset files.

@@ -6,22 +6,10 @@ use curate_core::{Cut, NoProgress, SampleId, Selection, rank::Direction};
 
 use crate::{
     Error, StageRows,
+    error::StageError,
     recipe::{DedupMode, Stage},
     run::Run,
 };
-
-/// How many rows to keep.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Wanted {
-    /// Rows at least this good: a score, or a similarity to a preferred row at most this large.
-    Threshold(f32),
-    /// The best fraction of the rows that the stage was given.
-    Fraction(f64),
-    /// The best so many rows.
-    Top(usize),
-    /// Rows whose similarity to a preferred row is at most `1 - epsilon`.
-    Epsilon(f64),
-}
 
 /// A selection made from a finished stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,14 +34,16 @@ pub struct Reselection {
 ///
 /// # Errors
 /// When there is no finished run in the folder, no such stage, or the cut does not fit its numbers.
-pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Wanted) -> Result<Reselection, Error> {
+pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Cut) -> Result<Reselection, Error> {
     let run = Run::open(folder, &NoProgress)?;
     let index = find(&run, folder, stage, wanted)?;
     let rows = &run.rows[index];
     let written = &run.recipe.stages[index];
     let ids: Vec<SampleId> = rows.rows.iter().map(|&row| run.pool.ids()[row]).collect();
-    let outcome = cut(wanted).apply(&numbers(rows), &ids, direction(written));
-    let kept = Selection::from_unsorted(rows.rows.clone()).filter(&outcome.kept);
+    let outcome = wanted
+        .apply(&numbers(rows), &ids, direction(written))
+        .map_err(|e| StageError::from(e).in_stage(written.name()))?;
+    let kept: Selection = outcome.kept.iter().map(|position| rows.rows[position]).collect();
     Ok(Reselection {
         stage: written.name().to_owned(),
         given: rows.rows.len(),
@@ -63,8 +53,8 @@ pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Wanted) -> Result<Re
     })
 }
 
-fn find(run: &Run, folder: &Path, name: Option<&str>, wanted: Wanted) -> Result<usize, Error> {
-    let epsilon = matches!(wanted, Wanted::Epsilon(_));
+fn find(run: &Run, folder: &Path, name: Option<&str>, wanted: Cut) -> Result<usize, Error> {
+    let epsilon = matches!(wanted, Cut::Epsilon(_));
     let fits = |stage: &Stage| match stage {
         // Numbers of a greedy search hold for its own epsilon alone.
         Stage::SemanticDedup(s) => s.mode == DedupMode::Reference,
@@ -84,15 +74,6 @@ fn find(run: &Run, folder: &Path, name: Option<&str>, wanted: Wanted) -> Result<
             format!("{asked} has no numbers for this cut; usable here: {}", usable.join(", "));
         Error::Run { folder: folder.to_owned(), problem }
     })
-}
-
-fn cut(wanted: Wanted) -> Cut {
-    match wanted {
-        Wanted::Threshold(threshold) => Cut::Threshold(threshold),
-        Wanted::Fraction(fraction) => Cut::Fraction(fraction),
-        Wanted::Top(count) => Cut::Top(count),
-        Wanted::Epsilon(epsilon) => Cut::Threshold(curate_dedup::similarity_threshold(epsilon)),
-    }
 }
 
 /// Rows that were set aside have a norm, not a score: they count as rows without a number.

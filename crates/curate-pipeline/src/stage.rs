@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_core::{Removal, Selection, fault::Fault};
+use curate_core::{
+    Removal, Selection,
+    fault::{Fault, Faulty},
+};
 use curate_io::{
     IoError, Kind, atomic, digest,
     table::{self, Column},
@@ -45,6 +48,17 @@ impl StageRows {
             cluster: vec![],
             related: vec![],
         }
+    }
+
+    /// All rows stay but the faulty ones, whose value is the length of their vector.
+    pub(crate) fn with_faults(input: &Selection, faults: &[Faulty]) -> Self {
+        let mut rows = Self::new(input);
+        for faulty in faults {
+            let position = input.position(faulty.row).expect("a row that was given");
+            rows.remove(position, faulty.fault.name());
+            rows.value[position] = faulty.norm as f32;
+        }
+        rows
     }
 
     /// Removes the row at `position` by a rule.

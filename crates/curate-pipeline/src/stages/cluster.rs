@@ -1,21 +1,13 @@
 //! What stages that cluster have in common.
 
 use curate_cluster::{Clustering, KMeansParams, Metric};
-use curate_core::{EmbeddingSource, SampleId, random};
 use serde_json::json;
 
-use super::Context;
-use crate::{error::StageError, recipe::KMeansRecipe, stage::Outcome};
+use crate::{recipe::KMeansRecipe, stage::Outcome};
 
-/// Clusters rows of length 1 with spherical k-means.
-pub(super) fn fit(
-    source: &dyn EmbeddingSource,
-    ids: &[SampleId],
-    clusters: usize,
-    recipe: &KMeansRecipe,
-    context: &Context<'_>,
-) -> Result<Clustering, StageError> {
-    let kmeans = KMeansParams::new(clusters)
+/// The recipe's settings as the methods take them, which add the number of clusters and the seed.
+pub(super) fn params(recipe: &KMeansRecipe) -> KMeansParams {
+    KMeansParams::new(1)
         .metric(Metric::Spherical)
         .iterations(recipe.iterations)
         .tolerance(recipe.tolerance)
@@ -23,10 +15,6 @@ pub(super) fn fit(
         .train_rows_per_cluster(recipe.train_rows_per_cluster)
         .batch_rows(recipe.batch_rows)
         .empty_clusters(recipe.empty_clusters)
-        .seed(random::derive(context.seed, "k-means"))
-        .check()?;
-    let engine = recipe.device.engine()?;
-    Ok(kmeans.fit_on(engine.as_deref(), source, ids, context.progress)?)
 }
 
 /// Tells how the clustering went.

@@ -11,7 +11,8 @@ mod score;
 use std::collections::BTreeMap;
 
 use curate_core::{
-    EmbeddingSource, Progress, SampleId, Selection, embedding, fault, fault::NormPolicy,
+    EmbeddingSource, Given, Progress, Rows, RowsError, SampleId, Selection, embedding, fault,
+    fault::NormPolicy,
 };
 use curate_io::Pool;
 
@@ -40,6 +41,34 @@ impl Context<'_> {
         self.input.rows().iter().map(|&row| self.pool.ids()[row]).collect()
     }
 
+    /// The given rows, with the vectors of an embedding.
+    fn rows<'s>(
+        &'s self,
+        embedding: &'s dyn EmbeddingSource,
+        name: &str,
+        norm: NormPolicy,
+    ) -> Result<Rows<'s>, StageError> {
+        let rows = Some(self.input.clone());
+        let given = Given { ids: Some(self.pool.ids()), rows, norm };
+        Rows::read(embedding, given, self.progress).map_err(|error| match error {
+            RowsError::NotUnit { count, rows, median } => StageError::Problem(format!(
+                "{count} of {rows} vectors of `{name}` do not have length 1 (median {median:.3}); set \
+                 `norm = \"any\"` to scale them"
+            )),
+            other => other.into(),
+        })
+    }
+
+    /// A score of every row of the pool; NaN for a row that the score stage was not given or set aside.
+    fn score_of_pool(&self, name: &str) -> Vec<f32> {
+        let mut scores = vec![f32::NAN; self.pool.len()];
+        let scored = &self.scores[name];
+        for (position, &row) in scored.rows.iter().enumerate().filter(|(p, _)| scored.keeps(*p)) {
+            scores[row] = scored.value[position];
+        }
+        scores
+    }
+
     /// A score of the given rows; NaN for a row that the score stage was not given or set aside.
     fn score(&self, name: &str) -> Vec<f32> {
         let scored = &self.scores[name];
@@ -60,13 +89,12 @@ pub(crate) fn resolve(stage: &Stage, rows: usize) -> Stage {
             if s.epsilon.is_none() && s.fraction.is_none() && s.count.is_none() {
                 s.epsilon = Some(0.05);
             }
-            let suggested = ((rows as f64).sqrt() / 2.0).round() as usize;
-            s.clusters.get_or_insert(suggested.clamp(1, 50_000));
+            s.clusters.get_or_insert(curate_dedup::suggested_clusters(rows));
         }
         Stage::ConceptPrune(s) => {
             s.temperature.get_or_insert(s.preset.temperature());
             s.balance.get_or_insert(s.preset.balance());
-            s.clusters.get_or_insert(((rows as f64).cbrt().round() as usize).max(1));
+            s.clusters.get_or_insert(curate_prune::suggested_clusters(rows));
         }
         _ => {}
     }
@@ -77,9 +105,9 @@ pub(crate) fn resolve(stage: &Stage, rows: usize) -> Stage {
 pub(crate) fn execute(stage: &Stage, context: &Context<'_>) -> Result<Outcome, StageError> {
     match stage {
         Stage::Score(s) => score::execute(s, context),
-        Stage::Threshold(s) => Ok(cut::threshold(s, context)),
-        Stage::Fraction(s) => Ok(cut::fraction(s, context)),
-        Stage::Top(s) => Ok(cut::top(s, context)),
+        Stage::Threshold(s) => cut::threshold(s, context),
+        Stage::Fraction(s) => cut::fraction(s, context),
+        Stage::Top(s) => cut::top(s, context),
         Stage::SemanticDedup(s) => dedup::execute(s, context),
         Stage::ConceptPrune(s) => prune::execute(s, context),
         Stage::Combine(s) => combine::execute(s, context),
@@ -113,7 +141,7 @@ pub(crate) fn in_words(stage: &Stage) -> String {
             (Some(epsilon), ..) => format!(
                 "remove rows whose cosine in {} to a preferred row of their cluster is above {}",
                 s.embedding,
-                curate_dedup::similarity_threshold(epsilon)
+                curate_core::rank::similarity_threshold(epsilon)
             ),
             (_, Some(fraction), _) => {
                 format!(
