@@ -39,7 +39,7 @@ fn json(folder: &TempDir, args: &[&str]) -> Value {
 }
 
 fn published(name: &str) -> String {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "curate-scaling", "tests", "data", name]
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "curate-repro", "data", "scaling", name]
         .iter()
         .collect();
     path.to_str().unwrap().to_owned()

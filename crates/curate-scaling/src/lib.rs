@@ -30,13 +30,11 @@
 //!   declares its direction; nothing is normalised behind the scenes.
 //! - [`law`]: what each law predicts, its parameters and its analytic gradient.
 //! - [`FitParams`] to [`Fit`]: least squares, Huber or asymmetric costs, shared and own parameters,
-//!   priors, bounds; seeded multi-start, and every distinct minimum it found. [`fit::grid`]: the
-//!   authors' exhaustive search, for parity.
+//!   priors, bounds; seeded multi-start, and every distinct minimum it found.
 //! - [`uncertainty`]: covariance, bootstrap, profile likelihood. [`compare`]: choosing a law.
 //! - [`decide`]: best pool, switch points, samples multiplier, compute-optimal allocation, mixture
 //!   optimum, the next experiment.
 //! - [`curves`] as CSV, JSON and SVG; [`Artefact`], a fit on disk with its data's digest.
-//! - [`repro`]: the published numbers, each measured again.
 //!
 //! # The laws
 //! | name | form | source |
@@ -58,7 +56,7 @@
 //! | QQT floor `d` | added last | multiplied by the repeats' product, so it decays | added last; `compat` has the other |
 //! | QQT normaliser | `a` inside the power | `a n / 1e5` | `unit_samples`, where the reducible error is one; `a = 1e5 / unit_samples` |
 //! | QQT unions | equal pools (Theorem 1) | equal pools, best 1, 2, ... only | pools of any sizes, any subset; equal pools give Theorem 1 |
-//! | QQT fit | grid | grid, or a random part of one | Levenberg-Marquardt from many starts; [`fit::grid`] for parity |
+//! | QQT fit | grid | grid, or a random part of one | Levenberg-Marquardt from many starts |
 //! | QQT doubt | none | none | win frequencies, intervals, out-of-range flags |
 //! | data-constrained optimum | `R_D* = 15.4`, `R_N* = 5.3` | the same | lists it as a local minimum; the better one is `R_D* = 95`, `R_N* = 1.7` |
 //! | Huber cost | sum | sum (others: mean, which stops early) | sum |
@@ -120,7 +118,6 @@ pub mod law;
 mod linalg;
 mod observation;
 mod read;
-pub mod repro;
 pub mod stats;
 mod svg;
 pub mod uncertainty;

@@ -33,30 +33,6 @@ pub fn root_mean_square(values: impl IntoIterator<Item = f64>) -> f64 {
     (sum / count).sqrt()
 }
 
-/// Ranks from 0, ties sharing their mean rank.
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut before = 0;
-    for tied in order.chunk_by(|&i, &j| values[i] == values[j]) {
-        let mean = before as f64 + 0.5 * (tied.len() - 1) as f64;
-        tied.iter().for_each(|&i| ranks[i] = mean);
-        before += tied.len();
-    }
-    ranks
-}
-
-/// Spearman's rank correlation; NaN if either side has no spread.
-pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
-    let (a, b) = (ranks(a), ranks(b));
-    let mean = 0.5 * (a.len() as f64 - 1.0);
-    let dot = |x: &[f64], y: &[f64]| -> f64 {
-        x.iter().zip(y).map(|(p, q)| (p - mean) * (q - mean)).sum()
-    };
-    dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
-}
-
 /// `ln Gamma(x)` for `x > 0` (Lanczos, g = 7).
 fn ln_gamma(x: f64) -> f64 {
     const C: [f64; 8] = [
@@ -190,13 +166,6 @@ mod tests {
         // t(13) = 1.770933 at 90 %; a normal variable is within that in 92.343 % of cases.
         assert!((expanded_level(0.9, 13) - 0.92343).abs() < 1e-5);
         assert!((expanded_level(0.9, 1_000_000) - 0.9).abs() < 1e-6);
-    }
-
-    #[test]
-    fn spearman_by_hand_with_ties() {
-        assert!((spearman(&[1.0, 2.0, 3.0, 4.0], &[10.0, 20.0, 40.0, 30.0]) - 0.8).abs() < 1e-15);
-        assert!((spearman(&[1.0, 1.0, 2.0], &[1.0, 1.0, 5.0]) - 1.0).abs() < 1e-15);
-        assert!(spearman(&[1.0, 1.0], &[1.0, 2.0]).is_nan());
     }
 
     #[test]

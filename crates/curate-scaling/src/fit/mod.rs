@@ -1,6 +1,5 @@
 //! Fitting a law to a table of runs.
 
-pub mod grid;
 mod layout;
 mod params;
 pub(crate) mod problem;

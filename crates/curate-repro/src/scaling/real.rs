@@ -1,17 +1,17 @@
 //! Accuracy on published measurements of others.
 
-use super::data::{clip, dmsl, gadre, openclip_series, regmix_test, regmix_train};
-use super::{Claim, Kind};
-use crate::error::ScalingError;
-use crate::fit::{Fit, FitParams, Loss, Space};
-use crate::law::{
+use super::statistics::{median, root_mean_square, spearman};
+use super::tables::{clip, dmsl, gadre, openclip_series, regmix_test, regmix_train};
+use super::{in_group, seen};
+use crate::{Claim, Kind};
+use anyhow::Result;
+use curate_scaling::law::{
     AdditiveMixing, ExponentialMixing, HalfLife, Law, OverTraining, Qqt, ShiftedPower,
 };
-use crate::observation::{Observation, Observations};
-use crate::stats::{median, root_mean_square, spearman};
+use curate_scaling::{Fit, FitParams, Loss, Observation, Observations, Space};
 use std::path::Path;
 
-pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
+pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>> {
     let mut all = clip_claims(&clip(folder)?)?;
     all.push(shifted_power_claim(&openclip_series(folder)?)?);
     for target in ["pile_cc", "github", "arxiv"] {
@@ -26,33 +26,25 @@ pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
     Ok(all)
 }
 
-fn in_group(data: &Observations, group: &str) -> Observations {
-    data.filter(|row| row.group.as_deref() == Some(group))
-}
-
-fn errors<L: Law>(fit: &Fit<L>, rows: &[Observation]) -> Result<Vec<f64>, ScalingError> {
+fn errors<L: Law>(fit: &Fit<L>, rows: &[Observation]) -> Result<Vec<f64>> {
     rows.iter().map(|row| Ok(fit.predict(&row.pool, &row.point())? - row.value)).collect()
 }
 
-fn seen(row: &Observation) -> f64 {
-    row.samples.unwrap_or(f64::NAN)
-}
-
-fn clip_claims(data: &Observations) -> Result<Vec<Claim>, ScalingError> {
+fn clip_claims(data: &Observations) -> Result<Vec<Claim>> {
     let law = Qqt { half_life: HalfLife::Proportional, ..Qqt::default() };
     let mut all = Vec::new();
     for (arch, bar) in [("ViT-B-32", 1.8), ("ViT-B-16", 1.2), ("ViT-L-14", 1.2)] {
         let runs = in_group(data, arch);
         let fit = FitParams::new(law).fit(&runs.filter(|r| seen(r) < 2e10))?;
         let held = runs.filter(|r| seen(r) > 2e10);
-        let points = 100.0 * root_mean_square(errors(&fit, held.rows())?);
+        let points = 100.0 * root_mean_square(&errors(&fit, held.rows())?);
         let name = format!("LAION {arch}: fit 3B and 13B, RMSE at 34B (points)");
         all.push(Claim::at_most(name, Kind::RealData, bar, points));
     }
     Ok(all)
 }
 
-fn shifted_power_claim(data: &Observations) -> Result<Claim, ScalingError> {
+fn shifted_power_claim(data: &Observations) -> Result<Claim> {
     let mut rmse = Vec::new();
     for pool in data.pools() {
         let pool_runs = data.filter(|r| r.pool == pool);
@@ -64,7 +56,7 @@ fn shifted_power_claim(data: &Observations) -> Result<Claim, ScalingError> {
             let params = FitParams::new(ShiftedPower).space(Space::Log);
             let fit = params.fit(&series.filter(|r| seen(r) < 2e8))?;
             let held = series.filter(|r| seen(r) > 2e8);
-            rmse.push(100.0 * root_mean_square(errors(&fit, held.rows())?));
+            rmse.push(100.0 * root_mean_square(&errors(&fit, held.rows())?));
         }
     }
     let name = format!(
@@ -75,7 +67,7 @@ fn shifted_power_claim(data: &Observations) -> Result<Claim, ScalingError> {
     Ok(Claim::at_most(name, Kind::RealDataAfterLook, 2.8, median(rmse)))
 }
 
-fn regmix_claim(folder: &Path, target: &str) -> Result<Claim, ScalingError> {
+fn regmix_claim(folder: &Path, target: &str) -> Result<Claim> {
     let (train, test) = (regmix_train(folder, target)?, regmix_test(folder, target)?);
     let fit = FitParams::new(ExponentialMixing { domains: 17 }).fit(&train)?;
     let at = |row: &Observation| fit.predict("", &row.point());
@@ -96,7 +88,7 @@ fn gadre_fit_runs(data: &Observations) -> Observations {
     })
 }
 
-fn gadre_claims(data: &Observations) -> Result<Vec<Claim>, ScalingError> {
+fn gadre_claims(data: &Observations) -> Result<Vec<Claim>> {
     let mut all = Vec::new();
     for (group, published) in
         [("c4_original", [113.69, 189.5, -0.2425, 1.508]), ("rpj", [166.2, 366.7, -0.2729, 1.837])]
@@ -123,7 +115,7 @@ pub(super) fn dmsl_params(domains: usize, size_exponent: f64) -> FitParams<Addit
         .starts(8)
 }
 
-fn dmsl_claim(data: &Observations, size_exponent: f64) -> Result<Claim, ScalingError> {
+fn dmsl_claim(data: &Observations, size_exponent: f64) -> Result<Claim> {
     let size = |row: &Observation| row.parameters.unwrap_or(f64::NAN);
     let params = dmsl_params(data.domains().len(), size_exponent);
     let fit = params.fit(&data.filter(|r| size(r) < 4e8))?;

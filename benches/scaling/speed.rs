@@ -1,14 +1,13 @@
-//! Times this crate on the cases of `benches/scaling/run.py` and prints them as JSON, in seconds:
-//! `cargo run --release -p curate-scaling --example speed -- crates/curate-scaling/tests/data`.
+//! Times `curate-scaling` on the cases of `run.py` and prints them as JSON, in seconds:
+//! `cargo bench -p curate-repro --bench scaling`.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "a program for the command line")]
 
-use curate_scaling::fit::grid::{Axis, grid};
+use curate_repro::scaling::{Given, data_folder, dmsl, grid, linspace, synthetic};
 use curate_scaling::law::{AdditiveMixing, Qqt, unit_samples_from_normaliser};
-use curate_scaling::{BootstrapParams, FitParams, Loss, repro};
+use curate_scaling::{BootstrapParams, FitParams, Loss};
 use std::error::Error;
 use std::hint::black_box;
-use std::path::Path;
 use std::time::Instant;
 
 /// Median seconds of `repeats` runs.
@@ -25,22 +24,19 @@ fn seconds<T>(repeats: usize, mut work: impl FnMut() -> T) -> f64 {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args().nth(1).ok_or("give the data folder")?;
-    let folder = Path::new(&folder);
-    let runs = repro::synthetic(folder)?;
+    let runs = synthetic(data_folder())?;
     let compat = Qqt { compat: true, ..Qqt::default() };
     let shared = FitParams::new(compat).per_pool("b").per_pool("half_life").starts(4);
     let unit_samples = unit_samples_from_normaliser(0.025);
     let given = shared.clone().fix("unit_samples", unit_samples).fix("d", 0.1);
-    let axes =
-        [Axis::linspace("b", -0.005, -0.5, 100), Axis::linspace("half_life", 1.0, 10.0, 100)];
+    let (exponents, half_lives) = (linspace(-0.005, -0.5, 100), linspace(1.0, 10.0, 100));
+    let held = Given { unit_samples, d: 0.1 };
     let given_fit = given.clone().fit(&runs)?;
     let shared_fit = shared.clone().fit(&runs)?;
     let corrected = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
     let corrected_fit = corrected.fit(&runs)?;
-    let valid = given.clone().check()?;
 
-    let mixtures = repro::dmsl(folder)?;
+    let mixtures = dmsl(data_folder())?;
     let small = mixtures.filter(|row| row.parameters.is_some_and(|n| n < 4e8));
     let additive =
         FitParams::new(AdditiveMixing { domains: 7 }).loss(Loss::Huber { delta: 1e-2 }).starts(8);
@@ -48,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let report = serde_json::json!({
         "threads": rayon::current_num_threads(),
-        "qqt_grid": seconds(21, || grid(&valid, &runs, &axes)),
+        "qqt_grid": seconds(21, || grid(&compat, &runs, held, &exponents, &half_lives)),
         "qqt_given_4_starts": seconds(101, || given.clone().fit(&runs)),
         "qqt_given_sse": given_fit.objective(),
         "qqt_shared_4_starts": seconds(101, || shared.clone().fit(&runs)),

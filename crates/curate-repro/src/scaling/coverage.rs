@@ -1,14 +1,12 @@
 //! How often 90 % intervals hold the truth, on synthetic QQT points of known truth.
 
+use super::noise::Noise;
 use super::qqt::{POOL, shared_params};
-use super::{Claim, Kind};
-use crate::decide::Candidate;
-use crate::error::ScalingError;
-use crate::fit::Fit;
-use crate::law::{Law, Member, Point, Qqt, unit_samples_from_normaliser};
-use crate::observation::{Metric, Observation, Observations};
-use crate::stats::Dice;
-use crate::uncertainty::{BootstrapParams, Interval};
+use crate::{Claim, Kind};
+use anyhow::Result;
+use curate_scaling::decide::Candidate;
+use curate_scaling::law::{Law, Member, Point, Qqt, unit_samples_from_normaliser};
+use curate_scaling::{BootstrapParams, Fit, Interval, Metric, Observation, Observations};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -55,18 +53,18 @@ fn theta(pool: usize) -> Vec<f64> {
     vec![unit_samples_from_normaliser(0.025), b, FLOOR, tau]
 }
 
-fn table(replicate: usize) -> Result<Observations, ScalingError> {
-    let dice = Dice::new(0, STREAM, replicate as u64);
+fn table(replicate: usize) -> Result<Observations> {
+    let noise = Noise::new(STREAM, replicate as u64);
     let mut rows = Vec::new();
     for (pool, (name, _, _)) in POOLS.iter().enumerate() {
         for step in 1..=5 {
             let samples = 2.0 * f64::from(step) * POOL;
             let truth = Qqt::default().predict(&Point::new(samples, POOL), &theta(pool));
-            let value = truth + NOISE * dice.normal(rows.len());
+            let value = truth + NOISE * noise.normal(rows.len());
             rows.push(Observation::new(*name, value).samples(samples).unique(POOL));
         }
     }
-    Observations::new(Metric::Error, vec![], rows)
+    Ok(Observations::new(Metric::Error, vec![], rows)?)
 }
 
 fn parameter<'a>(name: String, truth: f64) -> Quantity<'a> {
@@ -75,7 +73,10 @@ fn parameter<'a>(name: String, truth: f64) -> Quantity<'a> {
         slot: Some(name.clone()),
         name,
         truth,
-        of: Box::new(move |fit, theta| fit.slot(&slot).map_or(f64::NAN, |i| theta[i])),
+        of: Box::new(move |fit, theta| {
+            let at = fit.slots().iter().position(|s| s.name == slot);
+            at.map_or(f64::NAN, |i| theta[i])
+        }),
     }
 }
 
@@ -110,7 +111,7 @@ fn quantities<'a>() -> Vec<Quantity<'a>> {
 }
 
 /// Whether each quantity's intervals held its truth in one table: by covariance, by bootstrap.
-fn one_table(replicate: usize, draws: usize) -> Result<Vec<(bool, bool)>, ScalingError> {
+fn one_table(replicate: usize, draws: usize) -> Result<Vec<(bool, bool)>> {
     let data = table(replicate)?;
     let fit = shared_params(Qqt::default()).starts(4).fit(&data)?;
     let ensemble = match draws {
@@ -137,7 +138,7 @@ fn one_table(replicate: usize, draws: usize) -> Result<Vec<(bool, bool)>, Scalin
 ///
 /// # Errors
 /// Never, unless the law is broken.
-pub fn coverage(tables: usize, draws: usize) -> Result<Vec<Coverage>, ScalingError> {
+pub fn coverage(tables: usize, draws: usize) -> Result<Vec<Coverage>> {
     let held: Vec<Vec<(bool, bool)>> = (0..tables)
         .into_par_iter()
         .map(|replicate| one_table(replicate, draws))
@@ -152,7 +153,7 @@ pub fn coverage(tables: usize, draws: usize) -> Result<Vec<Coverage>, ScalingErr
     Ok(quantities().into_iter().enumerate().map(one).collect())
 }
 
-pub(super) fn claims() -> Result<Vec<Claim>, ScalingError> {
+pub(super) fn claims() -> Result<Vec<Claim>> {
     let mut all = Vec::new();
     for row in coverage(600, 200)? {
         let mut claim = |how: &str, measured: f64| {
