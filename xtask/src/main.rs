@@ -148,11 +148,7 @@ fn data(rest: &[&str]) -> Result<()> {
 /// Measures every claim, draws the book's plots, and puts the numbers where they are shown. A claim
 /// that is missed is an error, after everything is written.
 fn repro_scaling() -> Result<()> {
-    let example = ["run", "--release", "--package", "curate-scaling", "--example", "repro", "--"];
-    let mut measure = cargo(&example);
-    measure.args(["crates/curate-scaling/tests/data", "docs/results/scaling.json"]);
-    measure.args(["docs/results/five_runs.csv", "docs/src/img"]);
-    run(measure)?;
+    run(cargo(&["run", "--release", "--package", "curate-repro", "--", "scaling", "."]))?;
     splice::all(&root())?;
     let missed = splice::missed_claims(&root().join("docs/results/scaling.json"))?;
     if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }

@@ -53,6 +53,7 @@ impl Failure {
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {
             Self::Pipeline(error) => error.is_cancelled(),
+            Self::Scaling(error) => matches!(error, ScalingError::Cancelled(_)),
             Self::Baseline(error) => error.is_cancelled(),
             Self::Source(error) => error.is_cancelled(),
             #[cfg(feature = "train")]

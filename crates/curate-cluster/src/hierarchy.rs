@@ -386,7 +386,7 @@ mod tests {
     fn wrong_levels_are_named() {
         let fields = |levels: Vec<Level>| {
             let error = params(levels).check().unwrap_err();
-            error.violations.iter().map(|v| v.field).collect::<Vec<_>>()
+            error.violations.into_iter().map(|v| v.field).collect::<Vec<_>>()
         };
         assert_eq!(fields(vec![]), ["levels"]);
         assert_eq!(fields(vec![Level::new(5), Level::new(6)]), ["levels.clusters"]);

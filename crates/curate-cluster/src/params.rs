@@ -236,7 +236,7 @@ mod tests {
             .train_rows_per_cluster(Some(0))
             .batch_rows(Some(0));
         let fields: Vec<_> =
-            params.check().unwrap_err().violations.iter().map(|v| v.field).collect();
+            params.check().unwrap_err().violations.into_iter().map(|v| v.field).collect();
         let expected =
             ["clusters", "iterations", "tolerance", "train_rows_per_cluster", "batch_rows"];
         assert_eq!(fields, expected);

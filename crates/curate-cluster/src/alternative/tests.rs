@@ -151,7 +151,7 @@ fn a_mixture_gives_a_wide_group_what_is_nearer_to_a_narrow_ones_mean() {
 #[test]
 fn what_cannot_be_clustered_is_said() {
     let fields = |error: curate_core::ParamsError| -> Vec<_> {
-        error.violations.iter().map(|v| v.field).collect()
+        error.violations.into_iter().map(|v| v.field).collect()
     };
     let params = DbscanParams::new(1, f32::NAN).check().unwrap_err();
     assert_eq!(fields(params), ["min_points", "radius"]);

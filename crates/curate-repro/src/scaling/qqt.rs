@@ -1,12 +1,12 @@
 //! The QQT law: parity with the released code, and the optimum on synthetic points.
 
-use super::data::json;
-use super::{Claim, Kind};
-use crate::error::ScalingError;
-use crate::fit::grid::{Axis, grid};
-use crate::fit::{FitParams, ValidFitParams};
-use crate::law::{Law, Member, Point, Qqt, QqtForm, unit_samples_from_normaliser};
-use crate::observation::{Metric, Observation, Observations};
+use super::grid::{Given, grid, linspace};
+use super::tables::json;
+use crate::{Claim, Kind};
+use anyhow::Result;
+use curate_core::NoProgress;
+use curate_scaling::law::{Law, Member, Point, Qqt, QqtForm, unit_samples_from_normalizer};
+use curate_scaling::{FitParams, Metric, Observation, Observations};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,7 +42,7 @@ struct Reference {
 
 impl Released {
     fn theta(&self, pool: usize) -> Vec<f64> {
-        let unit_samples = unit_samples_from_normaliser(self.a);
+        let unit_samples = unit_samples_from_normalizer(self.a);
         vec![unit_samples, self.b[pool], self.d, self.half_life[pool]]
     }
 
@@ -64,8 +64,8 @@ impl Released {
         let mut largest = 0.0f64;
         for (pool, name) in self.names.iter().enumerate() {
             for (samples, error) in &self.single[name] {
-                let at = Point::new(parse(samples), POOL);
-                largest = largest.max((law.predict(&at, &self.theta(pool)) - error).abs());
+                let at = Point::new().samples(parse(samples)).unique(POOL);
+                largest = largest.max((law.eval(&at, &self.theta(pool), None) - error).abs());
             }
         }
         for (samples, union) in &self.union {
@@ -120,7 +120,7 @@ struct Sse {
 }
 
 impl SyntheticCase {
-    pub(super) fn table(&self) -> Result<Observations, ScalingError> {
+    pub(super) fn table(&self) -> Result<Observations> {
         let mut rows = Vec::new();
         for pool in &self.grid_fit {
             for (epochs, error) in &self.observations_error[&pool.name] {
@@ -131,7 +131,7 @@ impl SyntheticCase {
         rows.sort_by(|a, b| {
             (&a.pool, a.samples).partial_cmp(&(&b.pool, b.samples)).expect("finite")
         });
-        Observations::new(Metric::Error, vec![], rows)
+        Ok(Observations::new(Metric::Error, vec![], rows)?)
     }
 }
 
@@ -140,13 +140,7 @@ pub(super) fn shared_params(law: Qqt) -> FitParams<Qqt> {
     FitParams::new(law).per_pool("b").per_pool("half_life")
 }
 
-fn given_params() -> Result<ValidFitParams<Qqt>, ScalingError> {
-    let law = Qqt { compat: true, ..Qqt::default() };
-    let unit_samples = unit_samples_from_normaliser(0.025);
-    Ok(shared_params(law).fix("unit_samples", unit_samples).fix("d", 0.1).check()?)
-}
-
-pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
+pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>> {
     let reference: Reference = json(folder, "qqt_reference.json")?;
     let compat = Qqt { compat: true, ..Qqt::default() };
     let data_form = Qqt { form: QqtForm::EffectiveData, ..Qqt::default() };
@@ -172,20 +166,21 @@ pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
     Ok(all)
 }
 
-fn synthetic_claims(case: &SyntheticCase) -> Result<Vec<Claim>, ScalingError> {
+fn synthetic_claims(case: &SyntheticCase) -> Result<Vec<Claim>> {
     let data = case.table()?;
-    let axes =
-        [Axis::linspace("b", -0.005, -0.5, 100), Axis::linspace("half_life", 1.0, 10.0, 100)];
-    let found = grid(&given_params()?, &data, &axes)?;
+    let law = Qqt { compat: true, ..Qqt::default() };
+    let given = Given { unit_samples: unit_samples_from_normalizer(0.025), d: 0.1 };
+    let (exponents, half_lives) = (linspace(-0.005, -0.5, 100), linspace(1.0, 10.0, 100));
+    let found = grid(&law, &data, given, &exponents, &half_lives);
     let (mut cells, mut costs) = (0.0f64, 0.0f64);
-    for row in &case.grid_fit {
-        let own = |name: &str| found.get(&format!("{name}[{}]", row.name)).unwrap_or(f64::NAN);
-        cells = cells.max((own("b") - row.b).abs()).max((own("half_life") - row.tau).abs());
-        let pool = data.pools().iter().position(|p| *p == row.name).unwrap_or(0);
-        costs = costs.max((found.pool_costs[pool] / row.sse - 1.0).abs());
+    for theirs in &case.grid_fit {
+        let Some(ours) = found.iter().find(|cell| cell.pool == theirs.name) else { continue };
+        cells = cells.max((ours.b - theirs.b).abs()).max((ours.half_life - theirs.tau).abs());
+        costs = costs.max((ours.cost / theirs.sse - 1.0).abs());
     }
-    let given = given_params()?.fit(&data)?;
-    let shared = shared_params(Qqt { compat: true, ..Qqt::default() }).fit(&data)?;
+    let held = shared_params(law).fix("unit_samples", given.unit_samples).fix("d", given.d);
+    let given = held.fit(&data, &NoProgress)?;
+    let shared = shared_params(law).fit(&data, &NoProgress)?;
     let (a, b) = (&case.least_squares_a_d_given, &case.least_squares_a_d_shared);
     let excess = |objective: f64, sse: f64| objective / sse - 1.0;
     Ok(vec![

@@ -1,17 +1,18 @@
 //! Accuracy on published measurements of others.
 
-use super::data::{clip, dmsl, gadre, openclip_series, regmix_test, regmix_train};
-use super::{Claim, Kind};
-use crate::error::ScalingError;
-use crate::fit::{Fit, FitParams, Loss, Space};
-use crate::law::{
+use super::statistics::{median, root_mean_square, spearman};
+use super::tables::{clip, dmsl, gadre, openclip_series, regmix_test, regmix_train};
+use super::{in_group, seen};
+use crate::{Claim, Kind};
+use anyhow::Result;
+use curate_core::NoProgress;
+use curate_scaling::law::{
     AdditiveMixing, ExponentialMixing, HalfLife, Law, OverTraining, Qqt, ShiftedPower,
 };
-use crate::observation::{Observation, Observations};
-use crate::stats::{median, root_mean_square, spearman};
+use curate_scaling::{Fit, FitParams, Loss, Observation, Observations, Space};
 use std::path::Path;
 
-pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
+pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>> {
     let mut all = clip_claims(&clip(folder)?)?;
     all.push(shifted_power_claim(&openclip_series(folder)?)?);
     for target in ["pile_cc", "github", "arxiv"] {
@@ -20,39 +21,33 @@ pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
     let over_trained = gadre(folder)?;
     all.extend(gadre_claims(&over_trained)?);
     let red_pajama = in_group(&over_trained, "rpj");
-    let size_exponent =
-        2.0 * FitParams::new(OverTraining).fit(&gadre_fit_runs(&red_pajama))?.get("eta")?;
+    let size_exponent = 2.0
+        * FitParams::new(OverTraining)
+            .fit(&gadre_fit_runs(&red_pajama), &NoProgress)?
+            .get("eta")?;
     all.push(dmsl_claim(&dmsl(folder)?, size_exponent)?);
     Ok(all)
 }
 
-fn in_group(data: &Observations, group: &str) -> Observations {
-    data.filter(|row| row.group.as_deref() == Some(group))
-}
-
-fn errors<L: Law>(fit: &Fit<L>, rows: &[Observation]) -> Result<Vec<f64>, ScalingError> {
+fn errors<L: Law>(fit: &Fit<L>, rows: &[Observation]) -> Result<Vec<f64>> {
     rows.iter().map(|row| Ok(fit.predict(&row.pool, &row.point())? - row.value)).collect()
 }
 
-fn seen(row: &Observation) -> f64 {
-    row.samples.unwrap_or(f64::NAN)
-}
-
-fn clip_claims(data: &Observations) -> Result<Vec<Claim>, ScalingError> {
+fn clip_claims(data: &Observations) -> Result<Vec<Claim>> {
     let law = Qqt { half_life: HalfLife::Proportional, ..Qqt::default() };
     let mut all = Vec::new();
     for (arch, bar) in [("ViT-B-32", 1.8), ("ViT-B-16", 1.2), ("ViT-L-14", 1.2)] {
         let runs = in_group(data, arch);
-        let fit = FitParams::new(law).fit(&runs.filter(|r| seen(r) < 2e10))?;
+        let fit = FitParams::new(law).fit(&runs.filter(|r| seen(r) < 2e10), &NoProgress)?;
         let held = runs.filter(|r| seen(r) > 2e10);
-        let points = 100.0 * root_mean_square(errors(&fit, held.rows())?);
+        let points = 100.0 * root_mean_square(&errors(&fit, held.rows())?);
         let name = format!("LAION {arch}: fit 3B and 13B, RMSE at 34B (points)");
         all.push(Claim::at_most(name, Kind::RealData, bar, points));
     }
     Ok(all)
 }
 
-fn shifted_power_claim(data: &Observations) -> Result<Claim, ScalingError> {
+fn shifted_power_claim(data: &Observations) -> Result<Claim> {
     let mut rmse = Vec::new();
     for pool in data.pools() {
         let pool_runs = data.filter(|r| r.pool == pool);
@@ -62,9 +57,9 @@ fn shifted_power_claim(data: &Observations) -> Result<Claim, ScalingError> {
         for model in models {
             let series = in_group(&pool_runs, model);
             let params = FitParams::new(ShiftedPower).space(Space::Log);
-            let fit = params.fit(&series.filter(|r| seen(r) < 2e8))?;
+            let fit = params.fit(&series.filter(|r| seen(r) < 2e8), &NoProgress)?;
             let held = series.filter(|r| seen(r) > 2e8);
-            rmse.push(100.0 * root_mean_square(errors(&fit, held.rows())?));
+            rmse.push(100.0 * root_mean_square(&errors(&fit, held.rows())?));
         }
     }
     let name = format!(
@@ -75,9 +70,9 @@ fn shifted_power_claim(data: &Observations) -> Result<Claim, ScalingError> {
     Ok(Claim::at_most(name, Kind::RealDataAfterLook, 2.8, median(rmse)))
 }
 
-fn regmix_claim(folder: &Path, target: &str) -> Result<Claim, ScalingError> {
+fn regmix_claim(folder: &Path, target: &str) -> Result<Claim> {
     let (train, test) = (regmix_train(folder, target)?, regmix_test(folder, target)?);
-    let fit = FitParams::new(ExponentialMixing { domains: 17 }).fit(&train)?;
+    let fit = FitParams::new(ExponentialMixing { domains: 17 }).fit(&train, &NoProgress)?;
     let at = |row: &Observation| fit.predict("", &row.point());
     let predicted: Vec<f64> = test.rows().iter().map(at).collect::<Result<_, _>>()?;
     let observed: Vec<f64> = test.rows().iter().map(|r| r.value).collect();
@@ -96,13 +91,14 @@ fn gadre_fit_runs(data: &Observations) -> Observations {
     })
 }
 
-fn gadre_claims(data: &Observations) -> Result<Vec<Claim>, ScalingError> {
+fn gadre_claims(data: &Observations) -> Result<Vec<Claim>> {
     let mut all = Vec::new();
     for (group, published) in
         [("c4_original", [113.69, 189.5, -0.2425, 1.508]), ("rpj", [166.2, 366.7, -0.2729, 1.837])]
     {
-        let fit = FitParams::new(OverTraining).fit(&gadre_fit_runs(&in_group(data, group)))?;
-        let found = OverTraining::as_coded(fit.theta());
+        let fit = FitParams::new(OverTraining)
+            .fit(&gadre_fit_runs(&in_group(data, group)), &NoProgress)?;
+        let found = OverTraining::as_coded(fit.theta().try_into()?);
         for ((name, ours), theirs) in ["alpha", "beta", "b", "E"].iter().zip(found).zip(published) {
             let name = format!("over-training, {group}: {name} of the five-run fit");
             let tolerance = 1e-3 * f64::abs(theirs);
@@ -123,10 +119,10 @@ pub(super) fn dmsl_params(domains: usize, size_exponent: f64) -> FitParams<Addit
         .starts(8)
 }
 
-fn dmsl_claim(data: &Observations, size_exponent: f64) -> Result<Claim, ScalingError> {
+fn dmsl_claim(data: &Observations, size_exponent: f64) -> Result<Claim> {
     let size = |row: &Observation| row.parameters.unwrap_or(f64::NAN);
     let params = dmsl_params(data.domains().len(), size_exponent);
-    let fit = params.fit(&data.filter(|r| size(r) < 4e8))?;
+    let fit = params.fit(&data.filter(|r| size(r) < 4e8), &NoProgress)?;
     let held = data.filter(|r| size(r) > 6e8);
     let mut sum = 0.0;
     for row in held.rows() {

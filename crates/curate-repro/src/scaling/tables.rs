@@ -1,24 +1,19 @@
 //! The published measurements in the data folder, as tables.
 
-use crate::error::ScalingError;
-use crate::observation::{Metric, Observation, Observations};
-use crate::read::ReadOptions;
+use anyhow::{Context, Result};
+use curate_scaling::{Metric, Observation, Observations, ReadOptions};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-fn table(folder: &Path, name: &str, options: &ReadOptions) -> Result<Observations, ScalingError> {
-    Observations::read(&folder.join(name), options)
+fn table(folder: &Path, name: &str, options: &ReadOptions) -> Result<Observations> {
+    Ok(Observations::read(&folder.join(name), options)?)
 }
 
-pub(super) fn json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, ScalingError> {
+pub(super) fn json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T> {
     let path = folder.join(name);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| ScalingError::Io { path: path.clone(), source })?;
-    serde_json::from_str(&text).map_err(|e| ScalingError::BadArtefact {
-        place: path.display().to_string(),
-        problem: e.to_string(),
-    })
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
 /// Cherti et al. 2023 (arXiv:2212.07143): ImageNet error of CLIP models (`group` is the
@@ -26,7 +21,7 @@ pub(super) fn json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, 
 ///
 /// # Errors
 /// A missing or unreadable file.
-pub fn clip(folder: &Path) -> Result<Observations, ScalingError> {
+pub fn clip(folder: &Path) -> Result<Observations> {
     table(folder, "laion_clip_imagenet.csv", &ReadOptions::default())
 }
 
@@ -35,7 +30,7 @@ pub fn clip(folder: &Path) -> Result<Observations, ScalingError> {
 ///
 /// # Errors
 /// A missing or unreadable file.
-pub fn openclip_series(folder: &Path) -> Result<Observations, ScalingError> {
+pub fn openclip_series(folder: &Path) -> Result<Observations> {
     table(folder, "openclip_comparison_imagenet.csv", &ReadOptions::default())
 }
 
@@ -43,7 +38,7 @@ pub fn openclip_series(folder: &Path) -> Result<Observations, ScalingError> {
 ///
 /// # Errors
 /// A missing or unreadable file.
-pub fn datablations(folder: &Path) -> Result<Observations, ScalingError> {
+pub fn datablations(folder: &Path) -> Result<Observations> {
     table(folder, "datablations.csv", &ReadOptions::default())
 }
 
@@ -51,7 +46,7 @@ pub fn datablations(folder: &Path) -> Result<Observations, ScalingError> {
 ///
 /// # Errors
 /// A missing or unreadable file.
-pub fn gadre(folder: &Path) -> Result<Observations, ScalingError> {
+pub fn gadre(folder: &Path) -> Result<Observations> {
     let skip = ["error", "name", "tokens_per_parameter"];
     let options = skip.into_iter().fold(ReadOptions::default(), ReadOptions::skip);
     table(folder, "gadre.csv", &options)
@@ -62,7 +57,7 @@ pub fn gadre(folder: &Path) -> Result<Observations, ScalingError> {
 ///
 /// # Errors
 /// A missing or unreadable file.
-pub fn regmix_train(folder: &Path, target: &str) -> Result<Observations, ScalingError> {
+pub fn regmix_train(folder: &Path, target: &str) -> Result<Observations> {
     regmix(folder, "regmix_train_1m.csv", target)
 }
 
@@ -70,11 +65,11 @@ pub fn regmix_train(folder: &Path, target: &str) -> Result<Observations, Scaling
 ///
 /// # Errors
 /// A missing or unreadable file.
-pub fn regmix_test(folder: &Path, target: &str) -> Result<Observations, ScalingError> {
+pub fn regmix_test(folder: &Path, target: &str) -> Result<Observations> {
     regmix(folder, "regmix_test_1B.csv", target)
 }
 
-fn regmix(folder: &Path, name: &str, target: &str) -> Result<Observations, ScalingError> {
+fn regmix(folder: &Path, name: &str, target: &str) -> Result<Observations> {
     let options = ReadOptions::default().column("loss", format!("loss_{target}"));
     table(folder, name, &options.ignore_unknown())
 }
@@ -84,7 +79,7 @@ fn regmix(folder: &Path, name: &str, target: &str) -> Result<Observations, Scali
 ///
 /// # Errors
 /// A missing or unreadable file.
-pub fn dmsl(folder: &Path) -> Result<Observations, ScalingError> {
+pub fn dmsl(folder: &Path) -> Result<Observations> {
     let mixtures = records(folder, "dmsl_mixtures.csv")?;
     let weights = |record: &BTreeMap<String, f64>| -> Vec<f64> {
         record.iter().filter(|(k, _)| k.starts_with("weight_")).map(|(_, w)| *w).collect()
@@ -99,26 +94,21 @@ pub fn dmsl(folder: &Path) -> Result<Observations, ScalingError> {
             .mixture(by_id[r["mixture"] as usize].clone())
     };
     let rows = records(folder, "dmsl_c4.csv")?.into_iter().map(run).collect();
-    Observations::new(Metric::Loss, domains, rows)
+    Ok(Observations::new(Metric::Loss, domains, rows)?)
 }
 
-fn records(folder: &Path, name: &str) -> Result<Vec<BTreeMap<String, f64>>, ScalingError> {
+fn records(folder: &Path, name: &str) -> Result<Vec<BTreeMap<String, f64>>> {
     let path = folder.join(name);
-    let broken = |e: csv::Error| ScalingError::BadTable {
-        place: path.display().to_string(),
-        problem: e.to_string(),
-        remedy: "restore the file from the repository".into(),
-    };
-    let mut reader = csv::Reader::from_path(&path).map_err(broken)?;
-    reader.deserialize().collect::<Result<_, _>>().map_err(broken)
+    let read = || csv::Reader::from_path(&path)?.deserialize().collect::<Result<_, csv::Error>>();
+    read().with_context(|| path.display().to_string())
 }
 
 /// Points of the QQT law on five pools of 12.8 million samples with normal noise of 0.24 points,
-/// made for this crate: 2, 4, 6, 8 and 10 epochs each.
+/// made for this study: 2, 4, 6, 8 and 10 epochs each.
 ///
 /// # Errors
 /// A missing or unreadable file.
-pub fn synthetic(folder: &Path) -> Result<Observations, ScalingError> {
+pub fn synthetic(folder: &Path) -> Result<Observations> {
     let case: super::qqt::SyntheticCase = json(folder, "qqt_synthetic.json")?;
     case.table()
 }

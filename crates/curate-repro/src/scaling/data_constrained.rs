@@ -1,10 +1,11 @@
 //! Muennighoff et al. 2023 (arXiv:2305.16264): the published optimum, a better one, and a refit.
 
-use super::data::datablations;
-use super::{Claim, Kind};
-use crate::error::ScalingError;
-use crate::fit::{FitParams, Loss, Space};
-use crate::law::{DataConstrained, Decay};
+use super::tables::datablations;
+use crate::{Claim, Kind};
+use anyhow::Result;
+use curate_core::NoProgress;
+use curate_scaling::law::{DataConstrained, Decay};
+use curate_scaling::{FitParams, Loss, Space};
 use std::path::Path;
 
 const LAW: DataConstrained = DataConstrained { tied: true, decay: Decay::Exponential };
@@ -22,11 +23,11 @@ fn published() -> FitParams<DataConstrained> {
     params().fix("A", a.exp()).fix("B", b.exp()).fix("E", e.exp()).fix("alpha", 0.3526596)
 }
 
-pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>, ScalingError> {
+pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>> {
     let data = datablations(folder)?;
-    let there = published().fix("R_D", 15.387756).fix("R_N", 5.309743).fit(&data)?;
-    let best = published().starts(48).fit(&data)?;
-    let free = params().starts(48).fit(&data)?;
+    let there = published().fix("R_D", 15.387756).fix("R_N", 5.309743).fit(&data, &NoProgress)?;
+    let best = published().starts(48).fit(&data, &NoProgress)?;
+    let free = params().starts(48).fit(&data, &NoProgress)?;
     let name = |what: &str| format!("data-constrained: {what}");
     Ok(vec![
         Claim::within(
