@@ -3,16 +3,7 @@
 use curate_core::{ParamsError, params::Checker};
 use serde::{Deserialize, Serialize};
 
-/// What "near" means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Metric {
-    /// Largest inner product with centroids of length 1. Rows should have length 1.
-    #[default]
-    Spherical,
-    /// Smallest Euclidean distance.
-    Euclidean,
-}
+use crate::Metric;
 
 /// Where the centroids start.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

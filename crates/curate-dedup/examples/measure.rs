@@ -14,7 +14,7 @@
 use std::{error::Error, path::Path, time::Instant};
 
 use curate_cluster::{
-    Clustering, KMeansParams, Metric, Ordered, Preference, assign, load_centroids, save_centroids,
+    KMeansParams, Metric, Ordered, Preference, assign, load_centroids, save_centroids,
 };
 use curate_core::{EmbeddingSource, NoProgress, SampleId, embedding::UnitRows};
 use curate_dedup::{Duplicates, Keep};
@@ -89,7 +89,8 @@ fn assignment(rows: &str, centroids: &str, repeats: usize) -> Answer {
 fn dedup(rows: &str, members: usize) -> Answer {
     let rows = open(rows)?;
     let all: Vec<usize> = (0..rows.rows()).collect();
-    let order = Ordered { clusters: all.chunks(members).map(<[usize]>::to_vec).collect() };
+    let clusters = all.chunks(members).map(<[usize]>::to_vec).collect();
+    let order = Ordered::from_clusters(clusters, rows.rows())?;
     let before = peak_mib()?;
     let clock = Instant::now();
     let found = Duplicates::find(&rows, &order, &NoProgress)?;
@@ -113,10 +114,7 @@ fn scale(rows: &str, clusters: usize, iterations: usize) -> Answer {
     let mut turn = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
     let found = kmeans.fit(&rows, &ids, &NoProgress)?;
     let cluster = turn();
-    let hard = |found: &Clustering| {
-        Ordered::new(&found.assignment, clusters, found.metric, &ids, Preference::Hard, 0)
-    };
-    let order = hard(&found);
+    let order = found.order(Preference::Hard, &ids, 0)?;
     let duplicates = Duplicates::find(&rows, &order, &NoProgress)?;
     let kept = duplicates.keep(Keep::Epsilon(0.05), &ids).kept;
     let dedup = turn();

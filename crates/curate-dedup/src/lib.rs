@@ -13,7 +13,7 @@
 //!
 //! // A cluster of three rows in order of preference; the second is almost the first.
 //! let rows = array![[1.0, 0.0], [0.9998, 0.02], [0.0, 1.0]];
-//! let order = Ordered { clusters: vec![vec![0, 1, 2]] };
+//! let order = Ordered::from_clusters(vec![vec![0, 1, 2]], 3)?;
 //! let found = Duplicates::find(&rows.view(), &order, &NoProgress)?;
 //! let kept = found.keep(Keep::Epsilon(0.05), &[1, 2, 3].map(|id| curate_core::SampleId(id)));
 //! assert_eq!(kept.kept, [true, false, true]);
@@ -158,10 +158,10 @@ impl Duplicates {
         progress: &dyn Progress,
     ) -> Result<Self, SourceError> {
         let n = source.rows();
-        let rows = order.clusters.iter().map(Vec::len).sum::<usize>();
+        let rows = order.clusters().iter().map(Vec::len).sum::<usize>();
         progress.start("semantic dedup", rows as u64, "rows");
         let (small, large): (Vec<_>, Vec<_>) =
-            order.clusters.iter().partition(|cluster| cluster.len() <= limit.max(1));
+            order.clusters().iter().partition(|cluster| cluster.len() <= limit.max(1));
         let mut duplicates = Self { similarity: vec![0.0; n], cause: vec![0; n] };
         let found: Vec<_> = small
             .par_iter()
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn causes_are_rows_of_the_source_not_positions_in_the_cluster() {
         let rows = array![[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]];
-        let order = Ordered { clusters: vec![vec![3, 1], vec![], vec![2, 0]] };
+        let order = Ordered::from_clusters(vec![vec![3, 1], vec![], vec![2, 0]], 4).unwrap();
         let found = Duplicates::find(&rows.view(), &order, &NoProgress).unwrap();
         assert_eq!(found.similarity, [1.0, 1.0, 0.0, 0.0]);
         let causes: Vec<_> = (0..4).map(|row| found.cause(row)).collect();

@@ -67,24 +67,19 @@ pub fn nearest_clusters<S: EmbeddingSource + ?Sized>(
     probes: usize,
     progress: &dyn Progress,
 ) -> Result<Vec<Vec<u32>>, SourceError> {
-    assert_eq!(source.rows(), assignment.cluster.len(), "one cluster for each row");
+    assert_eq!(source.rows(), assignment.rows(), "one cluster for each row");
     assert_eq!(source.dim(), centroids.ncols(), "rows and centroids of the same length");
     let (k, dim) = (centroids.nrows(), source.dim().max(1));
     let centroids = centroids.as_standard_layout();
     let centroids = centroids.as_slice().expect("standard layout");
-    let half_square = |c: &[f32]| match metric {
-        Metric::Spherical => 0.0,
-        Metric::Euclidean => (-0.5 * embedding::dot(c, c)) as f32,
-    };
-    let bias: Vec<f32> = centroids.chunks_exact(dim).map(half_square).collect();
-    let search = Centroids::new(centroids, dim, Some(&bias));
+    let search = Centroids::new(centroids, dim, metric.bias(centroids, dim).as_deref());
     // One more, because a row's own cluster is among them.
     let wanted = probes.saturating_add(1).min(k);
     progress.start("nearest clusters", source.rows() as u64, "rows");
     let blocks = embedding::map_blocks(source, progress, |rows, block| {
         let mut nearest = vec![Nearest::default(); rows.len() * wanted];
         search.top(block, wanted, &mut nearest);
-        let of_row = nearest.chunks_exact(wanted.max(1)).zip(&assignment.cluster[rows]);
+        let of_row = nearest.chunks_exact(wanted.max(1)).zip(&assignment.cluster()[rows]);
         let others = |(nearest, &own): (&[Nearest], &u32)| {
             let real = nearest.iter().filter(|n| n.value > f32::NEG_INFINITY);
             let others = real.map(|n| n.index).filter(|&c| c != own);
@@ -105,7 +100,7 @@ impl Probe {
     /// When `preferred` is not one cluster that has every row once, or `near` has another number of
     /// rows.
     pub fn new(preferred: &Ordered, near: &[Vec<u32>], clusters: usize) -> Self {
-        let [order] = preferred.clusters.as_slice() else {
+        let [order] = preferred.clusters() else {
             panic!("all rows in order of preference, as one cluster");
         };
         assert_eq!(order.len(), near.len(), "one list of clusters for each row");
@@ -141,12 +136,12 @@ impl Probe {
         progress: &dyn Progress,
     ) -> Result<Probed, SourceError> {
         assert_eq!(found.similarity.len(), self.rank.len(), "one similarity for each row");
-        assert_eq!(order.clusters.len(), self.visitors.len(), "the clusters that are looked into");
+        assert_eq!(order.k(), self.visitors.len(), "the clusters that are looked into");
         let mut duplicates = found.clone();
         let mut pairs = 0;
         let total = self.visitors.iter().map(Vec::len).sum::<usize>();
         progress.start("probe", total as u64, "visits");
-        for (members, visitors) in order.clusters.iter().zip(&self.visitors) {
+        for (members, visitors) in order.clusters().iter().zip(&self.visitors) {
             pairs += members.len() as u64 * visitors.len() as u64;
             for members in members.chunks(MEMBERS) {
                 let vectors = gather(source, members)?;

@@ -40,8 +40,9 @@ fn order(n: usize, clusters: usize, seed: u64) -> Ordered {
         let draw = random::unit(seed ^ 1, SampleId(row as u128));
         ((draw * draw) * clusters as f64) as u32
     };
-    let assignment = Assignment { cluster: (0..n).map(cluster).collect(), nearness: vec![0.0; n] };
-    Ordered::new(&assignment, clusters, Metric::Spherical, &ids(n), Preference::Random, seed)
+    let assignment =
+        Assignment::new(clusters, (0..n).map(cluster).collect(), vec![0.0; n]).unwrap();
+    Ordered::new(&assignment, Metric::Spherical, &ids(n), Preference::Random, seed).unwrap()
 }
 
 /// The rule, one pair at a time.
@@ -52,7 +53,7 @@ fn scalar(
 ) -> (Vec<f32>, Vec<Option<usize>>) {
     let n = rows.nrows();
     let (mut similarity, mut cause) = (vec![0.0; n], vec![None; n]);
-    for cluster in &order.clusters {
+    for cluster in order.clusters() {
         for (j, &row) in cluster.iter().enumerate() {
             for &earlier in &cluster[..j] {
                 if greedy.is_some_and(|threshold| similarity[earlier] > threshold) {
@@ -164,18 +165,17 @@ fn probe(
 type Clustered = (usize, Ordered, Ordered, Assignment, Array2<f32>);
 
 fn clustered(rows: &Array2<f32>, ids: &[SampleId], clusters: usize) -> Clustered {
-    let centroids = Array2::from_shape_fn((clusters, rows.ncols()), |(c, t)| {
+    let mut centroids = Array2::from_shape_fn((clusters, rows.ncols()), |(c, t)| {
         random::unit(77, SampleId::from_halves(c as u64, t as u64)) as f32 - 0.5
     });
+    centroids.outer_iter_mut().for_each(|mut c| embedding::normalise(c.as_slice_mut().unwrap()));
     let assignment =
         curate_cluster::assign(centroids.view(), Metric::Spherical, &rows.view(), &NoProgress)
             .unwrap();
-    let together =
-        Assignment { cluster: vec![0; rows.nrows()], nearness: assignment.nearness.clone() };
-    let in_order = |assignment: &Assignment, k| {
-        Ordered::new(assignment, k, Metric::Spherical, ids, Preference::Hard, 0)
+    let in_order = |assignment: &Assignment| {
+        Ordered::new(assignment, Metric::Spherical, ids, Preference::Hard, 0).unwrap()
     };
-    let (preferred, order) = (in_order(&together, 1), in_order(&assignment, clusters));
+    let (preferred, order) = (in_order(&assignment.together()), in_order(&assignment));
     (clusters, preferred, order, assignment, centroids)
 }
 
@@ -248,8 +248,8 @@ fn bad_rows_change_no_other_rows_fate() {
     all[[4, 2]] = f32::INFINITY;
     all[[5, 0]] = f32::INFINITY;
     // The bad rows are preferred to all others.
-    let with_bad = Ordered { clusters: vec![(0..306).collect()] };
-    let without = Ordered { clusters: vec![(0..300).collect()] };
+    let with_bad = Ordered::from_clusters(vec![(0..306).collect()], 306).unwrap();
+    let without = Ordered::from_clusters(vec![(0..300).collect()], 300).unwrap();
     for limit in [1_000, 64] {
         let bad = Duplicates::find_within(&all.view(), &with_bad, limit, &NoProgress).unwrap();
         let good = Duplicates::find_within(&good.view(), &without, limit, &NoProgress).unwrap();
@@ -275,11 +275,11 @@ fn empty_clusters_singletons_and_probes_beyond_k_are_no_trouble() {
         &NoProgress,
     )
     .unwrap();
-    for (near, own) in near.iter().zip(&fitted.assignment.cluster) {
+    for (near, own) in near.iter().zip(fitted.assignment.cluster()) {
         assert_eq!(near.len(), 5);
         assert!(!near.contains(own));
     }
-    let order = Ordered { clusters: vec![vec![], vec![3], vec![]] };
+    let order = Ordered::from_clusters(vec![vec![], vec![3], vec![]], 6).unwrap();
     let found = Duplicates::find(&rows.view(), &order, &NoProgress).unwrap();
     assert_eq!(found.similarity, [0.0; 6]);
 }

@@ -1,7 +1,6 @@
 //! How complex the concept of each cluster is.
 
-use curate_cluster::Assignment;
-use curate_core::embedding;
+use curate_cluster::{Assignment, Metric};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
@@ -44,9 +43,9 @@ impl Complexity {
         neighbours: usize,
     ) -> Result<Self, ComplexityError> {
         let k = centroids.nrows();
-        let intra = mean_distances(assignment, k);
+        let intra = mean_distances(assignment);
         let inter = neighbour_distances(centroids, neighbours);
-        let sizes = assignment.sizes(k);
+        let sizes = assignment.sizes();
         let bad = |&c: &usize| {
             (sizes[c] > 0 && !intra[c].is_finite()) || (k > 1 && !inter[c].is_finite())
         };
@@ -58,12 +57,13 @@ impl Complexity {
     }
 }
 
-fn mean_distances(assignment: &Assignment, k: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; k];
-    for (&cluster, &similarity) in assignment.cluster.iter().zip(&assignment.nearness) {
-        sums[cluster as usize] += f64::from(1.0 - similarity);
+fn mean_distances(assignment: &Assignment) -> Vec<f64> {
+    let mut sums = vec![0.0; assignment.k()];
+    let distances = assignment.distances(Metric::Spherical);
+    for (&cluster, distance) in assignment.cluster().iter().zip(distances) {
+        sums[cluster as usize] += f64::from(distance);
     }
-    sums.iter().zip(assignment.sizes(k)).map(|(sum, size)| sum / size as f64).collect()
+    sums.iter().zip(assignment.sizes()).map(|(sum, size)| sum / size as f64).collect()
 }
 
 fn neighbour_distances(centroids: ArrayView2<'_, f32>, neighbours: usize) -> Vec<f64> {
@@ -74,7 +74,7 @@ fn neighbour_distances(centroids: ArrayView2<'_, f32>, neighbours: usize) -> Vec
     let mean = |(own, centroid): (usize, &[f32])| {
         let others = all.chunks_exact(dim).enumerate().filter(|&(other, _)| other != own);
         let mut distances: Vec<f64> =
-            others.map(|(_, other)| 1.0 - embedding::dot(centroid, other)).collect();
+            others.map(|(_, other)| Metric::Spherical.between(centroid, other)).collect();
         distances.sort_unstable_by(f64::total_cmp);
         distances[..nearest].iter().sum::<f64>() / nearest as f64
     };
@@ -105,8 +105,7 @@ mod tests {
     #[test]
     fn a_hand_computed_case() {
         let centroids = array![[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]];
-        let assignment =
-            Assignment { cluster: vec![0, 0, 1, 2], nearness: vec![1.0, 0.5, 0.75, 1.0] };
+        let assignment = Assignment::new(3, vec![0, 0, 1, 2], vec![1.0, 0.5, 0.75, 1.0]).unwrap();
         let found = Complexity::new(centroids.view(), &assignment, 1).unwrap();
         assert_eq!(found.intra, [0.25, 0.25, 0.0]);
         assert_eq!(found.inter, [1.0, 1.0, 1.0]);
@@ -118,18 +117,18 @@ mod tests {
     #[test]
     fn an_empty_cluster_gets_the_mean_and_a_lone_cluster_zero() {
         let centroids = array![[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]];
-        let assignment = Assignment { cluster: vec![0, 1], nearness: vec![0.5, 0.5] };
+        let assignment = Assignment::new(3, vec![0, 1], vec![0.5, 0.5]).unwrap();
         let found = Complexity::new(centroids.view(), &assignment, 1).unwrap();
         assert!(found.intra[2].is_nan());
         assert_eq!(found.complexity, [0.5, 0.5, 0.5]);
-        let one = Assignment { cluster: vec![0], nearness: vec![0.5] };
+        let one = Assignment::new(1, vec![0], vec![0.5]).unwrap();
         let found = Complexity::new(array![[1.0, 0.0]].view(), &one, 20).unwrap();
         assert_eq!(found.complexity, [0.0]);
     }
 
     #[test]
     fn a_nan_is_an_error() {
-        let assignment = Assignment { cluster: vec![0, 1], nearness: vec![1.0, f32::NAN] };
+        let assignment = Assignment::new(2, vec![0, 1], vec![1.0, f32::NAN]).unwrap();
         let found = Complexity::new(Array2::eye(2).view(), &assignment, 1);
         assert_eq!(found, Err(ComplexityError::NotFinite { cluster: 1 }));
     }

@@ -78,18 +78,19 @@ impl Control {
         seed: u64,
     ) -> Result<Vec<usize>, AllocationError> {
         let Clusters { assignment, clusters, metric, ids } = rows;
-        let n = assignment.cluster.len();
+        let n = assignment.rows();
         assert_eq!(ids.len(), n, "one id for each row");
         if count > n {
             return Err(AllocationError::TooMany { wanted: count, most: n });
         }
-        let hard = |assignment: &Assignment, k| {
-            Ordered::new(assignment, k, metric, ids, Preference::Hard, seed)
+        let hard = |assignment: &Assignment| {
+            Ordered::new(assignment, metric, ids, Preference::Hard, seed)
+                .expect("one id for each row")
         };
-        let sizes = assignment.sizes(clusters);
+        let sizes = assignment.sizes();
         let by_share = |share: &[f64]| {
             let quotas = allocate(share, count, &vec![0; clusters], &sizes)?;
-            Ok(select(&hard(assignment, clusters), &quotas.counts, Pick::First))
+            Ok(select(&hard(assignment), &quotas.counts, Pick::First))
         };
         match self {
             Self::Ssp => Ok(farthest_first(&assignment.distances(metric), ids, count)),
@@ -97,7 +98,7 @@ impl Control {
                 let least = lower_bounds(count, 0.5, &sizes);
                 let mut distances = assignment.distances(metric);
                 // A guaranteed row is farther than all others.
-                for row in select(&hard(assignment, clusters), &least, Pick::First) {
+                for row in select(&hard(assignment), &least, Pick::First) {
                     distances[row] = f32::INFINITY;
                 }
                 Ok(farthest_first(&distances, ids, count))
@@ -117,9 +118,7 @@ impl Control {
                 Ok(order)
             }
             Self::Stratified => {
-                let together =
-                    Assignment { cluster: vec![0; n], nearness: assignment.nearness.clone() };
-                Ok(select(&hard(&together, 1), &[count], Pick::Stratified))
+                Ok(select(&hard(&assignment.together()), &[count], Pick::Stratified))
             }
         }
     }
@@ -136,7 +135,7 @@ mod tests {
     }
 
     fn keep(control: Control, cluster: &[u32], similarity: &[f32], count: usize) -> Vec<usize> {
-        let assignment = Assignment { cluster: cluster.to_vec(), nearness: similarity.to_vec() };
+        let assignment = Assignment::new(4, cluster.to_vec(), similarity.to_vec()).unwrap();
         let rows = Clusters {
             assignment: &assignment,
             clusters: 4,
@@ -171,7 +170,7 @@ mod tests {
 
     #[test]
     fn random_depends_on_ids_not_on_places() {
-        let assignment = Assignment { cluster: vec![0; 60], nearness: vec![0.5; 60] };
+        let assignment = Assignment::new(1, vec![0; 60], vec![0.5; 60]).unwrap();
         let kept = |ids: &[SampleId], seed| {
             let rows =
                 Clusters { assignment: &assignment, clusters: 1, metric: Metric::Spherical, ids };
@@ -187,7 +186,7 @@ mod tests {
 
     #[test]
     fn more_than_there_is_is_an_error() {
-        let assignment = Assignment { cluster: vec![0], nearness: vec![0.5] };
+        let assignment = Assignment::new(1, vec![0], vec![0.5]).unwrap();
         for control in Control::ALL {
             let rows = Clusters {
                 assignment: &assignment,
@@ -210,10 +209,12 @@ mod tests {
             let count = (share * n as f64) as usize;
             let names = ids(n);
             let kept = |places: &[usize], control: Control| {
-                let assignment = Assignment {
-                    cluster: places.iter().map(|&i| rows[i].0).collect(),
-                    nearness: places.iter().map(|&i| f32::from(rows[i].1) / 20.0).collect(),
-                };
+                let assignment = Assignment::new(
+                    4,
+                    places.iter().map(|&i| rows[i].0).collect(),
+                    places.iter().map(|&i| f32::from(rows[i].1) / 20.0).collect(),
+                )
+                .unwrap();
                 let ids: Vec<SampleId> = places.iter().map(|&i| names[i]).collect();
                 let rows = Clusters {
                     assignment: &assignment, clusters: 4, metric: Metric::Spherical, ids: &ids,

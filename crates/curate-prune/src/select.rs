@@ -21,9 +21,9 @@ pub enum Pick {
 /// # Panics
 /// When there is not one count for each cluster, or a count exceeds its cluster.
 pub fn select(order: &Ordered, counts: &[usize], pick: Pick) -> Vec<usize> {
-    assert_eq!(order.clusters.len(), counts.len(), "one count for each cluster");
+    assert_eq!(order.k(), counts.len(), "one count for each cluster");
     let mut kept: Vec<usize> = Vec::with_capacity(counts.iter().sum());
-    for (rows, &count) in order.clusters.iter().zip(counts) {
+    for (rows, &count) in order.clusters().iter().zip(counts) {
         match pick {
             Pick::First => kept.extend(&rows[..count]),
             Pick::Stratified => {
@@ -52,7 +52,8 @@ mod tests {
 
     #[test]
     fn first_takes_the_preferred_and_stratified_spreads_without_repeats() {
-        let order = Ordered { clusters: vec![vec![9, 8, 7, 6, 5, 4], vec![1], vec![]] };
+        let order =
+            Ordered::from_clusters(vec![vec![9, 8, 7, 6, 5, 4], vec![1], vec![]], 10).unwrap();
         assert_eq!(select(&order, &[2, 1, 0], Pick::First), [1, 8, 9]);
         assert_eq!(select(&order, &[3, 0, 0], Pick::Stratified), [4, 6, 8]);
         for count in 0..=6 {

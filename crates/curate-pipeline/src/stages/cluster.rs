@@ -31,7 +31,7 @@ pub(super) fn fit(
 
 /// Tells how the clustering went.
 pub(super) fn tell(outcome: &mut Outcome, clustering: &Clustering) {
-    let sizes = clustering.assignment.sizes(clustering.k());
+    let sizes = clustering.sizes();
     outcome.tell(
         "k-means",
         json!({

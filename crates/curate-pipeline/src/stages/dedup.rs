@@ -51,14 +51,14 @@ pub(super) fn execute(
     let clustering = cluster::fit(&source, &ids, wanted, &stage.k_means, context)?;
     let scores: Option<Vec<f32>> =
         scores.map(|scores| good.iter().map(|&position| scores[position]).collect());
-    let in_order = |assignment: &Assignment, k| match &scores {
-        Some(scores) => Ordered::by_score(assignment, k, &ids, scores, Direction::HigherIsBetter),
+    let in_order = |assignment: &Assignment| match &scores {
+        Some(scores) => Ordered::by_score(assignment, &ids, scores, Direction::HigherIsBetter),
         None => {
             let seed = random::derive(context.seed, "dedup");
-            Ordered::new(assignment, k, Metric::Spherical, &ids, stage.preference, seed)
+            Ordered::new(assignment, Metric::Spherical, &ids, stage.preference, seed)
         }
     };
-    let order = in_order(&clustering.assignment, clustering.k());
+    let order = in_order(&clustering.assignment)?;
     let mut found = match (stage.mode, stage.epsilon) {
         (DedupMode::Greedy, Some(epsilon)) => {
             Duplicates::find_greedy(&source, &order, epsilon, context.progress)?
@@ -74,9 +74,7 @@ pub(super) fn execute(
     let probed = match stage.probes {
         0 => None,
         _ => {
-            let nearness = clustering.assignment.nearness.clone();
-            let together = Assignment { cluster: vec![0; good.len()], nearness };
-            let parts = (&clustering, &order, &in_order(&together, 1));
+            let parts = (&clustering, &order, &in_order(&clustering.assignment.together())?);
             Some(probe(stage, &source, parts, &mut found, (keep, &ids), context)?)
         }
     };
@@ -86,7 +84,7 @@ pub(super) fn execute(
     for (local, &position) in good.iter().enumerate() {
         rows.value[position] = found.similarity[local];
         rows.threshold[position] = decided.threshold.unwrap_or(f32::NAN);
-        rows.cluster[position] = Some(clustering.assignment.cluster[local]);
+        rows.cluster[position] = Some(clustering.assignment.cluster()[local]);
         rows.related[position] = found.cause(local).map(|other| pool_rows[other]);
         if !decided.kept[local] {
             rows.remove(position, RULE);

@@ -1,6 +1,6 @@
 //! Concept-complexity pruning.
 
-use curate_cluster::{Clustering, Metric, Ordered};
+use curate_cluster::{Clustering, Metric};
 use curate_core::{
     SampleId,
     embedding::{RowsOf, UnitRows},
@@ -55,16 +55,16 @@ pub(super) fn execute(
         return Ok(controlled(rows, &good, &kept, &clustering));
     }
     let concepts = Concepts::new(stage, &clustering, wanted)?;
-    let order = Ordered::new(assignment, k, Metric::Spherical, &ids, stage.preference, seed);
+    let order = clustering.order(stage.preference, &ids, seed)?;
     let kept = select(&order, &concepts.quotas.counts, stage.pick);
 
     rows.cluster = vec![None; rows.rows.len()];
-    for (c, cluster) in order.clusters.iter().enumerate() {
+    for (c, cluster) in order.clusters().iter().enumerate() {
         for (rank, &local) in cluster.iter().enumerate() {
             let position = good[local];
             rows.value[position] = (rank + 1) as f32;
             rows.threshold[position] = concepts.quotas.counts[c] as f32;
-            rows.cluster[position] = Some(assignment.cluster[local]);
+            rows.cluster[position] = Some(assignment.cluster()[local]);
             if kept.binary_search(&local).is_err() {
                 rows.remove(position, RULE);
             }
@@ -85,10 +85,10 @@ fn controlled(
     clustering: &Clustering,
 ) -> Outcome {
     let mut clusters = clustering.sizes().iter().map(|&size| (size, 0_usize)).collect::<Vec<_>>();
-    let distances = clustering.assignment.distances(Metric::Spherical);
+    let distances = clustering.distances();
     rows.cluster = vec![None; rows.rows.len()];
     for (local, &position) in good.iter().enumerate() {
-        let cluster = clustering.assignment.cluster[local];
+        let cluster = clustering.assignment.cluster()[local];
         rows.value[position] = distances[local];
         rows.cluster[position] = Some(cluster);
         match kept.binary_search(&local) {
@@ -120,7 +120,7 @@ impl Concepts {
     ) -> Result<Self, StageError> {
         let complexity =
             Complexity::new(clustering.centroids.view(), &clustering.assignment, stage.neighbours)?;
-        let sizes = clustering.assignment.sizes(clustering.k());
+        let sizes = clustering.sizes();
         let total = sizes.iter().sum::<usize>() as f64;
         let share = match stage.share {
             Share::Complexity => {
