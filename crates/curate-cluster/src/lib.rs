@@ -91,6 +91,6 @@ pub use file::{CentroidFileError, load_centroids, save_centroids};
 pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Level};
 pub use metric::Metric;
 pub use order::{Ordered, Preference};
-pub use params::{EmptyClusters, Init, KMeans, KMeansParams};
+pub use params::{Cost, EmptyClusters, Init, KMeans, KMeansParams};
 pub use result::{Assignment, Clustering, assign, assign_on};
 pub use sums::CentroidSums;

@@ -25,7 +25,8 @@ use serde_json::{Value, json};
 type Answer = Result<Value, Box<dyn Error>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench` adds its own word.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut answer = match words.as_slice() {
         ["k-means", rows, start, iterations, metric, out] => {
