@@ -155,7 +155,7 @@ fn ctrl_c_stops_with_its_status_and_nothing_half_written() {
     let args = ["run", recipe.to_str().unwrap(), "--out", out.path().to_str().unwrap()];
     let mut child = curate(&args).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    lines.find(|line| line.as_ref().unwrap().contains("\"k-means\"")).unwrap().unwrap();
+    lines.find(|line| line.as_ref().unwrap().contains("k-means pass")).unwrap().unwrap();
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let said: Vec<String> = lines.map(Result::unwrap).collect();

@@ -165,7 +165,7 @@ fn told_to_end_it_keeps_what_was_finished_and_goes_on_from_there() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("\"k-means\"")));
+    assert!(lines.any(|line| line.contains("k-means pass")));
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let said: Vec<String> = lines.collect();

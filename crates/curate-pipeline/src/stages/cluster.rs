@@ -19,7 +19,7 @@ pub(super) fn params(recipe: &KMeansRecipe) -> KMeansParams {
 
 /// Tells how the clustering went.
 pub(super) fn tell(outcome: &mut Outcome, clustering: &Clustering) {
-    let sizes = clustering.assignment.sizes(clustering.k());
+    let sizes = clustering.sizes();
     outcome.tell(
         "k-means",
         json!({

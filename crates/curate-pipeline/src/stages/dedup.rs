@@ -81,7 +81,7 @@ fn verdicts(found: &Duplicates, decided: &Decided, context: &Context<'_>) -> Sta
         rows.related[position] = Some(copy.stays);
         rows.remove(position, EXACT_DUPLICATE);
     }
-    let clusters = &found.clusters().clustering().assignment.cluster;
+    let clusters = found.clusters().clustering().assignment.cluster();
     let compared = found.clusters().rows().iter().zip(found.similarities().iter().zip(clusters));
     for (row, (&similarity, &cluster)) in compared {
         let position = position(row);

@@ -69,7 +69,7 @@ fn verdicts(concepts: &Concepts, pruned: &Pruned, context: &Context<'_>) -> Stag
     let mut rows = StageRows::with_faults(context.input, concepts.faults());
     rows.cluster = vec![None; rows.rows.len()];
     let (ranks, distances) = (concepts.ranks(), concepts.distances());
-    let clusters = &concepts.clusters().clustering().assignment.cluster;
+    let clusters = concepts.clusters().clustering().assignment.cluster();
     let by_quota = pruned.report.is_some();
     for (place, row) in concepts.clusters().rows().iter().enumerate() {
         let position = context.input.position(row).expect("a row that was given");

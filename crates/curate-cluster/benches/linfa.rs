@@ -2,7 +2,7 @@
 //! prints one JSON object.
 //!
 //! ```text
-//! linfa ROWS.npy ROWS-TO-USE CLUSTERS ITERATIONS
+//! cargo bench -p curate-cluster --features linfa --bench linfa -- ROWS.npy ROWS-TO-USE CLUSTERS ITERATIONS
 //! ```
 //! Both run so many iterations at most, on f32 rows in memory; `RAYON_NUM_THREADS` sets the threads.
 
@@ -17,7 +17,8 @@ use linfa_clustering::{KMeans, KMeansInit};
 use ndarray::s;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench` adds its own word.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let [rows, n, k, iterations] = args.as_slice() else {
         return Err("what to measure: see the top of this program".into());
     };

@@ -14,7 +14,7 @@
 use std::{error::Error, path::Path, time::Instant};
 
 use curate_cluster::{
-    Clustering, KMeansParams, Metric, Ordered, Preference, assign, load_centroids, save_centroids,
+    KMeansParams, Metric, Ordered, Preference, assign, load_centroids, save_centroids,
 };
 use curate_core::{
     Cut, EmbeddingSource, NoProgress, SampleId, embedding::UnitRows, rank::Direction,
@@ -27,7 +27,8 @@ use serde_json::{Value, json};
 type Answer = Result<Value, Box<dyn Error>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo bench` adds its own word.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut answer = match words.as_slice() {
         ["k-means", rows, start, iterations, metric, out] => {
@@ -91,7 +92,8 @@ fn assignment(rows: &str, centroids: &str, repeats: usize) -> Answer {
 fn dedup(rows: &str, members: usize) -> Answer {
     let rows = open(rows)?;
     let all: Vec<usize> = (0..rows.rows()).collect();
-    let order = Ordered { clusters: all.chunks(members).map(<[usize]>::to_vec).collect() };
+    let clusters = all.chunks(members).map(<[usize]>::to_vec).collect();
+    let order = Ordered::from_clusters(clusters, rows.rows())?;
     let before = peak_mib()?;
     let clock = Instant::now();
     let found = Matches::find(&rows, &order, Mode::Reference, &NoProgress)?;
@@ -116,10 +118,7 @@ fn scale(rows: &str, clusters: usize, iterations: usize) -> Answer {
     let mut turn = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
     let found = kmeans.fit(&rows, &ids, &NoProgress)?;
     let cluster = turn();
-    let hard = |found: &Clustering| {
-        Ordered::new(&found.assignment, clusters, found.metric, &ids, Preference::Hard, 0)
-    };
-    let order = hard(&found);
+    let order = found.order(Preference::Hard, &ids, 0)?;
     let duplicates = Matches::find(&rows, &order, Mode::Reference, &NoProgress)?;
     let cut = Cut::Epsilon(0.05);
     let kept = cut.apply(&duplicates.similarity, &ids, Direction::LowerIsBetter)?.kept;

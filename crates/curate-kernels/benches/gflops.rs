@@ -1,5 +1,5 @@
 //! GFLOP/s of the kernels on one thread, beside the machine's peak of fused multiply-adds:
-//! `cargo run --release -p curate-kernels --example gflops -- [SECONDS-EACH]`.
+//! `cargo bench -p curate-kernels --bench gflops -- [SECONDS-EACH]`.
 //!
 //! Prints one JSON object. `CURATE_INSTRUCTIONS=avx2` measures the path of other machines.
 
@@ -20,7 +20,11 @@ const PRODUCTS: [(&str, [usize; 3]); 6] = [
 ];
 
 fn main() {
-    let seconds = std::env::args().nth(1).and_then(|s| s.parse().ok()).unwrap_or(0.5);
+    let seconds = std::env::args()
+        .skip(1)
+        .find(|arg| arg != "--bench")
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0.5);
     println!("{{\"instructions\": \"{:?}\",", instructions());
     println!(
         " \"peak\": {:.1},",
