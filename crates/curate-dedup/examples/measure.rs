@@ -18,7 +18,7 @@ use curate_cluster::{
 };
 use curate_core::{EmbeddingSource, NoProgress, SampleId, embedding::UnitRows};
 use curate_dedup::{Duplicates, Keep};
-use curate_io::{Embedding, vectors::Part};
+use curate_io::{Embedding, vectors::StoredArray};
 use curate_prune::{Complexity, Pick, Preset, allocate, lower_bounds, select, softmax};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Vectors on disk; nothing of them is held.
 fn open(path: &str) -> Result<Embedding, Box<dyn Error>> {
-    Ok(Embedding::new(vec![Part::open_npy(Path::new(path))?])?)
+    Ok(Embedding::new(vec![StoredArray::open_npy(Path::new(path))?])?)
 }
 
 fn ids(n: usize) -> Vec<SampleId> {

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::IoError;
+use crate::error::IoError;
 
 /// How the name of a file begins and ends while it is written.
 const PREFIX: &str = ".curate-";
@@ -127,7 +127,7 @@ fn sync_folder(_: &Path) -> Result<(), IoError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::error::Kind;
 
     #[test]
     fn a_file_that_is_not_committed_leaves_the_old_one_and_no_trace() {

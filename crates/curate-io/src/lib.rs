@@ -9,7 +9,7 @@
 //! - **Parquet** with columns of vectors, **JSON lines** and bare **npy** files;
 //! - **clip-retrieval's folders**: `img_emb/img_emb_0.npy`, `metadata/metadata_0.parquet`;
 //! - **HDF5** (feature `hdf5`, which needs the system's libhdf5);
-//! - **URLs** of S3, Google Cloud Storage and HTTP (feature `object-store`, see [`remote`]).
+//! - **URLs** of S3, Google Cloud Storage and HTTP (feature `object-store`, see [`url`]).
 //!
 //! A selection is written by [`subset`] in the forms that the next tool reads. Everything is
 //! written through [`atomic`]: a file either is there, whole, or is not.
@@ -17,29 +17,36 @@
 //! Errors name the file, the field, and what to do ([`IoError`]).
 
 pub mod algebra;
+mod arrays_beside;
 pub mod atomic;
-pub mod datacomp;
 pub mod digest;
 pub mod error;
-mod files;
 #[cfg(feature = "hdf5")]
 pub mod hdf5_file;
 #[cfg(not(feature = "hdf5"))]
 mod hdf5_file;
+pub mod ids;
+mod layout;
+mod layouts;
+mod listing;
 pub mod npy;
-mod parts;
+pub mod npz;
 pub mod pool;
-pub mod remote;
+mod positioned;
 pub mod reshard;
+mod shard;
+mod shard_files;
 pub mod sorted;
+mod spool;
 pub mod subset;
 mod subset_writer;
 pub mod table;
+mod tar_samples;
+pub mod url;
 pub mod vectors;
-pub mod webdataset;
 
 pub use error::{IoError, Kind};
-pub use parts::parts;
+pub use layouts::{datacomp, pieces};
 pub use pool::{Format, Pool, PoolOptions, Sample};
 pub use subset_writer::SubsetWriter;
 pub use vectors::Embedding;

@@ -19,7 +19,7 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::*;
-    use crate::Kind;
+    use crate::error::Kind;
 
     fn sample(path: &Path) {
         let columns = vec![

@@ -7,10 +7,10 @@ use std::{
 
 use curate_core::{Cancelled, NoProgress, Progress};
 use curate_io::{
-    IoError, Kind, Pool, PoolOptions, atomic, digest, npy, parts,
+    IoError, Kind, Pool, PoolOptions, atomic, digest, npy, pieces,
     pool::{BadShards, Shard},
-    remote::{self, Wanted},
     table::{self, Column},
+    url::{self, FilesWanted},
 };
 use half::f16;
 use rayon::prelude::*;
@@ -112,9 +112,9 @@ pub fn embed_path(
     params: &EmbedParams,
     progress: &dyn Progress,
 ) -> Result<EmbedReport, IoError> {
-    let path = &remote::local(path, Wanted::Tables, progress)?;
+    let path = &url::local(path, FilesWanted::Tables, progress)?;
     // Where the path holds no pool, opening it says why.
-    let pieces = parts(path, options.format).unwrap_or_default();
+    let pieces = pieces(path, options.format).unwrap_or_default();
     if pieces.len() < 2 {
         let pool = Pool::open(path, options, progress)?;
         let report = embed(network, fingerprint, &pool, params, progress)?;
@@ -280,7 +280,7 @@ struct Chunk {
 }
 
 fn embed_chunk(network: &Network, pool: &Pool, rows: &[usize]) -> Result<Chunk, IoError> {
-    let samples = pool.samples(rows, true)?;
+    let samples = pool.samples_with_images(rows)?;
     let pixels: Vec<Result<Vec<f32>, Trouble>> = samples
         .par_iter()
         .map(|sample| {

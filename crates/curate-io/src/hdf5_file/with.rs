@@ -10,10 +10,11 @@ use hdf5::{
 };
 
 use crate::{
-    IoError, Kind,
     atomic::AtomicFile,
+    error::{IoError, Kind},
     npy::Dtype,
-    vectors::{Part, Spool, list},
+    spool::Spool,
+    vectors::{StoredArray, list},
 };
 
 /// Groups that are looked at.
@@ -296,7 +297,7 @@ pub(crate) fn embedding_names(path: &Path, rows: usize) -> Result<Vec<String>, I
 
 /// A dataset of vectors. One that lies in the file as it is, is read there; a chunked or
 /// compressed one is unpacked into a temporary file.
-pub(crate) fn embedding(path: &Path, name: &str) -> Result<Part, IoError> {
+pub(crate) fn embedding(path: &Path, name: &str) -> Result<StoredArray, IoError> {
     let file = open(path)?;
     let what = format!("dataset `{name}`");
     let found = dataset(path, &file, name)?.filter(is_embedding).ok_or_else(|| {
@@ -312,7 +313,7 @@ pub(crate) fn embedding(path: &Path, name: &str) -> Result<Part, IoError> {
             Some(TypeDescriptor::Float(FloatSize::U8)) => Dtype::F64,
             _ => Dtype::F32,
         };
-        return Part::in_place(path, offset, dtype, [rows, dim], &what);
+        return StoredArray::in_place(path, offset, dtype, [rows, dim], &what);
     }
     let mut spool = Spool::new()?;
     for range in blocks(rows, BLOCK_ROWS.min(NUMBERS_AT_ONCE / dim.max(1))) {

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use curate_core::SampleId;
 
-use crate::{IoError, Kind, vectors::Part};
+use crate::{
+    error::{IoError, Kind},
+    vectors::StoredArray,
+};
 
 fn refused<T>(path: &Path) -> Result<T, IoError> {
     let problem = "is an HDF5 file, and this program was built without libhdf5";
@@ -32,7 +35,7 @@ pub(crate) fn embedding_names(path: &Path, _: usize) -> Result<Vec<String>, IoEr
     refused(path)
 }
 
-pub(crate) fn embedding(path: &Path, _: &str) -> Result<Part, IoError> {
+pub(crate) fn embedding(path: &Path, _: &str) -> Result<StoredArray, IoError> {
     refused(path)
 }
 

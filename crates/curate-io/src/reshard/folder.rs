@@ -8,8 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Shuffle;
-use crate::{IoError, Kind, atomic};
+use super::options::Shuffle;
+use crate::{
+    atomic,
+    error::{IoError, Kind},
+};
 
 /// The record by which a later call knows what the shards in a folder are.
 const PLAN_FILE: &str = ".curate-reshard.json";

@@ -12,7 +12,10 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use crate::{IoError, Kind, atomic::AtomicFile};
+use crate::{
+    atomic::AtomicFile,
+    error::{IoError, Kind},
+};
 
 /// A column of values.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,9 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{IoError, Kind, atomic, digest};
-
-use super::{RemoteOptions, store::Object};
+use super::{options::UrlOptions, store::Object};
+use crate::{
+    atomic, digest,
+    error::{IoError, Kind},
+};
 
 /// The record of what was fetched.
 const RECORD: &str = ".curate-remote.json";
@@ -35,7 +37,7 @@ struct Fetched {
 }
 
 impl Mirror {
-    pub(super) fn open(url: &str, options: &RemoteOptions) -> Result<Self, IoError> {
+    pub(super) fn open(url: &str, options: &UrlOptions) -> Result<Self, IoError> {
         let folder = options.cache.join(&digest::of_bytes(url.as_bytes())[..16]);
         fs::create_dir_all(&folder).map_err(|e| IoError::os(&folder, "created", e))?;
         // A record that cannot be read costs fetching again, no more.
@@ -83,7 +85,7 @@ impl Mirror {
 }
 
 /// Refuses to fetch more than the cache may hold.
-pub(super) fn check_room(url: &str, more: u64, options: &RemoteOptions) -> Result<(), IoError> {
+pub(super) fn check_room(url: &str, more: u64, options: &UrlOptions) -> Result<(), IoError> {
     let there = if more > 0 { bytes_in(&options.cache) } else { 0 };
     if there.saturating_add(more) <= options.limit {
         return Ok(());

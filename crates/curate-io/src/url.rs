@@ -25,79 +25,26 @@
 //! Folders are listed on S3 and Google Cloud Storage. Over HTTP nothing can be listed: name a file or
 //! a pattern.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
-
-use curate_core::Progress;
-
-use crate::{IoError, pool::Format};
-
+#[cfg(feature = "object-store")]
+mod access;
 #[cfg(feature = "object-store")]
 mod cache;
 #[cfg(feature = "object-store")]
-mod fetch;
+mod needed;
+mod options;
 #[cfg(feature = "object-store")]
 mod profile;
 #[cfg(feature = "object-store")]
 mod store;
 
-/// Which files of a pool are fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Ids, captions and columns: no files of embeddings.
-    Tables,
-    /// The same and the embeddings.
-    Embeddings,
-    /// Tar shards with their counts.
-    Shards,
-}
+use std::path::{Path, PathBuf};
 
-/// How URLs are reached, and where their files are kept.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RemoteOptions {
-    /// The cache's folder.
-    pub cache: PathBuf,
-    /// The most bytes that the cache holds.
-    pub limit: u64,
-    /// Settings of the stores, such as `aws_endpoint`, credentials among them.
-    pub settings: Vec<(String, String)>,
-}
+use curate_core::Progress;
 
-impl fmt::Debug for RemoteOptions {
-    /// Without the values of settings, which may be secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.settings.iter().map(|(name, _)| name.as_str()).collect();
-        let Self { cache, limit, .. } = self;
-        write!(f, "RemoteOptions {{ {}, {limit} bytes, {names:?} }}", cache.display())
-    }
-}
+use crate::{error::IoError, layouts::Format};
 
-/// Bytes that the cache may hold where `CURATE_CACHE_LIMIT` is not set.
-const LIMIT_GIB: u64 = 100;
-
-impl RemoteOptions {
-    /// What the environment says, see the [module's page](self).
-    pub fn from_env() -> Self {
-        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let home = || Some(PathBuf::from(var("HOME")?).join(".cache"));
-        let caches = var("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-        let caches = caches.unwrap_or_else(std::env::temp_dir);
-        let cache = var("CURATE_CACHE").map_or_else(|| caches.join("curate"), PathBuf::from);
-        let limit = var("CURATE_CACHE_LIMIT").and_then(|gib| gib.to_str()?.parse::<u64>().ok());
-        let ours = |(name, _): &(String, String)| {
-            ["aws_", "google_"].iter().any(|start| name.starts_with(start))
-        };
-        let settings = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.to_str()?.to_lowercase(), value.into_string().ok()?))
-        });
-        let settings: Vec<(String, String)> = settings.filter(ours).collect();
-        #[cfg(feature = "object-store")]
-        let settings = profile::added(settings);
-        Self { cache, limit: limit.unwrap_or(LIMIT_GIB).saturating_mul(1 << 30), settings }
-    }
-}
+pub use crate::layout::FilesWanted;
+pub use options::UrlOptions;
 
 /// True for a URL, which is no path of this machine.
 pub fn is_url(path: &Path) -> bool {
@@ -109,9 +56,13 @@ pub fn is_url(path: &Path) -> bool {
 /// # Errors
 /// When a URL cannot be reached, holds nothing of the kind, or is too large for the cache; without
 /// the feature `object-store`, for every URL.
-pub fn local(path: &Path, wanted: Wanted, progress: &dyn Progress) -> Result<PathBuf, IoError> {
+pub fn local(
+    path: &Path,
+    wanted: FilesWanted,
+    progress: &dyn Progress,
+) -> Result<PathBuf, IoError> {
     if is_url(path) {
-        return local_with(path, None, wanted, &RemoteOptions::from_env(), progress);
+        return local_with(path, None, wanted, &UrlOptions::from_env(), progress);
     }
     Ok(path.to_owned())
 }
@@ -124,11 +75,11 @@ pub fn local(path: &Path, wanted: Wanted, progress: &dyn Progress) -> Result<Pat
 pub fn local_with(
     url: &Path,
     format: Option<Format>,
-    wanted: Wanted,
-    options: &RemoteOptions,
+    wanted: FilesWanted,
+    options: &UrlOptions,
     progress: &dyn Progress,
 ) -> Result<PathBuf, IoError> {
-    fetch::pool(url, format, wanted, options, progress)
+    needed::pool(url, format, wanted, options, progress)
 }
 
 /// As [`local`]: an error, since the feature `object-store` is off.
@@ -139,11 +90,11 @@ pub fn local_with(
 pub fn local_with(
     url: &Path,
     _format: Option<Format>,
-    _wanted: Wanted,
-    _options: &RemoteOptions,
+    _wanted: FilesWanted,
+    _options: &UrlOptions,
     _progress: &dyn Progress,
 ) -> Result<PathBuf, IoError> {
     let problem = "is a URL, which this program was built not to read";
     let remedy = "build it with `--features object-store`, or fetch the files";
-    Err(IoError::new(crate::Kind::Unsupported, url, problem, remedy))
+    Err(IoError::new(crate::error::Kind::Unsupported, url, problem, remedy))
 }

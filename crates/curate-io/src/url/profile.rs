@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-use super::store::S3_ACCESS as ACCESS;
+use super::access::S3_ACCESS as ACCESS;
 
 /// What lets us in. Profiles that run programs or log in by a browser are left to those tools.
 const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];

@@ -21,7 +21,7 @@ use curate_core::{EmbeddingSource, NoProgress};
 use curate_io::{
     IoError, Kind, Pool, PoolOptions, digest,
     pool::{BadShards, Format},
-    remote::{RemoteOptions, Wanted, local, local_with},
+    url::{FilesWanted, UrlOptions, local, local_with},
 };
 use tempfile::TempDir;
 
@@ -214,7 +214,7 @@ fn listing(files: &Files, request: &Request) -> String {
 }
 
 /// A cache of its own, and the stores at the server's address.
-fn options(cache: &TempDir, server: &Server) -> RemoteOptions {
+fn options(cache: &TempDir, server: &Server) -> UrlOptions {
     let endpoint = format!("http://{}", server.address);
     let settings = [
         ("aws_endpoint", endpoint.as_str()),
@@ -226,15 +226,15 @@ fn options(cache: &TempDir, server: &Server) -> RemoteOptions {
         ("google_allow_http", "true"),
         ("allow_http", "true"),
     ];
-    RemoteOptions {
+    UrlOptions {
         cache: cache.path().to_owned(),
         limit: 1 << 30,
         settings: settings.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
     }
 }
 
-fn open(url: &Path, options: &RemoteOptions, wanted: Wanted) -> Result<Pool, IoError> {
-    Pool::open_remote(url, PoolOptions::default(), wanted, options, &NoProgress)
+fn open(url: &Path, options: &UrlOptions, wanted: FilesWanted) -> Result<Pool, IoError> {
+    Pool::open_url(url, PoolOptions::default(), wanted, options, &NoProgress)
 }
 
 /// The fixture's metadata under a folder of the server.
@@ -261,16 +261,16 @@ fn metadata_in_buckets_is_fetched_once_and_embeddings_when_they_are_asked_for() 
         let (server, cache) = (Server::start(files), tempfile::tempdir().unwrap());
         let options = options(&cache, &server);
         let url = PathBuf::from(format!("{scheme}://bucket/pools/mini/"));
-        let pool = open(&url, &options, Wanted::Tables).unwrap();
+        let pool = open(&url, &options, FilesWanted::Tables).unwrap();
         assert_eq!((pool.len(), pool.format(), pool.path()), (300, Format::Datacomp, &*url));
         assert_eq!(pool.column("clip_l14_similarity_score").unwrap().len(), 300);
         assert!(pool.embedding_names().unwrap().is_empty());
         let sent = server.sent();
         assert!(sent.len() == 3 && sent.iter().all(|name| name.ends_with(".parquet")), "{sent:?}");
 
-        let again = open(&url, &options, Wanted::Tables).unwrap();
+        let again = open(&url, &options, FilesWanted::Tables).unwrap();
         assert_eq!((again.ids(), server.sent().len()), (pool.ids(), 0));
-        let whole = open(&url, &options, Wanted::Embeddings).unwrap();
+        let whole = open(&url, &options, FilesWanted::Embeddings).unwrap();
         let features = whole.embedding("l14_img").unwrap();
         assert_eq!((features.rows(), features.dim(), server.sent().len()), (300, 768, 6));
 
@@ -282,7 +282,7 @@ fn metadata_in_buckets_is_fetched_once_and_embeddings_when_they_are_asked_for() 
         let other = files[&names[2]].clone();
         files.insert(names[1].clone(), other);
         drop(files);
-        let less = open(&url, &options, Wanted::Tables).unwrap();
+        let less = open(&url, &options, FilesWanted::Tables).unwrap();
         assert_eq!((less.shards().len(), server.sent()), (2, vec![names[1].clone()]));
     }
 }
@@ -298,20 +298,20 @@ fn shards_and_arrays_are_read_over_http_by_name_and_by_pattern() {
     files.insert("v/a.npy".into(), array);
     let (server, cache) = (Server::start(files), tempfile::tempdir().unwrap());
     let options = options(&cache, &server);
-    let pool = open(&server.url("s/{00..01}.tar"), &options, Wanted::Tables).unwrap();
+    let pool = open(&server.url("s/{00..01}.tar"), &options, FilesWanted::Tables).unwrap();
     assert_eq!((pool.len(), pool.format()), (2, Format::Webdataset));
     assert_eq!(server.sent(), ["s/00.tar", "s/00_stats.json", "s/01.tar"]);
-    let pool = open(&server.url("v/a.npy"), &options, Wanted::Embeddings).unwrap();
+    let pool = open(&server.url("v/a.npy"), &options, FilesWanted::Embeddings).unwrap();
     let mut out = [0.0; 4];
     pool.embedding("embedding").unwrap().read(0..2, &mut out).unwrap();
     assert_eq!(out, [1.0, 0.0, 0.0, 1.0]);
 
     // A gap in a pattern is what it is for files of this machine.
     let gap = server.url("s/{00..03}.tar");
-    let error = open(&gap, &options, Wanted::Tables).err().unwrap();
+    let error = open(&gap, &options, FilesWanted::Tables).err().unwrap();
     assert!(error.to_string().contains("is in the pattern but does not exist"), "{error}");
     let skip = PoolOptions { format: None, bad_shards: BadShards::Skip };
-    let pool = Pool::open_remote(&gap, skip, Wanted::Tables, &options, &NoProgress).unwrap();
+    let pool = Pool::open_url(&gap, skip, FilesWanted::Tables, &options, &NoProgress).unwrap();
     assert_eq!((pool.len(), pool.skipped().len()), (3, 1));
 }
 
@@ -320,9 +320,9 @@ fn what_cannot_be_fetched_is_named_and_leaves_nothing() {
     let mut files = metadata("bucket/m");
     files.insert("lying/a.npy".into(), vec![0; 1000]);
     let (server, cache) = (Server::start(files), tempfile::tempdir().unwrap());
-    let small = RemoteOptions { limit: 100_000, ..options(&cache, &server) };
+    let small = UrlOptions { limit: 100_000, ..options(&cache, &server) };
     let options = options(&cache, &server);
-    let of = |url: &Path, options| open(url, options, Wanted::Embeddings).err().unwrap();
+    let of = |url: &Path, options| open(url, options, FilesWanted::Embeddings).err().unwrap();
     let missing = of(&server.url("none/a.tar"), &options);
     assert_eq!(missing.kind, Kind::NotFound);
     assert!(missing.to_string().contains("none/a.tar: does not exist; check the URL"), "{missing}");
@@ -359,12 +359,12 @@ fn a_file_without_a_tag_is_fetched_each_time_and_paths_are_left_alone() {
     let options = options(&cache, &server);
     let url = server.url("untagged/a.tar");
     for _ in 0..2 {
-        let here = local_with(&url, None, Wanted::Shards, &options, &NoProgress).unwrap();
+        let here = local_with(&url, None, FilesWanted::Shards, &options, &NoProgress).unwrap();
         assert_eq!(fs::read(here).unwrap(), shard(&["1"]));
         assert_eq!(server.sent(), ["untagged/a.tar"]);
     }
     let here = Path::new("some/folder");
-    assert_eq!(local(here, Wanted::Tables, &NoProgress).unwrap(), here);
+    assert_eq!(local(here, FilesWanted::Tables, &NoProgress).unwrap(), here);
 }
 
 #[test]
@@ -375,14 +375,15 @@ fn a_busy_server_is_asked_again_and_a_cut_file_gone_on_with() {
     let (server, cache) = (Server::start(Files::from(files)), tempfile::tempdir().unwrap());
     let options = options(&cache, &server);
     let fetch = |path: &str| {
-        local_with(&server.url(path), None, Wanted::Embeddings, &options, &NoProgress).unwrap()
+        local_with(&server.url(path), None, FilesWanted::Embeddings, &options, &NoProgress).unwrap()
     };
     assert!(fs::read(fetch("busy/a.npy")).unwrap() == array);
     assert_eq!(server.sent(), ["busy/a.npy"]);
     assert!(fs::read(fetch("cut/a.npy")).unwrap() == array);
     let sent = server.sent();
     let down = server.url("down/a.npy");
-    let error = local_with(&down, None, Wanted::Embeddings, &options, &NoProgress).unwrap_err();
+    let error =
+        local_with(&down, None, FilesWanted::Embeddings, &options, &NoProgress).unwrap_err();
     let said = error.to_string();
     assert!(said.contains("down/a.npy: could not be read: "), "{said}");
     assert!(said.contains("503") && said.ends_with("; check the URL and the network"), "{said}");
@@ -394,8 +395,8 @@ fn a_busy_server_is_asked_again_and_a_cut_file_gone_on_with() {
 fn buckets_that_refuse_name_the_variables_to_set() {
     let (server, cache) = (Server::start(metadata("secret/m")), tempfile::tempdir().unwrap());
     let options = options(&cache, &server);
-    let of = |url: &str, options: &RemoteOptions| {
-        open(Path::new(url), options, Wanted::Tables).err().unwrap().to_string()
+    let of = |url: &str, options: &UrlOptions| {
+        open(Path::new(url), options, FilesWanted::Tables).err().unwrap().to_string()
     };
     for (url, variable) in [
         ("s3://secret/m", "AWS_ACCESS_KEY_ID"),
@@ -405,7 +406,7 @@ fn buckets_that_refuse_name_the_variables_to_set() {
         assert!(refused.starts_with(&format!("{url}: may not be read; set ")), "{refused}");
         assert!(refused.contains(variable), "{refused}");
     }
-    let none = RemoteOptions { settings: vec![], ..options.clone() };
+    let none = UrlOptions { settings: vec![], ..options.clone() };
     let refused = of("s3://secret/m", &none);
     assert!(refused.starts_with("s3://secret/m: needs credentials, and none are set"), "{refused}");
     assert!(refused.contains("AWS_SKIP_SIGNATURE=true for a public bucket"), "{refused}");
@@ -413,10 +414,7 @@ fn buckets_that_refuse_name_the_variables_to_set() {
     assert!(missing.contains("s3://nowhere/m"), "{missing}");
     let shown = format!(
         "{:?}",
-        RemoteOptions {
-            settings: vec![("aws_secret_access_key".into(), "hush".into())],
-            ..options
-        }
+        UrlOptions { settings: vec![("aws_secret_access_key".into(), "hush".into())], ..options }
     );
     assert!(shown.contains("aws_secret_access_key") && !shown.contains("hush"), "{shown}");
 }

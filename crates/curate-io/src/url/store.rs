@@ -1,12 +1,6 @@
 //! A place behind a URL: what lies there, and its bytes.
 
-use std::{
-    fmt::Display,
-    future::Future,
-    io::Write,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt::Display, future::Future, io::Write, path::Path, time::Duration};
 
 use curate_core::Progress;
 use futures_util::StreamExt;
@@ -17,9 +11,15 @@ use object_store::{
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
-use crate::{IoError, Kind, atomic::AtomicFile, digest};
-
-use super::RemoteOptions;
+use super::{
+    access::{check_access, is_refusal, remedy_of_access},
+    options::UrlOptions,
+};
+use crate::{
+    atomic::AtomicFile,
+    digest,
+    error::{IoError, Kind},
+};
 
 /// A folder behind a URL.
 pub(super) struct Store {
@@ -42,46 +42,18 @@ pub(super) struct Object {
 
 impl Store {
     /// `url` is that of a folder, without a slash at its end.
-    pub(super) fn open(url: &str, options: &RemoteOptions) -> Result<Self, IoError> {
+    pub(super) fn open(url: &str, options: &UrlOptions) -> Result<Self, IoError> {
         let failed = |e: &dyn Display| wrong(url, e);
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         let (host, folder) = rest.split_once('/').unwrap_or((rest, ""));
         let folder = Key::parse(folder).map_err(|e| failed(&e))?;
-        let retry = RetryConfig {
-            max_retries: 4,
-            retry_timeout: Duration::from_secs(60),
-            ..RetryConfig::default()
-        };
-        check_access(url, scheme, options)?;
-        let settings = || options.settings.iter().map(|(name, value)| (name.as_str(), value));
+        check_access(url, scheme, &options.settings)?;
         // reqwest and object_store are built without a cryptography library of their own choice.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let store: Box<dyn ObjectStore> = match scheme {
-            "s3" | "s3a" => {
-                let builder = AmazonS3Builder::new().with_bucket_name(host).with_retry(retry);
-                let builder =
-                    settings().fold(builder, |builder, (name, value)| match name.parse() {
-                        Ok(key) => builder.with_config(key, value),
-                        Err(_) => builder,
-                    });
-                Box::new(builder.build().map_err(|e| failed(&e))?)
-            }
-            "gs" => {
-                let builder =
-                    GoogleCloudStorageBuilder::new().with_bucket_name(host).with_retry(retry);
-                let builder =
-                    settings().fold(builder, |builder, (name, value)| match name.parse() {
-                        Ok(key) => builder.with_config(key, value),
-                        Err(_) => builder,
-                    });
-                Box::new(builder.build().map_err(|e| failed(&e))?)
-            }
-            "http" | "https" => {
-                let client = ClientOptions::new().with_allow_http(scheme == "http");
-                let builder = HttpBuilder::new().with_url(format!("{scheme}://{host}"));
-                let builder = builder.with_client_options(client).with_retry(retry);
-                Box::new(builder.build().map_err(|e| failed(&e))?)
-            }
+        let store = match scheme {
+            "s3" | "s3a" => bucket_of_s3(host, options).map_err(|e| failed(&e))?,
+            "gs" => bucket_of_google(host, options).map_err(|e| failed(&e))?,
+            "http" | "https" => server(scheme, host).map_err(|e| failed(&e))?,
             other => {
                 let problem = format!("has the scheme `{other}`");
                 let remedy = "URLs of s3, gs, http and https are read; fetch the files otherwise";
@@ -203,72 +175,40 @@ impl Store {
     }
 }
 
-/// Settings of which one says how S3 lets us in.
-pub(super) const S3_ACCESS: &[&str] = &[
-    "aws_access_key_id",
-    "aws_skip_signature",
-    "aws_web_identity_token_file",
-    "aws_container_credentials_relative_uri",
-    "aws_container_credentials_full_uri",
-    "aws_metadata_endpoint",
-];
-
-/// The same for Google Cloud Storage.
-const GS_ACCESS: &[&str] = &[
-    "google_service_account",
-    "google_service_account_key",
-    "google_application_credentials",
-    "google_bearer_token",
-    "google_skip_signature",
-];
-
-/// Without any of them the library would look for a machine's role at an address that only clouds
-/// have, for minutes.
-fn check_access(url: &str, scheme: &str, options: &RemoteOptions) -> Result<(), IoError> {
-    let names = match scheme {
-        "s3" | "s3a" => S3_ACCESS,
-        "gs" => GS_ACCESS,
-        _ => return Ok(()),
-    };
-    let has = |name: &&str| options.settings.iter().any(|(given, _)| given == name);
-    if names.iter().any(has) || scheme == "gs" && has_login_of_gcloud() {
-        return Ok(());
-    }
-    let problem = "needs credentials, and none are set";
-    Err(IoError::new(Kind::Os, url, problem, remedy_of_access(scheme)))
+/// Servers that are busy are asked again, for a minute at most.
+fn retry() -> RetryConfig {
+    RetryConfig { max_retries: 4, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
 }
 
-/// Of a listing that is refused the library keeps the status in its text alone.
-fn is_refusal(error: &object_store::Error) -> bool {
-    use object_store::Error::{Generic, PermissionDenied, Unauthenticated};
-    match error {
-        PermissionDenied { .. } | Unauthenticated { .. } => true,
-        Generic { source, .. } => {
-            let said = source.to_string();
-            ["401 Unauthorized", "403 Forbidden"].iter().any(|status| said.contains(status))
-        }
-        _ => false,
-    }
-}
-
-fn has_login_of_gcloud() -> bool {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let file = ".config/gcloud/application_default_credentials.json";
-    home.is_some_and(|home| home.join(file).exists())
-}
-
-fn remedy_of_access(scheme: &str) -> &'static str {
-    match scheme {
-        "gs" => {
-            "set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials that may read it, or \
-             GOOGLE_SKIP_SIGNATURE=true for a public bucket"
-        }
-        "http" | "https" => "only what needs no login is read over HTTP: fetch the files otherwise",
-        _ => {
-            "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_PROFILE, to \
-             credentials that may read it, or AWS_SKIP_SIGNATURE=true for a public bucket"
+/// The settings go to the builder by name; those of other stores, and what it does not know, are none
+/// of its own.
+fn bucket_of_s3(name: &str, options: &UrlOptions) -> object_store::Result<Box<dyn ObjectStore>> {
+    let mut builder = AmazonS3Builder::new().with_bucket_name(name).with_retry(retry());
+    for (name, value) in &options.settings {
+        if let Ok(key) = name.parse() {
+            builder = builder.with_config(key, value);
         }
     }
+    Ok(Box::new(builder.build()?))
+}
+
+fn bucket_of_google(
+    name: &str,
+    options: &UrlOptions,
+) -> object_store::Result<Box<dyn ObjectStore>> {
+    let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(name).with_retry(retry());
+    for (name, value) in &options.settings {
+        if let Ok(key) = name.parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    Ok(Box::new(builder.build()?))
+}
+
+fn server(scheme: &str, host: &str) -> object_store::Result<Box<dyn ObjectStore>> {
+    let client = ClientOptions::new().with_allow_http(scheme == "http");
+    let builder = HttpBuilder::new().with_url(format!("{scheme}://{host}"));
+    Ok(Box::new(builder.with_client_options(client).with_retry(retry()).build()?))
 }
 
 /// What a library says, in one line.
