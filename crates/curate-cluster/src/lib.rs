@@ -53,8 +53,7 @@
 //!
 //! # Features
 //! `linfa` adds the module `alternative`: DBSCAN and Gaussian mixtures, for thousands of rows in
-//! memory. `hdf5` lets [`save_centroids`] and [`load_centroids`] use HDF5 files; it links the
-//! system's libhdf5.
+//! memory. Centroids are written and read by `curate_io::centroids`.
 //!
 //! # When not to use it
 //! For tens of thousands of clusters over hundreds of millions of rows, cluster in levels:
@@ -65,8 +64,6 @@
 pub mod alternative;
 mod empty;
 mod engine;
-mod file;
-mod file_hdf5;
 mod hierarchy;
 mod init;
 mod lloyd;
@@ -80,7 +77,6 @@ mod search;
 
 pub use curate_core::EmbeddingSource;
 pub use curate_kernels::{Engine, EngineError, LoadedCentroids};
-pub use file::{CentroidFileError, load_centroids, save_centroids};
 pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Level};
 pub use order::{Ordered, Preference};
 pub use params::{EmptyClusters, Init, KMeans, KMeansParams, Metric};

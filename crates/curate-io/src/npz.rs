@@ -7,11 +7,16 @@ use std::{
     sync::Arc,
 };
 
-use zip::{ZipArchive, read::ZipFile, result::ZipError};
+use ndarray::ArrayView2;
+use zip::{
+    CompressionMethod, ZipArchive, ZipWriter, read::ZipFile, result::ZipError,
+    write::SimpleFileOptions,
+};
 
 use crate::{
+    atomic::AtomicFile,
     error::{IoError, Kind},
-    npy::Header,
+    npy::{self, Header, Precision},
     spool::no_room,
     vectors::{StoredArray, check_table, list},
 };
@@ -66,7 +71,7 @@ impl Npz {
         };
         let header = Header::read(&mut member)
             .map_err(|e| IoError::malformed(&path, format!("{what} {e}")))?;
-        if member.compression() != zip::CompressionMethod::Stored {
+        if member.compression() != CompressionMethod::Stored {
             return unpack(&path, member, &header, &what);
         }
         let (start, length) = (member.data_start(), member.size());
@@ -108,5 +113,77 @@ fn unpack(
         }
         spool.write_all(&buffer[..n]).map_err(no_room)?;
         (left, length) = (left - n, length + n as u64);
+    }
+}
+
+/// An npz file in the writing, with the bytes of `numpy.savez`: members are stored as they are, so that
+/// their rows can be read where they lie, and have no dates. The file appears whole or not at all.
+///
+/// ```
+/// use curate_core::EmbeddingSource;
+/// use curate_io::{Embedding, npy::Precision, npz::{Npz, NpzWriter}};
+/// use ndarray::array;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("00000.npz");
+/// let mut npz = NpzWriter::create(&path)?;
+/// npz.add("b32_img", array![[1.0, 0.0], [0.6, 0.8]].view(), Precision::F16)?;
+/// npz.finish()?;
+///
+/// let rows = Embedding::new(vec![Npz::open(&path)?.array("b32_img")?])?;
+/// let mut second = [0.0; 2];
+/// rows.read(1..2, &mut second)?;
+/// assert!((second[0] - 0.6).abs() < 1e-3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct NpzWriter {
+    path: PathBuf,
+    zip: ZipWriter<AtomicFile>,
+}
+
+impl NpzWriter {
+    /// Starts a file that will be `path`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written to.
+    pub fn create(path: &Path) -> Result<Self, IoError> {
+        Ok(Self { path: path.to_owned(), zip: ZipWriter::new(AtomicFile::create(path)?) })
+    }
+
+    /// Adds a table of vectors, one per row.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written, or there is an array of that name already.
+    pub fn add(
+        &mut self,
+        name: &str,
+        table: ArrayView2<'_, f32>,
+        precision: Precision,
+    ) -> Result<(), IoError> {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default())
+            // The lengths are known only afterwards, and their room in the header is kept before.
+            .large_file(true);
+        self.zip
+            .start_file(format!("{name}.npy"), options)
+            .map_err(|e| not_written(&self.path, e))?;
+        npy::write_table(&mut self.zip, table, precision)
+            .map_err(|e| IoError::os(&self.path, "written", e))
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// When the bytes do not reach the disk.
+    pub fn finish(self) -> Result<(), IoError> {
+        self.zip.finish().map_err(|e| not_written(&self.path, e))?.commit()
+    }
+}
+
+fn not_written(path: &Path, error: ZipError) -> IoError {
+    match error {
+        ZipError::Io(e) => IoError::os(path, "written", e),
+        other => IoError::new(Kind::Os, path, format!("could not be written: {other}"), ""),
     }
 }

@@ -6,14 +6,9 @@ mod common;
 
 use std::{fs, path::Path};
 
-use common::{PNG, complaint, open, shard, stored, tar_of, write_npz, write_table};
+use common::{PNG, complaint, f32_table, open, shard, stored, tar_of, write_npz, write_table};
 use curate_core::{EmbeddingSource, NoProgress, SampleId, fault::Fault};
-use curate_io::{
-    Pool, PoolOptions,
-    npy::{f32_table, header_bytes},
-    pool::BadShards,
-    subset,
-};
+use curate_io::{Pool, PoolOptions, npy::header_bytes, pool::BadShards, subset};
 use tempfile::TempDir;
 use zip::CompressionMethod;
 

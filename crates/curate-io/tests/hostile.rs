@@ -13,11 +13,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use common::{PNG, open, shard, tar_of, write_npz, write_table};
+use common::{PNG, f32_table, open, shard, tar_of, write_npz, write_table};
 use curate_core::{EmbeddingSource, NoProgress, SampleId};
 use curate_io::{
     Pool,
-    npy::{MAGIC, UID_PAIR, f32_table, header_bytes},
+    npy::{MAGIC, UID_PAIR, header_bytes},
     npz::Npz,
     reshard::{ReshardOptions, reshard},
     sorted::SortedIds,

@@ -6,11 +6,11 @@ mod common;
 
 use std::fs;
 
-use common::{PNG, complaint, open, shard, stored, tar_of, write_npz, write_table};
+use common::{PNG, complaint, f32_table, open, shard, stored, tar_of, write_npz, write_table};
 use curate_core::{EmbeddingSource, NoProgress, SampleId, fault::Fault};
 use curate_io::{
     Kind, Pool, PoolOptions,
-    npy::{f32_table, header_bytes},
+    npy::header_bytes,
     pool::BadShards,
     table::{self, Column},
 };

@@ -294,7 +294,7 @@ fn shards_and_arrays_are_read_over_http_by_name_and_by_pattern() {
         files.insert(format!("s/{name}.tar"), shard(&[name]));
     }
     files.insert("s/00_stats.json".into(), b"{\"successes\": 1}".to_vec());
-    let array = curate_io::npy::f32_table(&[1.0, 0.0, 0.0, 1.0], 2, 2);
+    let array = common::f32_table(&[1.0, 0.0, 0.0, 1.0], 2, 2);
     files.insert("v/a.npy".into(), array);
     let (server, cache) = (Server::start(files), tempfile::tempdir().unwrap());
     let options = options(&cache, &server);

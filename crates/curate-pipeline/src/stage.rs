@@ -8,6 +8,7 @@ use std::{
 use curate_core::{Removal, Selection, fault::Fault};
 use curate_io::{
     IoError, Kind, atomic, digest,
+    npy::{self, Precision},
     table::{self, Column},
 };
 use serde::{Deserialize, Serialize};
@@ -217,10 +218,7 @@ pub(crate) fn save(
     outcome.rows.write(&folder.join(ROWS))?;
     let mut files = vec![ROWS];
     if let Some(centroids) = &outcome.centroids {
-        let (k, dim) = centroids.dim();
-        let centroids = centroids.as_standard_layout();
-        let values = centroids.as_slice().expect("standard layout");
-        atomic::write(&folder.join(CENTROIDS), &curate_io::npy::f32_table(values, k, dim))?;
+        npy::write(&folder.join(CENTROIDS), centroids.view(), Precision::F32)?;
         files.push(CENTROIDS);
     }
     for name in files {

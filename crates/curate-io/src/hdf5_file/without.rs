@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use curate_core::SampleId;
+use ndarray::{Array2, ArrayView2};
 
 use crate::{
     error::{IoError, Kind},
@@ -44,5 +45,13 @@ pub(crate) fn read_ids(path: &Path) -> Result<Vec<Option<String>>, IoError> {
 }
 
 pub(crate) fn write_ids(path: &Path, _: &[SampleId]) -> Result<(), IoError> {
+    refused(path)
+}
+
+pub(crate) fn read_centroids(path: &Path) -> Result<Array2<f32>, IoError> {
+    refused(path)
+}
+
+pub(crate) fn write_centroids(path: &Path, _: ArrayView2<'_, f32>) -> Result<(), IoError> {
     refused(path)
 }
