@@ -56,6 +56,7 @@ fn main() -> ExitCode {
     match answer {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = error.in_words_of_the_program();
             eprintln!("error: {error}");
             let mut cause = error.source();
             while let Some(error) = cause {

@@ -21,7 +21,7 @@ const LONGEST_PADDING: u64 = 1 << 20;
 pub(crate) fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> {
     let length = file.metadata().map_err(|e| IoError::os(tar, "read", e))?.len();
     let damaged = |what: &str| {
-        let remedy = "fetch the shard again, or set `bad-shards = \"skip\"` to leave it out";
+        let remedy = "fetch the shard again, or leave it out";
         IoError::new(Kind::Truncated, tar, what.to_owned(), remedy)
     };
     let mut samples: Vec<TarSample> = Vec::new();

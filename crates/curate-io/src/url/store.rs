@@ -168,7 +168,7 @@ impl Store {
             let url = format!("{}/{}", self.url, object.name);
             let problem =
                 format!("has other bytes than it said: {bytes} came, {} were said", object.bytes);
-            return Err(IoError::new(Kind::Truncated, url, problem, "run the same command again"));
+            return Err(IoError::new(Kind::Truncated, url, problem, "fetch it once more"));
         }
         file.commit()?;
         Ok(digest::hex(&hasher.finalize()))
