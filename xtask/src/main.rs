@@ -131,10 +131,9 @@ fn hdf5() -> Result<()> {
         eprintln!("no libhdf5 here: the feature hdf5 is not tested");
         return Ok(());
     }
-    let packages = ["--package", "curate-io", "--package", "curate-cluster"];
-    let feature = [&packages[..], &["--features", "curate-io/hdf5,curate-cluster/hdf5"]].concat();
+    let feature = ["--package", "curate-io", "--features", "curate-io/hdf5"];
     run(cargo(&[&["clippy", "--all-targets"], &feature[..], &["--", "-D", "warnings"]].concat()))?;
-    run(cargo(&[&["test", "--lib", "--tests"], &feature[..]].concat()))
+    run(cargo(&[&["test", "--lib", "--tests", "--examples"], &feature[..]].concat()))
 }
 
 /// The pool's builder renders pictures and embeds them: its dependencies are heavy, so it is a

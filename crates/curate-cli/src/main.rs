@@ -28,7 +28,7 @@ use std::{
 
 use clap::Parser;
 use curate::{
-    io::{IoError, Kind, PoolOptions, pool::BadShards, remote::is_url, subset as subsets},
+    io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets, url::is_url},
     pipeline::{
         Error, Recipe, RunOptions, compare::compare, explain::explain, inspect::inspect,
         plan::plan as needs, reselect::reselect, run,
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
+            let error = error.in_words_of_the_program();
             eprintln!("error: {error}");
             let mut cause = error.source();
             while let Some(error) = cause {

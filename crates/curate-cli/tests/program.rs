@@ -139,7 +139,7 @@ fn busy_pool() -> TempDir {
     let stored =
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     zip.start_file("img.npy", stored).unwrap();
-    std::io::Write::write_all(&mut zip, &f32_table(&vectors, n, dim)).unwrap();
+    std::io::Write::write_all(&mut zip, &f32_table(&vectors, n, dim).unwrap()).unwrap();
     zip.finish().unwrap();
     let recipe = "[pool]\npath = \".\"\n[[stage]]\nkind = \"semantic-dedup\"\nembedding = \"img\"\nclusters = 700\n\
                   k-means = { iterations = 500, tolerance = 0 }\n";

@@ -40,7 +40,7 @@ fn pool(n: usize, k_means: &str, method: CompressionMethod) -> TempDir {
     table::write(&folder.path().join("pool/a.parquet"), columns).unwrap();
     let mut zip = ZipWriter::new(fs::File::create(folder.path().join("pool/a.npz")).unwrap());
     zip.start_file("img.npy", SimpleFileOptions::default().compression_method(method)).unwrap();
-    zip.write_all(&f32_table(&vectors, n, DIM)).unwrap();
+    zip.write_all(&f32_table(&vectors, n, DIM).unwrap()).unwrap();
     zip.finish().unwrap();
     let recipe = format!(
         "[pool]\npath = \"pool\"\n[[stage]]\nkind = \"score\"\ncolumn = \"s\"\n\

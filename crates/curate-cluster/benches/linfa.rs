@@ -10,8 +10,9 @@
 
 use std::{error::Error, path::Path, time::Instant};
 
-use curate_cluster::{KMeansParams, Metric, load_centroids};
+use curate_cluster::{KMeansParams, Metric};
 use curate_core::{NoProgress, SampleId};
+use curate_io::centroids;
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use linfa_clustering::{KMeans, KMeansInit};
 use ndarray::s;
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("what to measure: see the top of this program".into());
     };
     let (n, k, iterations): (usize, usize, usize) = (n.parse()?, k.parse()?, iterations.parse()?);
-    let rows = load_centroids(Path::new(rows))?;
+    let rows = centroids::load(Path::new(rows))?;
     let rows = rows.slice(s![..n, ..]);
     let start = rows.slice(s![..k, ..]);
     let ids: Vec<SampleId> = (0..n as u128).map(SampleId).collect();

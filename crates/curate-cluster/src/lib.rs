@@ -53,8 +53,7 @@
 //!
 //! # Features
 //! `linfa` adds the module `alternative`: DBSCAN and Gaussian mixtures, for thousands of rows in
-//! memory. `hdf5` lets [`save_centroids`] and [`load_centroids`] use HDF5 files; it links the
-//! system's libhdf5.
+//! memory. Centroids are written and read by `curate_io::centroids`.
 //!
 //! # When not to use it
 //! For tens of thousands of clusters over hundreds of millions of rows, cluster in levels:
@@ -68,8 +67,6 @@ mod empty;
 mod engine;
 mod error;
 mod facts;
-mod file;
-mod file_hdf5;
 mod fit;
 mod hierarchy;
 mod init;
@@ -89,7 +86,6 @@ pub use clusters::Clusters;
 pub use curate_core::EmbeddingSource;
 pub use curate_kernels::{Engine, EngineError, LoadedCentroids};
 pub use error::ClusterError;
-pub use file::{CentroidFileError, load_centroids, save_centroids};
 pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Level};
 pub use metric::Metric;
 pub use order::{Ordered, Preference};

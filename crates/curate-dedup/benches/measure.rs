@@ -13,14 +13,12 @@
 
 use std::{error::Error, path::Path, time::Instant};
 
-use curate_cluster::{
-    KMeansParams, Metric, Ordered, Preference, assign, load_centroids, save_centroids,
-};
+use curate_cluster::{KMeansParams, Metric, Ordered, Preference, assign};
 use curate_core::{
     Cut, EmbeddingSource, NoProgress, SampleId, embedding::UnitRows, rank::Direction,
 };
 use curate_dedup::{Matches, Mode};
-use curate_io::{Embedding, vectors::Part};
+use curate_io::{Embedding, centroids, vectors::StoredArray};
 use curate_prune::{Complexity, Pick, Preset, allocate, lower_bounds, select, softmax};
 use serde_json::{Value, json};
 
@@ -48,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Vectors on disk; nothing of them is held.
 fn open(path: &str) -> Result<Embedding, Box<dyn Error>> {
-    Ok(Embedding::new(vec![Part::open_npy(Path::new(path))?])?)
+    Ok(Embedding::new(vec![StoredArray::open_npy(Path::new(path))?])?)
 }
 
 fn ids(n: usize) -> Vec<SampleId> {
@@ -56,7 +54,7 @@ fn ids(n: usize) -> Vec<SampleId> {
 }
 
 fn k_means(rows: &str, start: &str, iterations: usize, metric: &str, out: &str) -> Answer {
-    let (rows, start) = (load_centroids(Path::new(rows))?, load_centroids(Path::new(start))?);
+    let (rows, start) = (centroids::load(Path::new(rows))?, centroids::load(Path::new(start))?);
     let metric = match metric {
         "spherical" => Metric::Spherical,
         _ => Metric::Euclidean,
@@ -67,7 +65,7 @@ fn k_means(rows: &str, start: &str, iterations: usize, metric: &str, out: &str) 
     let clock = Instant::now();
     let found = kmeans.fit_from(start.view(), &rows.view(), &ids, &NoProgress)?;
     let seconds = clock.elapsed().as_secs_f64();
-    save_centroids(Path::new(out), found.centroids.view())?;
+    centroids::save(Path::new(out), found.centroids.view())?;
     Ok(json!({
         "seconds": seconds,
         "iterations": found.objective.len(),
@@ -78,7 +76,7 @@ fn k_means(rows: &str, start: &str, iterations: usize, metric: &str, out: &str) 
 
 fn assignment(rows: &str, centroids: &str, repeats: usize) -> Answer {
     let (rows, centroids) =
-        (load_centroids(Path::new(rows))?, load_centroids(Path::new(centroids))?);
+        (centroids::load(Path::new(rows))?, centroids::load(Path::new(centroids))?);
     let mut seconds = Vec::new();
     for _ in 0..repeats {
         let clock = Instant::now();

@@ -11,9 +11,10 @@ use std::{
 use curate_core::SampleId;
 
 use crate::{
-    IoError,
     atomic::AtomicFile,
-    subset::{self, SubsetFormat, id_of_row, row_of_id, write_head, write_row},
+    error::IoError,
+    ids::{id_of_row, row_of_id},
+    subset::{self, SubsetFormat, write_head, write_row},
     table::{self, Column},
 };
 

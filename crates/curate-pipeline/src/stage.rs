@@ -11,6 +11,7 @@ use curate_core::{
 };
 use curate_io::{
     IoError, Kind, atomic, digest,
+    npy::{self, Precision},
     table::{self, Column},
 };
 use serde::{Deserialize, Serialize};
@@ -231,10 +232,7 @@ pub(crate) fn save(
     outcome.rows.write(&folder.join(ROWS))?;
     let mut files = vec![ROWS];
     if let Some(centroids) = &outcome.centroids {
-        let (k, dim) = centroids.dim();
-        let centroids = centroids.as_standard_layout();
-        let values = centroids.as_slice().expect("standard layout");
-        atomic::write(&folder.join(CENTROIDS), &curate_io::npy::f32_table(values, k, dim))?;
+        npy::write(&folder.join(CENTROIDS), centroids.view(), Precision::F32)?;
         files.push(CENTROIDS);
     }
     for name in files {

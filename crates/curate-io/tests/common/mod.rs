@@ -11,7 +11,7 @@ use std::{
 
 use curate_core::NoProgress;
 use curate_io::{
-    IoError, Pool, PoolOptions,
+    IoError, Pool, PoolOptions, npy,
     table::{self, Column},
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -65,6 +65,11 @@ pub(crate) fn tar_of(members: &[(impl AsRef<[u8]>, &[u8])]) -> Vec<u8> {
         tar.append(&header, Cursor::new(bytes)).unwrap();
     }
     tar.into_inner().unwrap()
+}
+
+/// An npy file of a table.
+pub(crate) fn f32_table(values: &[f32], rows: usize, columns: usize) -> Vec<u8> {
+    npy::f32_table(values, rows, columns).unwrap()
 }
 
 pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";

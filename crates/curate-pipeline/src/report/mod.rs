@@ -183,7 +183,9 @@ impl Writer<'_> {
         verdict: impl Fn(usize) -> Verdict,
         detail: impl Fn(usize) -> String,
     ) -> Result<Vec<Card>, Error> {
-        let samples = self.run.pool.samples(rows, self.run.recipe.output.images)?;
+        let pool = &self.run.pool;
+        let images = self.run.recipe.output.images;
+        let samples = if images { pool.samples_with_images(rows)? } else { pool.samples(rows)? };
         let card = |(&row, sample): (&usize, Sample)| Card {
             image: sample
                 .image
