@@ -51,6 +51,7 @@ impl Failure {
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {
             Self::Pipeline(error) => error.is_cancelled(),
+            Self::Scaling(error) => matches!(error, ScalingError::Cancelled(_)),
             Self::Baseline(error) => error.is_cancelled(),
             Self::Source(error) => matches!(error, SourceError::Cancelled(_)),
             #[cfg(feature = "train")]

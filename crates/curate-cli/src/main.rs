@@ -83,7 +83,7 @@ fn stop_on_ctrl_c() -> Arc<AtomicBool> {
 
 fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     match command {
-        Command::Plan(command) => return plan::carry_out(&command),
+        Command::Plan(command) => return plan::carry_out(&command, shown),
         Command::Baseline(args) => return baseline::run(&args, shown),
         Command::Filter(command) => return filter::carry_out(&command, shown),
         Command::Run(args) => run_recipe(&args, shown),

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+use curate_core::NoProgress;
 use curate_repro::Kind;
 use curate_repro::scaling::{coverage, data_folder, datablations, quick_claims};
 use curate_scaling::law::{DataConstrained, Decay};
@@ -53,21 +54,21 @@ fn held(starts: usize) -> FitParams<DataConstrained> {
 #[test]
 fn the_published_optimum_is_listed_as_one_of_several_minima() {
     let data = datablations(data_folder()).unwrap();
-    let fit = held(48).fit(&data).unwrap();
+    let fit = held(48).fit(&data, &NoProgress).unwrap();
     let near = |m: &&curate_scaling::fit::Minimum| (m.theta[4] - 15.39).abs() < 0.2;
-    let published = fit.minima.iter().find(near).expect("the published local minimum");
+    let published = fit.minima().iter().find(near).expect("the published local minimum");
     assert!((published.objective - 0.0158259).abs() < 1e-7);
     assert!(fit.objective() < published.objective);
     assert!((fit.get("R_D").unwrap() - 95.4).abs() < 2.0, "{:?}", fit.theta());
-    assert!(fit.minima.iter().all(|m| m.hits >= 1));
+    assert!(fit.minima().iter().all(|m| m.hits >= 1));
 }
 
 #[test]
 fn a_profile_shows_that_the_data_do_not_bound_repeats_from_above() {
     let data = datablations(data_folder()).unwrap();
     let values = [3.0, 5.0, 8.0, 12.0, 15.39, 30.0, 95.0, 200.0, 1000.0];
-    let fit = held(48).fit(&data).unwrap();
-    let found = profile(&fit, &data, "R_D", &values).unwrap();
+    let fit = held(48).fit(&data, &NoProgress).unwrap();
+    let found = profile(&fit, &data, "R_D", &values, &NoProgress).unwrap();
     // Objectives of an independent profile of the same data. Every Huber cost that turns linear
     // makes a ripple; at 1000 two minima side by side differ by 3.4e-7.
     for (value, expected) in [(8.0, 0.015958026), (30.0, 0.015820809), (1000.0, 0.015877561)] {

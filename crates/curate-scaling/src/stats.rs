@@ -1,4 +1,4 @@
-//! Small statistics: quantiles, Student's t, rank correlation, and draws that are a hash.
+//! Small statistics: quantiles and Student's t.
 
 /// Quantile of sorted values by linear interpolation; NaN for none.
 pub(crate) fn quantile_sorted(sorted: &[f64], level: f64) -> f64 {
@@ -17,14 +17,14 @@ pub(crate) fn central(mut values: Vec<f64>, level: f64) -> (f64, f64) {
 }
 
 /// Median of the values that are known; NaN for none.
-pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut known: Vec<f64> = values.into_iter().filter(|x| !x.is_nan()).collect();
     known.sort_by(f64::total_cmp);
     quantile_sorted(&known, 0.5)
 }
 
 /// Root of the mean square.
-pub fn root_mean_square(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn root_mean_square(values: impl IntoIterator<Item = f64>) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
     for x in values {
         sum += x * x;
@@ -51,7 +51,7 @@ fn ln_gamma(x: f64) -> f64 {
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + series.ln()
 }
 
-/// Regularised incomplete beta function `I_x(a, b)` (continued fraction).
+/// Regularized incomplete beta function `I_x(a, b)` (continued fraction).
 fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);
@@ -108,43 +108,6 @@ pub(crate) fn student_two_sided(level: f64, freedom: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// A random number that is a function of where it is used: no shared stream, so results do not
-/// depend on the order or the number of threads.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Dice {
-    key: u64,
-}
-
-fn scramble(mut z: u64) -> u64 {
-    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-impl Dice {
-    /// The draws of one purpose (`stream`) and one repetition (`draw`) under a seed.
-    pub(crate) fn new(seed: u64, stream: u64, draw: u64) -> Self {
-        Dice { key: scramble(scramble(scramble(seed) ^ stream) ^ draw) }
-    }
-
-    /// The `i`-th uniform value in `[0, 1)`.
-    pub(crate) fn uniform(self, i: usize) -> f64 {
-        (scramble(self.key ^ i as u64) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// The `i`-th index below `count`.
-    pub(crate) fn index(self, i: usize, count: usize) -> usize {
-        ((self.uniform(i) * count as f64) as usize).min(count - 1)
-    }
-
-    /// The `i`-th standard normal value.
-    pub(crate) fn normal(self, i: usize) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform(2 * i)).ln()).sqrt();
-        radius * (2.0 * std::f64::consts::PI * self.uniform(2 * i + 1)).cos()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,14 +137,5 @@ mod tests {
         assert_eq!(median([f64::NAN, 3.0, 1.0]), 2.0);
         assert!(median([]).is_nan());
         assert_eq!(quantile_sorted(&[1.0, f64::INFINITY], 1.0), f64::INFINITY);
-    }
-
-    #[test]
-    fn normal_draws_have_mean_zero_and_variance_one() {
-        let dice = Dice::new(7, 0, 0);
-        let values: Vec<f64> = (0..20_000).map(|i| dice.normal(i)).collect();
-        let mean = values.iter().sum::<f64>() / 20_000.0;
-        assert!(mean.abs() < 0.03, "{mean}");
-        assert!((root_mean_square(values.iter().copied()) - 1.0).abs() < 0.02);
     }
 }

@@ -4,8 +4,8 @@ use super::noise::Noise;
 use super::qqt::{POOL, shared_params};
 use crate::{Claim, Kind};
 use anyhow::Result;
-use curate_scaling::decide::Candidate;
-use curate_scaling::law::{Law, Member, Point, Qqt, unit_samples_from_normaliser};
+use curate_core::NoProgress;
+use curate_scaling::law::{Law, Member, Point, Qqt, unit_samples_from_normalizer};
 use curate_scaling::{BootstrapParams, Fit, Interval, Metric, Observation, Observations};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ struct Quantity<'a> {
 
 fn theta(pool: usize) -> Vec<f64> {
     let (_, b, tau) = POOLS[pool];
-    vec![unit_samples_from_normaliser(0.025), b, FLOOR, tau]
+    vec![unit_samples_from_normalizer(0.025), b, FLOOR, tau]
 }
 
 fn table(replicate: usize) -> Result<Observations> {
@@ -59,7 +59,7 @@ fn table(replicate: usize) -> Result<Observations> {
     for (pool, (name, _, _)) in POOLS.iter().enumerate() {
         for step in 1..=5 {
             let samples = 2.0 * f64::from(step) * POOL;
-            let truth = Qqt::default().predict(&Point::new(samples, POOL), &theta(pool));
+            let truth = metric(samples, &[theta(pool)]);
             let value = truth + NOISE * noise.normal(rows.len());
             rows.push(Observation::new(*name, value).samples(samples).unique(POOL));
         }
@@ -80,23 +80,35 @@ fn parameter<'a>(name: String, truth: f64) -> Quantity<'a> {
     }
 }
 
+/// The metric of a union of pools of one size, or of one of them, after `samples`.
+fn metric(samples: f64, thetas: &[Vec<f64>]) -> f64 {
+    if let [theta] = thetas {
+        let at = Point::new().samples(samples).unique(POOL);
+        return Qqt::default().eval(&at, theta, None);
+    }
+    let members: Vec<Member<'_>> =
+        thetas.iter().map(|theta| Member { unique: POOL, theta }).collect();
+    Qqt::default().predict_union(samples, &members).unwrap_or(f64::NAN)
+}
+
 /// The metric of the best `count` pools at `samples`.
 fn union<'a>(count: usize, samples: f64) -> Quantity<'a> {
     let thetas: Vec<Vec<f64>> = (0..count).map(theta).collect();
-    let members: Vec<Member<'_>> =
-        thetas.iter().map(|theta| Member { unique: POOL, theta }).collect();
-    let truth = Qqt::default().predict_union(samples, &members).unwrap_or(f64::NAN);
-    let name = format!("error of the top {} % at {} million", 10 * count, samples / 1e6);
-    let candidate = Candidate::union("union", POOLS[..count].iter().map(|p| p.0));
     let of = move |fit: &Fit<Qqt>, theta: &[f64]| {
-        candidate.resolve(fit).map_or(f64::NAN, |c| c.at(theta, samples))
+        let own = POOLS[..count].iter().map(|pool| fit.pool_theta(theta, pool.0));
+        own.collect::<Result<Vec<_>, _>>().map_or(f64::NAN, |thetas| metric(samples, &thetas))
     };
-    Quantity { name, truth, of: Box::new(of), slot: None }
+    Quantity {
+        name: format!("error of the top {} % at {} million", 10 * count, samples / 1e6),
+        truth: metric(samples, &thetas),
+        of: Box::new(of),
+        slot: None,
+    }
 }
 
 fn quantities<'a>() -> Vec<Quantity<'a>> {
     let mut all = vec![
-        parameter("unit_samples".into(), unit_samples_from_normaliser(0.025)),
+        parameter("unit_samples".into(), unit_samples_from_normalizer(0.025)),
         parameter("d".into(), FLOOR),
     ];
     for (name, b, tau) in POOLS {
@@ -113,10 +125,13 @@ fn quantities<'a>() -> Vec<Quantity<'a>> {
 /// Whether each quantity's intervals held its truth in one table: by covariance, by bootstrap.
 fn one_table(replicate: usize, draws: usize) -> Result<Vec<(bool, bool)>> {
     let data = table(replicate)?;
-    let fit = shared_params(Qqt::default()).starts(4).fit(&data)?;
+    let fit = shared_params(Qqt::default()).starts(4).fit(&data, &NoProgress)?;
     let ensemble = match draws {
         0 => None,
-        _ => Some(BootstrapParams::default().draws(draws).seed(replicate as u64).run(&fit, &data)?),
+        _ => {
+            let params = BootstrapParams::default().draws(draws).seed(replicate as u64);
+            Some(params.run(&fit, &data, &NoProgress)?)
+        }
     };
     let parameters = fit.parameters(LEVEL)?;
     let holds = |interval: Option<Interval>, truth: f64| {
@@ -125,9 +140,12 @@ fn one_table(replicate: usize, draws: usize) -> Result<Vec<(bool, bool)>> {
     let one = |q: &Quantity<'_>| {
         let quick = match &q.slot {
             Some(slot) => parameters.iter().find(|p| p.name == *slot).and_then(|p| p.interval),
-            None => fit.metric_interval(LEVEL, false, |theta| (q.of)(&fit, theta))?,
+            None => fit.curve_interval(LEVEL, |theta| (q.of)(&fit, theta)).ok(),
         };
-        let slow = ensemble.as_ref().map(|e| e.interval(&fit, LEVEL, |theta| (q.of)(&fit, theta)));
+        let slow = match &ensemble {
+            Some(draws) => Some(draws.interval(&fit, LEVEL, |theta| (q.of)(&fit, theta))?),
+            None => None,
+        };
         Ok((holds(quick, q.truth), holds(slow, q.truth)))
     };
     quantities().iter().map(one).collect()

@@ -3,6 +3,7 @@
 use super::tables::datablations;
 use crate::{Claim, Kind};
 use anyhow::Result;
+use curate_core::NoProgress;
 use curate_scaling::law::{DataConstrained, Decay};
 use curate_scaling::{FitParams, Loss, Space};
 use std::path::Path;
@@ -24,9 +25,9 @@ fn published() -> FitParams<DataConstrained> {
 
 pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>> {
     let data = datablations(folder)?;
-    let there = published().fix("R_D", 15.387756).fix("R_N", 5.309743).fit(&data)?;
-    let best = published().starts(48).fit(&data)?;
-    let free = params().starts(48).fit(&data)?;
+    let there = published().fix("R_D", 15.387756).fix("R_N", 5.309743).fit(&data, &NoProgress)?;
+    let best = published().starts(48).fit(&data, &NoProgress)?;
+    let free = params().starts(48).fit(&data, &NoProgress)?;
     let name = |what: &str| format!("data-constrained: {what}");
     Ok(vec![
         Claim::within(

@@ -2,12 +2,12 @@
 
 use super::seen;
 use anyhow::{Context, Result};
+use curate_core::NoProgress;
 use curate_scaling::decide::{Candidate, best_pool, switch_points};
-use curate_scaling::fit::{Fit, Span};
-use curate_scaling::law::{HalfLife, Law, Point, Qqt, normaliser_from_unit_samples};
+use curate_scaling::law::{HalfLife, Law, Point, Qqt, QqtForm, normalizer_from_unit_samples};
 use curate_scaling::uncertainty::{ProfilePoint, profile};
 use curate_scaling::{
-    BootstrapParams, CurvePoint, Curves, FitParams, Measured, Observations, curves,
+    BootstrapParams, CurvePoint, Curves, Fit, FitParams, Measured, Observations, Span, curves,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -25,11 +25,8 @@ const RIDGE_UNIQUE: f64 = 2e9;
 /// Floors that are shown, of those that the runs allow.
 const RIDGE_CURVES: usize = 4;
 
-const PROPORTIONAL: Qqt = Qqt {
-    form: curate_scaling::law::QqtForm::Utility,
-    half_life: HalfLife::Proportional,
-    compat: false,
-};
+const PROPORTIONAL: Qqt =
+    Qqt { form: QqtForm::Utility, half_life: HalfLife::Proportional, compat: false };
 
 fn each_pool(runs: &Observations) -> Vec<Candidate> {
     runs.pools().into_iter().map(Candidate::pool).collect()
@@ -42,11 +39,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
 /// All nine runs of an architecture, each pool with its own quality: the filtered pool wins while
 /// it is fresh, the larger one later.
 pub(super) fn trade_off(runs: &Observations, images: &Path) -> Result<Value> {
-    let fit = FitParams::new(Qqt::default()).per_pool("b").fit(runs)?;
-    let draws = BootstrapParams::default().run(&fit, runs)?;
+    let fit = FitParams::new(Qqt::default()).per_pool("b").fit(runs, &NoProgress)?;
+    let draws = BootstrapParams::default().run(&fit, runs, &NoProgress)?;
     let pools = each_pool(runs);
-    let range = (1e9, 3e11);
-    let drawn = curves(&fit, &draws, &pools, range, POINTS, LEVEL, Some(runs))?;
+    let range = Span::new(1e9, 3e11);
+    let drawn = curves(&fit, &draws, &pools, range, POINTS, LEVEL)?.with_runs(runs, &pools);
     let title = "Quality against quantity: CLIP ViT-B/16 on three LAION pools";
     write(&images.join("scaling-trade-off.svg"), &drawn.to_svg(title))?;
     let quality: Vec<Value> = runs
@@ -62,10 +59,10 @@ pub(super) fn trade_off(runs: &Observations, images: &Path) -> Result<Value> {
 
 /// One pool's curve for several floors that the nine runs cannot tell apart.
 pub(super) fn ridge(runs: &Observations, images: &Path) -> Result<Value> {
-    let fit = FitParams::new(PROPORTIONAL).fit(runs)?;
+    let fit = FitParams::new(PROPORTIONAL).fit(runs, &NoProgress)?;
     let floors: Vec<f64> = (10..=30).map(|percent| f64::from(percent) / 100.0).collect();
-    let valley = profile(&fit, runs, "d", &floors)?;
-    let limit = valley.threshold(LEVEL);
+    let valley = profile(&fit, runs, "d", &floors, &NoProgress)?;
+    let limit = valley.threshold(LEVEL)?;
     let inside: Vec<_> = valley.points.iter().filter(|point| point.objective <= limit).collect();
     let spread = |i: usize| inside[(2 * i * (inside.len() - 1) + 3) / 6];
     let shown: Vec<&ProfilePoint> = (0..RIDGE_CURVES).map(spread).collect();
@@ -76,7 +73,7 @@ pub(super) fn ridge(runs: &Observations, images: &Path) -> Result<Value> {
     let row = |point: &&ProfilePoint| {
         json!({
             "d": point.value,
-            "a": normaliser_from_unit_samples(point.theta[0]),
+            "a": normalizer_from_unit_samples(point.theta[0]),
             "rmse_points": 100.0 * (point.objective / rows).sqrt(),
             "at_34B": 100.0 * ridge_metric(&point.theta, HELD_OUT),
             "at_340B": 100.0 * ridge_metric(&point.theta, 10.0 * HELD_OUT),
@@ -86,7 +83,7 @@ pub(super) fn ridge(runs: &Observations, images: &Path) -> Result<Value> {
 }
 
 fn ridge_metric(theta: &[f64], samples: f64) -> f64 {
-    PROPORTIONAL.eval(&Point::new(samples, RIDGE_UNIQUE), theta, None)
+    PROPORTIONAL.eval(&Point::new().samples(samples).unique(RIDGE_UNIQUE), theta, None)
 }
 
 /// The curves of several parameter vectors, with the pool's runs. Budgets beyond the held-out runs
@@ -116,11 +113,11 @@ fn ridge_curves(fit: &Fit<Qqt>, runs: &Observations, shown: &[&ProfilePoint]) ->
         samples: seen(row),
         metric: row.value,
     });
-    let mut range = fit.range.clone();
+    let mut range = fit.range().clone();
     range.samples = range.samples.map(|span| Span { high: HELD_OUT, ..span });
     Curves {
         law: fit.law().name().into(),
-        metric: fit.metric,
+        metric: fit.metric(),
         level: LEVEL,
         candidates: shown.iter().map(|point| name(point)).collect(),
         points,
@@ -139,14 +136,15 @@ pub(super) fn five_runs(runs: &Observations, table: &Path, images: &Path) -> Res
         text += &format!("{},{samples},{unique},{:.5}\n", row.pool, row.value);
     }
     write(table, &text)?;
-    let fit = FitParams::new(PROPORTIONAL).fit(&small)?;
-    let draws = BootstrapParams::default().run(&fit, &small)?;
+    let fit = FitParams::new(PROPORTIONAL).fit(&small, &NoProgress)?;
+    let draws = BootstrapParams::default().run(&fit, &small, &NoProgress)?;
     let pools = each_pool(runs);
-    let drawn = curves(&fit, &draws, &pools, (2e9, 4e10), POINTS, LEVEL, Some(runs))?;
+    let drawn = curves(&fit, &draws, &pools, Span::new(2e9, 4e10), POINTS, LEVEL)?;
+    let drawn = drawn.with_runs(runs, &pools);
     let title = "Five small runs, drawn with the four large ones they did not see: ViT-B/32";
     write(&images.join("scaling-five-runs.svg"), &drawn.to_svg(title))?;
     let answer = best_pool(&fit, &draws, &pools, HELD_OUT, LEVEL)?;
-    let with_truth = answer.ranking.iter().map(|ranked| {
+    let with_truth = answer.ranking().iter().map(|ranked| {
         let held = runs.rows().iter().find(|row| row.pool == ranked.name && seen(row) > 2e10);
         json!({"ranked": ranked, "measured": held.map(|row| row.value)})
     });

@@ -4,7 +4,8 @@ use super::grid::{Given, grid, linspace};
 use super::tables::json;
 use crate::{Claim, Kind};
 use anyhow::Result;
-use curate_scaling::law::{Law, Member, Point, Qqt, QqtForm, unit_samples_from_normaliser};
+use curate_core::NoProgress;
+use curate_scaling::law::{Law, Member, Point, Qqt, QqtForm, unit_samples_from_normalizer};
 use curate_scaling::{FitParams, Metric, Observation, Observations};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ struct Reference {
 
 impl Released {
     fn theta(&self, pool: usize) -> Vec<f64> {
-        let unit_samples = unit_samples_from_normaliser(self.a);
+        let unit_samples = unit_samples_from_normalizer(self.a);
         vec![unit_samples, self.b[pool], self.d, self.half_life[pool]]
     }
 
@@ -63,8 +64,8 @@ impl Released {
         let mut largest = 0.0f64;
         for (pool, name) in self.names.iter().enumerate() {
             for (samples, error) in &self.single[name] {
-                let at = Point::new(parse(samples), POOL);
-                largest = largest.max((law.predict(&at, &self.theta(pool)) - error).abs());
+                let at = Point::new().samples(parse(samples)).unique(POOL);
+                largest = largest.max((law.eval(&at, &self.theta(pool), None) - error).abs());
             }
         }
         for (samples, union) in &self.union {
@@ -168,7 +169,7 @@ pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>> {
 fn synthetic_claims(case: &SyntheticCase) -> Result<Vec<Claim>> {
     let data = case.table()?;
     let law = Qqt { compat: true, ..Qqt::default() };
-    let given = Given { unit_samples: unit_samples_from_normaliser(0.025), d: 0.1 };
+    let given = Given { unit_samples: unit_samples_from_normalizer(0.025), d: 0.1 };
     let (exponents, half_lives) = (linspace(-0.005, -0.5, 100), linspace(1.0, 10.0, 100));
     let found = grid(&law, &data, given, &exponents, &half_lives);
     let (mut cells, mut costs) = (0.0f64, 0.0f64);
@@ -178,8 +179,8 @@ fn synthetic_claims(case: &SyntheticCase) -> Result<Vec<Claim>> {
         costs = costs.max((ours.cost / theirs.sse - 1.0).abs());
     }
     let held = shared_params(law).fix("unit_samples", given.unit_samples).fix("d", given.d);
-    let given = held.fit(&data)?;
-    let shared = shared_params(law).fit(&data)?;
+    let given = held.fit(&data, &NoProgress)?;
+    let shared = shared_params(law).fit(&data, &NoProgress)?;
     let (a, b) = (&case.least_squares_a_d_given, &case.least_squares_a_d_shared);
     let excess = |objective: f64, sse: f64| objective / sse - 1.0;
     Ok(vec![

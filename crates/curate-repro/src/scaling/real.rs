@@ -5,6 +5,7 @@ use super::tables::{clip, dmsl, gadre, openclip_series, regmix_test, regmix_trai
 use super::{in_group, seen};
 use crate::{Claim, Kind};
 use anyhow::Result;
+use curate_core::NoProgress;
 use curate_scaling::law::{
     AdditiveMixing, ExponentialMixing, HalfLife, Law, OverTraining, Qqt, ShiftedPower,
 };
@@ -20,8 +21,10 @@ pub(super) fn claims(folder: &Path) -> Result<Vec<Claim>> {
     let over_trained = gadre(folder)?;
     all.extend(gadre_claims(&over_trained)?);
     let red_pajama = in_group(&over_trained, "rpj");
-    let size_exponent =
-        2.0 * FitParams::new(OverTraining).fit(&gadre_fit_runs(&red_pajama))?.get("eta")?;
+    let size_exponent = 2.0
+        * FitParams::new(OverTraining)
+            .fit(&gadre_fit_runs(&red_pajama), &NoProgress)?
+            .get("eta")?;
     all.push(dmsl_claim(&dmsl(folder)?, size_exponent)?);
     Ok(all)
 }
@@ -35,7 +38,7 @@ fn clip_claims(data: &Observations) -> Result<Vec<Claim>> {
     let mut all = Vec::new();
     for (arch, bar) in [("ViT-B-32", 1.8), ("ViT-B-16", 1.2), ("ViT-L-14", 1.2)] {
         let runs = in_group(data, arch);
-        let fit = FitParams::new(law).fit(&runs.filter(|r| seen(r) < 2e10))?;
+        let fit = FitParams::new(law).fit(&runs.filter(|r| seen(r) < 2e10), &NoProgress)?;
         let held = runs.filter(|r| seen(r) > 2e10);
         let points = 100.0 * root_mean_square(&errors(&fit, held.rows())?);
         let name = format!("LAION {arch}: fit 3B and 13B, RMSE at 34B (points)");
@@ -54,7 +57,7 @@ fn shifted_power_claim(data: &Observations) -> Result<Claim> {
         for model in models {
             let series = in_group(&pool_runs, model);
             let params = FitParams::new(ShiftedPower).space(Space::Log);
-            let fit = params.fit(&series.filter(|r| seen(r) < 2e8))?;
+            let fit = params.fit(&series.filter(|r| seen(r) < 2e8), &NoProgress)?;
             let held = series.filter(|r| seen(r) > 2e8);
             rmse.push(100.0 * root_mean_square(&errors(&fit, held.rows())?));
         }
@@ -69,7 +72,7 @@ fn shifted_power_claim(data: &Observations) -> Result<Claim> {
 
 fn regmix_claim(folder: &Path, target: &str) -> Result<Claim> {
     let (train, test) = (regmix_train(folder, target)?, regmix_test(folder, target)?);
-    let fit = FitParams::new(ExponentialMixing { domains: 17 }).fit(&train)?;
+    let fit = FitParams::new(ExponentialMixing { domains: 17 }).fit(&train, &NoProgress)?;
     let at = |row: &Observation| fit.predict("", &row.point());
     let predicted: Vec<f64> = test.rows().iter().map(at).collect::<Result<_, _>>()?;
     let observed: Vec<f64> = test.rows().iter().map(|r| r.value).collect();
@@ -93,8 +96,9 @@ fn gadre_claims(data: &Observations) -> Result<Vec<Claim>> {
     for (group, published) in
         [("c4_original", [113.69, 189.5, -0.2425, 1.508]), ("rpj", [166.2, 366.7, -0.2729, 1.837])]
     {
-        let fit = FitParams::new(OverTraining).fit(&gadre_fit_runs(&in_group(data, group)))?;
-        let found = OverTraining::as_coded(fit.theta());
+        let fit = FitParams::new(OverTraining)
+            .fit(&gadre_fit_runs(&in_group(data, group)), &NoProgress)?;
+        let found = OverTraining::as_coded(fit.theta().try_into()?);
         for ((name, ours), theirs) in ["alpha", "beta", "b", "E"].iter().zip(found).zip(published) {
             let name = format!("over-training, {group}: {name} of the five-run fit");
             let tolerance = 1e-3 * f64::abs(theirs);
@@ -118,7 +122,7 @@ pub(super) fn dmsl_params(domains: usize, size_exponent: f64) -> FitParams<Addit
 fn dmsl_claim(data: &Observations, size_exponent: f64) -> Result<Claim> {
     let size = |row: &Observation| row.parameters.unwrap_or(f64::NAN);
     let params = dmsl_params(data.domains().len(), size_exponent);
-    let fit = params.fit(&data.filter(|r| size(r) < 4e8))?;
+    let fit = params.fit(&data.filter(|r| size(r) < 4e8), &NoProgress)?;
     let held = data.filter(|r| size(r) > 6e8);
     let mut sum = 0.0;
     for row in held.rows() {

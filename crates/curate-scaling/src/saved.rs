@@ -12,45 +12,63 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The name and version of the format.
-pub const FORMAT: &str = "curate-scaling/1";
+const FORMAT: &str = "curate-scaling/1";
 
 /// A fit with its draws, as saved.
+///
+/// ```
+/// use curate_scaling::law::{LawKind, Qqt};
+/// use curate_scaling::{BootstrapParams, FitParams, NoProgress, SavedFit, example_runs};
+///
+/// let runs = example_runs();
+/// let fit = FitParams::usual(LawKind::from(Qqt::default()), &runs).fit(&runs, &NoProgress)?;
+/// let draws = BootstrapParams::default().draws(50).run(&fit, &runs, &NoProgress)?;
+/// let saved = SavedFit::new(fit, Some(draws));
+/// let read: SavedFit = SavedFit::from_json(&saved.to_json(), "fit.json")?;
+/// assert_eq!(read, saved); // To the last bit.
+/// read.check_data(&runs)?;
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Artefact<L = LawKind> {
-    /// [`FORMAT`].
-    pub format: String,
+#[serde(bound(deserialize = "L: Law + Deserialize<'de>"))]
+pub struct SavedFit<L = LawKind> {
+    format: String,
     /// The fit.
     pub fit: Fit<L>,
     /// Draws for intervals and decisions, if there are any.
     pub draws: Option<Ensemble>,
 }
 
-impl<L: Law + Serialize + DeserializeOwned> Artefact<L> {
+impl<L: Law + Serialize + DeserializeOwned> SavedFit<L> {
     /// Wraps a fit and its draws.
     pub fn new(fit: Fit<L>, draws: Option<Ensemble>) -> Self {
-        Artefact { format: FORMAT.into(), fit, draws }
+        SavedFit { format: FORMAT.into(), fit, draws }
     }
 
     /// The file's text. The same fit gives the same bytes.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("finite numbers and text serialise") + "\n"
+        serde_json::to_string_pretty(self).expect("finite numbers and text serialize") + "\n"
     }
 
-    /// Reads what [`Artefact::to_json`] wrote; `place` is used in messages.
+    /// Reads what [`SavedFit::to_json`] wrote; `place` is used in messages.
     ///
     /// # Errors
-    /// Another format or version, and text that does not fit it.
+    /// Another format or version, text that does not fit it, and parts that do not fit together.
     pub fn from_json(text: &str, place: &str) -> Result<Self, ScalingError> {
         #[derive(Deserialize)]
         struct Head {
             format: String,
         }
-        let bad = |problem: String| ScalingError::BadArtefact { place: place.into(), problem };
+        let bad = |problem: String| ScalingError::BadFile { place: place.into(), problem };
         let head: Head = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
         if head.format != FORMAT {
             return Err(bad(format!("format `{}` instead of `{FORMAT}`", head.format)));
         }
-        serde_json::from_str(text).map_err(|e| bad(e.to_string()))
+        let read: Self = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+        if let Some(draws) = read.draws.as_ref().filter(|draws| !draws.thetas.is_empty()) {
+            draws.check_fit(&read.fit).map_err(|e| bad(e.to_string()))?;
+        }
+        Ok(read)
     }
 
     /// Writes the file: a temporary file beside it, flushed to disk, then renamed.
@@ -70,10 +88,10 @@ impl<L: Law + Serialize + DeserializeOwned> Artefact<L> {
         write().map_err(|source| ScalingError::Io { path: path.to_owned(), source })
     }
 
-    /// Reads a file that [`Artefact::save`] wrote.
+    /// Reads a file that [`SavedFit::save`] wrote.
     ///
     /// # Errors
-    /// As [`Artefact::from_json`], and what the file system refuses.
+    /// As [`SavedFit::from_json`], and what the file system refuses.
     pub fn load(path: &Path) -> Result<Self, ScalingError> {
         let text = fs::read_to_string(path)
             .map_err(|source| ScalingError::Io { path: path.to_owned(), source })?;
