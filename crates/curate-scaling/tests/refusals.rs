@@ -86,7 +86,7 @@ fn laws_refuse_points_and_vectors_that_do_not_fit() {
             assert!(!named(law.predict(&point, &theta)).is_empty(), "{} {bad}", law.name());
         }
     }
-    says(LawKind::named("qtt", usize::MAX.min(3)), "`qtt`");
+    says(LawKind::named("qtt", 3), "`qtt`");
     // Endless training under a half-life without an end still ends.
     assert!(Qqt::default().eval(&at(f64::INFINITY), &[1.0, -0.1, 0.0, f64::INFINITY], None) >= 0.0);
 }
@@ -259,7 +259,9 @@ fn tables_and_files_that_make_no_sense_are_refused() {
         [("\"minima\": [", "\"minima\": [], \"was\": ["), ("\"parameter\": 1", "\"parameter\": 9")]
     {
         assert!(text.contains(from), "{from}");
-        says(SavedFit::<Qqt>::from_json(&text.replace(from, to), "f"), "its layout");
+        let broken = text.replace(from, to);
+        says(SavedFit::<Qqt>::from_json(&broken, "f"), "its layout");
+        assert!(serde_json::from_str::<SavedFit<Qqt>>(&broken).is_err());
     }
     let empty = data.filter(|_| false);
     says(params().fit(&empty, &NoProgress), "0 observations");

@@ -118,6 +118,7 @@ pub struct OutOfRange {
 /// # Ok::<(), curate_scaling::ScalingError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked<L>", bound(deserialize = "L: Law + Deserialize<'de>"))]
 pub struct Fit<L = LawKind> {
     pub(crate) params: FitParams<L>,
     pub(crate) layout: Layout,
@@ -132,6 +133,45 @@ pub struct Fit<L = LawKind> {
     pub(crate) domains: Vec<String>,
     pub(crate) digest: String,
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// A fit as a file has it, whose parts may not fit together.
+#[derive(Deserialize)]
+struct Unchecked<L> {
+    params: FitParams<L>,
+    layout: Layout,
+    pools: Vec<PoolInfo>,
+    minima: Vec<Minimum>,
+    curvature: Curvature,
+    noise: Option<f64>,
+    observations: usize,
+    range: DataRange,
+    metric: Metric,
+    domains: Vec<String>,
+    digest: String,
+    warnings: Vec<Warning>,
+}
+
+impl<L: Law> TryFrom<Unchecked<L>> for Fit<L> {
+    type Error = &'static str;
+
+    fn try_from(read: Unchecked<L>) -> Result<Self, Self::Error> {
+        let fit = Fit {
+            params: read.params,
+            layout: read.layout,
+            pools: read.pools,
+            minima: read.minima,
+            curvature: read.curvature,
+            noise: read.noise,
+            observations: read.observations,
+            range: read.range,
+            metric: read.metric,
+            domains: read.domains,
+            digest: read.digest,
+            warnings: read.warnings,
+        };
+        fit.consistency().map(|()| fit)
+    }
 }
 
 impl<L: Law> Fit<L> {
@@ -296,13 +336,13 @@ impl<L: Law> Fit<L> {
         let outside = |(axis, value, span): (RangeAxis, f64, Option<Span>)| {
             let span = span?;
             let inside = value.is_nan() || value >= span.low * 0.999 && value <= span.high * 1.001;
-            (!inside).then(|| OutOfRange { axis, value, span })
+            (!inside).then_some(OutOfRange { axis, value, span })
         };
         axes.into_iter().filter_map(outside).collect()
     }
 
     /// What every fit that was made holds, and one that was read from a file may not.
-    pub(crate) fn consistency(&self) -> Result<(), &'static str> {
+    fn consistency(&self) -> Result<(), &'static str> {
         let (slots, specs) = (self.layout.slots.len(), self.law().params().len());
         let layout = self.layout.slots.iter().all(|slot| slot.parameter < specs)
             && !self.pools.is_empty()
