@@ -69,7 +69,7 @@ fn paths_that_lead_nowhere_are_named() {
         ("file", said(subset::write(&below_a_file, SubsetFormat::Npy, &[]))),
         ("file", said(SubsetWriter::new(&below_a_file, SubsetFormat::Npy).finish())),
         ("file", said(centroids::save(&below_a_file, view))),
-        ("could not be", said(atomic::write(Path::new(""), b"x"))),
+        ("does not exist", said(atomic::write(Path::new(""), b"x"))),
         ("no ending of a subset", said(SubsetFormat::of_path(Path::new("")))),
     ]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was left");
@@ -114,7 +114,11 @@ fn arrays_that_make_no_sense_are_refused_or_written_as_they_are() {
     npz.add("img", array![[1.0]].view(), Precision::F32).unwrap();
     assert!(npz.add("img", array![[1.0]].view(), Precision::F16).is_err());
     drop(npz);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "what is not finished is not there");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "what is not finished is not there"
+    );
     assert!(npy::f32_table(&[1.0; 3], 2, 2).is_err());
     assert!(npy::f32_table(&[], usize::MAX, usize::MAX).is_err());
     assert!(Header::read(&b""[..]).is_err());
@@ -146,8 +150,11 @@ fn selections_and_resharding_take_any_ids_and_refuse_what_cannot_be_done() {
         ("none", said(run(&folder.path().join("none"), ReshardOptions::default()))),
     ]);
     let most = Some(Shuffle { buffer: usize::MAX, seed: 1 });
-    let options =
-        ReshardOptions { samples_per_shard: usize::MAX, shuffle: most, ..ReshardOptions::default() };
+    let options = ReshardOptions {
+        samples_per_shard: usize::MAX,
+        shuffle: most,
+        ..ReshardOptions::default()
+    };
     assert_eq!(run(&shards, options).unwrap().ids_without_sample, 2);
 }
 
