@@ -79,7 +79,7 @@ fn errors_name_file_field_and_remedy_and_the_exit_status_tells() {
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"fraction\"\nfracton = 0.3\n"), @"error: FOLDER/r.toml: stage 1 (`fraction`): unknown field `fracton`, expected one of `name`, `from`, `score`, `fraction`, `better`");
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: does not exist; check the path");
     fs::create_dir(folder.path().join("p")).unwrap();
-    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, shards/*.tar, img_emb/*.npy, *.jsonl, *.h5, *.hdf5 and *.npy; name the folder that holds one of those");
+    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, shards/*.tar, img_emb/*.npy, text_emb/*.npy, *.npy, metadata/*.jsonl, *.jsonl, *.h5 and *.hdf5; name the folder that holds one of those");
     assert_eq!(curate(&["frobnicate"]).output().unwrap().status.code(), Some(2));
     let select = curate(&["select", "run", "--fraction", "1.5"]).output().unwrap();
     assert!(text(&select.stderr).contains("must be a number above 0 and at most 1"));

@@ -48,6 +48,8 @@ impl AtomicFile {
     /// When the bytes do not reach the disk. The file that stood there before is then unharmed.
     pub fn commit(self) -> Result<(), IoError> {
         let Self { file, path } = self;
+        // In this order: bytes that were not flushed before the rename could be missing after a crash
+        // from a file that is there; a folder that was not flushed after it could lose the name.
         let file = file.into_inner().map_err(|e| IoError::os(&path, "written", e.into_error()))?;
         allow_others_to_read(file.as_file()).map_err(|e| IoError::os(&path, "written", e))?;
         file.as_file().sync_all().map_err(|e| IoError::os(&path, "written", e))?;

@@ -47,7 +47,7 @@ pub fn save(path: &Path, centroids: ArrayView2<'_, f32>) -> Result<(), IoError> 
 /// axes and floats (feature `hdf5`).
 ///
 /// # Errors
-/// When the file cannot be read, is no such array, holds a NaN or an infinity, or is HDF5 and the
+/// When the file cannot be read, is not such an array, holds a NaN or an infinity, or is HDF5 and the
 /// feature is off.
 pub fn load(path: &Path) -> Result<Array2<f32>, IoError> {
     let centroids =

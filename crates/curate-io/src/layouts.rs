@@ -135,23 +135,17 @@ mod tests {
     fn the_surest_sign_settles_the_layout() {
         let of =
             |files: &[(&str, &str)]| by_signs(&|folder, ending| files.contains(&(folder, ending)));
-        let cases: [(&[(&str, &str)], Option<Format>); 8] = [
-            (
-                &[("", "npy"), ("metadata", "parquet"), ("text_emb", "npy")],
-                Some(Format::ClipRetrieval),
-            ),
-            (&[("shards", "tar"), ("metadata", "parquet")], Some(Format::Datacomp)),
-            // img2dataset writes a table beside each tar file.
-            (&[("", "tar"), ("", "parquet"), ("", "npy")], Some(Format::Webdataset)),
-            (&[("", "jsonl"), ("", "parquet"), ("", "npy")], Some(Format::Datacomp)),
-            (&[("metadata", "jsonl"), ("", "npy")], Some(Format::Jsonl)),
-            (&[("", "hdf5"), ("", "npy")], Some(Format::Hdf5)),
-            (&[("", "npy")], Some(Format::Npy)),
-            (&[("", "csv")], None),
-        ];
-        for (files, expected) in cases {
-            assert_eq!(of(files), expected, "{files:?}");
-        }
+        let [tar, table, npy] = [("", "tar"), ("", "parquet"), ("", "npy")];
+        let (metadata, lines) = (("metadata", "parquet"), ("metadata", "jsonl"));
+        assert_eq!(of(&[npy, metadata, ("text_emb", "npy")]), Some(Format::ClipRetrieval));
+        assert_eq!(of(&[("shards", "tar"), metadata]), Some(Format::Datacomp));
+        // img2dataset writes a table beside each tar file.
+        assert_eq!(of(&[tar, table, npy]), Some(Format::Webdataset));
+        assert_eq!(of(&[("", "jsonl"), table, npy]), Some(Format::Datacomp));
+        assert_eq!(of(&[lines, npy]), Some(Format::Jsonl));
+        assert_eq!(of(&[("", "hdf5"), npy]), Some(Format::Hdf5));
+        assert_eq!(of(&[npy]), Some(Format::Npy));
+        assert_eq!(of(&[("", "csv")]), None);
     }
 
     #[test]

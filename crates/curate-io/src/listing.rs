@@ -143,11 +143,12 @@ impl Listing {
 
     /// Marks later rows with the id of an earlier one.
     pub(crate) fn add_duplicates(&mut self) {
+        // Row numbers are sorted, 8 bytes each; a set of the ids would take more than they do.
         let mut order: Vec<usize> = (0..self.ids.len()).collect();
         order.sort_unstable_by_key(|&row| (self.ids[row], row));
         let repeats = order.windows(2).filter(|w| self.ids[w[0]] == self.ids[w[1]]);
         self.faults.extend(repeats.map(|w| (w[1], Fault::DuplicateId)));
-        // One fault a row: the first found, that is, the one of the row itself. The sort is stable.
+        // One fault per row: the first found, that is, the one of the row itself. The sort is stable.
         self.faults.sort_by_key(|&(row, _)| row);
         self.faults.dedup_by_key(|(row, _)| *row);
     }

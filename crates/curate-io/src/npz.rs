@@ -31,7 +31,7 @@ impl Npz {
     /// Opens an npz file and reads its list of members.
     ///
     /// # Errors
-    /// When it is no zip file, or is cut off.
+    /// When it is not a zip file, or is cut off.
     pub fn open(path: &Path) -> Result<Self, IoError> {
         let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
         let archive = ZipArchive::new(file).map_err(|e| {
@@ -54,7 +54,7 @@ impl Npz {
     /// temporary file first.
     ///
     /// # Errors
-    /// When there is no such array, or it is no table of floats, or is cut off.
+    /// When there is not such an array, or it is not a table of floats, or is cut off.
     pub fn array(&mut self, name: &str) -> Result<StoredArray, IoError> {
         let path = self.path.clone();
         let names = self.names();
@@ -74,6 +74,8 @@ impl Npz {
         if member.compression() != CompressionMethod::Stored {
             return unpack(&path, member, &header, &what);
         }
+        // The member's own header says where its data starts: its name and extra field may differ in
+        // length from those in the list of members.
         let (start, length) = (member.data_start(), member.size());
         drop(member);
         let start =

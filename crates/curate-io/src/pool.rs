@@ -13,7 +13,7 @@ use curate_core::{Progress, SampleId, fault::Fault};
 use crate::{
     arrays_beside::array_of,
     error::{IoError, Kind},
-    layout::{Detail, FilesWanted, Numbers, OpenShard},
+    layout::{Detail, FilesWanted, Numbers},
     layouts::detect,
     listing::{Listing, ShardRule},
     url::{self, UrlOptions, is_url},
@@ -169,7 +169,7 @@ impl Pool {
         &self.listing.skipped
     }
 
-    /// Rows that cannot be used, in row order, at most one fault a row: malformed ids, repeats of an
+    /// Rows that cannot be used, in row order, at most one fault per row: malformed ids, repeats of an
     /// earlier id, samples without a caption or an image.
     pub fn faults(&self) -> &[(usize, Fault)] {
         &self.listing.faults
@@ -203,10 +203,10 @@ impl Pool {
     pub fn embedding(&self, name: &str) -> Result<Embedding, IoError> {
         self.embeddings.get(name, || {
             let shards = self.listing.shards.iter().zip(&self.listing.open);
-            let array = |(shard, open): (&Shard, &Box<dyn OpenShard>)| {
+            let arrays = shards.map(|(shard, open)| {
                 array_of(name, &shard.files[0], shard.rows.len(), open.embeddings()?)
-            };
-            Embedding::new(shards.map(array).collect::<Result<_, _>>()?)
+            });
+            Embedding::new(arrays.collect::<Result<_, _>>()?)
         })
     }
 

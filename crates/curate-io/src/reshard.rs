@@ -147,6 +147,8 @@ fn write_all(
         .partition(|&k| out.join(stats_name(k)).exists() && out.join(tar_name(k)).exists());
     progress.start("write shards", missing.len() as u64, "shards");
     let rows = |k: usize| shard_rows(k, options, order.len());
+    // Threads that wait for the disk do not write, so one thread flushes. The channel is short, so that no more than a few shards are unfinished, and the
+    // counts beside a shard are written after it: who finds them finds it whole.
     let (done, waiting) = sync_channel(WAITING);
     std::thread::scope(|scope| {
         let flush = |(k, file): (usize, AtomicFile)| {

@@ -52,7 +52,7 @@ impl SortedIds {
     /// sorted.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no selection.
+    /// When the file cannot be read, or is not a selection.
     pub fn open(path: &Path) -> Result<Self, IoError> {
         Self::open_with(path, MOST_IN_MEMORY)
     }
@@ -119,7 +119,7 @@ impl SortedIds {
         }
     }
 
-    /// True when there is no id.
+    /// True when there is not an id.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

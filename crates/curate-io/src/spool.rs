@@ -50,7 +50,7 @@ impl Spool {
             }
             (Some(vector), Some(_)) => self.write(vector),
             (None, Some(dim)) => self.write(&vec![f32::NAN; dim]),
-            // Written once the width is known.
+            // A gap before the first vector: it is written once the width is known, above.
             (None, None) => Ok(()),
         }
     }

@@ -143,7 +143,7 @@ pub(crate) fn write_row(
 /// Reads a selection in any form that [`write()`] writes, repeats included, in file order.
 ///
 /// # Errors
-/// When the ending is unknown, the file is damaged, or holds something that is no id.
+/// When the ending is unknown, the file is damaged, or holds something that is not an id.
 pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
     let format = SubsetFormat::of_path(path)?;
     match format {

@@ -61,6 +61,7 @@ impl SubsetWriter {
     /// # Errors
     /// When the bytes do not reach the disk.
     pub fn finish(mut self) -> Result<usize, IoError> {
+        // What fits in memory never touches the temporary folder.
         if self.runs.is_empty() {
             subset::write(&self.path, self.format, &self.run)?;
             return Ok(self.count);

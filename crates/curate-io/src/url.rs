@@ -46,7 +46,7 @@ use crate::{error::IoError, layouts::Format};
 pub use crate::layout::FilesWanted;
 pub use options::UrlOptions;
 
-/// True for a URL, which is no path of this machine.
+/// True for a URL, which is not a path on this machine.
 pub fn is_url(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.contains("://"))
 }

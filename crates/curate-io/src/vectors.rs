@@ -139,7 +139,7 @@ impl StoredArray {
     /// The array in an npy file.
     ///
     /// # Errors
-    /// When it is no two-dimensional array of floats in C order, or is cut off.
+    /// When it is not a two-dimensional array of floats in C order, or is cut off.
     pub fn open_npy(path: &Path) -> Result<Self, IoError> {
         let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
         let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();

@@ -69,7 +69,7 @@ fn paths_that_lead_nowhere_are_named() {
         ("file", said(subset::write(&below_a_file, SubsetFormat::Npy, &[]))),
         ("file", said(SubsetWriter::new(&below_a_file, SubsetFormat::Npy).finish())),
         ("file", said(centroids::save(&below_a_file, view))),
-        ("could not be", said(atomic::write(Path::new(""), b"x"))),
+        ("does not exist", said(atomic::write(Path::new(""), b"x"))),
         ("no ending of a subset", said(SubsetFormat::of_path(Path::new("")))),
     ]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was left");

@@ -13,7 +13,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use common::{PNG, f32_table, open, shard, tar_of, write_npz, write_table};
+use common::{PNG, f32_table, npy, npy_of, open, shard, tar_of, write_npz, write_table};
 use curate_core::{EmbeddingSource, NoProgress, SampleId};
 use curate_io::{
     Pool,
@@ -88,16 +88,6 @@ fn read_by_all(path: &Path) {
     });
     let _ = Reader::open(path)
         .map(|reader| reader.vector_columns().iter().all(|name| reader.vectors(name).is_ok()));
-}
-
-fn npy(version: u8, text: &str) -> Vec<u8> {
-    let length = u32::try_from(text.len()).unwrap().to_le_bytes();
-    let length = if version == 1 { &length[..2] } else { &length };
-    [MAGIC.as_slice(), &[version, 0], length, text.as_bytes(), &[0; 64]].concat()
-}
-
-fn npy_of(descr: &str, shape: &str) -> Vec<u8> {
-    npy(2, &format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"))
 }
 
 /// A deflated npz file of one array.

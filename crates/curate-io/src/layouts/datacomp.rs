@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::parquet_rows;
 use crate::{
     arrays_beside::{Place, array_of, places_beside},
-    error::IoError,
+    error::{IoError, Kind},
     layout::{
         Certainty, Detail, Layout, Names, Numbers, OpenShard, ShardRows, Sign, folder_of_shards,
     },
@@ -53,7 +53,13 @@ impl Layout for DataComp {
 /// # Errors
 /// When there is none, or the folder cannot be read.
 pub fn metadata_tables(pool: &Path) -> Result<Vec<PathBuf>, IoError> {
-    DataComp.shards(pool)
+    DataComp.shards(pool).map_err(|mut error| {
+        if error.kind == Kind::NotFound && pool.is_dir() {
+            "name the folder that holds DataComp's NAME.parquet files"
+                .clone_into(&mut error.remedy);
+        }
+        error
+    })
 }
 
 /// The embedding `name` of the rows of one metadata table, from the npz file beside it (or from an

@@ -35,7 +35,7 @@ impl<'a> Reader<'a> {
     /// Opens a file and reads its schema.
     ///
     /// # Errors
-    /// When it is no Parquet file, or is cut off.
+    /// When it is not a Parquet file, or is cut off.
     pub fn open(path: &'a Path) -> Result<Self, IoError> {
         let builder = guarded(path, || open(path, ArrowReaderOptions::new()))?;
         let rows = builder.metadata().file_metadata().num_rows();

@@ -17,7 +17,7 @@ use crate::error::{IoError, Kind};
 /// reserved and never filled, or another tar file behind the first.
 const LONGEST_PADDING: u64 = 1 << 20;
 
-/// The samples of a tar file, in order. Neighbouring members with one key are one sample.
+/// The samples of a tar file, in order. Neighboring members with one key are one sample.
 pub(crate) fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>, IoError> {
     let length = file.metadata().map_err(|e| IoError::os(tar, "read", e))?.len();
     let damaged = |what: &str| {
@@ -32,6 +32,8 @@ pub(crate) fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>
         let entry = entry.map_err(|e| damaged(&format!("is no tar file, or is cut off: {e}")))?;
         let (offset, size) = (entry.raw_file_position(), entry.size());
         let path = readable(&entry.path_bytes());
+        // A member begins where the one before ended, not 512 bytes before its data: headers with a
+        // long name take several blocks, and the resharder reads a sample from the first.
         let start = end.next_multiple_of(512);
         end = offset.saturating_add(size);
         if end > length {
@@ -55,6 +57,8 @@ pub(crate) fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>
             }
         }
     }
+    // What the format does not ask for and damage breaks: an empty block after the last member, and
+    // nothing but zeros from there on.
     let end = end.next_multiple_of(512);
     if length < end + 512 {
         return Err(damaged("is cut off: the empty block that ends a tar file is missing"));

@@ -27,7 +27,7 @@ pub(crate) fn record(
 }
 
 /// A sample's id: the `uid` of its record; without one, its key if that has 32 hexadecimal digits,
-/// and else the first 128 bits of the SHA-256 of its key. `None` for a `uid` that is no id.
+/// and else the first 128 bits of the SHA-256 of its key. `None` for a `uid` that is not an id.
 pub(crate) fn id_of(
     tar: &Path,
     file: &File,

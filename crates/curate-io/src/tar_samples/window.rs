@@ -11,7 +11,8 @@ use crate::positioned::read_exact_at;
 /// No name of a member is longer; one that is would be held in memory.
 const LONGEST_NAME: u64 = 1 << 20;
 
-/// Some bytes of a file, read without moving the file's own position.
+/// Some bytes of a file, read without moving the file's own position: many threads read samples of one
+/// shard through one descriptor. To the tar reader it is a file that begins with the sample.
 pub(super) struct Window<'a> {
     pub(super) file: &'a File,
     pub(super) at: u64,

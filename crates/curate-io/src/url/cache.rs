@@ -51,7 +51,9 @@ impl Mirror {
         object.name.split('/').fold(self.folder.clone(), |path, part| path.join(part))
     }
 
-    /// True when the file is here as it is there.
+    /// True when the file is here as it is there. Without a tag or a date nobody can tell, and it is
+    /// fetched again; the length of the file on this disk is asked for too, since somebody may have cut
+    /// it off.
     pub(super) fn holds(&self, object: &Object) -> bool {
         let same = |known: &Fetched| known.bytes == object.bytes && known.tag == object.tag;
         let here = fs::metadata(self.path(object)).is_ok_and(|file| file.len() == object.bytes);

@@ -121,7 +121,7 @@ fn holds(needed: &Needed, name: &str) -> bool {
         true => name.ends_with(*end),
         false => ending_of(name) == Some(*end),
     };
-    needed.endings.iter().any(|end| fits(&end)) && needed.folders.contains(&folder_of(name))
+    needed.endings.iter().any(fits) && needed.folders.contains(&folder_of(name))
 }
 
 fn folder_of(name: &str) -> &str {
