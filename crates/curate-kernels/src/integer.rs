@@ -53,7 +53,7 @@ pub(crate) struct Vectors<'a> {
     /// The vectors, packed.
     pub(crate) panels: &'a QuantPanels,
     /// What is taken off every vector before it is packed.
-    pub(crate) centre: &'a [f32],
+    pub(crate) center: &'a [f32],
     /// The vectors as they are, and their biases, by index.
     pub(crate) plain: (&'a [f32], &'a [f32]),
     /// The index of the vector at each position; empty when they are the same.
@@ -66,7 +66,7 @@ impl<'a> Vectors<'a> {
     }
 
     fn vector(&self, position: u32) -> &'a [f32] {
-        let dim = self.centre.len();
+        let dim = self.center.len();
         &self.plain.0[self.index(position) as usize * dim..][..dim]
     }
 
@@ -141,12 +141,12 @@ pub(crate) fn search(
 
 /// Finds the pairs that matter and computes them in f32, without their biases.
 fn find(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>]) {
-    let dim = vectors.centre.len();
+    let dim = vectors.center.len();
     work.rows.clear(queries.len(), dim);
     work.found.clear();
     work.looks.resize_with(queries.len().max(work.looks.len()), Look::default);
     for (i, query) in queries.iter().enumerate() {
-        let parts = work.rows.put(vectors.with, i, query.row, vectors.centre);
+        let parts = work.rows.put(vectors.with, i, query.row, vectors.center);
         let row = Row::new(&parts, &vectors.panels.most, dim);
         let usable = parts.usable() && row.margin().is_finite();
         work.looks[i].reset(query, row, usable);

@@ -42,7 +42,7 @@ pub struct Centroids {
     pub(crate) vectors: Vec<f32>,
     pub(crate) bias: Vec<f32>,
     /// What is taken off vectors to make their bounds small; it changes no answer.
-    pub(crate) centre: Vec<f32>,
+    pub(crate) center: Vec<f32>,
     /// The index of the centroid at each packed position; empty when they are the same.
     pub(crate) order: Vec<u32>,
     /// The other way round.
@@ -86,26 +86,26 @@ impl Centroids {
         assert_eq!(centroids.len(), count * dim, "whole vectors");
         let bias = bias.map_or_else(|| vec![0.0; count], <[f32]>::to_vec);
         assert_eq!(bias.len(), count, "one bias for each centroid");
-        let centre = mean(centroids, dim);
-        Self::pack(kind, (centroids.to_vec(), bias), centre, Vec::new(), Vec::new())
+        let center = mean(centroids, dim);
+        Self::pack(kind, (centroids.to_vec(), bias), center, Vec::new(), Vec::new())
     }
 
     pub(crate) fn pack(
         kind: Option<Integers>,
         (vectors, bias): (Vec<f32>, Vec<f32>),
-        centre: Vec<f32>,
+        center: Vec<f32>,
         order: Vec<u32>,
         growth: Vec<f32>,
     ) -> Self {
-        let dim = centre.len();
-        let packed = pack_integers(kind, &vectors, &bias, &centre, &order).unwrap_or_else(|| {
+        let dim = center.len();
+        let packed = pack_integers(kind, &vectors, &bias, &center, &order).unwrap_or_else(|| {
             let (panels, bias) = pack_floats(&vectors, &bias, dim, &order);
             Packed::Float(panels, bias)
         });
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, &i)| place[i as usize] = position as u32);
         let eta = eta(&vectors, &bias, dim);
-        Self { dim, vectors, bias, centre, order, place, growth, eta, packed }
+        Self { dim, vectors, bias, center, order, place, growth, eta, packed }
     }
 
     /// Where a centroid is packed.
@@ -185,7 +185,7 @@ impl Centroids {
             with,
             kind,
             panels,
-            centre: &self.centre,
+            center: &self.center,
             plain: (&self.vectors, &self.bias),
             order: &self.order,
         }
@@ -196,11 +196,11 @@ fn pack_integers(
     kind: Option<Integers>,
     vectors: &[f32],
     bias: &[f32],
-    centre: &[f32],
+    center: &[f32],
     order: &[u32],
 ) -> Option<Packed> {
     let kind = kind?;
-    let (dim, count) = (centre.len(), bias.len());
+    let (dim, count) = (center.len(), bias.len());
     if count < INTEGER_CENTROIDS || !(INTEGER_DIM..=quant::MAX_DIM).contains(&dim) {
         return None;
     }
@@ -208,7 +208,7 @@ fn pack_integers(
         let index = order.get(position).map_or(position, |&index| index as usize);
         (&vectors[index * dim..][..dim], bias[index])
     };
-    let panels = QuantPanels::pack(dispatch::instructions(), count, vector, centre)?;
+    let panels = QuantPanels::pack(dispatch::instructions(), count, vector, center)?;
     Some(Packed::Integer(kind, panels))
 }
 

@@ -158,25 +158,25 @@ impl Centroids {
             growth[b as usize].total_cmp(&growth[a as usize]).then(a.cmp(&b))
         });
         let growth = order.iter().map(|&index| growth[index as usize]).collect();
-        Self::pack(kind, (vectors.to_vec(), bias), self.centre.clone(), order, growth)
+        Self::pack(kind, (vectors.to_vec(), bias), self.center.clone(), order, growth)
     }
 
     /// At least how much each centroid's value can have grown for any row.
     fn growth_to(&self, vectors: &[f32], bias: &[f32], reach: f32) -> Vec<f32> {
         let with = dispatch::instructions();
-        let centre = lanes::square(with, &self.centre).sqrt() * UP;
+        let center = lanes::square(with, &self.center).sqrt() * UP;
         let growth = |(j, (old, new)): (usize, (&[f32], &[f32]))| {
             let step = lanes::distance(with, old, new).sqrt() * UP;
             if step == 0.0 && bias[j] == self.bias[j] && old == new {
                 return 0.0;
             }
-            let along: f64 = (self.centre.iter().zip(old).zip(new))
+            let along: f64 = (self.center.iter().zip(old).zip(new))
                 .map(|((&m, &old), &new)| f64::from(m) * (f64::from(new) - f64::from(old)))
                 .sum();
             let rest = along + f64::from(bias[j]) - f64::from(self.bias[j]);
             let norm = lanes::square(with, old).sqrt() * UP + step;
             // The bounds it will be added to are rounded too.
-            let rounding = 8.0 * UNIT * ((reach + centre) * norm + bias[j].abs());
+            let rounding = 8.0 * UNIT * ((reach + center) * norm + bias[j].abs());
             let growth = reach * step + rest as f32 + rounding;
             if growth.is_nan() { f32::INFINITY } else { growth }
         };
@@ -246,7 +246,7 @@ impl<'a> Task<'a> {
 
     /// At least how far a row lies from the center of the bounds.
     fn far(&self, row: usize) -> f32 {
-        lanes::distance(self.with, self.row(row), &self.all.centre).sqrt() * UP
+        lanes::distance(self.with, self.row(row), &self.all.center).sqrt() * UP
     }
 
     /// Looks at the own centroid, then at those that could have passed it.
