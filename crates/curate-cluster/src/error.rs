@@ -187,9 +187,9 @@ pub enum ClusterError {
         /// `clusters`, `dimensions`, or `scale` (the exponent of the steps).
         what: &'static str,
         /// Those of the sums that were to grow.
-        own: i64,
+        own: i128,
         /// Those of the other part.
-        other: i64,
+        other: i128,
     },
     /// The engine that was to search failed.
     #[error("the device failed: {0}: use the native kernels, or another device")]

@@ -42,7 +42,7 @@ pub struct Earlier {
 pub fn max_earlier(rows: &[f32], dim: usize) -> Vec<Earlier> {
     let with = dispatch::instructions();
     vnni::integers()
-        .and_then(|kind| max_earlier_in_integers((with, kind), rows, dim))
+        .and_then(|kind| max_earlier_in_integers(with, kind, rows, dim))
         .unwrap_or_else(|| max_earlier_with(with, rows, dim))
 }
 
@@ -59,27 +59,29 @@ fn pack_integers(with: Instructions, rows: &[f32], dim: usize) -> Option<(Vec<f3
 }
 
 fn earlier_vectors<'a>(
-    (with, kind): (Instructions, Integers),
+    with: Instructions,
+    kind: Integers,
     panels: &'a QuantPanels,
     center: &'a [f32],
     rows: &'a [f32],
 ) -> Vectors<'a> {
-    Vectors { with, kind, panels, center, plain: (rows, &[]), order: &[] }
+    Vectors { with, kind, panels, center, vectors: rows, biases: &[], order: &[] }
 }
 
 /// Row `j` looking at the rows before it.
 fn earlier<'a>(vectors: &Vectors<'a>, j: usize, above: f32) -> Query<'a> {
     let dim = vectors.center.len();
-    Query { above, strict: true, ..Query::all(&vectors.plain.0[j * dim..][..dim], j) }
+    Query { above, strict: true, ..Query::all(&vectors.vectors[j * dim..][..dim], j) }
 }
 
 fn max_earlier_in_integers(
-    instructions: (Instructions, Integers),
+    with: Instructions,
+    kind: Integers,
     rows: &[f32],
     dim: usize,
 ) -> Option<Vec<Earlier>> {
-    let (center, panels) = pack_integers(instructions.0, rows, dim)?;
-    let vectors = earlier_vectors(instructions, &panels, &center, rows);
+    let (center, panels) = pack_integers(with, rows, dim)?;
+    let vectors = earlier_vectors(with, kind, &panels, &center, rows);
     let mut out = vec![Earlier::default(); panels.count()];
     // Later blocks have more panels to visit; handing them out one by one keeps threads busy.
     out.par_chunks_mut(INTEGER_BLOCK).with_max_len(1).enumerate().for_each(|(block, out)| {
@@ -234,14 +236,14 @@ mod tests {
             for rows in [rows(n, dim), numbers(n * dim, 3)] {
                 let expected = reference::max_earlier(&rows, dim);
                 for kind in vnni::available() {
-                    let found = max_earlier_in_integers((with, kind), &rows, dim);
+                    let found = max_earlier_in_integers(with, kind, &rows, dim);
                     assert_eq!(found.unwrap(), expected, "{kind:?} {n} x {dim}");
                 }
             }
         }
         let mut rows = rows(64, 32);
         rows[70] = f32::NAN;
-        assert_eq!(max_earlier_in_integers((with, Integers::Plain), &rows, 32), None);
+        assert_eq!(max_earlier_in_integers(with, Integers::Plain, &rows, 32), None);
     }
 
     #[test]

@@ -104,6 +104,7 @@ pub mod reference;
 mod tile;
 mod top;
 mod track;
+mod tracker;
 mod vnni;
 
 /// The squared length of a vector, in f32 and in sixteen sums side by side: within a millionth of what
@@ -123,4 +124,4 @@ pub use exact::ExactSum;
 pub use fixed::{FixedPoint, largest};
 pub use nearest::{Centroids, Nearest, inner_products};
 pub use products::{Matrix, Then};
-pub use track::Tracker;
+pub use tracker::Tracker;

@@ -58,8 +58,8 @@ pub struct Centroids {
 
 /// Centroids as the kernels read them.
 pub(crate) enum Packed {
-    /// In f32, with biases padded to whole panels.
-    Float(Panels, Vec<f32>),
+    /// In f32.
+    Float(FloatPanels),
     /// In 8-bit integers for a first look.
     Integer(Integers, QuantPanels),
 }
@@ -87,21 +87,20 @@ impl Centroids {
         let bias = bias.map_or_else(|| vec![0.0; count], <[f32]>::to_vec);
         assert_eq!(bias.len(), count, "one bias for each centroid");
         let center = mean(centroids, dim);
-        Self::pack(kind, (centroids.to_vec(), bias), center, Vec::new(), Vec::new())
+        Self::pack(kind, centroids.to_vec(), bias, center, Vec::new(), Vec::new())
     }
 
     pub(crate) fn pack(
         kind: Option<Integers>,
-        (vectors, bias): (Vec<f32>, Vec<f32>),
+        vectors: Vec<f32>,
+        bias: Vec<f32>,
         center: Vec<f32>,
         order: Vec<u32>,
         growth: Vec<f32>,
     ) -> Self {
         let dim = center.len();
-        let packed = pack_integers(kind, &vectors, &bias, &center, &order).unwrap_or_else(|| {
-            let (panels, bias) = pack_floats(&vectors, &bias, dim, &order);
-            Packed::Float(panels, bias)
-        });
+        let packed = pack_integers(kind, &vectors, &bias, &center, &order)
+            .unwrap_or_else(|| Packed::Float(FloatPanels::pack(&vectors, &bias, dim, &order)));
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, &i)| place[i as usize] = position as u32);
         let eta = eta(&vectors, &bias, dim);
@@ -133,7 +132,7 @@ impl Centroids {
     pub(crate) fn nearest_with(&self, with: Instructions, rows: &[f32], out: &mut [Nearest]) {
         assert_eq!(rows.len(), out.len() * self.dim, "one answer for each row");
         match &self.packed {
-            Packed::Float(panels, bias) => self.nearest_float(with, (panels, bias), rows, out),
+            Packed::Float(floats) => self.nearest_float(with, floats, rows, out),
             Packed::Integer(kind, panels) => {
                 self.nearest_integer(&self.searched(with, *kind, panels), rows, out);
             }
@@ -143,7 +142,7 @@ impl Centroids {
     fn nearest_float(
         &self,
         with: Instructions,
-        (panels, bias): (&Panels, &[f32]),
+        floats: &FloatPanels,
         rows: &[f32],
         out: &mut [Nearest],
     ) {
@@ -152,8 +151,8 @@ impl Centroids {
             packed.pack(rows, self.dim);
             out.fill(Nearest { index: 0, value: f32::NEG_INFINITY });
             let mut tiles = dispatch::room(&packed);
-            for (first, _, panel) in panels.iter() {
-                let bias = bias[first..].first_chunk().expect("padded to whole panels");
+            for (first, _, panel) in floats.panels.iter() {
+                let bias = floats.bias(first);
                 dispatch::tiles(with, panel, &packed, 0, &mut tiles);
                 for (products, best) in tiles.as_flattened_mut().iter_mut().zip(&mut *out) {
                     improve(best, products, bias, first);
@@ -186,7 +185,8 @@ impl Centroids {
             kind,
             panels,
             center: &self.center,
-            plain: (&self.vectors, &self.bias),
+            vectors: &self.vectors,
+            biases: &self.bias,
             order: &self.order,
         }
     }
@@ -212,24 +212,33 @@ fn pack_integers(
     Some(Packed::Integer(kind, panels))
 }
 
-/// Vectors in panels, in this order, and their biases padded to whole panels.
-pub(crate) fn pack_floats(
-    vectors: &[f32],
-    bias: &[f32],
-    dim: usize,
-    order: &[u32],
-) -> (Panels, Vec<f32>) {
-    let mut padded = vec![f32::NEG_INFINITY; bias.len().div_ceil(PANEL) * PANEL];
-    if order.is_empty() {
-        padded[..bias.len()].copy_from_slice(bias);
-        return (Panels::pack(vectors, dim), padded);
+/// Vectors in panels and their biases, in f32.
+pub(crate) struct FloatPanels {
+    pub(crate) panels: Panels,
+    /// Padded to whole panels with what no search ever chooses.
+    biases: Vec<f32>,
+}
+
+impl FloatPanels {
+    /// Packs vectors in this order; in their own when `order` is empty.
+    pub(crate) fn pack(vectors: &[f32], bias: &[f32], dim: usize, order: &[u32]) -> Self {
+        let mut biases = vec![f32::NEG_INFINITY; bias.len().div_ceil(PANEL) * PANEL];
+        if order.is_empty() {
+            biases[..bias.len()].copy_from_slice(bias);
+            return Self { panels: Panels::pack(vectors, dim), biases };
+        }
+        let mut sorted = Vec::with_capacity(vectors.len());
+        for (padded, &index) in biases.iter_mut().zip(order) {
+            *padded = bias[index as usize];
+            sorted.extend_from_slice(&vectors[index as usize * dim..][..dim]);
+        }
+        Self { panels: Panels::pack(&sorted, dim), biases }
     }
-    let mut sorted = Vec::with_capacity(vectors.len());
-    for (padded, &index) in padded.iter_mut().zip(order) {
-        *padded = bias[index as usize];
-        sorted.extend_from_slice(&vectors[index as usize * dim..][..dim]);
+
+    /// The biases of the panel that begins with vector `first`.
+    pub(crate) fn bias(&self, first: usize) -> &[f32; PANEL] {
+        self.biases[first..].first_chunk().expect("padded to whole panels")
     }
-    (Panels::pack(&sorted, dim), padded)
 }
 
 /// What a chain of `dim` multiply-adds and a bias can lose: each rounds once, by at most 2^-24 of
@@ -256,6 +265,8 @@ pub(crate) fn mean(vectors: &[f32], dim: usize) -> Vec<f32> {
 #[inline]
 fn improve(best: &mut Nearest, products: &mut [f32; PANEL], bias: &[f32; PANEL], first: usize) {
     let max = add_bias(products, bias);
+    // The largest of a panel first, in lanes; where it is only matters when it wins, which after the
+    // first panels is rare.
     if max > best.value {
         let column = products.iter().position(|&p| p == max).unwrap_or(0);
         *best = Nearest { index: (first + column) as u32, value: max };
