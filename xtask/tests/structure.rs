@@ -208,9 +208,7 @@ fn home(path: &[String], modules: &BTreeMap<Module, Source>, depth: usize) -> Op
         .find(|(module, _)| modules.contains_key(*module))?;
     let handed_on = rest.first().and_then(|name| modules[module].hands_on.get(name));
     match handed_on {
-        Some(path) if depth < 8 => {
-            home(path, modules, depth + 1).or_else(|| Some(module.to_vec()))
-        }
+        Some(path) if depth < 8 => home(path, modules, depth + 1).or_else(|| Some(module.to_vec())),
         _ => Some(module.to_vec()),
     }
 }

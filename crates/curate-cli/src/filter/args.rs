@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use curate::{core::Cut, dfn::filter::Features};
 use curate_device::DeviceName;
 
-use crate::args::fraction;
+use crate::values::fraction;
 
 #[derive(Subcommand)]
 pub(crate) enum FilterCommand {
