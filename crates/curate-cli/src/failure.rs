@@ -47,6 +47,15 @@ impl From<IoError> for Failure {
 }
 
 impl Failure {
+    /// The flag that does what the error's remedy says, where the library cannot name it: what ends
+    /// its sentence.
+    pub(crate) fn flag(&self) -> &'static str {
+        match self {
+            Self::Pipeline(Error::Conflict { .. } | Error::Damaged(_)) => " with --overwrite",
+            _ => "",
+        }
+    }
+
     /// True when the user asked to stop.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     match answer {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error}{}", error.flag());
             let mut cause = error.source();
             while let Some(error) = cause {
                 eprintln!("  because: {error}");

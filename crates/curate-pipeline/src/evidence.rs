@@ -5,7 +5,7 @@ use std::path::Path;
 use curate_core::Removal;
 use curate_io::table::{self, Column};
 
-use crate::{Error, recipe::POOL, run::Run};
+use crate::{Error, earlier::POOL, run::Run};
 
 /// Every reason why a row that did not stay went, in row order, with the stage that gave it.
 ///

@@ -1,33 +1,291 @@
 //! Semantic deduplication.
 
-use curate_cluster::{Assignment, Clustering, Metric, Ordered};
+use curate_cluster::{Assignment, Clustering, Metric, Ordered, Preference};
 use curate_core::{
     EmbeddingSource, SampleId,
     embedding::{RowsOf, UnitRows},
+    fault::NormPolicy,
     random,
     rank::{Direction, better_first, fraction_of},
 };
-use curate_dedup::{Duplicates, ExactDuplicates, Keep, Probe, nearest_clusters};
-use serde_json::json;
+use curate_dedup::{
+    Duplicates, ExactDuplicates, Keep, Probe, nearest_clusters, similarity_threshold,
+};
+use curate_device::DeviceName;
+use curate_io::Pool;
+use curate_report::Section;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Context, cluster, quarantine};
+use super::shared::{
+    clustering::{self, KMeansRecipe, KMeansTold, dim},
+    duplicates_section,
+    quarantine::quarantine,
+};
 use crate::{
+    Error,
     error::StageError,
-    recipe::{DedupMode, SemanticDedupStage},
-    stage::{Outcome, StageRows},
+    page::Page,
+    record::{Outcome, StageRecord},
+    rows::StageRows,
+    stage::{
+        Context, Cost, Done, Method, Numbers, Problems, Reads, Settings, Source, is_default,
+        percent, told,
+    },
 };
 
 /// The rule under which duplicates go.
-pub(crate) const RULE: &str = "semantic-duplicate";
+const RULE: &str = "semantic-duplicate";
 /// The rule under which copies to the bit go.
-pub(crate) const EXACT_RULE: &str = "exact-duplicate";
+const EXACT_RULE: &str = "exact-duplicate";
 /// Rows that recall is measured on.
 const RECALL_ROWS: usize = 1_000;
+/// What is kept where the recipe does not say.
+const EPSILON: f64 = 0.05;
 
-pub(super) fn execute(
-    stage: &SemanticDedupStage,
-    context: &Context<'_>,
-) -> Result<Outcome, StageError> {
+/// A stage that removes semantic duplicates. Give at most one of `epsilon`, `fraction`, `count`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SemanticDedupStage {
+    /// The stage's name.
+    #[serde(default = "name")]
+    pub name: String,
+    /// The stage whose rows it takes; left out, the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The embedding in which rows are compared.
+    pub embedding: String,
+    /// Rows whose cosine to a preferred row of their cluster is above `1 - epsilon` go. 0.05 unless
+    /// `fraction` or `count` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// Keeps the least duplicated fraction of the stage's rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fraction: Option<f64>,
+    /// Keeps the least duplicated so many rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    /// What a row is compared with.
+    #[serde(default)]
+    pub mode: DedupMode,
+    /// Which of two duplicates stays: `hard` the one farther from the centroid, `easy` the nearer,
+    /// `random` by a hash of its id.
+    #[serde(default)]
+    pub preference: Preference,
+    /// A score stage; of two duplicates the one with the higher score stays. Replaces `preference`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefer_score: Option<String>,
+    /// Before the search, removes rows whose vectors are the same to the bit, but for one: the one
+    /// with the higher score where `prefer-score` is given, else the one with the smallest id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact_duplicates: bool,
+    /// Compares each row also with so many of the nearest other clusters, and reports how many more
+    /// duplicates that found. 0 when left out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub probes: usize,
+    /// Number of clusters; left out, half the square root of the number of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<usize>,
+    /// How to cluster.
+    #[serde(default)]
+    pub k_means: KMeansRecipe,
+    /// What to do with vectors whose length is not 1.
+    #[serde(default)]
+    pub norm: NormPolicy,
+}
+
+/// What a row is compared with when duplicates are removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DedupMode {
+    /// All preferred rows of its cluster, also those that go (the published code). Any epsilon,
+    /// fraction or count can be chosen afterwards.
+    #[default]
+    Reference,
+    /// Preferred rows that stay, so that one row of each group survives (the paper's text). Needs
+    /// an `epsilon`.
+    Greedy,
+}
+
+fn name() -> String {
+    "dedup".to_owned()
+}
+
+impl Settings for SemanticDedupStage {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sources(&self) -> Vec<Source<'_>> {
+        Source::from(self.from.as_deref())
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        Reads {
+            embeddings: vec![&self.embedding],
+            scores: self.prefer_score.as_deref().into_iter().collect(),
+            device: Some(self.k_means.device),
+            ..Reads::default()
+        }
+    }
+
+    fn check(&self, wrong: &mut Problems) {
+        let sized = usize::from(self.fraction.is_some()) + usize::from(self.count.is_some());
+        let given = sized + usize::from(self.epsilon.is_some());
+        wrong.must(given <= 1, "give one of `epsilon`, `fraction` and `count`");
+        wrong.must(
+            self.epsilon.is_none_or(|e| (0.0..=2.0).contains(&e)),
+            "`epsilon` must be from 0 to 2",
+        );
+        wrong.fraction(self.fraction);
+        wrong.at_least_one("count", self.count);
+        if self.mode == DedupMode::Greedy {
+            wrong.must(sized == 0, "`mode = \"greedy\"` needs an `epsilon`");
+            wrong.must(
+                self.probes == 0,
+                "`probes` compares with rows that go as well: leave out `mode = \"greedy\"`",
+            );
+        }
+        self.k_means.check(self.clusters, wrong);
+    }
+
+    fn set_device(&mut self, device: DeviceName) {
+        self.k_means.device = device;
+    }
+
+    fn complete(&mut self, rows: usize) {
+        if let Wanted::Epsilon(epsilon) = self.wanted() {
+            self.epsilon = Some(epsilon);
+        }
+        let suggested = ((rows as f64).sqrt() / 2.0).round() as usize;
+        self.clusters.get_or_insert(suggested.clamp(1, 50_000));
+    }
+
+    fn resolve(&self) -> Result<Box<dyn Method>, StageError> {
+        let clusters = self.clusters.unwrap_or(1);
+        Ok(Box::new(Dedup { wanted: self.wanted(), clusters, stage: self.clone() }))
+    }
+}
+
+impl SemanticDedupStage {
+    fn wanted(&self) -> Wanted {
+        match (self.fraction, self.count) {
+            (Some(fraction), _) => Wanted::Fraction(fraction),
+            (None, Some(count)) => Wanted::Count(count),
+            (None, None) => Wanted::Epsilon(self.epsilon.unwrap_or(EPSILON)),
+        }
+    }
+}
+
+/// Which rows stay.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Epsilon(f64),
+    Fraction(f64),
+    Count(usize),
+}
+
+/// Semantic dedup with one rule and a number of clusters.
+struct Dedup {
+    stage: SemanticDedupStage,
+    wanted: Wanted,
+    clusters: usize,
+}
+
+/// What a semantic dedup tells.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct DedupTold {
+    /// The largest similarity that stays.
+    threshold: Option<f64>,
+    epsilon: Option<f64>,
+    /// Copies that went before the search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exact_duplicates: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probing: Option<ProbingTold>,
+    k_means: KMeansTold,
+}
+
+/// What a look into neighboring clusters found.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct ProbingTold {
+    pairs: u64,
+    rows_with_a_nearer_match: usize,
+    recall_sample: usize,
+    duplicates_in_sample: usize,
+    recall_without: Option<f64>,
+    recall: Option<f64>,
+}
+
+impl Method for Dedup {
+    fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
+        execute(self, context)
+    }
+
+    fn in_words(&self) -> String {
+        let embedding = &self.stage.embedding;
+        match self.wanted {
+            Wanted::Epsilon(epsilon) => format!(
+                "remove rows whose cosine in {embedding} to a preferred row of their cluster is above {}",
+                similarity_threshold(epsilon)
+            ),
+            Wanted::Fraction(fraction) => format!(
+                "keep the {} % of rows that are least duplicated in {embedding}",
+                percent(fraction)
+            ),
+            Wanted::Count(count) => {
+                format!("keep the {count} rows that are least duplicated in {embedding}")
+            }
+        }
+    }
+
+    fn leaves(&self, rows: usize) -> usize {
+        match self.wanted {
+            Wanted::Epsilon(_) => rows,
+            Wanted::Fraction(fraction) => fraction_of(rows, fraction),
+            Wanted::Count(count) => count.min(rows),
+        }
+    }
+
+    fn cost(&self, rows: usize, pool: &Pool) -> Result<Cost, Error> {
+        let embedding = &self.stage.embedding;
+        let k_means = self.stage.k_means.cost(rows, self.clusters, embedding, pool)?;
+        let dim = dim(pool, embedding)? as f64;
+        // Clusters of even size; two copies of the vectors of the clusters in work.
+        let size = rows as f64 / self.clusters as f64;
+        let threads = rayon::current_num_threads() as f64;
+        let in_work = (2.0 * size * threads).min(2.0 * rows as f64) * 4.0 * dim;
+        Ok(Cost {
+            reads: k_means.reads,
+            memory: k_means.memory + in_work as u64,
+            operations: k_means.operations + rows as f64 * size * dim,
+        })
+    }
+
+    fn explain(&self, value: Option<f64>, threshold: Option<f64>) -> Option<String> {
+        let (value, threshold) = (told(value), told(threshold));
+        Some(format!("similarity {value} to a preferred sample, limit {threshold}"))
+    }
+
+    fn numbers(&self) -> Option<Numbers> {
+        // Numbers of a greedy search hold for its own epsilon alone.
+        (self.stage.mode == DedupMode::Reference).then_some(Numbers::Similarities)
+    }
+
+    fn report(&self, page: &Page<'_>, done: &Done<'_>) -> Result<Vec<Section>, Error> {
+        let threshold = done.record.told::<DedupTold>()?.and_then(|told| told.threshold);
+        Ok(vec![duplicates_section::section(page, done, threshold)?])
+    }
+
+    fn notes(&self, record: &StageRecord) -> Result<Vec<String>, Error> {
+        clustering::notes(record)
+    }
+}
+
+fn execute(dedup: &Dedup, context: &Context<'_>) -> Result<Outcome, StageError> {
+    let stage = &dedup.stage;
     let embedding = context.pool.embedding(&stage.embedding)?;
     let mut rows = StageRows::new(context.input);
     let mut good =
@@ -36,7 +294,7 @@ pub(super) fn execute(
         return Ok(Outcome::new(rows));
     }
     rows.related = vec![None; rows.rows.len()];
-    let scores = stage.prefer_score.as_ref().map(|score| context.score(score));
+    let scores = stage.prefer_score.as_ref().map(|score| context.score(score)).transpose()?;
     let given = good.len();
     if stage.exact_duplicates {
         good = collapse(&embedding, scores.as_deref(), &good, &mut rows, context)?;
@@ -47,8 +305,8 @@ pub(super) fn execute(
     let ids: Vec<SampleId> = pool_rows.iter().map(|&row| context.pool.ids()[row]).collect();
     let source = RowsOf::new(&embedding, &pool_rows);
     let source = UnitRows(&source);
-    let wanted = stage.clusters.unwrap_or(1).min(good.len());
-    let clustering = cluster::fit(&source, &ids, wanted, &stage.k_means, context)?;
+    let clusters = dedup.clusters.min(good.len());
+    let clustering = stage.k_means.fit(&source, &ids, clusters, context)?;
     let scores: Option<Vec<f32>> =
         scores.map(|scores| good.iter().map(|&position| scores[position]).collect());
     let in_order = |assignment: &Assignment, k| match &scores {
@@ -59,17 +317,17 @@ pub(super) fn execute(
         }
     };
     let order = in_order(&clustering.assignment, clustering.k());
-    let mut found = match (stage.mode, stage.epsilon) {
-        (DedupMode::Greedy, Some(epsilon)) => {
+    let mut found = match (stage.mode, dedup.wanted) {
+        (DedupMode::Greedy, Wanted::Epsilon(epsilon)) => {
             Duplicates::find_greedy(&source, &order, epsilon, context.progress)?
         }
         _ => Duplicates::find(&source, &order, context.progress)?,
     };
-    let keep = match (stage.epsilon, stage.fraction, stage.count) {
+    let keep = match dedup.wanted {
+        Wanted::Epsilon(epsilon) => Keep::Epsilon(epsilon),
         // A fraction is one of all rows given, so that a quarantined row does not shrink the result.
-        (_, Some(fraction), _) => Keep::Count(fraction_of(context.input.len(), fraction)),
-        (.., Some(count)) => Keep::Count(count),
-        (epsilon, ..) => Keep::Epsilon(epsilon.unwrap_or(0.05)),
+        Wanted::Fraction(fraction) => Keep::Count(fraction_of(context.input.len(), fraction)),
+        Wanted::Count(count) => Keep::Count(count),
     };
     let probed = match stage.probes {
         0 => None,
@@ -77,7 +335,7 @@ pub(super) fn execute(
             let nearness = clustering.assignment.nearness.clone();
             let together = Assignment { cluster: vec![0; good.len()], nearness };
             let parts = (&clustering, &order, &in_order(&together, 1));
-            Some(probe(stage, &source, parts, &mut found, (keep, &ids), context)?)
+            Some(probe(stage.probes, &source, parts, &mut found, (keep, &ids), context)?)
         }
     };
     let decided = found.keep(keep, &ids);
@@ -92,17 +350,14 @@ pub(super) fn execute(
             rows.remove(position, RULE);
         }
     }
-    let mut outcome = Outcome::new(rows);
-    outcome.tell("threshold", decided.threshold.map(f64::from));
-    outcome.tell("epsilon", decided.threshold.map(|t| 1.0 - f64::from(t)));
-    if stage.exact_duplicates {
-        outcome.tell("exact-duplicates", copies);
-    }
-    if let Some(probed) = probed {
-        outcome.tell("probing", probed);
-    }
-    cluster::tell(&mut outcome, &clustering);
-    Ok(outcome)
+    let told = DedupTold {
+        threshold: decided.threshold.map(f64::from),
+        epsilon: decided.threshold.map(|t| 1.0 - f64::from(t)),
+        exact_duplicates: stage.exact_duplicates.then_some(copies),
+        probing: probed,
+        k_means: KMeansTold::of(&clustering),
+    };
+    Ok(Outcome::new(rows).telling(&told).with_centroids(clustering.centroids))
 }
 
 /// Removes all but one of the rows with the same vector; returns the positions of the others.
@@ -138,19 +393,19 @@ fn collapse(
 
 /// Looks into neighbouring clusters as well; tells what that found.
 fn probe<S: EmbeddingSource>(
-    stage: &SemanticDedupStage,
+    probes: usize,
     source: &S,
     (clustering, order, preferred): (&Clustering, &Ordered, &Ordered),
     found: &mut Duplicates,
     (keep, ids): (Keep, &[SampleId]),
     context: &Context<'_>,
-) -> Result<serde_json::Value, StageError> {
+) -> Result<ProbingTold, StageError> {
     let near = nearest_clusters(
         source,
         clustering.centroids.view(),
         Metric::Spherical,
         &clustering.assignment,
-        stage.probes,
+        probes,
         context.progress,
     )?;
     let probe = Probe::new(preferred, &near, clustering.k());
@@ -162,12 +417,12 @@ fn probe<S: EmbeddingSource>(
         |found: &Duplicates| probe.recall(source, ids, found, epsilon, sample, context.progress);
     let (before, after) = (recall(found)?, recall(&probed.duplicates)?);
     *found = probed.duplicates;
-    Ok(json!({
-        "pairs": probed.pairs,
-        "rows-with-a-nearer-match": probed.improved,
-        "recall-sample": after.sampled,
-        "duplicates-in-sample": after.duplicates,
-        "recall-without": before.share(),
-        "recall": after.share(),
-    }))
+    Ok(ProbingTold {
+        pairs: probed.pairs,
+        rows_with_a_nearer_match: probed.improved,
+        recall_sample: after.sampled,
+        duplicates_in_sample: after.duplicates,
+        recall_without: Some(before.share()),
+        recall: Some(after.share()),
+    })
 }

@@ -1,36 +1,189 @@
 //! Scores: a column, the cosine of two embeddings, or what a network thinks of a pair.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use curate_core::{
     EmbeddingSource,
     embedding::{self, RowsOf},
     fault::{Fault, NormPolicy},
+    rank::Direction,
 };
 use curate_dfn::{
     Network,
-    filter::{BadKind, score_rows},
+    filter::{BadKind, EMBEDDED_TOGETHER, score_rows},
+    network::read_folder,
 };
+use curate_io::Pool;
+use curate_report::Section;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Context, quarantine};
+use super::shared::{
+    clustering::{block_bytes, dim},
+    quarantine::quarantine,
+    score_section,
+};
 use crate::{
+    Error,
     error::StageError,
-    recipe::ScoreStage,
-    stage::{Outcome, StageRows},
+    page::Page,
+    record::Outcome,
+    rows::StageRows,
+    stage::{
+        Context, Cost, Done, Gives, Method, Numbers, Problems, Reads, Settings, Source, anchored,
+        told,
+    },
 };
 
-pub(super) fn execute(stage: &ScoreStage, context: &Context<'_>) -> Result<Outcome, StageError> {
-    let mut rows = StageRows::new(context.input);
-    match (&stage.column, &stage.cosine, &stage.network) {
-        (Some(column), ..) => by_column(column, context, &mut rows)?,
-        (_, Some([a, b]), _) => by_cosine(a, b, context, &mut rows)?,
-        (.., Some(folder)) => by_network(folder, context, &mut rows)?,
-        _ => {
-            let problem = "give one of `column`, `cosine` and `network`".to_owned();
-            return Err(StageError::Problem(problem));
+/// A stage that scores rows: by a column, by the cosine of two embeddings, or by a network. Give one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ScoreStage {
+    /// The stage's name; later stages name the score by it.
+    #[serde(default = "name")]
+    pub name: String,
+    /// The stage whose rows it takes; left out, the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// A column of numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Two embeddings of one width; the score is the cosine of a row's two vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosine: Option<[String; 2]>,
+    /// A CLIP that embeds picture and caption, such as a data filtering network: its folder. The
+    /// score is the cosine. A relative path starts at the recipe's folder. For a pool that takes
+    /// hours, `curate filter embed` goes on at its shard when it was stopped; this goes on at its
+    /// stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<PathBuf>,
+}
+
+/// The name of a score where none is given.
+pub(super) fn name() -> String {
+    "score".to_owned()
+}
+
+impl Settings for ScoreStage {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sources(&self) -> Vec<Source<'_>> {
+        Source::from(self.from.as_deref())
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        Reads {
+            embeddings: self.cosine.iter().flatten().map(String::as_str).collect(),
+            files: self.network.as_deref().into_iter().collect(),
+            ..Reads::default()
         }
     }
-    Ok(Outcome::new(rows))
+
+    fn gives(&self) -> Gives {
+        Gives::Score
+    }
+
+    fn check(&self, wrong: &mut Problems) {
+        if let Err(problem) = self.score() {
+            wrong.must(false, problem);
+        }
+    }
+
+    fn anchor(&mut self, folder: &Path) {
+        self.network.iter_mut().for_each(|path| *path = anchored(folder, path));
+    }
+
+    fn resolve(&self) -> Result<Box<dyn Method>, StageError> {
+        let score = self.score().map_err(|problem| StageError::Problem(problem.to_owned()))?;
+        Ok(Box::new(score))
+    }
+}
+
+impl ScoreStage {
+    fn score(&self) -> Result<Score, &'static str> {
+        match (&self.column, &self.cosine, &self.network) {
+            (Some(column), None, None) => Ok(Score::Column(column.clone())),
+            (None, Some(pair), None) => Ok(Score::Cosine(pair.clone())),
+            (None, None, Some(folder)) => Ok(Score::Network(folder.clone())),
+            _ => Err("give one of `column`, `cosine` and `network`"),
+        }
+    }
+}
+
+/// Where the score comes from.
+enum Score {
+    Column(String),
+    Cosine([String; 2]),
+    /// The folder of a network.
+    Network(PathBuf),
+}
+
+impl Method for Score {
+    fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
+        let mut rows = StageRows::new(context.input);
+        match self {
+            Self::Column(column) => by_column(column, context, &mut rows)?,
+            Self::Cosine([a, b]) => by_cosine(a, b, context, &mut rows)?,
+            Self::Network(folder) => by_network(folder, context, &mut rows)?,
+        }
+        Ok(Outcome::new(rows))
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Column(column) => format!("score each row by column {column}"),
+            Self::Cosine([a, b]) => format!("score each row by the cosine of {a} and {b}"),
+            Self::Network(folder) => {
+                let name = folder.file_name().unwrap_or(folder.as_os_str()).display();
+                format!("score each row by how well picture and caption agree for network {name}")
+            }
+        }
+    }
+
+    fn cost(&self, rows: usize, pool: &Pool) -> Result<Cost, Error> {
+        match self {
+            Self::Column(_) => Ok(Cost { memory: 4 * pool.len() as u64, ..Cost::default() }),
+            Self::Cosine([a, b]) => {
+                let dims = dim(pool, a)? + dim(pool, b)?;
+                let numbers = rows as u64 * dims;
+                Ok(Cost {
+                    reads: 4 * numbers,
+                    memory: block_bytes(rows, dims),
+                    operations: 6.0 * numbers as f64,
+                })
+            }
+            Self::Network(folder) => network_cost(folder, rows, pool),
+        }
+    }
+
+    fn explain(&self, value: Option<f64>, _: Option<f64>) -> Option<String> {
+        Some(format!("score {}", told(value)))
+    }
+
+    fn numbers(&self) -> Option<Numbers> {
+        Some(Numbers::Scores(Direction::HigherIsBetter))
+    }
+
+    fn report(&self, page: &Page<'_>, done: &Done<'_>) -> Result<Vec<Section>, Error> {
+        Ok(vec![score_section::section(page, done, &self.in_words())?])
+    }
+}
+
+/// The weights as they are on disk and packed, and some hundred pictures.
+fn network_cost(folder: &Path, rows: usize, pool: &Pool) -> Result<Cost, Error> {
+    let (config, weights) = read_folder(folder)?;
+    let model = &config.model_cfg;
+    let numbers: usize = weights.arrays().values().map(|array| array.data.len()).sum();
+    let side = model.vision_cfg.image_size;
+    let pictures = EMBEDDED_TOGETHER.min(rows) * 3 * side * side;
+    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
+    Ok(Cost {
+        reads: pool.files().iter().map(size).sum(),
+        memory: 4 * (2 * numbers + 2 * pictures) as u64,
+        operations: rows as f64 * model.operations_per_pair(),
+    })
 }
 
 fn by_column(column: &str, context: &Context<'_>, rows: &mut StageRows) -> Result<(), StageError> {

@@ -1,0 +1,9 @@
+//! What several kinds of stages have in common.
+
+pub(crate) mod baseline_rows;
+pub(crate) mod clustering;
+pub(crate) mod concepts_section;
+pub(crate) mod duplicates_section;
+pub(crate) mod quarantine;
+pub(crate) mod score_cut;
+pub(crate) mod score_section;
