@@ -111,7 +111,7 @@ impl<'a> Stages<'a> {
         }
         self.fingerprints.insert(name.clone(), fingerprint);
         let kept = rows.kept();
-        self.done.earlier.push(Left { name, rows, kept });
+        self.done.earlier.push(Left { name, folder, rows, kept });
         self.done.completed.push(stage);
         self.done.records.push(record);
         Ok(())
@@ -167,13 +167,15 @@ impl<'a> Stages<'a> {
     fn fingerprint(&self, stage: &Stage, settings: &Value) -> Result<String, Error> {
         let before = self.done.records.last().map_or(POOL, |record| &record.name);
         let reads = stage.settings().reads();
-        let sources = stage.sources().into_iter().filter_map(|source| match source {
+        let sets = stage.sources().into_iter().chain(reads.sets);
+        let sources = sets.filter_map(|source| match source {
             Source::Before => Some(before),
             Source::Named(name) => Some(name),
             Source::File(_) => None,
         });
         let mut inputs: Vec<String> = sources
             .chain(reads.scores)
+            .chain(reads.clusters)
             .filter_map(|name| self.fingerprints.get(name).cloned())
             .collect();
         for file in reads.files {

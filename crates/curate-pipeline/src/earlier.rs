@@ -1,5 +1,7 @@
 //! What the stages before one have left.
 
+use std::path::{Path, PathBuf};
+
 use curate_core::Selection;
 use curate_io::Pool;
 
@@ -19,6 +21,8 @@ pub(crate) struct Earlier {
 pub(crate) struct Left {
     /// The stage's name.
     pub(crate) name: String,
+    /// The stage's folder, with its centroids.
+    pub(crate) folder: PathBuf,
     /// Its verdict on each row.
     pub(crate) rows: StageRows,
     /// The rows that stay.
@@ -60,6 +64,11 @@ impl Earlier {
     /// A stage's verdict on each row that it was given.
     pub(crate) fn rows(&self, name: &str) -> Option<&StageRows> {
         self.find(name).map(|stage| &stage.rows)
+    }
+
+    /// A stage's folder.
+    pub(crate) fn folder(&self, name: &str) -> Option<&Path> {
+        self.find(name).map(|stage| &*stage.folder)
     }
 
     /// The verdicts of all stages, in order, and the rows that the last one left.

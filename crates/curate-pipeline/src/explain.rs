@@ -37,6 +37,8 @@ pub struct Step {
     pub cluster: Option<u32>,
     /// The most similar preferred sample of its cluster.
     pub related: Option<Sample>,
+    /// The most similar row of a reference outside the pool: its id, or its file and number.
+    pub reference: Option<String>,
     /// Why the stage removed it; `None` when it stayed.
     pub removal: Option<Removal>,
 }
@@ -79,6 +81,7 @@ pub fn explain(folder: &Path, id: &str) -> Result<Explanation, Error> {
             threshold,
             cluster: rows.cluster.get(position).copied().flatten(),
             related: related.map(|mut found| found.swap_remove(0)),
+            reference: rows.reference.get(position).cloned().flatten(),
             removal: rows.removal(position),
         });
     }
@@ -96,6 +99,7 @@ impl Step {
             meaning: None,
             cluster: None,
             related: None,
+            reference: None,
             removal: Some(removal),
         }
     }
@@ -122,6 +126,9 @@ impl fmt::Display for Explanation {
             }
             if let Some(related) = &step.related {
                 writeln!(f, "           nearest {}  {}", related.id, caption(related))?;
+            }
+            if let Some(reference) = &step.reference {
+                writeln!(f, "           nearest {reference} of the reference")?;
             }
         }
         Ok(())

@@ -81,7 +81,8 @@ impl Outcome {
 
 /// The file with a value and a verdict for every row.
 const ROWS: &str = "rows.parquet";
-const CENTROIDS: &str = "centroids.npy";
+/// The file of centroids, of stages that cluster.
+pub(crate) const CENTROIDS: &str = "centroids.npy";
 const RECORD: &str = "stage.json";
 
 /// Writes a stage's files; the record comes last and makes the stage count as finished.

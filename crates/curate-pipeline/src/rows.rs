@@ -26,6 +26,9 @@ pub struct StageRows {
     pub cluster: Vec<Option<u32>>,
     /// The most similar preferred row; empty when the stage does not compare rows.
     pub related: Vec<Option<usize>>,
+    /// The most similar row of a reference that is not of this pool: its id, or its file and number.
+    /// Empty when the stage has no such reference.
+    pub reference: Vec<Option<String>>,
 }
 
 impl StageRows {
@@ -40,6 +43,7 @@ impl StageRows {
             threshold: vec![f32::NAN; n],
             cluster: vec![],
             related: vec![],
+            reference: vec![],
         }
     }
 
@@ -102,6 +106,12 @@ impl StageRows {
         })
     }
 
+    /// The row of a reference outside the pool for which the row at `position` was removed.
+    pub fn outside_cause(&self, position: usize) -> Option<&str> {
+        let compared = self.rule(position).is_some_and(|rule| Fault::named(rule).is_none());
+        self.reference.get(position)?.as_deref().filter(|_| compared)
+    }
+
     pub(crate) fn write(&self, path: &Path) -> Result<(), IoError> {
         let optional = |rows: &[Option<usize>]| rows.iter().map(|r| r.map(|r| r as u64)).collect();
         let mut columns = vec![
@@ -122,6 +132,9 @@ impl StageRows {
         }
         if !self.related.is_empty() {
             columns.push(("related", Column::OptU64(optional(&self.related))));
+        }
+        if !self.reference.is_empty() {
+            columns.push(("reference", Column::OptText(self.reference.clone())));
         }
         table::write(path, columns)
     }
@@ -147,6 +160,9 @@ impl StageRows {
         if has("related") {
             found.related = reader.u64("related")?.into_iter().map(index).collect();
         }
+        if has("reference") {
+            found.reference = reader.text("reference", None)?;
+        }
         Ok(found)
     }
 }
@@ -161,6 +177,7 @@ mod tests {
         rows.threshold = vec![0.4; 3];
         rows.cluster = vec![Some(1), None, Some(0)];
         rows.related = vec![None, Some(2), Some(5)];
+        rows.reference = vec![None, Some("eval.npy#7".into()), Some("eval.npy#3".into())];
         rows.remove(1, "embedding-nan");
         rows.remove(2, "semantic-duplicate");
         rows
@@ -194,6 +211,8 @@ mod tests {
             (duplicate.value, duplicate.cause, duplicate.cluster),
             (Some(0.25), Some(5), Some(0))
         );
+        let outside = [0, 1, 2].map(|position| rows.outside_cause(position));
+        assert_eq!(outside, [None, None, Some("eval.npy#3")]);
         assert_eq!(rows.removed().values().sum::<usize>(), 2);
     }
 }

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_core::{Progress, SampleId, Selection, rank::Direction};
+use curate_core::{ParamsError, Progress, SampleId, Selection, rank::Direction};
 use curate_device::DeviceName;
 use curate_io::Pool;
 use curate_report::Section;
@@ -123,6 +123,14 @@ impl<'a> Source<'a> {
         vec![name.map_or(Self::Before, Self::Named)]
     }
 
+    /// The path, for a file.
+    pub(crate) fn file(self) -> Option<&'a Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Before | Self::Named(_) => None,
+        }
+    }
+
     /// A name, or a path where there is a `.` or `/` in it.
     pub(crate) fn of(text: &'a str) -> Self {
         if text.contains(['.', '/']) { Self::File(Path::new(text)) } else { Self::Named(text) }
@@ -134,8 +142,12 @@ impl<'a> Source<'a> {
 pub(crate) struct Reads<'a> {
     /// Embeddings of the pool.
     pub(crate) embeddings: Vec<&'a str>,
+    /// Sets of rows, beside those that it is given.
+    pub(crate) sets: Vec<Source<'a>>,
     /// Earlier stages that give a score.
     pub(crate) scores: Vec<&'a str>,
+    /// Earlier stages that cluster.
+    pub(crate) clusters: Vec<&'a str>,
     /// Files and folders.
     pub(crate) files: Vec<&'a Path>,
     /// Where it searches nearest centroids.
@@ -149,6 +161,8 @@ pub(crate) enum Gives {
     Rows,
     /// A number for each row that stays.
     Score,
+    /// A cluster for each row that stays, and centroids.
+    Clusters,
 }
 
 /// What is wrong with a stage, collected while it is checked.
@@ -159,6 +173,14 @@ impl Problems {
     pub(crate) fn must(&mut self, holds: bool, what: &str) {
         if !holds {
             self.0.push(what.to_owned());
+        }
+    }
+
+    /// What a method says of its parameters, under the keys that recipes have for them.
+    pub(crate) fn violations(&mut self, error: &ParamsError) {
+        for violation in &error.violations {
+            let (key, allowed) = (violation.field.replace('_', "-"), violation.allowed);
+            self.0.push(format!("`{key}` must be {allowed}, not {}", violation.value));
         }
     }
 

@@ -19,18 +19,23 @@ pub(crate) fn problems(recipe: &Recipe) -> Vec<String> {
         problems.push(format!("`seed` must be at most {}", i64::MAX));
     }
     let mut names = BTreeSet::from([POOL]);
-    let mut scores = BTreeSet::new();
+    let (mut scores, mut clusters) = (BTreeSet::new(), BTreeSet::new());
     for (number, stage) in recipe.stages.iter().enumerate() {
         let mut wrong = Problems::default();
         check_name(stage.name(), &names, &mut wrong);
-        check_references(stage, &names, &scores, &mut wrong);
+        check_sources(stage, &names, &mut wrong);
+        let reads = stage.settings().reads();
+        check_references("score", &reads.scores, &scores, &mut wrong);
+        check_references("cluster", &reads.clusters, &clusters, &mut wrong);
         stage.settings().check(&mut wrong);
         let label = format!("stage {} (`{}` named `{}`)", number + 1, stage.kind(), stage.name());
         problems.extend(wrong.0.into_iter().map(|wrong| format!("{label}: {wrong}")));
         names.insert(stage.name());
-        if stage.settings().gives() == Gives::Score {
-            scores.insert(stage.name());
-        }
+        match stage.settings().gives() {
+            Gives::Rows => false,
+            Gives::Score => scores.insert(stage.name()),
+            Gives::Clusters => clusters.insert(stage.name()),
+        };
     }
     problems
 }
@@ -44,27 +49,24 @@ fn check_name(name: &str, names: &BTreeSet<&str>, wrong: &mut Problems) {
     }
 }
 
-fn check_references(
-    stage: &Stage,
-    names: &BTreeSet<&str>,
-    scores: &BTreeSet<&str>,
-    wrong: &mut Problems,
-) {
-    for source in stage.sources() {
+fn check_sources(stage: &Stage, names: &BTreeSet<&str>, wrong: &mut Problems) {
+    for source in stage.sources().into_iter().chain(stage.settings().reads().sets) {
         if let Source::Named(name) = source
             && !names.contains(name)
         {
             wrong.0.push(format!("no earlier stage is named `{name}`; there are {}", list(names)));
         }
     }
-    for score in stage.scores() {
-        if !scores.contains(score) {
-            let there = match scores.len() {
-                0 => "put a `score` stage before it".to_owned(),
-                _ => format!("there are {}", list(scores)),
-            };
-            wrong.0.push(format!("no earlier score stage is named `{score}`; {there}"));
-        }
+}
+
+/// `given` are the names of the earlier stages that give what is asked for: a score, or clusters.
+fn check_references(what: &str, asked: &[&str], given: &BTreeSet<&str>, wrong: &mut Problems) {
+    for name in asked.iter().filter(|name| !given.contains(*name)) {
+        let there = match given.len() {
+            0 => format!("put a `{what}` stage before it"),
+            _ => format!("there are {}", list(given)),
+        };
+        wrong.0.push(format!("no earlier {what} stage is named `{name}`; {there}"));
     }
 }
 

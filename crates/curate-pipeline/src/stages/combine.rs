@@ -54,14 +54,8 @@ impl Settings for CombineStage {
     }
 
     fn reads(&self) -> Reads<'_> {
-        let file = |source| match source {
-            Source::File(path) => Some(path),
-            _ => None,
-        };
-        Reads {
-            files: self.sources().into_iter().filter_map(file).collect::<Vec<&Path>>(),
-            ..Reads::default()
-        }
+        let files = self.sources().into_iter().filter_map(Source::file);
+        Reads { files: files.collect(), ..Reads::default() }
     }
 
     fn check(&self, wrong: &mut Problems) {

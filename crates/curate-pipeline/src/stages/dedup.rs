@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::shared::{
     clustering::{self, KMeansRecipe, KMeansTold, dim},
     duplicates_section,
+    given_clusters::ClusterSource,
     quarantine::quarantine,
 };
 use crate::{
@@ -86,6 +87,10 @@ pub struct SemanticDedupStage {
     /// Number of clusters; left out, half the square root of the number of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clusters: Option<usize>,
+    /// An earlier `cluster` stage whose clusters are taken. Then `clusters` and `k-means` do not
+    /// count, and rows to which it gave no cluster go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters_from: Option<String>,
     /// How to cluster.
     #[serde(default)]
     pub k_means: KMeansRecipe,
@@ -124,7 +129,8 @@ impl Settings for SemanticDedupStage {
         Reads {
             embeddings: vec![&self.embedding],
             scores: self.prefer_score.as_deref().into_iter().collect(),
-            device: Some(self.k_means.device),
+            clusters: self.clusters_from.as_deref().into_iter().collect(),
+            device: self.clusters_from.is_none().then_some(self.k_means.device),
             ..Reads::default()
         }
     }
@@ -146,6 +152,8 @@ impl Settings for SemanticDedupStage {
                 "`probes` compares with rows that go as well: leave out `mode = \"greedy\"`",
             );
         }
+        let both = self.clusters_from.is_some() && self.clusters.is_some();
+        wrong.must(!both, "give one of `clusters` and `clusters-from`");
         self.k_means.check(self.clusters, wrong);
     }
 
@@ -157,12 +165,14 @@ impl Settings for SemanticDedupStage {
         if let Wanted::Epsilon(epsilon) = self.wanted() {
             self.epsilon = Some(epsilon);
         }
-        let suggested = ((rows as f64).sqrt() / 2.0).round() as usize;
-        self.clusters.get_or_insert(suggested.clamp(1, 50_000));
+        if self.clusters_from.is_none() {
+            let suggested = ((rows as f64).sqrt() / 2.0).round() as usize;
+            self.clusters.get_or_insert(suggested.clamp(1, 50_000));
+        }
     }
 
     fn resolve(&self) -> Result<Box<dyn Method>, StageError> {
-        let clusters = self.clusters.unwrap_or(1);
+        let clusters = ClusterSource::of(&self.clusters_from, self.clusters, &self.k_means);
         Ok(Box::new(Dedup { wanted: self.wanted(), clusters, stage: self.clone() }))
     }
 }
@@ -189,7 +199,7 @@ enum Wanted {
 struct Dedup {
     stage: SemanticDedupStage,
     wanted: Wanted,
-    clusters: usize,
+    clusters: ClusterSource,
 }
 
 /// What a semantic dedup tells.
@@ -204,7 +214,9 @@ struct DedupTold {
     exact_duplicates: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     probing: Option<ProbingTold>,
-    k_means: KMeansTold,
+    /// Not where the clusters are those of another stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    k_means: Option<KMeansTold>,
 }
 
 /// What a look into neighboring clusters found.
@@ -251,16 +263,16 @@ impl Method for Dedup {
 
     fn cost(&self, rows: usize, pool: &Pool) -> Result<Cost, Error> {
         let embedding = &self.stage.embedding;
-        let k_means = self.stage.k_means.cost(rows, self.clusters, embedding, pool)?;
+        let clustering = self.clusters.cost(rows, embedding, pool)?;
         let dim = dim(pool, embedding)? as f64;
         // Clusters of even size; two copies of the vectors of the clusters in work.
-        let size = rows as f64 / self.clusters as f64;
+        let size = rows as f64 / self.clusters.number() as f64;
         let threads = rayon::current_num_threads() as f64;
         let in_work = (2.0 * size * threads).min(2.0 * rows as f64) * 4.0 * dim;
         Ok(Cost {
-            reads: k_means.reads,
-            memory: k_means.memory + in_work as u64,
-            operations: k_means.operations + rows as f64 * size * dim,
+            reads: clustering.reads,
+            memory: clustering.memory + in_work as u64,
+            operations: clustering.operations + rows as f64 * size * dim,
         })
     }
 
@@ -290,6 +302,7 @@ fn execute(dedup: &Dedup, context: &Context<'_>) -> Result<Outcome, StageError> 
     let mut rows = StageRows::new(context.input);
     let mut good =
         quarantine(&embedding, &stage.embedding, stage.norm, &mut rows, context.progress)?;
+    good = dedup.clusters.retain(good, &mut rows, context)?;
     if good.is_empty() {
         return Ok(Outcome::new(rows));
     }
@@ -305,8 +318,7 @@ fn execute(dedup: &Dedup, context: &Context<'_>) -> Result<Outcome, StageError> 
     let ids: Vec<SampleId> = pool_rows.iter().map(|&row| context.pool.ids()[row]).collect();
     let source = RowsOf::new(&embedding, &pool_rows);
     let source = UnitRows(&source);
-    let clusters = dedup.clusters.min(good.len());
-    let clustering = stage.k_means.fit(&source, &ids, clusters, context)?;
+    let clustering = dedup.clusters.cluster(&source, &pool_rows, context)?;
     let scores: Option<Vec<f32>> =
         scores.map(|scores| good.iter().map(|&position| scores[position]).collect());
     let in_order = |assignment: &Assignment, k| match &scores {
@@ -355,7 +367,7 @@ fn execute(dedup: &Dedup, context: &Context<'_>) -> Result<Outcome, StageError> 
         epsilon: decided.threshold.map(|t| 1.0 - f64::from(t)),
         exact_duplicates: stage.exact_duplicates.then_some(copies),
         probing: probed,
-        k_means: KMeansTold::of(&clustering),
+        k_means: dedup.clusters.told(&clustering),
     };
     Ok(Outcome::new(rows).telling(&told).with_centroids(clustering.centroids))
 }

@@ -1,10 +1,16 @@
 //! The kinds of stages, one file each.
 
+mod against;
 mod baseline;
+mod classifier;
+mod cluster;
 mod combine;
 mod dedup;
 mod fraction;
+mod neg_clip_loss;
+mod norm_sim;
 mod prune;
+mod rank;
 mod score;
 mod shared;
 mod threshold;
@@ -21,13 +27,19 @@ use crate::{
     stage::{Method, Settings, Source},
 };
 
+pub use against::DedupAgainstStage;
 pub use baseline::BaselineStage;
+pub use classifier::ClassifierStage;
+pub use cluster::ClusterStage;
 pub use combine::{CombineStage, Op};
 pub use dedup::{DedupMode, SemanticDedupStage};
 pub use fraction::FractionStage;
+pub use neg_clip_loss::NegClipLossStage;
+pub use norm_sim::{NormSimStage, SimilarityNorm};
 pub use prune::{ConceptPruneStage, Share};
+pub use rank::{RankStage, RankedScore};
 pub use score::ScoreStage;
-pub use shared::clustering::KMeansRecipe;
+pub use shared::{alternative::ClusterMethod, by_id::Repeated, clustering::KMeansRecipe};
 pub use threshold::ThresholdStage;
 pub use top::TopStage;
 
@@ -104,6 +116,18 @@ stages! {
     "combine" => Combine(CombineStage),
     /// Keeps the rows that one of DataComp's baselines keeps (arXiv 2304.14108).
     "baseline" => Baseline(BaselineStage),
+    /// Scores pairs by their cosine less what both have with all others (arXiv 2405.19547).
+    "neg-clip-loss" => NegClipLoss(NegClipLossStage),
+    /// Scores rows by their similarity to a target set (arXiv 2405.19547).
+    "norm-sim" => NormSim(NormSimStage),
+    /// Scores rows by how much a classifier takes them for good samples (arXiv 2309.17425).
+    "classifier" => Classifier(ClassifierStage),
+    /// Scores rows by the weighted mean of their ranks in several scores.
+    "rank" => Rank(RankStage),
+    /// Clusters rows, for later stages to share.
+    "cluster" => Cluster(ClusterStage),
+    /// Removes rows that are near to a reference: what is kept already, or an evaluation set.
+    "dedup-against" => DedupAgainst(DedupAgainstStage),
 }
 
 impl Stage {

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::shared::{
     clustering::{self, KMeansRecipe, KMeansTold},
     concepts_section::{self, Concept},
+    given_clusters::ClusterSource,
     quarantine::quarantine,
 };
 use crate::{
@@ -83,6 +84,10 @@ pub struct ConceptPruneStage {
     /// Number of clusters; left out, the cube root of the number of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clusters: Option<usize>,
+    /// An earlier `cluster` stage whose clusters are taken. Then `clusters` and `k-means` do not
+    /// count, and rows to which it gave no cluster go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters_from: Option<String>,
     /// How to cluster.
     #[serde(default)]
     pub k_means: KMeansRecipe,
@@ -124,7 +129,8 @@ impl Settings for ConceptPruneStage {
     fn reads(&self) -> Reads<'_> {
         Reads {
             embeddings: vec![&self.embedding],
-            device: Some(self.k_means.device),
+            clusters: self.clusters_from.as_deref().into_iter().collect(),
+            device: self.clusters_from.is_none().then_some(self.k_means.device),
             ..Reads::default()
         }
     }
@@ -144,6 +150,8 @@ impl Settings for ConceptPruneStage {
             "`balance` must be from 0 to 1",
         );
         wrong.at_least_one("neighbours", Some(self.neighbors));
+        let both = self.clusters_from.is_some() && self.clusters.is_some();
+        wrong.must(!both, "give one of `clusters` and `clusters-from`");
         self.k_means.check(self.clusters, wrong);
     }
 
@@ -154,7 +162,9 @@ impl Settings for ConceptPruneStage {
     fn complete(&mut self, rows: usize) {
         self.temperature = Some(self.temperature());
         self.balance = Some(self.balance());
-        self.clusters.get_or_insert(((rows as f64).cbrt().round() as usize).max(1));
+        if self.clusters_from.is_none() {
+            self.clusters.get_or_insert(((rows as f64).cbrt().round() as usize).max(1));
+        }
     }
 
     fn resolve(&self) -> Result<Box<dyn Method>, StageError> {
@@ -163,7 +173,7 @@ impl Settings for ConceptPruneStage {
             wanted,
             temperature: self.temperature(),
             balance: self.balance(),
-            clusters: self.clusters.unwrap_or(1),
+            clusters: ClusterSource::of(&self.clusters_from, self.clusters, &self.k_means),
             stage: self.clone(),
         }))
     }
@@ -209,7 +219,7 @@ struct Prune {
     wanted: Wanted,
     temperature: f64,
     balance: f64,
-    clusters: usize,
+    clusters: ClusterSource,
 }
 
 /// What a pruning tells.
@@ -221,7 +231,9 @@ struct PruneTold {
     /// How the bounds changed the quotas; a control has none.
     #[serde(flatten)]
     bounds: Option<BoundsTold>,
-    k_means: KMeansTold,
+    /// Not where the clusters are those of another stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    k_means: Option<KMeansTold>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -257,7 +269,7 @@ impl Method for Prune {
     }
 
     fn cost(&self, rows: usize, pool: &Pool) -> Result<Cost, Error> {
-        self.stage.k_means.cost(rows, self.clusters, &self.stage.embedding, pool)
+        self.clusters.cost(rows, &self.stage.embedding, pool)
     }
 
     fn explain(&self, value: Option<f64>, threshold: Option<f64>) -> Option<String> {
@@ -285,14 +297,14 @@ fn execute(prune: &Prune, context: &Context<'_>) -> Result<Outcome, StageError> 
     let embedding = context.pool.embedding(&stage.embedding)?;
     let mut rows = StageRows::new(context.input);
     let good = quarantine(&embedding, &stage.embedding, stage.norm, &mut rows, context.progress)?;
+    let good = prune.clusters.retain(good, &mut rows, context)?;
     if good.is_empty() {
         return Ok(Outcome::new(rows));
     }
     let pool_rows: Vec<usize> = good.iter().map(|&position| rows.rows[position]).collect();
     let ids: Vec<SampleId> = pool_rows.iter().map(|&row| context.pool.ids()[row]).collect();
     let source = RowsOf::new(&embedding, &pool_rows);
-    let clusters = prune.clusters.min(good.len());
-    let clustering = stage.k_means.fit(&UnitRows(&source), &ids, clusters, context)?;
+    let clustering = prune.clusters.cluster(&UnitRows(&source), &pool_rows, context)?;
 
     // A fraction is one of all rows given, so that a quarantined row does not shrink the result.
     let wanted = match prune.wanted {
@@ -305,7 +317,7 @@ fn execute(prune: &Prune, context: &Context<'_>) -> Result<Outcome, StageError> 
     if let Some(control) = stage.control {
         let clusters = Clusters { assignment, clusters: k, metric: Metric::Spherical, ids: &ids };
         let kept = control.keep(clusters, wanted, seed)?;
-        return Ok(controlled(rows, &good, &kept, clustering));
+        return Ok(controlled(prune, rows, &good, &kept, clustering));
     }
     let concepts = Concepts::new(prune, &clustering, wanted)?;
     let order = Ordered::new(assignment, k, Metric::Spherical, &ids, stage.preference, seed);
@@ -326,7 +338,7 @@ fn execute(prune: &Prune, context: &Context<'_>) -> Result<Outcome, StageError> 
     let told = PruneTold {
         clusters: concepts.told(),
         bounds: Some(concepts.bounds()),
-        k_means: KMeansTold::of(&clustering),
+        k_means: prune.clusters.told(&clustering),
     };
     Ok(Outcome::new(rows).telling(&told).with_centroids(clustering.centroids))
 }
@@ -334,6 +346,7 @@ fn execute(prune: &Prune, context: &Context<'_>) -> Result<Outcome, StageError> 
 /// The rows that a control keeps. Their number is the distance to their centroid; it is compared
 /// with nothing.
 fn controlled(
+    prune: &Prune,
     mut rows: StageRows,
     good: &[usize],
     kept: &[usize],
@@ -352,7 +365,7 @@ fn controlled(
             Err(_) => rows.remove(position, CONTROL),
         }
     }
-    let told = PruneTold { clusters, bounds: None, k_means: KMeansTold::of(&clustering) };
+    let told = PruneTold { clusters, bounds: None, k_means: prune.clusters.told(&clustering) };
     Outcome::new(rows).telling(&told).with_centroids(clustering.centroids)
 }
 

@@ -178,11 +178,12 @@ impl KMeansTold {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Clustered {
-    k_means: KMeansTold,
+    /// Not of a stage that shares the clusters of another.
+    k_means: Option<KMeansTold>,
 }
 
 /// The notes of a stage that clusters.
 pub(crate) fn notes(record: &StageRecord) -> Result<Vec<String>, Error> {
     let told: Option<Clustered> = record.told()?;
-    Ok(told.map_or(vec![], |told| told.k_means.notes()))
+    Ok(told.and_then(|told| told.k_means).map_or(vec![], |told| told.notes()))
 }

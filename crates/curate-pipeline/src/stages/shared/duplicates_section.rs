@@ -26,27 +26,82 @@ pub(crate) fn section(
     let judged: Vec<usize> = (0..rows.rows.len())
         .filter(|&i| rows.cluster.get(i).is_some_and(Option::is_some))
         .collect();
+    let section = Section::new(format!("Duplicates ({})", done.record.name)).intro(
+        "In each cluster rows stand in order of preference; a row goes when a preferred row is too \
+         similar to it.",
+    );
+    let title = "Largest similarity to a preferred row";
+    Ok(section
+        .block(similarities(title, rows, &judged, threshold))
+        .block(kept_curve(&values(rows, &judged), threshold))
+        .block(duplicate_groups(page, rows)?))
+}
+
+/// How similar rows are to a reference, what another limit would keep, and the rows about the limit.
+pub(crate) fn near_reference(
+    page: &Page<'_>,
+    done: &Done<'_>,
+    threshold: Option<f64>,
+) -> Result<Section, Error> {
+    let rows = done.rows;
+    let compared = |i: &usize| !rows.threshold[*i].is_nan() && !rows.value[*i].is_nan();
+    let mut judged: Vec<usize> = (0..rows.rows.len()).filter(compared).collect();
+    let title = "Largest similarity to the reference";
+    let section = Section::new(format!("Near the reference ({})", done.record.name))
+        .intro("A row goes when a row of the reference is too similar to it.")
+        .block(similarities(title, rows, &judged, threshold))
+        .block(kept_curve(&values(rows, &judged), threshold));
+    judged.sort_by(|&a, &b| rows.value[b].total_cmp(&rows.value[a]).then(a.cmp(&b)));
+    let removed = judged.partition_point(|&i| !rows.keeps(i));
+    let part = |places: &[usize]| -> Vec<usize> { places.iter().map(|&i| rows.rows[i]).collect() };
+    let (first, last) = (removed.saturating_sub(DUPLICATE_GROUPS), removed + DUPLICATE_GROUPS);
+    let detail = |row| similarity_to(rows, row);
+    let group = |heading: &str, places: &[usize]| -> Result<Group, Error> {
+        let cards = page.cards(&part(places), |row| stage_verdict(rows, row), detail)?;
+        Ok(Group { heading: heading.into(), cards, ..Group::default() })
+    };
+    let groups = vec![
+        group("Just too near", &judged[first..removed])?,
+        group("Just far enough", &judged[removed..last.min(judged.len())])?,
+    ];
+    Ok(section.block(Gallery {
+        title: "Rows about the limit".into(),
+        groups,
+        when_empty: "No row was compared.".into(),
+        ..Gallery::default()
+    }))
+}
+
+fn similarity_to(rows: &StageRows, row: usize) -> String {
+    let Some(position) = rows.position(row) else { return String::new() };
+    let to = rows.reference.get(position).and_then(Option::as_deref).unwrap_or("the reference");
+    format!("similarity {:.4} to {to}", rows.value[position])
+}
+
+fn values(rows: &StageRows, positions: &[usize]) -> Vec<f32> {
+    positions.iter().map(|&i| rows.value[i]).collect()
+}
+
+fn similarities(
+    title: &str,
+    rows: &StageRows,
+    judged: &[usize],
+    threshold: Option<f64>,
+) -> Histogram {
     let (stay, go): (Vec<usize>, Vec<usize>) = judged.iter().partition(|&&i| rows.keeps(i));
-    let values =
-        |positions: &[usize]| positions.iter().map(|&i| rows.value[i]).collect::<Vec<f32>>();
-    let series: [(&str, Role, &[f32]); 2] =
-        [("kept", Role::Kept, &values(&stay)), ("removed", Role::Removed, &values(&go))];
-    let section = Section::new(format!("Duplicates ({})", done.record.name))
-        .intro(
-            "In each cluster rows stand in order of preference; a row goes when a preferred row is too \
-             similar to it.",
-        )
-        .block(Histogram {
-            title: "Largest similarity to a preferred row".into(),
-            x_label: "cosine".into(),
-            unit: "rows".into(),
-            stacked: true,
-            threshold: threshold.map(|t| Marker::new(t, format!("limit {}", short(t, 4)))),
-            when_empty: "No row was compared.".into(),
-            ..Histogram::of_values(48, &series)
-        })
-        .block(kept_curve(&values(&judged), threshold));
-    Ok(section.block(duplicate_groups(page, rows)?))
+    let series: [(&str, Role, &[f32]); 2] = [
+        ("kept", Role::Kept, &values(rows, &stay)),
+        ("removed", Role::Removed, &values(rows, &go)),
+    ];
+    Histogram {
+        title: title.into(),
+        x_label: "cosine".into(),
+        unit: "rows".into(),
+        stacked: true,
+        threshold: threshold.map(|t| Marker::new(t, format!("limit {}", short(t, 4)))),
+        when_empty: "No row was compared.".into(),
+        ..Histogram::of_values(48, &series)
+    }
 }
 
 /// Groups of duplicates: a row that the stage kept, and the rows that went for it, directly or
