@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use curate::pipeline::reselect::Wanted;
+use curate::core::Cut;
 use curate_device::DeviceName;
 
 use crate::{filter::args::FilterCommand, plan::args::PlanCommand};
@@ -136,7 +136,7 @@ pub(crate) struct SelectArgs {
     /// The folder of a finished run.
     pub(crate) run: PathBuf,
     #[command(flatten)]
-    pub(crate) wanted: WantedArgs,
+    pub(crate) wanted: CutArgs,
     /// The stage whose numbers decide; the last one that has numbers if left out.
     #[arg(long, value_name = "NAME")]
     pub(crate) stage: Option<String>,
@@ -148,7 +148,7 @@ pub(crate) struct SelectArgs {
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct WantedArgs {
+pub(crate) struct CutArgs {
     /// Keep the best fraction of the rows that the stage was given.
     #[arg(long, value_parser = fraction)]
     fraction: Option<f64>,
@@ -163,12 +163,12 @@ pub(crate) struct WantedArgs {
     epsilon: Option<f64>,
 }
 
-impl WantedArgs {
-    pub(crate) fn wanted(&self) -> Wanted {
-        let fraction = self.fraction.map(Wanted::Fraction);
-        let top = self.top.map(Wanted::Top);
-        let threshold = self.threshold.map(Wanted::Threshold);
-        let epsilon = self.epsilon.map(Wanted::Epsilon);
+impl CutArgs {
+    pub(crate) fn wanted(&self) -> Cut {
+        let fraction = self.fraction.map(Cut::Fraction);
+        let top = self.top.map(Cut::Top);
+        let threshold = self.threshold.map(Cut::Threshold);
+        let epsilon = self.epsilon.map(Cut::Epsilon);
         fraction.or(top).or(threshold).or(epsilon).expect("clap requires one of the group")
     }
 }

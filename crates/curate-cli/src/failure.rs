@@ -2,7 +2,7 @@
 
 use curate::{
     baselines::BaselineError,
-    core::{ParamsError, SourceError},
+    core::{CutError, ParamsError, SourceError},
     io::IoError,
     pipeline::Error,
     scaling::ScalingError,
@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Params(#[from] ParamsError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Cut(#[from] CutError),
     #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] curate::dfn::train::TrainError),
@@ -61,7 +63,7 @@ impl Failure {
         match self {
             Self::Pipeline(error) => error.is_cancelled(),
             Self::Baseline(error) => error.is_cancelled(),
-            Self::Source(error) => matches!(error, SourceError::Cancelled(_)),
+            Self::Source(error) => error.is_cancelled(),
             #[cfg(feature = "train")]
             Self::Train(error) => matches!(error, curate::dfn::train::TrainError::Cancelled(_)),
             _ => false,

@@ -55,6 +55,12 @@ fn main() -> ExitCode {
     drop(shown);
     match answer {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_cancelled() => {
+            eprintln!(
+                "error: interrupted; what was finished is kept, run the same command again to go on"
+            );
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             eprintln!("error: {error}{}", error.flag());
             let mut cause = error.source();
@@ -62,7 +68,7 @@ fn main() -> ExitCode {
                 eprintln!("  because: {error}");
                 cause = error.source();
             }
-            ExitCode::from(if error.is_cancelled() { INTERRUPTED } else { 1 })
+            ExitCode::FAILURE
         }
     }
 }

@@ -63,6 +63,7 @@
 
 #[cfg(feature = "linfa")]
 pub mod alternative;
+mod clusters;
 mod empty;
 mod engine;
 mod file;
@@ -78,6 +79,7 @@ mod params;
 mod result;
 mod search;
 
+pub use clusters::Clusters;
 pub use curate_core::EmbeddingSource;
 pub use curate_kernels::{Engine, EngineError, LoadedCentroids};
 pub use file::{CentroidFileError, load_centroids, save_centroids};
@@ -106,6 +108,20 @@ pub enum ClusterError {
         ids: usize,
         /// Rows there are.
         rows: usize,
+    },
+    /// A clustering assigns another number of rows.
+    #[error("the clustering assigns {assigned} rows, but {rows} were named: name the same rows")]
+    RowsMismatch {
+        /// Rows that it assigns.
+        assigned: usize,
+        /// Rows that were named.
+        rows: usize,
+    },
+    /// A row was asked for that is in no cluster.
+    #[error("row {row} is in no cluster: assign it first, or leave it out")]
+    NotClustered {
+        /// The first such row.
+        row: usize,
     },
     /// Centroids and rows differ in length.
     #[error(
@@ -143,4 +159,11 @@ pub enum ClusterError {
     /// The rows could not be read.
     #[error(transparent)]
     Source(#[from] curate_core::SourceError),
+}
+
+impl ClusterError {
+    /// True when the caller asked the work to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_cancelled())
+    }
 }

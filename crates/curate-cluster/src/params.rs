@@ -136,7 +136,8 @@ impl KMeansParams {
         self
     }
 
-    pub(crate) fn clusters(mut self, clusters: usize) -> Self {
+    /// Another number of clusters.
+    pub fn clusters(mut self, clusters: usize) -> Self {
         self.clusters = clusters;
         self
     }

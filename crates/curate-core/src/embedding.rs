@@ -2,7 +2,7 @@
 
 use std::{error::Error, ops::Range};
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{ArrayBase, ArrayView1, Axis, Data, Ix2};
 use rayon::prelude::*;
 
 use crate::{Cancelled, Progress};
@@ -76,16 +76,45 @@ pub fn read_rows<'a, S: EmbeddingSource + ?Sized>(
 
 /// Vectors could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SourceError {
     /// The caller asked the work to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// A row was asked for that the source does not have.
+    #[error("row {row} was asked for, but the source has {rows} rows: give rows of this source")]
+    OutOfRange {
+        /// The first such row.
+        row: usize,
+        /// Rows there are.
+        rows: usize,
+    },
+    /// The space for the vectors has another size.
+    #[error("space for {received} numbers was given to {expected} numbers: give rows * dim")]
+    WrongSpace {
+        /// Numbers asked for: rows times dimensions.
+        expected: usize,
+        /// Numbers that there is space for.
+        received: usize,
+    },
     /// The source failed.
     #[error(transparent)]
     Read(Box<dyn Error + Send + Sync>),
 }
 
-impl EmbeddingSource for ArrayView2<'_, f32> {
+impl SourceError {
+    /// True when the caller asked the work to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_))
+    }
+}
+
+/// Arrays and views of them, in any memory layout.
+impl<S> EmbeddingSource for ArrayBase<S, Ix2>
+where
+    S: Data<Elem = f32>,
+    Self: Sync,
+{
     fn rows(&self) -> usize {
         self.nrows()
     }
@@ -95,21 +124,27 @@ impl EmbeddingSource for ArrayView2<'_, f32> {
     }
 
     fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
-        let dim = self.ncols().max(1);
-        for (row, out) in rows.zip(out.chunks_exact_mut(dim)) {
-            copy_row(self, row, out);
+        let dim = self.ncols();
+        if rows.end > self.nrows() {
+            return Err(SourceError::OutOfRange { row: rows.end - 1, rows: self.nrows() });
+        }
+        if out.len() != rows.len() * dim {
+            let (expected, received) = (rows.len() * dim, out.len());
+            return Err(SourceError::WrongSpace { expected, received });
+        }
+        for (row, out) in rows.zip(out.chunks_exact_mut(dim.max(1))) {
+            copy_row(self.index_axis(Axis(0), row), out);
         }
         Ok(())
     }
 
     fn in_memory(&self, rows: Range<usize>) -> Option<&[f32]> {
         let dim = self.ncols();
-        self.to_slice().map(|vectors| &vectors[rows.start * dim..rows.end * dim])
+        self.as_slice()?.get(rows.start * dim..rows.end * dim)
     }
 }
 
-fn copy_row(array: &ArrayView2<'_, f32>, row: usize, out: &mut [f32]) {
-    let row = array.index_axis(Axis(0), row);
+fn copy_row(row: ArrayView1<'_, f32>, out: &mut [f32]) {
     match row.as_slice() {
         Some(slice) => out.copy_from_slice(slice),
         None => out.iter_mut().zip(row).for_each(|(out, &value)| *out = value),
@@ -173,10 +208,14 @@ impl<S: EmbeddingSource + ?Sized> EmbeddingSource for UnitRows<'_, S> {
     }
 }
 
+/// How far from 1 the length of a vector may lie so that scaling it changes no number: a quotient
+/// within a quarter of the spacing of f32 numbers rounds back to where it was.
+pub(crate) const UNIT_TO_THE_BIT: f64 = 1.0 / (1_u64 << 26) as f64;
+
 /// Scales a vector to length 1, with the length in f64; a zero vector stays zero.
 pub fn normalise(vector: &mut [f32]) {
     let norm = norm(vector);
-    if norm > 0.0 {
+    if norm > 0.0 && (norm - 1.0).abs() > UNIT_TO_THE_BIT {
         vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
     }
 }
@@ -293,6 +332,35 @@ mod tests {
         assert_eq!(read_rows(&turned, 2..2_400, &mut buffer).unwrap(), borrowed);
         assert_eq!(borrowed[..3], [20.0, 21.0, 22.0]);
         assert_eq!(borrowed.len(), 2_398 * 3);
+    }
+
+    #[test]
+    fn a_row_that_is_not_there_is_an_error_not_a_panic() {
+        let array = Array2::<f32>::zeros((3, 2));
+        let mut out = [0.0; 4];
+        let error = array.read(2..4, &mut out).unwrap_err();
+        assert!(matches!(error, SourceError::OutOfRange { row: 3, rows: 3 }), "{error}");
+        let error = array.gather(&[0, 9], &mut out).unwrap_err();
+        assert!(matches!(error, SourceError::OutOfRange { row: 9, rows: 3 }), "{error}");
+        let error = array.read(0..3, &mut out).unwrap_err();
+        assert!(matches!(error, SourceError::WrongSpace { expected: 6, received: 4 }), "{error}");
+        assert_eq!(array.in_memory(2..4), None);
+    }
+
+    #[test]
+    fn scaling_a_vector_that_has_length_one_to_the_bit_changes_nothing() {
+        for seed in 0..2_000_u64 {
+            let mut vector: Vec<f32> = (0..37)
+                .map(|i| crate::random::unit(seed, crate::SampleId(i)) as f32 - 0.5)
+                .collect();
+            normalise(&mut vector);
+            let length = norm(&vector);
+            if (length - 1.0).abs() <= UNIT_TO_THE_BIT {
+                for &x in &vector {
+                    assert_eq!((f64::from(x) / length) as f32, x, "{length}");
+                }
+            }
+        }
     }
 
     #[test]

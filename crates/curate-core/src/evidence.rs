@@ -1,8 +1,17 @@
 //! Why a row was removed.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// The reason for one removal. Every row that a stage removes has exactly one.
+/// The reason for one removal. Every row that a method removes has exactly one.
+///
+/// ```
+/// use curate_core::Removal;
+///
+/// let removal = Removal::new(7, "semantic-duplicate").compared(0.98, 0.95).caused_by(3);
+/// assert_eq!(removal.to_string(), "row 7: semantic-duplicate, 0.98 against 0.95, because of row 3");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Removal {
     /// The row of the pool that was removed.
@@ -48,5 +57,27 @@ impl Removal {
     pub fn in_cluster(mut self, cluster: u32) -> Self {
         self.cluster = Some(cluster);
         self
+    }
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {}: {}", self.row, self.rule)?;
+        // Values are f32 that became f64: six digits show what was compared, not the conversion.
+        let short = |x: f64| (x * 1e6).round() / 1e6;
+        match (self.value, self.threshold) {
+            (Some(value), Some(threshold)) => {
+                write!(f, ", {} against {}", short(value), short(threshold))?;
+            }
+            (Some(value), None) => write!(f, ", {}", short(value))?,
+            _ => {}
+        }
+        if let Some(cause) = self.cause {
+            write!(f, ", because of row {cause}")?;
+        }
+        match self.cluster {
+            Some(cluster) => write!(f, ", in cluster {cluster}"),
+            None => Ok(()),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EmbeddingSource, Progress, SourceError, embedding};
+use crate::{EmbeddingSource, Progress, Removal, SourceError, embedding};
 
 /// What is wrong with a row of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,6 +113,14 @@ pub struct Faulty {
     pub norm: f64,
 }
 
+impl Faulty {
+    /// The fault as the reason for a removal; its value is the length of the vector.
+    pub fn removal(&self) -> Removal {
+        let removal = Removal::new(self.row, self.fault.name());
+        if self.norm.is_nan() { removal } else { removal.valued(self.norm) }
+    }
+}
+
 /// Finds every faulty row of a source, in row order.
 ///
 /// # Errors
@@ -134,7 +142,7 @@ pub fn check<S: EmbeddingSource + ?Sized>(
     Ok(blocks.concat())
 }
 
-fn fault_of(vector: &[f32], norm: f64, policy: NormPolicy) -> Option<Fault> {
+pub(crate) fn fault_of(vector: &[f32], norm: f64, policy: NormPolicy) -> Option<Fault> {
     // The sum of squares of finite f32 values cannot overflow f64, so it shows the other two.
     if norm.is_nan() {
         Some(Fault::EmbeddingNan)

@@ -18,18 +18,16 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(id.halves(), (0, 255));
 /// # Ok::<(), curate_core::IdError>(())
 /// ```
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SampleId(pub u128);
 
 /// Digits of an id.
 const DIGITS: usize = 32;
 
-/// Text that is no sample id.
+/// Text that is not a sample id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no sample id: expected 1 to 32 hexadecimal digits")]
+#[error("`{text}` is not a sample id: expected 1 to 32 hexadecimal digits")]
 pub struct IdError {
     /// The offending text, cut to 64 characters.
     pub text: String,
@@ -50,6 +48,12 @@ impl SampleId {
 impl From<u128> for SampleId {
     fn from(value: u128) -> Self {
         Self(value)
+    }
+}
+
+impl From<u64> for SampleId {
+    fn from(value: u64) -> Self {
+        Self(u128::from(value))
     }
 }
 
@@ -119,9 +123,23 @@ impl fmt::Display for SampleId {
     }
 }
 
+/// The same digits as [`fmt::Display`]: an id in a failed assertion can be searched for in a file.
+impl fmt::Debug for SampleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SampleId({self})")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_reads_the_same_wherever_it_is_printed() {
+        let id = SampleId::from(255_u64);
+        assert_eq!(format!("{id:?}"), format!("SampleId({id})"));
+        assert_eq!(id, SampleId::from(255_u128));
+    }
 
     #[test]
     fn stripped_leading_zeros_do_not_swap_the_halves() {

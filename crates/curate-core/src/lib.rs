@@ -9,9 +9,11 @@
 //! use curate_core::{Cut, rank::Direction};
 //!
 //! let scores = [0.31, f32::NAN, 0.12, 0.31];
-//! let outcome = Cut::Top(1).apply(&scores, &[7_u128, 8, 9, 3].map(Into::into), Direction::HigherIsBetter);
+//! let ids = [7_u64, 8, 9, 3].map(Into::into);
+//! let outcome = Cut::Top(1).apply(&scores, &ids, Direction::HigherIsBetter)?;
 //! // Equal scores: the smaller id wins. A NaN score is never kept.
-//! assert_eq!(outcome.kept, [false, false, false, true]);
+//! assert_eq!(outcome.kept.rows(), [3]);
+//! # Ok::<(), curate_core::CutError>(())
 //! ```
 //!
 //! # Rules that hold in every crate built on this one
@@ -30,6 +32,7 @@ pub mod params;
 pub mod progress;
 pub mod random;
 pub mod rank;
+pub mod rows;
 pub mod selection;
 pub mod stream;
 
@@ -38,5 +41,6 @@ pub use evidence::Removal;
 pub use id::{IdError, SampleId};
 pub use params::{ParamsError, Violation};
 pub use progress::{Cancelled, NoProgress, Progress};
-pub use rank::Cut;
+pub use rank::{Cut, CutError};
+pub use rows::{Given, Rows, RowsError};
 pub use selection::Selection;

@@ -57,6 +57,13 @@ impl Checker {
         }
     }
 
+    /// Takes over the violations of parameters that are part of these.
+    pub fn take<T>(&mut self, checked: Result<T, ParamsError>) {
+        if let Err(error) = checked {
+            self.0.extend(error.violations);
+        }
+    }
+
     /// `Ok` when nothing was violated.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ pub trait Progress: Sync {
 
 /// The caller asked a method to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("interrupted; what was finished is kept, run the same command again to go on")]
+#[error("stopped: the caller asked the work to stop")]
 pub struct Cancelled;
 
 /// Ignores every report.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::SampleId;
+use crate::{ParamsError, SampleId, Selection, SourceError, params::Checker};
 
 /// Which end of a score is the good one.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -18,7 +18,15 @@ pub enum Direction {
     LowerIsBetter,
 }
 
-/// How many rows of a scored set to keep.
+/// How many rows of a judged set to keep: the one vocabulary of every method, stage and command.
+///
+/// ```
+/// use curate_core::Cut;
+///
+/// assert!(Cut::Fraction(0.3).check().is_ok());
+/// let error = Cut::Epsilon(2.5).check().unwrap_err();
+/// assert_eq!(error.to_string(), "`epsilon` is 2.5, but must be a number from 0 to 2");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cut {
     /// Rows whose value is at least this good; an equal value is kept. Compared in f32.
@@ -27,35 +35,106 @@ pub enum Cut {
     Fraction(f64),
     /// The best so many rows.
     Top(usize),
+    /// Rows whose similarity to a preferred row is at most `1 - epsilon` (SemDeDup, arXiv
+    /// 2303.09540). Fits only similarities, of which the lower is the better.
+    Epsilon(f64),
 }
 
 /// What a [`Cut`] decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// One flag for each row.
-    pub kept: Vec<bool>,
+    /// The places of the scores that stay.
+    pub kept: Selection,
     /// The value of the worst row kept, or the threshold itself; `None` when a count kept nothing.
     pub threshold: Option<f32>,
 }
 
+/// A cut could not be made.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CutError {
+    /// The cut itself is out of range.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// The number of ids is not the number of scores.
+    #[error("{ids} ids for {scores} scores: give one id for each score")]
+    IdsMismatch {
+        /// Ids given.
+        ids: usize,
+        /// Scores given.
+        scores: usize,
+    },
+    /// An epsilon bounds a similarity to a preferred row; other numbers have none.
+    #[error(
+        "`epsilon` = {epsilon} bounds the similarity to a preferred row, which these rows do not \
+         have: give a threshold, a fraction or a count"
+    )]
+    NoSimilarity {
+        /// The epsilon asked for.
+        epsilon: f64,
+    },
+}
+
+impl From<CutError> for SourceError {
+    fn from(error: CutError) -> Self {
+        Self::Read(Box::new(error))
+    }
+}
+
 impl Cut {
+    /// The same cut, when its number is in range.
+    ///
+    /// # Errors
+    /// When a threshold is NaN, a fraction lies outside `[0, 1]`, or an epsilon outside `[0, 2]`.
+    pub fn check(self) -> Result<Self, ParamsError> {
+        let mut check = Checker::default();
+        match self {
+            Self::Threshold(t) => check.that(!t.is_nan(), "threshold", t, "a number"),
+            Self::Fraction(f) => {
+                check.that((0.0..=1.0).contains(&f), "fraction", f, "a number from 0 to 1");
+            }
+            Self::Epsilon(e) => {
+                check.that((0.0..=2.0).contains(&e), "epsilon", e, "a number from 0 to 2");
+            }
+            Self::Top(_) => {}
+        }
+        check.finish().map(|()| self)
+    }
+
     /// Decides on `scores`, one for each row, with ids for the ties.
     ///
     /// The order is total: better value first, then the smaller id, then the earlier row; a NaN is
     /// never kept. A count larger than the number of scored rows keeps all of them.
     ///
-    /// # Panics
-    /// When `scores` and `ids` differ in length.
-    pub fn apply(self, scores: &[f32], ids: &[SampleId], direction: Direction) -> Outcome {
-        assert_eq!(scores.len(), ids.len(), "one id for each score");
-        match self {
+    /// # Errors
+    /// When the cut is out of range or does not fit the scores, or there is not one id for each.
+    pub fn apply(
+        self,
+        scores: &[f32],
+        ids: &[SampleId],
+        direction: Direction,
+    ) -> Result<Outcome, CutError> {
+        if scores.len() != ids.len() {
+            return Err(CutError::IdsMismatch { ids: ids.len(), scores: scores.len() });
+        }
+        Ok(match self.check()? {
             Self::Threshold(threshold) => at_least(scores, threshold, direction),
             Self::Fraction(fraction) => {
                 best(scores, ids, fraction_of(scores.len(), fraction), direction)
             }
             Self::Top(count) => best(scores, ids, count, direction),
-        }
+            Self::Epsilon(epsilon) if direction == Direction::HigherIsBetter => {
+                return Err(CutError::NoSimilarity { epsilon });
+            }
+            Self::Epsilon(epsilon) => at_least(scores, similarity_threshold(epsilon), direction),
+        })
     }
+}
+
+/// The similarity above which `epsilon` removes a row: `1 - epsilon` in f64, rounded to f32 as
+/// SemDeDup's published code compares it.
+pub fn similarity_threshold(epsilon: f64) -> f32 {
+    (1.0 - epsilon) as f32
 }
 
 /// `floor(fraction * n)`, where a product within rounding of a whole number counts as that number
@@ -73,25 +152,24 @@ fn at_least(scores: &[f32], threshold: f32, direction: Direction) -> Outcome {
         Direction::HigherIsBetter => *score >= threshold,
         Direction::LowerIsBetter => *score <= threshold,
     };
-    Outcome { kept: scores.iter().map(keeps).collect(), threshold: Some(threshold) }
+    let kept = (0..scores.len()).filter(|&row| keeps(&scores[row])).collect();
+    Outcome { kept, threshold: Some(threshold) }
 }
 
 fn best(scores: &[f32], ids: &[SampleId], count: usize, direction: Direction) -> Outcome {
     let mut order: Vec<usize> = (0..scores.len()).filter(|&i| !scores[i].is_nan()).collect();
     let count = count.min(order.len());
-    let mut kept = vec![false; scores.len()];
     let Some(last) = count.checked_sub(1) else {
-        return Outcome { kept, threshold: None };
+        return Outcome { kept: Selection::default(), threshold: None };
     };
     order.select_nth_unstable_by(last, |&a, &b| {
         better_first(scores[a], scores[b], direction)
             .then_with(|| ids[a].cmp(&ids[b]))
             .then(a.cmp(&b))
     });
-    for &row in &order[..count] {
-        kept[row] = true;
-    }
-    Outcome { kept, threshold: Some(scores[order[last]]) }
+    let threshold = Some(scores[order[last]]);
+    order.truncate(count);
+    Outcome { kept: Selection::from_unsorted(order), threshold }
 }
 
 /// Orders two values, the better one first; -0 and 0 are equal, NaN sorts last.
@@ -111,21 +189,23 @@ mod tests {
         (0..n as u128).rev().map(SampleId).collect()
     }
 
+    fn cut(cut: Cut, scores: &[f32], direction: Direction) -> (Vec<usize>, Option<f32>) {
+        let outcome = cut.apply(scores, &ids(scores.len()), direction).unwrap();
+        (outcome.kept.rows().to_vec(), outcome.threshold)
+    }
+
     #[test]
     fn ties_go_to_the_smaller_id_and_nan_is_never_kept() {
-        let scores = [1.0, f32::NAN, 2.0, 1.0];
-        let top = |k| Cut::Top(k).apply(&scores, &ids(4), Direction::HigherIsBetter);
-        assert_eq!(top(2).kept, [false, false, true, true]);
-        assert_eq!(top(2).threshold, Some(1.0));
-        assert_eq!(top(9).kept, [true, false, true, true]);
-        assert_eq!(top(0), Outcome { kept: vec![false; 4], threshold: None });
+        let top = |k| cut(Cut::Top(k), &[1.0, f32::NAN, 2.0, 1.0], Direction::HigherIsBetter);
+        assert_eq!(top(2), (vec![2, 3], Some(1.0)));
+        assert_eq!(top(9).0, [0, 2, 3]);
+        assert_eq!(top(0), (vec![], None));
     }
 
     #[test]
     fn a_fraction_counts_unscored_rows_and_lower_can_be_better() {
         let scores = [0.1, 0.2, f32::NAN, 0.4];
-        let half = Cut::Fraction(0.5).apply(&scores, &ids(4), Direction::LowerIsBetter);
-        assert_eq!(half.kept, [true, true, false, false]);
+        assert_eq!(cut(Cut::Fraction(0.5), &scores, Direction::LowerIsBetter).0, [0, 1]);
         assert_eq!(fraction_of(100, 0.29), 29);
         assert_eq!(fraction_of(10, 0.35), 3);
         assert_eq!(fraction_of(3, 1.0), 3);
@@ -133,22 +213,45 @@ mod tests {
 
     #[test]
     fn a_threshold_keeps_equal_values_compared_in_f32() {
-        let out = Cut::Threshold(0.28).apply(
-            &[0.28, 0.279_999_9, f32::NAN],
-            &ids(3),
-            Direction::HigherIsBetter,
-        );
-        assert_eq!(out.kept, [true, false, false]);
-        let out =
-            Cut::Threshold(0.28).apply(&[0.28, 0.279, 0.3], &ids(3), Direction::LowerIsBetter);
-        assert_eq!(out.kept, [true, true, false]);
+        let scores = [0.28, 0.279_999_9, f32::NAN];
+        assert_eq!(cut(Cut::Threshold(0.28), &scores, Direction::HigherIsBetter).0, [0]);
+        let scores = [0.28, 0.279, 0.3];
+        assert_eq!(cut(Cut::Threshold(0.28), &scores, Direction::LowerIsBetter).0, [0, 1]);
+    }
+
+    #[test]
+    fn an_epsilon_bounds_similarities_and_nothing_else() {
+        let similarity = [0.96, 0.95, 0.0];
+        let (kept, threshold) = cut(Cut::Epsilon(0.05), &similarity, Direction::LowerIsBetter);
+        assert_eq!((kept, threshold), (vec![1, 2], Some(0.95)));
+        let error = Cut::Epsilon(0.05).apply(&[0.5], &ids(1), Direction::HigherIsBetter);
+        assert_eq!(error, Err(CutError::NoSimilarity { epsilon: 0.05 }));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_an_error_that_names_it() {
+        let bad = [
+            (Cut::Threshold(f32::NAN), "threshold"),
+            (Cut::Fraction(-1.0), "fraction"),
+            (Cut::Fraction(1.5), "fraction"),
+            (Cut::Fraction(f64::NAN), "fraction"),
+            (Cut::Epsilon(f64::NAN), "epsilon"),
+            (Cut::Epsilon(2.5), "epsilon"),
+            (Cut::Epsilon(-1.0), "epsilon"),
+        ];
+        for (cut, field) in bad {
+            let error = cut.apply(&[0.5], &ids(1), Direction::LowerIsBetter).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("`{field}` is ")), "{cut:?}: {error}");
+        }
+        let error = Cut::Top(1).apply(&[0.5], &[], Direction::LowerIsBetter).unwrap_err();
+        assert_eq!(error, CutError::IdsMismatch { ids: 0, scores: 1 });
     }
 
     #[test]
     fn no_rows_and_nothing_scored_are_no_trouble() {
-        for cut in [Cut::Top(3), Cut::Fraction(0.5), Cut::Threshold(0.0)] {
-            assert!(cut.apply(&[], &[], Direction::HigherIsBetter).kept.is_empty());
-            assert_eq!(cut.apply(&[f32::NAN], &ids(1), Direction::HigherIsBetter).kept, [false]);
+        for some in [Cut::Top(3), Cut::Fraction(0.5), Cut::Threshold(0.0)] {
+            assert!(cut(some, &[], Direction::HigherIsBetter).0.is_empty());
+            assert!(cut(some, &[f32::NAN], Direction::HigherIsBetter).0.is_empty());
         }
     }
 }

@@ -1,6 +1,17 @@
 //! A set of rows of a pool.
 
+use std::cmp::Ordering;
+
 /// A set of rows of a pool, as ascending row numbers without repeats.
+///
+/// ```
+/// use curate_core::Selection;
+///
+/// let scored = Selection::from_unsorted(vec![5, 1, 3]);
+/// let kept = scored.retain(|row| row != 3);
+/// assert_eq!(kept.rows(), [1, 5]);
+/// assert_eq!(scored.minus(&kept).rows(), [3]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     rows: Vec<usize>,
@@ -19,19 +30,20 @@ impl Selection {
         Self { rows }
     }
 
-    /// The rows of `self` whose flag is set; `keep` has one flag for each row of `self`.
-    ///
-    /// # Panics
-    /// When the lengths differ.
-    pub fn filter(&self, keep: &[bool]) -> Self {
-        assert_eq!(keep.len(), self.rows.len(), "one flag for each row of the selection");
-        let rows = self.rows.iter().zip(keep).filter_map(|(&row, &keep)| keep.then_some(row));
-        Self { rows: rows.collect() }
+    /// The rows of `self` for which `keep` holds.
+    pub fn retain(&self, keep: impl FnMut(usize) -> bool) -> Self {
+        let mut keep = keep;
+        Self { rows: self.rows.iter().copied().filter(|&row| keep(row)).collect() }
     }
 
     /// The rows, ascending.
     pub fn rows(&self) -> &[usize] {
         &self.rows
+    }
+
+    /// The rows, ascending.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = usize> + Clone + '_ {
+        self.rows.iter().copied()
     }
 
     /// How many rows there are.
@@ -46,26 +58,49 @@ impl Selection {
 
     /// True when `row` is in the set. Logarithmic.
     pub fn contains(&self, row: usize) -> bool {
-        self.rows.binary_search(&row).is_ok()
+        self.position(row).is_some()
+    }
+
+    /// The place of `row` among the rows of the set, if it is in the set. Logarithmic.
+    pub fn position(&self, row: usize) -> Option<usize> {
+        self.rows.binary_search(&row).ok()
     }
 
     /// Rows in either set.
     pub fn union(&self, other: &Self) -> Self {
-        Self::from_unsorted([self.rows(), other.rows()].concat())
+        self.merge(other, |_| true)
     }
 
     /// Rows in both sets.
     pub fn intersect(&self, other: &Self) -> Self {
-        self.retain(|row| other.contains(row))
+        self.merge(other, |side| side == Ordering::Equal)
     }
 
     /// Rows of `self` that are not in `other`.
     pub fn minus(&self, other: &Self) -> Self {
-        self.retain(|row| !other.contains(row))
+        self.merge(other, |side| side == Ordering::Less)
     }
 
-    fn retain(&self, keep: impl Fn(usize) -> bool) -> Self {
-        Self { rows: self.rows.iter().copied().filter(|&row| keep(row)).collect() }
+    /// Walks both sets at once. `keep` is asked with `Less` for a row of `self` alone, `Greater` for
+    /// a row of `other` alone, and `Equal` for a row of both.
+    fn merge(&self, other: &Self, keep: impl Fn(Ordering) -> bool) -> Self {
+        let (mut a, mut b) = (self.rows.as_slice(), other.rows.as_slice());
+        let mut rows = Vec::with_capacity(a.len().max(b.len()));
+        while let Some(&row) = [a.first(), b.first()].into_iter().flatten().min() {
+            let (in_a, in_b) = (a.first() == Some(&row), b.first() == Some(&row));
+            a = &a[usize::from(in_a)..];
+            b = &b[usize::from(in_b)..];
+            if keep(in_b.cmp(&in_a)) {
+                rows.push(row);
+            }
+        }
+        Self { rows }
+    }
+}
+
+impl FromIterator<usize> for Selection {
+    fn from_iter<T: IntoIterator<Item = usize>>(rows: T) -> Self {
+        Self::from_unsorted(rows.into_iter().collect())
     }
 }
 
@@ -74,7 +109,7 @@ mod tests {
     use super::*;
 
     fn set(rows: &[usize]) -> Selection {
-        Selection::from_unsorted(rows.to_vec())
+        rows.iter().copied().collect()
     }
 
     #[test]
@@ -83,7 +118,11 @@ mod tests {
         assert_eq!(a.union(&b), set(&[1, 3, 4, 5]));
         assert_eq!(a.intersect(&b), set(&[3]));
         assert_eq!(a.minus(&b), set(&[1, 5]));
-        assert_eq!(a.filter(&[true, false, true]).rows(), [1, 5]);
+        assert_eq!(b.minus(&a), set(&[4]));
+        assert_eq!(a.minus(&set(&[])), a);
+        assert_eq!(a.union(&set(&[])), set(&[]).union(&a));
+        assert_eq!(a.retain(|row| row > 1), set(&[3, 5]));
         assert!(set(&[]).is_empty() && Selection::all(3).contains(2));
+        assert_eq!((a.position(3), a.position(4)), (Some(1), None));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     SampleId,
-    rank::{Cut, Direction, fraction_of},
+    rank::{Cut, CutError, Direction, fraction_of, similarity_threshold},
 };
 
 /// Bits that a pass settles.
@@ -38,16 +38,26 @@ impl Keep {
     /// 65,536 counters.
     ///
     /// # Errors
-    /// Those of `read`.
-    pub fn find<E>(
+    /// When the cut is out of range or does not fit the scores, and those of `read`.
+    pub fn find<E: From<CutError>>(
         cut: Cut,
         direction: Direction,
         mut read: impl FnMut(&mut dyn FnMut(f32, SampleId)) -> Result<(), E>,
     ) -> Result<Self, E> {
         let (mut rows, mut scored) = (0_usize, 0_usize);
         let keep = |rule, threshold| Self { direction, rule, threshold };
-        if let Cut::Threshold(threshold) = cut {
-            return Ok(keep(Rule::Threshold(threshold), Some(threshold)));
+        match cut.check().map_err(CutError::from)? {
+            Cut::Threshold(threshold) => {
+                return Ok(keep(Rule::Threshold(threshold), Some(threshold)));
+            }
+            Cut::Epsilon(epsilon) if direction == Direction::HigherIsBetter => {
+                return Err(CutError::NoSimilarity { epsilon }.into());
+            }
+            Cut::Epsilon(epsilon) => {
+                let threshold = similarity_threshold(epsilon);
+                return Ok(keep(Rule::Threshold(threshold), Some(threshold)));
+            }
+            Cut::Fraction(_) | Cut::Top(_) => {}
         }
         let mut worst: Option<f32> = None;
         read(&mut |score, _| {
@@ -61,7 +71,7 @@ impl Keep {
         let count = match cut {
             Cut::Fraction(fraction) => fraction_of(rows, fraction),
             Cut::Top(count) => count,
-            Cut::Threshold(_) => unreachable!("answered above"),
+            Cut::Threshold(_) | Cut::Epsilon(_) => unreachable!("answered above"),
         };
         if count == 0 || scored == 0 {
             return Ok(keep(Rule::Nothing, None));
@@ -180,7 +190,7 @@ mod tests {
         let mut keep = Keep::find(cut, direction, |each| {
             passes += 1;
             scores.iter().zip(ids).for_each(|(&score, &id)| each(score, id));
-            Ok::<(), ()>(())
+            Ok::<(), CutError>(())
         })
         .unwrap();
         let kept = scores.iter().zip(ids).map(|(&s, &id)| keep.keeps(s, id)).collect();
@@ -206,9 +216,11 @@ mod tests {
             let cuts = tops.into_iter().chain([Cut::Fraction(0.15), Cut::Threshold(0.1)]);
             for cut in cuts {
                 for direction in [HigherIsBetter, LowerIsBetter] {
-                    let expected = cut.apply(&scores, &ids, direction);
+                    let expected = cut.apply(&scores, &ids, direction).unwrap();
+                    let expected_kept: Vec<bool> =
+                        (0..scores.len()).map(|row| expected.kept.contains(row)).collect();
                     let (kept, threshold, _) = streamed(cut, &scores, &ids, direction);
-                    assert_eq!(kept, expected.kept, "{cut:?} {direction:?} {levels}");
+                    assert_eq!(kept, expected_kept, "{cut:?} {direction:?} {levels}");
                     assert_eq!(threshold, expected.threshold, "{cut:?} {direction:?}");
                 }
             }

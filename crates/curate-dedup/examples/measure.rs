@@ -16,8 +16,10 @@ use std::{error::Error, path::Path, time::Instant};
 use curate_cluster::{
     Clustering, KMeansParams, Metric, Ordered, Preference, assign, load_centroids, save_centroids,
 };
-use curate_core::{EmbeddingSource, NoProgress, SampleId, embedding::UnitRows};
-use curate_dedup::{Duplicates, Keep};
+use curate_core::{
+    Cut, EmbeddingSource, NoProgress, SampleId, embedding::UnitRows, rank::Direction,
+};
+use curate_dedup::{Matches, Mode};
 use curate_io::{Embedding, vectors::Part};
 use curate_prune::{Complexity, Pick, Preset, allocate, lower_bounds, select, softmax};
 use serde_json::{Value, json};
@@ -92,13 +94,14 @@ fn dedup(rows: &str, members: usize) -> Answer {
     let order = Ordered { clusters: all.chunks(members).map(<[usize]>::to_vec).collect() };
     let before = peak_mib()?;
     let clock = Instant::now();
-    let found = Duplicates::find(&rows, &order, &NoProgress)?;
+    let found = Matches::find(&rows, &order, Mode::Reference, &NoProgress)?;
     let seconds = clock.elapsed().as_secs_f64();
-    let kept = found.keep(Keep::Epsilon(0.1), &ids(rows.rows()));
+    let kept =
+        Cut::Epsilon(0.1).apply(&found.similarity, &ids(rows.rows()), Direction::LowerIsBetter)?;
     let sum: f64 = found.similarity.iter().map(|&s| f64::from(s)).sum();
     Ok(json!({
         "seconds": seconds,
-        "kept": kept.kept.iter().filter(|&&kept| kept).count(),
+        "kept": kept.kept.len(),
         "sum": sum,
         "working_mib": peak_mib()? - before,
     }))
@@ -117,14 +120,15 @@ fn scale(rows: &str, clusters: usize, iterations: usize) -> Answer {
         Ordered::new(&found.assignment, clusters, found.metric, &ids, Preference::Hard, 0)
     };
     let order = hard(&found);
-    let duplicates = Duplicates::find(&rows, &order, &NoProgress)?;
-    let kept = duplicates.keep(Keep::Epsilon(0.05), &ids).kept;
+    let duplicates = Matches::find(&rows, &order, Mode::Reference, &NoProgress)?;
+    let cut = Cut::Epsilon(0.05);
+    let kept = cut.apply(&duplicates.similarity, &ids, Direction::LowerIsBetter)?.kept;
     let dedup = turn();
-    let complexity = Complexity::new(found.centroids.view(), &found.assignment, 20)?;
-    let share = softmax(&complexity.complexity, Preset::Paper.temperature());
+    let complexity = Complexity::new(&found, 20)?;
+    let share = softmax(&complexity.complexity, Preset::Paper.temperature())?;
     let (sizes, wanted) = (found.sizes(), rows.rows() / 2);
     let least = lower_bounds(wanted, Preset::Paper.balance(), &sizes);
-    let pruned = select(&order, &allocate(&share, wanted, &least, &sizes)?.counts, Pick::First);
+    let pruned = select(&order, &allocate(&share, wanted, &least, &sizes)?.counts, Pick::First)?;
     let prune = turn();
     let per_row = |seconds: f64| 1e6 * seconds / rows.rows() as f64;
     Ok(json!({
@@ -132,7 +136,7 @@ fn scale(rows: &str, clusters: usize, iterations: usize) -> Answer {
         "seconds": { "cluster": cluster, "dedup": dedup, "prune": prune },
         "microseconds_a_row": per_row(cluster + dedup + prune),
         "inertia": found.inertia(),
-        "kept_by_dedup": kept.iter().filter(|&&kept| kept).count(),
+        "kept_by_dedup": kept.len(),
         "kept_by_prune": pruned.len(),
     }))
 }

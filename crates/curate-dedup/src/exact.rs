@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use curate_core::{EmbeddingSource, Progress, SourceError, embedding};
+use curate_core::{EmbeddingSource, Progress, embedding};
 use sha2::{Digest, Sha256};
+
+use crate::DedupError;
 
 /// The first 16 bytes of a SHA-256 digest: two of 2^40 different rows agree with a probability of
 /// 2^-49.
@@ -25,16 +27,12 @@ impl ExactDuplicates {
     /// Reads every row once; needs 16 bytes a row and the table of groups.
     ///
     /// # Errors
-    /// When rows cannot be read, or the caller cancels.
-    ///
-    /// # Panics
-    /// When there is not one key for each row.
+    /// When there is not one key for each row, rows cannot be read, or the caller cancels.
     pub fn of_vectors<S: EmbeddingSource + ?Sized, K: Ord>(
         source: &S,
         keys: &[K],
         progress: &dyn Progress,
-    ) -> Result<Self, SourceError> {
-        assert_eq!(keys.len(), source.rows(), "one key for each row");
+    ) -> Result<Self, DedupError> {
         progress.start("exact duplicates", source.rows() as u64, "rows");
         let dim = source.dim().max(1);
         let hash = |row: &[f32]| -> Option<ContentHash> {
@@ -42,26 +40,32 @@ impl ExactDuplicates {
         };
         let blocks = embedding::map_blocks(source, progress, |_, block| {
             block.chunks_exact(dim).map(hash).collect::<Vec<_>>()
-        })?;
+        });
         progress.finish();
-        Ok(Self::group(blocks.into_iter().flatten(), keys))
+        Self::group(blocks?.into_iter().flatten(), keys)
     }
 
     /// Groups rows of equal content, for example by the SHA-256 of the image or of the caption;
     /// `None` is nobody's copy. The row with the smallest key of each group stays.
     ///
-    /// # Panics
+    /// # Errors
     /// When there is not one key for each content.
     pub fn of_contents<'a, K: Ord>(
         contents: impl IntoIterator<Item = Option<&'a [u8]>>,
         keys: &[K],
-    ) -> Self {
+    ) -> Result<Self, DedupError> {
         Self::group(contents.into_iter().map(|content| content.map(hash_bytes)), keys)
     }
 
-    fn group<K: Ord>(hashes: impl Iterator<Item = Option<ContentHash>>, keys: &[K]) -> Self {
+    fn group<K: Ord>(
+        hashes: impl Iterator<Item = Option<ContentHash>>,
+        keys: &[K],
+    ) -> Result<Self, DedupError> {
         let hashes: Vec<Option<ContentHash>> = hashes.collect();
-        assert_eq!(hashes.len(), keys.len(), "one key for each row");
+        if hashes.len() != keys.len() {
+            let (given, rows) = (keys.len(), hashes.len());
+            return Err(DedupError::Mismatch { what: "keys", given, rows });
+        }
         let mut first: HashMap<ContentHash, usize> = HashMap::with_capacity(keys.len());
         for (row, hash) in hashes.iter().enumerate() {
             let Some(hash) = hash else { continue };
@@ -74,12 +78,12 @@ impl ExactDuplicates {
             let stays = hash.map_or(row, |hash| first[&hash]);
             if stays == row { 0 } else { stays as u64 + 1 }
         };
-        Self { cause: hashes.iter().enumerate().map(cause).collect() }
+        Ok(Self { cause: hashes.iter().enumerate().map(cause).collect() })
     }
 
     /// The row that stays in place of `row`; `None` when it stays itself.
     pub fn cause(&self, row: usize) -> Option<usize> {
-        self.cause[row].checked_sub(1).map(|row| row as usize)
+        self.cause.get(row)?.checked_sub(1).map(|row| row as usize)
     }
 
     /// The rows that stay, ascending.
@@ -131,16 +135,18 @@ mod tests {
 
         let turned = rows.select(Axis(0), &[6, 5, 4, 3, 2, 1, 0]);
         let turned_ids: Vec<SampleId> = ids.iter().rev().copied().collect();
-        let again = ExactDuplicates::of_vectors(&turned.view(), &turned_ids, &NoProgress).unwrap();
+        let again = ExactDuplicates::of_vectors(&turned, &turned_ids, &NoProgress).unwrap();
         assert_eq!(again.kept(), [1, 2, 3, 4, 5]);
     }
 
     #[test]
     fn contents_are_compared_and_missing_ones_are_not() {
         let contents: [Option<&[u8]>; 5] = [Some(b"a"), None, Some(b"b"), None, Some(b"a")];
-        let found = ExactDuplicates::of_contents(contents, &[3, 4, 5, 6, 2].map(SampleId));
+        let found = ExactDuplicates::of_contents(contents, &[3, 4, 5, 6, 2].map(SampleId)).unwrap();
         assert_eq!(found.kept(), [1, 2, 3, 4]);
         assert_eq!(found.cause(0), Some(4));
-        assert_eq!(ExactDuplicates::of_contents([], &[0; 0]).removed(), 0);
+        assert_eq!(ExactDuplicates::of_contents([], &[0; 0]).unwrap().removed(), 0);
+        let error = ExactDuplicates::of_contents(contents, &[1, 2]).unwrap_err();
+        assert_eq!(error.to_string(), "2 keys for 5 rows: give one for each row");
     }
 }

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use curate_cluster::Ordered;
-use curate_core::{SampleId, random, rank::fraction_of};
-
-use crate::similarity_threshold;
+use curate_core::{
+    Cut, ParamsError, SampleId, random,
+    rank::{fraction_of, similarity_threshold},
+};
 
 /// A number of clusters for semantic deduplication.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,16 +109,24 @@ pub struct EpsilonSuggestion {
 }
 
 /// The epsilon that keeps a share `fraction` of the rows whose largest similarities to a preferred
-/// row are given (from [`crate::Duplicates::find`], of the rows searched); `None` without rows.
+/// row are given ([`crate::Duplicates::similarities`]); `None` without rows.
 ///
 /// Because the published rule is not greedy, a row's similarity does not depend on epsilon, so the
 /// epsilon is an order statistic. On a sample of whole clusters ([`sample_clusters`]) the share is
 /// that of the pool up to the sampling error; a sample of single rows would miss most duplicates.
-/// Where rows tie at the threshold all of them are kept; [`crate::Keep::Count`] cuts through ties.
-pub fn suggest_epsilon(similarity: &[f32], fraction: f64) -> Option<EpsilonSuggestion> {
+/// Where rows tie at the threshold all of them are kept; [`Cut::Top`] cuts through ties.
+///
+/// # Errors
+/// When the fraction lies outside `[0, 1]`.
+pub fn suggest_epsilon(
+    similarity: &[f32],
+    fraction: f64,
+) -> Result<Option<EpsilonSuggestion>, ParamsError> {
+    Cut::Fraction(fraction).check()?;
     let mut sorted: Vec<f32> = similarity.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);
-    let last = fraction_of(sorted.len(), fraction).max(1).min(sorted.len()).checked_sub(1)?;
+    let kept = fraction_of(sorted.len(), fraction).max(1).min(sorted.len());
+    let Some(last) = kept.checked_sub(1) else { return Ok(None) };
     let share = |epsilon: f64| {
         let threshold = similarity_threshold(epsilon);
         sorted.partition_point(|&s| s <= threshold) as f64 / sorted.len() as f64
@@ -134,7 +143,7 @@ pub fn suggest_epsilon(similarity: &[f32], fraction: f64) -> Option<EpsilonSugge
         similarity_threshold(epsilon),
         100.0 * fraction
     );
-    Some(EpsilonSuggestion { epsilon, kept, curve, reason })
+    Ok(Some(EpsilonSuggestion { epsilon, kept, curve, reason }))
 }
 
 /// Whole clusters with at least `rows` rows together (all clusters when there are fewer), drawn by a
@@ -157,8 +166,9 @@ pub fn sample_clusters(order: &Ordered, rows: usize, seed: u64) -> Ordered {
 
 #[cfg(test)]
 mod tests {
+    use curate_core::rank::Direction;
+
     use super::*;
-    use crate::{Duplicates, Keep};
 
     #[test]
     fn the_number_of_clusters_grows_like_the_square_root_of_the_rows() {
@@ -193,18 +203,18 @@ mod tests {
     #[test]
     fn the_epsilon_keeps_what_was_wanted_through_the_rule_itself() {
         let similarity: Vec<f32> = (0..1_000).map(|i| (i * 377 % 1_000) as f32 / 1_000.0).collect();
-        let found = Duplicates::from_parts(similarity.clone(), vec![None; 1_000]);
         let ids: Vec<SampleId> = (0..1_000).map(SampleId).collect();
         for fraction in [0.001, 0.29, 0.5, 0.813, 1.0] {
-            let suggested = suggest_epsilon(&similarity, fraction).unwrap();
-            let kept = found.keep(Keep::Epsilon(suggested.epsilon), &ids).kept;
-            let count = kept.iter().filter(|kept| **kept).count();
+            let suggested = suggest_epsilon(&similarity, fraction).unwrap().unwrap();
+            let cut = Cut::Epsilon(suggested.epsilon);
+            let count = cut.apply(&similarity, &ids, Direction::LowerIsBetter).unwrap().kept.len();
             assert_eq!(count, fraction_of(1_000, fraction), "{}", suggested.reason);
             assert_eq!(suggested.kept, count as f64 / 1_000.0);
             assert!(suggested.curve.windows(2).all(|w| w[0].1 >= w[1].1));
         }
-        assert_eq!(suggest_epsilon(&[], 0.5), None);
-        let copies = suggest_epsilon(&[0.0, 1.000_000_1], 1.0).unwrap();
+        assert_eq!(suggest_epsilon(&[], 0.5), Ok(None));
+        assert!(suggest_epsilon(&[0.5], 1.5).is_err());
+        let copies = suggest_epsilon(&[0.0, 1.000_000_1], 1.0).unwrap().unwrap();
         assert_eq!((copies.epsilon, copies.kept), (0.0, 0.5));
     }
 

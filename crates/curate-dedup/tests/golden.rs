@@ -5,8 +5,12 @@
 use std::{fs::File, path::PathBuf};
 
 use curate_cluster::{Assignment, Metric, Ordered, Preference};
-use curate_core::{NoProgress, SampleId, fault, fault::NormPolicy};
-use curate_dedup::{Duplicates, Keep};
+use curate_core::{
+    Cut, NoProgress, SampleId, Selection, fault,
+    fault::NormPolicy,
+    rank::{Direction, Outcome},
+};
+use curate_dedup::{Matches, Mode};
 use ndarray::{Array1, Array2, ArrayD, Ix1};
 use ndarray_npy::{NpzReader, ReadableElement};
 
@@ -56,8 +60,8 @@ impl Golden {
     }
 }
 
-fn kept_rows(kept: &[bool]) -> Vec<usize> {
-    (0..kept.len()).filter(|&row| kept[row]).collect()
+fn cut(found: &Matches, cut: Cut, ids: &[SampleId]) -> Outcome {
+    cut.apply(&found.similarity, ids, Direction::LowerIsBetter).unwrap()
 }
 
 #[test]
@@ -89,16 +93,16 @@ fn similarities_and_keep_lists_are_the_published_ones_for_every_order_and_epsilo
     let rows = golden.embeddings.clone();
     for which in ["hard", "easy", "random"] {
         let order = golden.order(which);
-        let found = Duplicates::find(&rows.view(), &order, &NoProgress).unwrap();
+        let found = Matches::find(&rows, &order, Mode::Reference, &NoProgress).unwrap();
         let expected = golden.array::<f64>(&format!("max_earlier_sim_f64_{which}"));
         for (&row, expected) in order.clusters.iter().flatten().zip(expected) {
             let off = (f64::from(found.similarity[row]) - expected).abs();
             assert!(off <= 1e-6, "{which} row {row}: {off}");
         }
         for epsilon in golden.epsilons.clone() {
-            let kept = found.keep(Keep::Epsilon(epsilon), &golden.ids).kept;
+            let kept = cut(&found, Cut::Epsilon(epsilon), &golden.ids).kept;
             let expected = golden.rows(&format!("keep_{which}_eps{epsilon}"));
-            assert_eq!(kept_rows(&kept), expected, "{which} {epsilon}");
+            assert_eq!(kept.rows(), expected, "{which} {epsilon}");
         }
     }
 }
@@ -110,11 +114,11 @@ fn greedy_keep_lists_are_the_golden_ones() {
     for which in ["hard", "easy", "random"] {
         let order = golden.order(which);
         for epsilon in golden.epsilons.clone() {
-            let found =
-                Duplicates::find_greedy(&rows.view(), &order, epsilon, &NoProgress).unwrap();
-            let kept = found.keep(Keep::Epsilon(epsilon), &golden.ids).kept;
+            let mode = Mode::Greedy(epsilon);
+            let found = Matches::find(&rows, &order, mode, &NoProgress).unwrap();
+            let kept = cut(&found, Cut::Epsilon(epsilon), &golden.ids).kept;
             let expected = golden.rows(&format!("greedy_keep_{which}_eps{epsilon}"));
-            assert_eq!(kept_rows(&kept), expected, "{which} {epsilon}");
+            assert_eq!(kept.rows(), expected, "{which} {epsilon}");
         }
     }
 }
@@ -123,10 +127,11 @@ fn greedy_keep_lists_are_the_golden_ones() {
 fn a_wanted_count_is_the_epsilon_that_gives_it() {
     let mut golden = Golden::open();
     let order = golden.order("hard");
-    let found = Duplicates::find(&golden.embeddings.view(), &order, &NoProgress).unwrap();
+    let rows = golden.embeddings.clone();
+    let found = Matches::find(&rows, &order, Mode::Reference, &NoProgress).unwrap();
     for (count, epsilon) in [(4000, 0.0300), (3000, 0.1296), (2000, 0.2343)] {
-        let outcome = found.keep(Keep::Count(count), &golden.ids);
-        assert_eq!(kept_rows(&outcome.kept).len(), count);
+        let outcome = cut(&found, Cut::Top(count), &golden.ids);
+        assert_eq!(outcome.kept.len(), count);
         let equivalent = 1.0 - f64::from(outcome.threshold.unwrap());
         assert!((equivalent - epsilon).abs() < 1e-4, "{count}: {equivalent}");
     }
@@ -137,7 +142,7 @@ fn each_cause_is_a_preferred_row_of_the_same_cluster_with_that_similarity() {
     let mut golden = Golden::open();
     let order = golden.order("hard");
     let rows = golden.embeddings.clone();
-    let found = Duplicates::find(&rows.view(), &order, &NoProgress).unwrap();
+    let found = Matches::find(&rows, &order, Mode::Reference, &NoProgress).unwrap();
     for cluster in &order.clusters {
         for (position, &row) in cluster.iter().enumerate() {
             let Some(cause) = found.cause(row) else { continue };
@@ -187,19 +192,16 @@ fn the_ten_edge_cases() {
             .collect();
         let good: Vec<usize> = (0..n).filter(|row| !bad.contains(row)).collect();
         let order = Ordered { clusters: vec![good.clone()] };
-        let found = Duplicates::find(&matrix.view(), &order, &NoProgress).unwrap();
+        let found = Matches::find(&matrix, &order, Mode::Reference, &NoProgress).unwrap();
         let ids: Vec<SampleId> = (0..n as u128).map(SampleId).collect();
         if bad.is_empty() {
             assert!(same(&found.similarity, &expected), "{name}: {:?}", found.similarity);
             for (epsilon, removed) in case["removed"].as_object().unwrap() {
-                let kept = found.keep(Keep::Epsilon(epsilon.parse().unwrap()), &ids).kept;
+                let kept = cut(&found, Cut::Epsilon(epsilon.parse().unwrap()), &ids).kept;
                 let removed: Vec<bool> =
                     removed.as_array().unwrap().iter().map(|r| r.as_bool().unwrap()).collect();
-                assert_eq!(
-                    kept,
-                    removed.iter().map(|r| !r).collect::<Vec<_>>(),
-                    "{name} {epsilon}"
-                );
+                let expected: Selection = (0..n).filter(|&row| !removed[row]).collect();
+                assert_eq!(kept, expected, "{name} {epsilon}");
             }
         } else {
             // The published code loses every later decision to the NaN. Here the other rows fare

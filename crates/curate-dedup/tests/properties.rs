@@ -2,9 +2,12 @@
 //! of rows, the answer of a scalar search, and no harm from bad rows.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use curate_cluster::{Assignment, KMeansParams, Metric, Ordered, Preference};
-use curate_core::{NoProgress, SampleId, embedding, random};
-use curate_dedup::{Duplicates, Keep, Probe, nearest_clusters, similarity_threshold};
+use curate_cluster::{Assignment, Metric, Ordered, Preference};
+use curate_core::{
+    Cut, Given, NoProgress, Rows, SampleId, Selection, embedding, fault::NormPolicy, random,
+    rank::similarity_threshold,
+};
+use curate_dedup::{Duplicates, Inputs, Matches, Mode, SemanticDedupParams};
 use ndarray::{Array2, Axis, s};
 use proptest::prelude::*;
 
@@ -45,11 +48,11 @@ fn order(n: usize, clusters: usize, seed: u64) -> Ordered {
 }
 
 /// The rule, one pair at a time.
-fn scalar(
-    rows: &Array2<f32>,
-    order: &Ordered,
-    greedy: Option<f32>,
-) -> (Vec<f32>, Vec<Option<usize>>) {
+fn scalar(rows: &Array2<f32>, order: &Ordered, mode: Mode) -> (Vec<f32>, Vec<Option<usize>>) {
+    let greedy = match mode {
+        Mode::Reference => None,
+        Mode::Greedy(epsilon) => Some(similarity_threshold(epsilon)),
+    };
     let n = rows.nrows();
     let (mut similarity, mut cause) = (vec![0.0; n], vec![None; n]);
     for cluster in &order.clusters {
@@ -71,6 +74,19 @@ fn scalar(
     (similarity, cause)
 }
 
+/// The front door, with ids of its own.
+fn run(rows: &Array2<f32>, ids: &[SampleId], params: SemanticDedupParams) -> Duplicates {
+    let given = Given { ids: Some(ids), norm: NormPolicy::Any, ..Given::default() };
+    let rows = Rows::read(rows, given, &NoProgress).unwrap();
+    params.check().unwrap().run(&rows, &NoProgress).unwrap()
+}
+
+/// Clusters and probes; rows are preferred by a draw for their id, whatever the clusters.
+fn probe(rows: &Array2<f32>, ids: &[SampleId], clusters: usize, probes: usize) -> Duplicates {
+    let params = SemanticDedupParams::new().clusters(clusters).probes(probes);
+    run(rows, ids, params.preference(Preference::Random).seed(1))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
@@ -85,14 +101,13 @@ proptest! {
     ) {
         let rows = rows(n, dim, seed);
         let order = order(n, clusters, seed);
-        let found = Duplicates::find_within(&rows.view(), &order, limit, &NoProgress).unwrap();
-        let (similarity, cause) = scalar(&rows, &order, None);
-        prop_assert_eq!(&found, &Duplicates::from_parts(similarity, cause));
-
-        let greedy =
-            Duplicates::find_greedy_within(&rows.view(), &order, epsilon, limit, &NoProgress);
-        let (similarity, cause) = scalar(&rows, &order, Some(similarity_threshold(epsilon)));
-        prop_assert_eq!(greedy.unwrap(), Duplicates::from_parts(similarity, cause));
+        for mode in [Mode::Reference, Mode::Greedy(epsilon)] {
+            let found = Matches::find_within(&rows, &order, mode, limit, &NoProgress).unwrap();
+            let (similarity, cause) = scalar(&rows, &order, mode);
+            prop_assert_eq!(&found.similarity, &similarity);
+            let causes: Vec<_> = (0..n).map(|row| found.cause(row)).collect();
+            prop_assert_eq!(causes, cause);
+        }
     }
 
     #[test]
@@ -103,14 +118,34 @@ proptest! {
         (low, high) in (0.0_f64..1.0, 0.0_f64..1.0),
         share in 0.0_f64..=1.0,
     ) {
-        let rows = rows(n, 8, seed);
-        let found = Duplicates::find(&rows.view(), &order(n, clusters, seed), &NoProgress).unwrap();
-        let kept = |epsilon| found.keep(Keep::Epsilon(epsilon), &ids(n)).kept;
-        let (less, more) = (kept(low.min(high)), kept(low.max(high)));
-        prop_assert!(less.iter().zip(&more).all(|(less, more)| *less || !*more));
+        let params = SemanticDedupParams::new().clusters(clusters).seed(seed);
+        let found = run(&rows(n, 8, seed), &ids(n), params);
+        let kept = |epsilon| found.select(Cut::Epsilon(epsilon)).unwrap();
+        prop_assert!(kept(high.max(low)).minus(&kept(low.min(high))).is_empty());
         let count = (share * n as f64) as usize;
-        let kept = found.keep(Keep::Count(count), &ids(n)).kept;
-        prop_assert_eq!(kept.iter().filter(|kept| **kept).count(), count);
+        prop_assert_eq!(found.select(Cut::Top(count)).unwrap().len(), count);
+    }
+
+    #[test]
+    fn every_row_stays_or_has_a_reason(
+        n in 1_usize..150,
+        bad in prop::collection::vec(0_usize..150, 0..20),
+        epsilon in 0.0_f64..0.5,
+        seed in 0_u64..1_000,
+    ) {
+        let mut rows = rows(n, 6, seed);
+        for row in bad.into_iter().filter(|&row| row < n) {
+            rows.row_mut(row).fill(if row % 2 == 0 { f32::NAN } else { 0.0 });
+        }
+        let found = run(&rows, &ids(n), SemanticDedupParams::new().clusters(3).seed(seed));
+        let kept = found.select(Cut::Epsilon(epsilon)).unwrap();
+        let removals = found.removals(Cut::Epsilon(epsilon)).unwrap();
+        let gone: Vec<usize> = removals.iter().map(|removal| removal.row).collect();
+        prop_assert_eq!(Selection::all(n).minus(&kept).rows().to_vec(), gone);
+        for removal in removals.iter().filter(|removal| removal.threshold.is_some()) {
+            prop_assert!(removal.value > removal.threshold);
+            prop_assert!(removal.cause.is_some_and(|cause| cause != removal.row));
+        }
     }
 
     #[test]
@@ -125,9 +160,9 @@ proptest! {
         let moved = rows.select(Axis(0), &shuffled);
         let moved_ids: Vec<SampleId> = shuffled.iter().map(|&row| names[row]).collect();
         let fates = |rows: &Array2<f32>, ids: &[SampleId]| {
-            let found = probe(rows, ids, 4, 2).1;
+            let found = probe(rows, ids, 4.min(n), 2);
             let mut fates: Vec<_> = (0..n)
-                .map(|row| (ids[row], found.similarity[row], found.cause(row).map(|c| ids[c])))
+                .map(|row| (ids[row], found.similarity(row), found.cause(row).map(|c| ids[c])))
                 .collect();
             fates.sort_by_key(|fate| fate.0);
             fates
@@ -136,84 +171,41 @@ proptest! {
     }
 }
 
-/// Searches clusters by fixed centroids, then probes; returns both answers.
-fn probe(
-    rows: &Array2<f32>,
-    ids: &[SampleId],
-    clusters: usize,
-    probes: usize,
-) -> (Duplicates, Duplicates) {
-    let (_, preferred, order, assignment, centroids) = clustered(rows, ids, clusters);
-    let view = rows.view();
-    let near = nearest_clusters(
-        &view,
-        centroids.view(),
-        Metric::Spherical,
-        &assignment,
-        probes,
-        &NoProgress,
-    )
-    .unwrap();
-    let before = Duplicates::find(&view, &order, &NoProgress).unwrap();
-    let after = Probe::new(&preferred, &near, clusters)
-        .search(&view, &order, &before, &NoProgress)
-        .unwrap();
-    (before, after.duplicates)
-}
-
-type Clustered = (usize, Ordered, Ordered, Assignment, Array2<f32>);
-
-fn clustered(rows: &Array2<f32>, ids: &[SampleId], clusters: usize) -> Clustered {
-    let centroids = Array2::from_shape_fn((clusters, rows.ncols()), |(c, t)| {
-        random::unit(77, SampleId::from_halves(c as u64, t as u64)) as f32 - 0.5
-    });
-    let assignment =
-        curate_cluster::assign(centroids.view(), Metric::Spherical, &rows.view(), &NoProgress)
-            .unwrap();
-    let together =
-        Assignment { cluster: vec![0; rows.nrows()], nearness: assignment.nearness.clone() };
-    let in_order = |assignment: &Assignment, k| {
-        Ordered::new(assignment, k, Metric::Spherical, ids, Preference::Hard, 0)
-    };
-    let (preferred, order) = (in_order(&together, 1), in_order(&assignment, clusters));
-    (clusters, preferred, order, assignment, centroids)
-}
-
 #[test]
 fn probing_all_clusters_is_one_search_over_all_rows() {
     let (n, clusters) = (900, 7);
     let (rows, names) = (rows(n, 12, 5), ids(n));
-    let (_, preferred, ..) = clustered(&rows, &names, clusters);
-    let (before, after) = probe(&rows, &names, clusters, clusters - 1);
-    let whole = Duplicates::find(&rows.view(), &preferred, &NoProgress).unwrap();
-    assert_eq!(after, whole);
-    assert_ne!(before, whole, "the clustering splits some pairs, or this test shows nothing");
+    let causes = |found: &Duplicates| (0..n).map(|row| found.cause(row)).collect::<Vec<_>>();
+    let whole = probe(&rows, &names, 1, 0);
+    let all = probe(&rows, &names, clusters, clusters - 1);
+    assert_eq!(all.similarities(), whole.similarities());
+    assert_eq!(causes(&all), causes(&whole));
+    assert_eq!(causes(&probe(&rows, &names, clusters, 99)), causes(&whole), "all that there are");
+    let alone = probe(&rows, &names, clusters, 0);
+    assert_ne!(causes(&alone), causes(&whole), "some pairs are split, or this test shows nothing");
 }
 
 #[test]
 fn probing_raises_recall_and_says_by_how_much() {
     let (n, clusters, epsilon) = (2_500, 12, 0.05);
     let (rows, names) = (rows(n, 6, 8), ids(n));
-    let (_, preferred, order, assignment, centroids) = clustered(&rows, &names, clusters);
-    let view = rows.view();
-    let before = Duplicates::find(&view, &order, &NoProgress).unwrap();
-    let share = |probes: usize| {
-        let metric = Metric::Spherical;
-        let near =
-            nearest_clusters(&view, centroids.view(), metric, &assignment, probes, &NoProgress);
-        let probe = Probe::new(&preferred, &near.unwrap(), clusters);
-        let after = probe.search(&view, &order, &before, &NoProgress).unwrap();
-        assert_eq!(after.improved == 0, probes == 0);
-        let found = &after.duplicates;
-        let recall = probe.recall(&view, &names, found, epsilon, (n, 1), &NoProgress).unwrap();
-        let sample = probe.recall(&view, &names, found, epsilon, (500, 1), &NoProgress).unwrap();
-        assert_eq!((recall.sampled, sample.sampled), (n, 500));
-        assert!((recall.share() - sample.share()).abs() < 0.1);
-        recall.share()
-    };
-    let shares = [share(0), share(1), share(3), share(clusters - 1)];
-    assert!(shares[0] < shares[1] && shares[1] <= shares[2], "{shares:?}");
-    assert_eq!(shares[3], 1.0);
+    let whole = probe(&rows, &names, 1, 0);
+    let duplicates = n - whole.select(Cut::Epsilon(epsilon)).unwrap().len();
+    let mut shares = Vec::new();
+    for probes in [1, 3, clusters - 1] {
+        let found = probe(&rows, &names, clusters, probes);
+        assert!(found.probing().is_some_and(|probing| probing.improved > 0));
+        let recall = found.recall(epsilon).unwrap();
+        assert_eq!(recall.sampled, 1_000);
+        // Every duplicate there is, counted without a sample.
+        let gone = n - found.select(Cut::Epsilon(epsilon)).unwrap().len();
+        assert!((recall.share() - gone as f64 / duplicates as f64).abs() < 0.05);
+        assert!(recall.share_without_probing() < recall.share());
+        shares.push(recall.share());
+    }
+    assert!(shares[0] <= shares[1], "{shares:?}");
+    assert_eq!(shares[2], 1.0);
+    assert_eq!(whole.recall(epsilon), None, "nothing was probed");
 }
 
 #[test]
@@ -223,8 +215,8 @@ fn threads_change_nothing() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let order = order(1_500, 3, 2);
-            let greedy =
-                Duplicates::find_greedy_within(&rows.view(), &order, 0.1, 200, &NoProgress);
+            let mode = Mode::Greedy(0.1);
+            let greedy = Matches::find_within(&rows, &order, mode, 200, &NoProgress);
             (probe(&rows, &names, 5, 2), greedy.unwrap())
         })
     };
@@ -233,8 +225,8 @@ fn threads_change_nothing() {
     assert_eq!(one, on(7));
 }
 
-/// In the published code one NaN row ends the search in its cluster; here bad rows that were not
-/// set aside still change nobody else.
+/// In the published code one NaN row ends the search in its cluster. Here bad rows are set aside by the
+/// front door, and even where they are not they change nobody else.
 #[test]
 fn bad_rows_change_no_other_rows_fate() {
     let good = rows(300, 8, 4);
@@ -251,35 +243,79 @@ fn bad_rows_change_no_other_rows_fate() {
     let with_bad = Ordered { clusters: vec![(0..306).collect()] };
     let without = Ordered { clusters: vec![(0..300).collect()] };
     for limit in [1_000, 64] {
-        let bad = Duplicates::find_within(&all.view(), &with_bad, limit, &NoProgress).unwrap();
-        let good = Duplicates::find_within(&good.view(), &without, limit, &NoProgress).unwrap();
+        let find = |rows: &Array2<f32>, order| {
+            Matches::find_within(rows, order, Mode::Reference, limit, &NoProgress).unwrap()
+        };
+        let (bad, good) = (find(&all, &with_bad), find(&good, &without));
         assert_eq!(bad.similarity[6..], good.similarity);
         assert_eq!(bad.similarity[..6], [0.0; 6]);
         for row in 0..300 {
             assert_eq!(bad.cause(row + 6), good.cause(row).map(|cause| cause + 6));
         }
     }
+    let params = SemanticDedupParams::new().clusters(4);
+    let with_bad = run(&all, &ids(306), params.clone());
+    let without = run(&good, &ids(306)[6..], params);
+    assert_eq!(with_bad.faults().len(), 6);
+    assert_eq!(with_bad.similarities(), without.similarities());
 }
 
 #[test]
-fn empty_clusters_singletons_and_probes_beyond_k_are_no_trouble() {
-    let rows = rows(6, 4, 1);
-    let kmeans = KMeansParams::new(6).check().unwrap();
-    let fitted = kmeans.fit(&rows.view(), &ids(6), &NoProgress).unwrap();
-    let near = nearest_clusters(
-        &rows.view(),
-        fitted.centroids.view(),
-        fitted.metric,
-        &fitted.assignment,
-        99,
-        &NoProgress,
-    )
-    .unwrap();
-    for (near, own) in near.iter().zip(&fitted.assignment.cluster) {
-        assert_eq!(near.len(), 5);
-        assert!(!near.contains(own));
+fn clusters_and_scores_of_ones_own_are_used_and_checked() {
+    let vectors = rows(60, 4, 3);
+    let rows = Rows::new(&vectors).unwrap();
+    let dedup = SemanticDedupParams::new().clusters(5).check().unwrap();
+    let found = dedup.run(&rows, &NoProgress).unwrap();
+    let inputs = Inputs { clusters: Some(found.clusters()), ..Inputs::default() };
+    assert_eq!(dedup.run_with(&rows, inputs, &NoProgress).unwrap(), found);
+
+    // The highest score of all stays whatever it is similar to.
+    let scores: Vec<f32> = (0..60).map(|row| row as f32).collect();
+    let inputs = Inputs { scores: Some(&scores), ..Inputs::default() };
+    let by_score = dedup.run_with(&rows, inputs, &NoProgress).unwrap();
+    assert_eq!(by_score.similarity(59), Some(0.0));
+    let causes = (0..60).filter_map(|row| Some((row, by_score.cause(row)?)));
+    assert!(causes.clone().count() > 30 && causes.into_iter().all(|(row, cause)| cause > row));
+
+    let inputs = Inputs { scores: Some(&scores[1..]), ..Inputs::default() };
+    let error = dedup.run_with(&rows, inputs, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("59 scores for 60 rows"), "{error}");
+    let few = rows.only(&Selection::all(10)).unwrap();
+    let some = dedup.run(&few, &NoProgress).unwrap();
+    let inputs = Inputs { clusters: Some(some.clusters()), ..Inputs::default() };
+    let error = dedup.run_with(&rows, inputs, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("row 10 is in no cluster"), "{error}");
+}
+
+#[test]
+fn a_greedy_search_answers_its_own_epsilon_alone() {
+    let found = run(&rows(50, 4, 3), &ids(50), SemanticDedupParams::new().mode(Mode::Greedy(0.1)));
+    assert!(found.select(Cut::Epsilon(0.1)).is_ok());
+    for cut in [Cut::Epsilon(0.2), Cut::Top(3), Cut::Fraction(0.5), Cut::Threshold(0.9)] {
+        let error = found.select(cut).unwrap_err().to_string();
+        assert!(error.contains("holds for its own epsilon 0.1 alone"), "{cut:?}: {error}");
     }
-    let order = Ordered { clusters: vec![vec![], vec![3], vec![]] };
-    let found = Duplicates::find(&rows.view(), &order, &NoProgress).unwrap();
-    assert_eq!(found.similarity, [0.0; 6]);
+}
+
+#[test]
+fn cuts_out_of_range_and_vectors_that_are_not_normalized_are_refused() {
+    let found = run(&rows(20, 4, 3), &ids(20), SemanticDedupParams::new());
+    for cut in [Cut::Epsilon(f64::NAN), Cut::Epsilon(2.5), Cut::Epsilon(-1.0), Cut::Fraction(-1.0)]
+    {
+        assert!(found.select(cut).is_err() && found.removals(cut).is_err(), "{cut:?}");
+    }
+    let long = rows(20, 4, 3) * 5.0;
+    assert!(Rows::new(&long).is_err());
+}
+
+#[test]
+fn nothing_and_one_row_are_no_trouble() {
+    for n in [0, 1] {
+        let found = run(&rows(n, 4, 1), &ids(n), SemanticDedupParams::new().probes(3));
+        assert_eq!(found.select(Cut::Epsilon(0.05)).unwrap().len(), n);
+        assert_eq!(found.removals(Cut::Top(0)).unwrap().len(), n);
+    }
+    let zeros = Array2::<f32>::zeros((3, 4));
+    let found = run(&zeros, &ids(3), SemanticDedupParams::new());
+    assert_eq!((found.select(Cut::Top(9)).unwrap().len(), found.faults().len()), (0, 3));
 }

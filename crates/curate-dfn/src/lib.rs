@@ -25,10 +25,10 @@
 //! assert_eq!(together[8..16], alone[..]);
 //!
 //! let scores = [0.31, 0.05, 0.27];
-//! let ids = [0, 1, 2].map(SampleId);
-//! let kept = Cut::Fraction(0.67).apply(&scores, &ids, Direction::HigherIsBetter).kept;
-//! assert_eq!(kept, [true, false, true]);
-//! # Ok::<(), serde_json::Error>(())
+//! let ids = [0_u64, 1, 2].map(SampleId::from);
+//! let kept = Cut::Fraction(0.67).apply(&scores, &ids, Direction::HigherIsBetter)?.kept;
+//! assert_eq!(kept.rows(), [0, 2]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Paper, open_clip, this crate

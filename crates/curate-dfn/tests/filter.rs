@@ -360,10 +360,11 @@ fn scores_by_shard_are_those_of_the_whole_pool() {
         assert_eq!(found.1, ids);
         assert_eq!((scores.rows(), scores.unscored()), (60, 4));
         for cut in [Cut::Top(7), Cut::Fraction(0.15), Cut::Threshold(0.0)] {
-            let expected = cut.apply(&found.0, &ids, Direction::HigherIsBetter);
+            let expected = cut.apply(&found.0, &ids, Direction::HigherIsBetter).unwrap();
             let mut keep = scores.keep(cut).unwrap();
-            let kept: Vec<bool> =
-                found.0.iter().zip(&ids).map(|(&score, &id)| keep.keeps(score, id)).collect();
+            let pairs = found.0.iter().zip(&ids);
+            let kept = pairs.map(|(&score, &id)| keep.keeps(score, id)).collect::<Vec<_>>();
+            let kept = (0..kept.len()).filter(|&row| kept[row]).collect();
             assert_eq!((kept, keep.threshold), (expected.kept, expected.threshold));
         }
         found.0

@@ -316,7 +316,8 @@ mod tests {
             read(&path).unwrap_err().to_string()
         };
         assert!(
-            complaint("a.txt", b"12\nxyz\n").contains("line 2, field `uid`: `xyz` is no sample id")
+            complaint("a.txt", b"12\nxyz\n")
+                .contains("line 2, field `uid`: `xyz` is not a sample id")
         );
         assert!(
             complaint("a.jsonl", b"{\"uid\": \"1\"}\n{\"id\": 2}\n")

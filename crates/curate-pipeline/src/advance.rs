@@ -223,17 +223,29 @@ impl<'a> Stages<'a> {
     }
 }
 
-/// The digest of a file, or of all files in a folder.
+/// The digest of a file, or of all files in a folder and the folders in it.
 fn digest_of(path: &Path) -> Result<String, IoError> {
     if !path.is_dir() {
         return digest::of_file(path);
     }
-    let entries = fs::read_dir(path).map_err(|e| IoError::os(path, "read", e))?;
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    files.retain(|file| file.is_file());
+    let mut files = Vec::new();
+    files_below(path, &mut files)?;
     files.sort_unstable();
     let digests = digest::of_files(&files)?;
     Ok(digest::of_bytes(digests.join("\n").as_bytes()))
+}
+
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), IoError> {
+    let failed = |e| IoError::os(folder, "read", e);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            files_below(&path, files)?;
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// What differs between two settings, in words.
@@ -251,4 +263,30 @@ fn changes(before: &Value, now: &Value) -> Vec<String> {
         return vec!["the pool, the seed, the version or an earlier stage has changed".to_owned()];
     }
     changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folders_digest_is_that_of_all_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("shards");
+        fs::create_dir(&below).unwrap();
+        fs::write(folder.path().join("a"), b"1").unwrap();
+        fs::write(below.join("b"), b"2").unwrap();
+        let before = digest_of(folder.path()).unwrap();
+        assert_eq!(digest_of(folder.path()).unwrap(), before);
+        fs::write(below.join("b"), b"3").unwrap();
+        assert_ne!(digest_of(folder.path()).unwrap(), before);
+    }
+
+    #[test]
+    fn a_change_that_no_setting_shows_is_said_to_be_one_of_the_inputs() {
+        let (before, now) = (json!({"epsilon": 0.05}), json!({"epsilon": 0.2, "count": 3}));
+        let expected = ["`count` was absent, is 3", "`epsilon` was 0.05, is 0.2"];
+        assert_eq!(changes(&before, &now), expected);
+        assert!(changes(&now, &now)[0].contains("an earlier stage has changed"));
+    }
 }

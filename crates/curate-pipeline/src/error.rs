@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use curate_baselines::{BaselineError, SettingsError};
 use curate_cluster::ClusterError;
-use curate_core::{Cancelled, ParamsError, SourceError};
+use curate_core::{Cancelled, CutError, ParamsError, RowsError, SourceError};
+use curate_dedup::DedupError;
 use curate_device::DeviceError;
 use curate_io::IoError;
-use curate_prune::{AllocationError, ComplexityError};
+use curate_prune::PruneError;
 
 /// A run, or a look at one, failed.
 #[derive(Debug, thiserror::Error)]
@@ -78,13 +79,17 @@ pub(crate) enum StageError {
     #[error(transparent)]
     Params(#[from] ParamsError),
     #[error(transparent)]
+    Cut(#[from] CutError),
+    #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Device(#[from] DeviceError),
     #[error(transparent)]
-    Complexity(#[from] ComplexityError),
+    Dedup(#[from] DedupError),
     #[error(transparent)]
-    Allocation(#[from] AllocationError),
+    Prune(#[from] PruneError),
+    #[error(transparent)]
+    Rows(#[from] RowsError),
     #[error(transparent)]
     Baseline(#[from] BaselineError),
     #[error(transparent)]
@@ -96,11 +101,21 @@ pub(crate) enum StageError {
 }
 
 impl StageError {
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Source(e) => e.is_cancelled(),
+            Self::Rows(e) => e.is_cancelled(),
+            Self::Cluster(e) => e.is_cancelled(),
+            Self::Dedup(e) => e.is_cancelled(),
+            Self::Prune(e) => e.is_cancelled(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn in_stage(self, stage: &str) -> Error {
         match self {
             Self::Io(e) | Self::Baseline(BaselineError::Io(e)) => Error::Io(e),
-            Self::Source(SourceError::Cancelled(e))
-            | Self::Cluster(ClusterError::Source(SourceError::Cancelled(e))) => Error::Cancelled(e),
+            other if other.is_cancelled() => Error::Cancelled(Cancelled),
             other => Error::Stage { stage: stage.to_owned(), problem: other.to_string() },
         }
     }

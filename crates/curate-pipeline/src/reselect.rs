@@ -4,20 +4,7 @@ use std::path::Path;
 
 use curate_core::{Cut, NoProgress, SampleId, Selection, fault::Fault};
 
-use crate::{Error, rows::StageRows, run::Run, stage::Numbers};
-
-/// How many rows to keep.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Wanted {
-    /// Rows at least this good: a score, or a similarity to a preferred row at most this large.
-    Threshold(f32),
-    /// The best fraction of the rows that the stage was given.
-    Fraction(f64),
-    /// The best so many rows.
-    Top(usize),
-    /// Rows whose similarity to a preferred row is at most `1 - epsilon`.
-    Epsilon(f64),
-}
+use crate::{Error, error::StageError, rows::StageRows, run::Run, stage::Numbers};
 
 /// A selection made from a finished stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,13 +29,15 @@ pub struct Reselection {
 ///
 /// # Errors
 /// When there is no finished run in the folder, no such stage, or the cut does not fit its numbers.
-pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Wanted) -> Result<Reselection, Error> {
+pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Cut) -> Result<Reselection, Error> {
     let run = Run::open(folder, &NoProgress)?;
     let (index, numbers) = find(&run, folder, stage, wanted)?;
     let rows = &run.rows[index];
     let ids: Vec<SampleId> = rows.rows.iter().map(|&row| run.pool.ids()[row]).collect();
-    let outcome = cut(wanted).apply(&values(rows), &ids, numbers.better());
-    let kept = Selection::from_unsorted(rows.rows.clone()).filter(&outcome.kept);
+    let outcome = wanted
+        .apply(&values(rows), &ids, numbers.better())
+        .map_err(|e| StageError::from(e).in_stage(&run.records[index].name))?;
+    let kept: Selection = outcome.kept.iter().map(|position| rows.rows[position]).collect();
     Ok(Reselection {
         stage: run.records[index].name.clone(),
         given: rows.rows.len(),
@@ -63,13 +52,13 @@ fn find(
     run: &Run,
     folder: &Path,
     name: Option<&str>,
-    wanted: Wanted,
+    wanted: Cut,
 ) -> Result<(usize, Numbers), Error> {
     let mut usable = Vec::new();
     for (index, stage) in run.recipe.stages.iter().enumerate() {
         let numbers = stage.resolve()?.numbers();
         let fits = |numbers: &Numbers| match wanted {
-            Wanted::Epsilon(_) => *numbers == Numbers::Similarities,
+            Cut::Epsilon(_) => *numbers == Numbers::Similarities,
             _ => true,
         };
         usable.extend(numbers.filter(fits).map(|numbers| (index, stage.name(), numbers)));
@@ -83,15 +72,6 @@ fn find(
     let problem =
         format!("{asked} has no numbers for this cut; usable here: {}", usable.join(", "));
     Err(Error::Run { folder: folder.to_owned(), problem })
-}
-
-fn cut(wanted: Wanted) -> Cut {
-    match wanted {
-        Wanted::Threshold(threshold) => Cut::Threshold(threshold),
-        Wanted::Fraction(fraction) => Cut::Fraction(fraction),
-        Wanted::Top(count) => Cut::Top(count),
-        Wanted::Epsilon(epsilon) => Cut::Threshold(curate_dedup::similarity_threshold(epsilon)),
-    }
 }
 
 /// Rows that were set aside have a norm, not a score: they count as rows without a number.

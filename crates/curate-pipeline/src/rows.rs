@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use curate_core::{Removal, Selection, fault::Fault};
+use curate_core::{
+    Removal, Selection,
+    fault::{Fault, Faulty},
+};
 use curate_io::{
     IoError,
     table::{self, Column},
@@ -44,6 +47,22 @@ impl StageRows {
             cluster: vec![],
             related: vec![],
             reference: vec![],
+        }
+    }
+
+    /// All rows stay but the faulty ones, whose value is the length of their vector.
+    pub(crate) fn with_faults(input: &Selection, faults: &[Faulty]) -> Self {
+        let mut rows = Self::new(input);
+        rows.set_aside(faults);
+        rows
+    }
+
+    /// Removes faulty rows; their value is the length of their vector.
+    pub(crate) fn set_aside(&mut self, faults: &[Faulty]) {
+        for faulty in faults {
+            let position = self.position(faulty.row).expect("a row that was given");
+            self.remove(position, faulty.fault.name());
+            self.value[position] = faulty.norm as f32;
         }
     }
 

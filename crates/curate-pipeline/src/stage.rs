@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_core::{ParamsError, Progress, SampleId, Selection, rank::Direction};
+use curate_core::{
+    EmbeddingSource, Given, ParamsError, Progress, Rows, RowsError, SampleId, Selection,
+    fault::NormPolicy, rank::Direction,
+};
 use curate_device::DeviceName;
 use curate_io::Pool;
 use curate_report::Section;
@@ -177,9 +180,10 @@ impl Problems {
     }
 
     /// What a method says of its parameters, under the keys that recipes have for them.
-    pub(crate) fn violations(&mut self, error: &ParamsError) {
+    pub(crate) fn violations(&mut self, error: &ParamsError, key: impl Fn(&str) -> String) {
         for violation in &error.violations {
-            let (key, allowed) = (violation.field.replace('_', "-"), violation.allowed);
+            let allowed = violation.allowed.trim_start_matches("a number ");
+            let key = key(&violation.field.replace('_', "-"));
             self.0.push(format!("`{key}` must be {allowed}, not {}", violation.value));
         }
     }
@@ -248,6 +252,32 @@ impl Context<'_> {
     /// The ids of the given rows.
     pub(crate) fn ids(&self) -> Vec<SampleId> {
         self.input.rows().iter().map(|&row| self.pool.ids()[row]).collect()
+    }
+
+    /// The given rows, with the vectors of an embedding.
+    pub(crate) fn rows<'s>(
+        &'s self,
+        embedding: &'s dyn EmbeddingSource,
+        name: &str,
+        norm: NormPolicy,
+    ) -> Result<Rows<'s>, StageError> {
+        let given = Given { ids: Some(self.pool.ids()), rows: Some(self.input.clone()), norm };
+        Rows::read(embedding, given, self.progress).map_err(|error| match error {
+            RowsError::NotUnit { count, rows, median } => StageError::Problem(format!(
+                "{count} of {rows} vectors of `{name}` do not have length 1 (median {median:.3}); set \
+                 `norm = \"any\"` to scale them"
+            )),
+            other => other.into(),
+        })
+    }
+
+    /// A score of every row of the pool; NaN for a row that the score stage was not given or set
+    /// aside.
+    pub(crate) fn score_of_pool(&self, name: &str) -> Result<Vec<f32>, StageError> {
+        let mut scores = vec![f32::NAN; self.pool.len()];
+        let given = self.score(name)?;
+        self.input.iter().zip(given).for_each(|(row, score)| scores[row] = score);
+        Ok(scores)
     }
 
     /// A score of the given rows; NaN for a row that the score stage was not given or set aside.

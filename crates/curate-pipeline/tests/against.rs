@@ -7,18 +7,13 @@ mod common;
 use std::{collections::BTreeSet, fs, path::Path};
 
 use common::{DIM, Row, go, kept, recipe, rows, write_pool};
-use curate_core::{NoProgress, SampleId};
+use curate_core::{Cut, NoProgress, SampleId};
 use curate_io::{
     npy::f32_table,
     subset::{self, SubsetFormat},
     table::Reader,
 };
-use curate_pipeline::{
-    Recipe,
-    explain::explain,
-    plan::plan,
-    reselect::{Wanted, reselect},
-};
+use curate_pipeline::{Recipe, explain::explain, plan::plan, reselect::reselect};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -91,7 +86,7 @@ fn rows_near_an_evaluation_set_go_and_evidence_names_its_row() {
     let again = out.path().join("again");
     let other = stage("pool", reference.path()).replace("0.02", "0.2");
     go(&common::recipe(pool.path(), &other), &again).unwrap();
-    assert_eq!(reselect(out.path(), None, Wanted::Epsilon(0.2)).unwrap().ids, kept(&again));
+    assert_eq!(reselect(out.path(), None, Cut::Epsilon(0.2)).unwrap().ids, kept(&again));
 
     // The reference's content counts.
     write_pool(reference.path(), &eval[..5], 70);

@@ -7,12 +7,8 @@ mod common;
 use std::{collections::BTreeMap, path::Path};
 
 use common::{Row, go, kept, recipe, rows, write_pool};
-use curate_core::SampleId;
-use curate_pipeline::{
-    Recipe,
-    explain::explain,
-    reselect::{Wanted, reselect},
-};
+use curate_core::{Cut, SampleId};
+use curate_pipeline::{Recipe, explain::explain, reselect::reselect};
 use tempfile::TempDir;
 
 /// 300 rows, the first 40 once more under larger ids.
@@ -49,7 +45,7 @@ fn copies_go_first_and_the_smallest_id_stays() {
     let why = explain(out.path(), &SampleId(all[300].id).to_string()).unwrap().to_string();
     assert!(why.contains("removed: exact-duplicate"), "{why}");
     assert!(why.contains(&format!("nearest {}", expected[0])), "{why}");
-    let again = reselect(out.path(), None, Wanted::Top(300)).unwrap();
+    let again = reselect(out.path(), None, Cut::Top(300)).unwrap();
     assert_eq!(again.ids, kept(out.path()));
 
     // By a score that falls with nothing in particular, some of the later copies stay.

@@ -12,17 +12,12 @@ use std::{
 };
 
 use common::{DIM, Row, STAGES, go, kept, recipe, results, rows, write_pool};
-use curate_core::SampleId;
+use curate_core::{Cut, SampleId};
 use curate_io::{
     subset::{self, SubsetFormat},
     table::Reader,
 };
-use curate_pipeline::{
-    Recipe,
-    explain::explain,
-    manifest::Manifest,
-    reselect::{Wanted, reselect},
-};
+use curate_pipeline::{Recipe, explain::explain, manifest::Manifest, reselect::reselect};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -178,23 +173,23 @@ fn every_new_cut_is_what_a_run_with_it_keeps_also_with_bad_rows() {
     };
     for fraction in [0.01, 0.33, 0.9, 1.0] {
         let dedup = run_with(format!("{SCORED}{DEDUP}fraction = {fraction}"));
-        assert_eq!(cut("dedup", Wanted::Fraction(fraction)), dedup, "{fraction}");
+        assert_eq!(cut("dedup", Cut::Fraction(fraction)), dedup, "{fraction}");
         let scored = format!("{SCORED}[[stage]]\nkind = \"fraction\"\nfraction = {fraction}");
-        assert_eq!(cut("score", Wanted::Fraction(fraction)), run_with(scored), "{fraction}");
+        assert_eq!(cut("score", Cut::Fraction(fraction)), run_with(scored), "{fraction}");
     }
     for count in [1, 77, 280, 9000] {
         let dedup = run_with(format!("{SCORED}{DEDUP}count = {count}"));
-        assert_eq!(cut("dedup", Wanted::Top(count)), dedup, "{count}");
+        assert_eq!(cut("dedup", Cut::Top(count)), dedup, "{count}");
         let scored = format!("{SCORED}[[stage]]\nkind = \"top\"\ncount = {count}");
-        assert_eq!(cut("score", Wanted::Top(count)), run_with(scored), "{count}");
+        assert_eq!(cut("score", Cut::Top(count)), run_with(scored), "{count}");
     }
     for threshold in [0.0, 0.25, 0.999] {
         let scored = format!("{SCORED}[[stage]]\nkind = \"threshold\"\nat-least = {threshold}");
-        assert_eq!(cut("score", Wanted::Threshold(threshold)), run_with(scored), "{threshold}");
+        assert_eq!(cut("score", Cut::Threshold(threshold)), run_with(scored), "{threshold}");
     }
     for epsilon in [0.0, 0.01, 0.5, 2.0] {
         let dedup = run_with(format!("{SCORED}{DEDUP}epsilon = {epsilon}"));
-        assert_eq!(cut("dedup", Wanted::Epsilon(epsilon)), dedup, "{epsilon}");
+        assert_eq!(cut("dedup", Cut::Epsilon(epsilon)), dedup, "{epsilon}");
     }
 }
 

@@ -7,14 +7,10 @@ mod common;
 use std::{collections::BTreeSet, fs};
 
 use common::{CancelAfter, Row, STAGES, go, kept, recipe, results, rows, write_pool};
-use curate_core::{NoProgress, SampleId};
+use curate_core::{Cut, NoProgress, SampleId};
 use curate_io::table::Reader;
 use curate_pipeline::{
-    Error, Recipe, RunOptions,
-    compare::compare,
-    explain::explain,
-    plan::plan,
-    reselect::{Wanted, reselect},
+    Error, Recipe, RunOptions, compare::compare, explain::explain, plan::plan, reselect::reselect,
     run,
 };
 use tempfile::TempDir;
@@ -311,17 +307,17 @@ fn a_new_cut_is_what_a_run_with_that_threshold_keeps() {
         kept(folder.path())
     };
     for epsilon in [0.001, 0.02, 0.3] {
-        let found = reselect(out.path(), Some("dedup"), Wanted::Epsilon(epsilon)).unwrap();
+        let found = reselect(out.path(), Some("dedup"), Cut::Epsilon(epsilon)).unwrap();
         let stages = up_to("concept").replace("epsilon = 0.05", &format!("epsilon = {epsilon}"));
         assert_eq!(found.ids, fresh(&stages), "{epsilon}");
     }
     for fraction in [0.1, 0.5, 1.0] {
-        let found = reselect(out.path(), Some("fraction"), Wanted::Fraction(fraction)).unwrap();
+        let found = reselect(out.path(), Some("fraction"), Cut::Fraction(fraction)).unwrap();
         let stages = up_to("semantic").replace("fraction = 0.8", &format!("fraction = {fraction}"));
         assert_eq!(found.ids, fresh(&stages), "{fraction}");
     }
-    assert_eq!(reselect(out.path(), Some("score"), Wanted::Top(17)).unwrap().ids.len(), 17);
-    let error = reselect(out.path(), Some("prune"), Wanted::Epsilon(0.1)).unwrap_err().to_string();
+    assert_eq!(reselect(out.path(), Some("score"), Cut::Top(17)).unwrap().ids.len(), 17);
+    let error = reselect(out.path(), Some("prune"), Cut::Epsilon(0.1)).unwrap_err().to_string();
     assert!(
         error.contains("stage `prune` has no numbers for this cut; usable here: `dedup`"),
         "{error}"

@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{DIM, Row, go, kept, recipe, rows, write_pool};
-use curate_core::{EmbeddingSource, NoProgress, SampleId, SourceError, rank::Direction};
+use curate_core::{Cut, EmbeddingSource, NoProgress, SampleId, SourceError, rank::Direction};
 use curate_dfn::filter::{
     align::{NegClipLossParams, Norm, neg_clip_loss, norm_sim},
     ensemble::by_rank,
@@ -20,11 +20,7 @@ use curate_io::{
     npy::f32_table,
     table::{self, Column, Reader},
 };
-use curate_pipeline::{
-    explain::explain,
-    plan::plan,
-    reselect::{Wanted, reselect},
-};
+use curate_pipeline::{explain::explain, plan::plan, reselect::reselect};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -215,7 +211,7 @@ fn a_classifier_tells_good_rows_from_others_by_one_tower_or_both() {
         let summary = go(&recipe(pool.path(), &stages), &run).unwrap();
         assert_eq!(summary.stages[0].info["good-samples"], 12, "{name}");
         assert_eq!(summary.stages[0].info["pool-samples"], 200, "{name}");
-        let best = reselect(&run, None, Wanted::Top(40)).unwrap();
+        let best = reselect(&run, None, Cut::Top(40)).unwrap();
         let good = best.kept.rows().iter().filter(|&&row| is_good(row)).count();
         assert!(good >= 36, "{name}: {good} of the best 40 are good");
     }

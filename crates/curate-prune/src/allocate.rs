@@ -11,6 +11,7 @@ pub struct Quotas {
 
 /// No quotas satisfy the bounds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AllocationError {
     /// The minima sum to more than is wanted.
     #[error(
@@ -30,8 +31,8 @@ pub enum AllocationError {
         /// The sum of the upper bounds.
         most: usize,
     },
-    /// Shares, minima and sizes differ in number, a minimum exceeds a size, or a share is no
-    /// number.
+    /// Shares, minima and sizes differ in number, a minimum exceeds a size, or a share is
+    /// not a number.
     #[error(
         "cluster {cluster}: its share must be a finite number and its minimum at most its size"
     )]

@@ -1,9 +1,11 @@
 //! How complex the concept of each cluster is.
 
-use curate_cluster::Assignment;
-use curate_core::embedding;
+use curate_cluster::{Assignment, Clustering, Metric};
+use curate_core::{ParamsError, embedding, params::Checker};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
+
+use crate::{PruneError, params::is_temperature};
 
 /// The complexity of each cluster (arXiv 2401.04578, section 3).
 #[derive(Clone, Debug, PartialEq)]
@@ -17,41 +19,28 @@ pub struct Complexity {
     pub complexity: Vec<f64>,
 }
 
-/// Complexity cannot be computed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ComplexityError {
-    /// A centroid or an assignment holds a NaN.
-    #[error(
-        "cluster {cluster} has a distance that is no number: quarantine bad rows before clustering"
-    )]
-    NotFinite {
-        /// The first such cluster.
-        cluster: usize,
-    },
-}
-
 impl Complexity {
-    /// The complexity of the clusters of a spherical clustering with centroids of length 1, with
-    /// the `neighbours` nearest other centroids (20 in the paper; `k - 1` when there are fewer).
+    /// The complexity of the clusters of a spherical clustering, with the `neighbors` nearest other
+    /// centroids (20 in the paper; `k - 1` when there are fewer).
     ///
     /// Distances are `1 - cosine`; the mean over rows is taken in f64 in row order.
     ///
     /// # Errors
-    /// When a distance is not finite.
-    pub fn new(
-        centroids: ArrayView2<'_, f32>,
-        assignment: &Assignment,
-        neighbours: usize,
-    ) -> Result<Self, ComplexityError> {
+    /// When the clustering is Euclidean, or a distance is not finite.
+    pub fn new(clustering: &Clustering, neighbors: usize) -> Result<Self, PruneError> {
+        if clustering.metric != Metric::Spherical {
+            return Err(PruneError::NotSpherical);
+        }
+        let (centroids, assignment) = (clustering.centroids.view(), &clustering.assignment);
         let k = centroids.nrows();
         let intra = mean_distances(assignment, k);
-        let inter = neighbour_distances(centroids, neighbours);
+        let inter = neighbor_distances(centroids, neighbors);
         let sizes = assignment.sizes(k);
         let bad = |&c: &usize| {
             (sizes[c] > 0 && !intra[c].is_finite()) || (k > 1 && !inter[c].is_finite())
         };
         if let Some(cluster) = (0..k).find(bad) {
-            return Err(ComplexityError::NotFinite { cluster });
+            return Err(PruneError::NotFinite { cluster });
         }
         let products = intra.iter().zip(&inter).map(|(a, b)| a * b).collect();
         Ok(Self { intra, inter, complexity: fill_nan_with_mean(products) })
@@ -66,11 +55,11 @@ fn mean_distances(assignment: &Assignment, k: usize) -> Vec<f64> {
     sums.iter().zip(assignment.sizes(k)).map(|(sum, size)| sum / size as f64).collect()
 }
 
-fn neighbour_distances(centroids: ArrayView2<'_, f32>, neighbours: usize) -> Vec<f64> {
+fn neighbor_distances(centroids: ArrayView2<'_, f32>, neighbors: usize) -> Vec<f64> {
     let centroids = centroids.as_standard_layout();
     let dim = centroids.ncols().max(1);
     let all = centroids.as_slice().expect("standard layout");
-    let nearest = neighbours.min(centroids.nrows().saturating_sub(1));
+    let nearest = neighbors.min(centroids.nrows().saturating_sub(1));
     let mean = |(own, centroid): (usize, &[f32])| {
         let others = all.chunks_exact(dim).enumerate().filter(|&(other, _)| other != own);
         let mut distances: Vec<f64> =
@@ -89,11 +78,17 @@ fn fill_nan_with_mean(mut values: Vec<f64>) -> Vec<f64> {
 }
 
 /// `softmax(values / temperature)`: each cluster's share of the rows to keep.
-pub fn softmax(values: &[f64], temperature: f64) -> Vec<f64> {
+///
+/// # Errors
+/// When the temperature is not above 0 and finite.
+pub fn softmax(values: &[f64], temperature: f64) -> Result<Vec<f64>, ParamsError> {
+    let mut check = Checker::default();
+    check.that(is_temperature(temperature), "temperature", temperature, "above 0 and finite");
+    check.finish()?;
     let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = values.iter().map(|v| ((v - max) / temperature).exp()).collect();
     let sum: f64 = weights.iter().sum();
-    weights.iter().map(|w| w / sum).collect()
+    Ok(weights.iter().map(|w| w / sum).collect())
 }
 
 #[cfg(test)]
@@ -102,43 +97,60 @@ mod tests {
 
     use super::*;
 
+    fn clustering(centroids: Array2<f32>, cluster: &[u32], nearness: &[f32]) -> Clustering {
+        Clustering {
+            centroids,
+            metric: Metric::Spherical,
+            assignment: Assignment { cluster: cluster.to_vec(), nearness: nearness.to_vec() },
+            objective: vec![],
+            converged: true,
+            reseeded: 0,
+        }
+    }
+
+    fn three() -> Array2<f32> {
+        array![[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]
+    }
+
     #[test]
     fn a_hand_computed_case() {
-        let centroids = array![[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]];
-        let assignment =
-            Assignment { cluster: vec![0, 0, 1, 2], nearness: vec![1.0, 0.5, 0.75, 1.0] };
-        let found = Complexity::new(centroids.view(), &assignment, 1).unwrap();
+        let clustering = clustering(three(), &[0, 0, 1, 2], &[1.0, 0.5, 0.75, 1.0]);
+        let found = Complexity::new(&clustering, 1).unwrap();
         assert_eq!(found.intra, [0.25, 0.25, 0.0]);
         assert_eq!(found.inter, [1.0, 1.0, 1.0]);
-        let all = Complexity::new(centroids.view(), &assignment, 20).unwrap();
-        assert_eq!(all.inter, [1.5, 1.0, 1.5], "20 neighbours become the 2 there are");
+        let all = Complexity::new(&clustering, 20).unwrap();
+        assert_eq!(all.inter, [1.5, 1.0, 1.5], "20 neighbors become the 2 there are");
         assert_eq!(all.complexity, [0.375, 0.25, 0.0]);
     }
 
     #[test]
     fn an_empty_cluster_gets_the_mean_and_a_lone_cluster_zero() {
-        let centroids = array![[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]];
-        let assignment = Assignment { cluster: vec![0, 1], nearness: vec![0.5, 0.5] };
-        let found = Complexity::new(centroids.view(), &assignment, 1).unwrap();
+        let found = Complexity::new(&clustering(three(), &[0, 1], &[0.5, 0.5]), 1).unwrap();
         assert!(found.intra[2].is_nan());
         assert_eq!(found.complexity, [0.5, 0.5, 0.5]);
-        let one = Assignment { cluster: vec![0], nearness: vec![0.5] };
-        let found = Complexity::new(array![[1.0, 0.0]].view(), &one, 20).unwrap();
-        assert_eq!(found.complexity, [0.0]);
+        let one = clustering(array![[1.0, 0.0]], &[0], &[0.5]);
+        assert_eq!(Complexity::new(&one, 20).unwrap().complexity, [0.0]);
     }
 
     #[test]
-    fn a_nan_is_an_error() {
-        let assignment = Assignment { cluster: vec![0, 1], nearness: vec![1.0, f32::NAN] };
-        let found = Complexity::new(Array2::eye(2).view(), &assignment, 1);
-        assert_eq!(found, Err(ComplexityError::NotFinite { cluster: 1 }));
+    fn a_nan_and_a_euclidean_clustering_are_errors() {
+        let mut clustering = clustering(Array2::eye(2), &[0, 1], &[1.0, f32::NAN]);
+        let error = Complexity::new(&clustering, 1).unwrap_err();
+        assert!(matches!(error, PruneError::NotFinite { cluster: 1 }), "{error}");
+        clustering.metric = Metric::Euclidean;
+        let error = Complexity::new(&clustering, 1).unwrap_err();
+        assert!(matches!(error, PruneError::NotSpherical), "{error}");
     }
 
     #[test]
     fn softmax_does_not_overflow_and_sharpens_with_lower_temperature() {
-        let p = softmax(&[1000.0, 999.0], 0.1);
+        let p = softmax(&[1000.0, 999.0], 0.1).unwrap();
         assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12 && p[0] > 0.9999);
-        let flat = softmax(&[0.4, 0.02], 0.5);
+        let flat = softmax(&[0.4, 0.02], 0.5).unwrap();
         assert!((flat[0] / flat[1] - (0.76_f64).exp()).abs() < 1e-12);
+        for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let error = softmax(&[0.4], temperature).unwrap_err();
+            assert_eq!(error.violations[0].field, "temperature");
+        }
     }
 }

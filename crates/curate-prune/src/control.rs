@@ -1,10 +1,10 @@
 //! Baselines that a method has to beat.
 
-use curate_cluster::{Assignment, Metric, Ordered, Preference};
+use curate_cluster::{Assignment, Clustering, Ordered, Preference};
 use curate_core::{SampleId, random};
 use serde::{Deserialize, Serialize};
 
-use crate::{AllocationError, Pick, allocate, farthest_first, lower_bounds, select};
+use crate::{AllocationError, Pick, PruneError, allocate, farthest_first, lower_bounds, select};
 
 /// A selection to compare concept-complexity pruning with.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -26,19 +26,6 @@ pub enum Control {
     /// Rows evenly spaced in the order of their distances to their centroids, over all clusters
     /// (coverage of easy and hard rows alike).
     Stratified,
-}
-
-/// Clustered rows, one entry a row.
-#[derive(Clone, Copy, Debug)]
-pub struct Clusters<'a> {
-    /// The cluster of each row.
-    pub assignment: &'a Assignment,
-    /// Number of clusters.
-    pub clusters: usize,
-    /// What "near" means.
-    pub metric: Metric,
-    /// The id of each row.
-    pub ids: &'a [SampleId],
 }
 
 impl Control {
@@ -67,21 +54,23 @@ impl Control {
     /// Exactly `count` rows, ascending. Ties go to the smaller id.
     ///
     /// # Errors
-    /// When `count` is more than there are rows.
-    ///
-    /// # Panics
-    /// When there is not one id for each row.
+    /// When `count` is more than there are rows, or there is not one id for each row.
     pub fn keep(
         self,
-        rows: Clusters<'_>,
+        clustering: &Clustering,
+        ids: &[SampleId],
         count: usize,
         seed: u64,
-    ) -> Result<Vec<usize>, AllocationError> {
-        let Clusters { assignment, clusters, metric, ids } = rows;
+    ) -> Result<Vec<usize>, PruneError> {
+        let (assignment, metric) = (&clustering.assignment, clustering.metric);
+        let clusters = clustering.k();
         let n = assignment.cluster.len();
-        assert_eq!(ids.len(), n, "one id for each row");
+        if ids.len() != n {
+            let (given, expected) = (ids.len(), n);
+            return Err(PruneError::Mismatch { what: "ids", given, of: "rows", expected });
+        }
         if count > n {
-            return Err(AllocationError::TooMany { wanted: count, most: n });
+            return Err(AllocationError::TooMany { wanted: count, most: n }.into());
         }
         let hard = |assignment: &Assignment, k| {
             Ordered::new(assignment, k, metric, ids, Preference::Hard, seed)
@@ -89,18 +78,18 @@ impl Control {
         let sizes = assignment.sizes(clusters);
         let by_share = |share: &[f64]| {
             let quotas = allocate(share, count, &vec![0; clusters], &sizes)?;
-            Ok(select(&hard(assignment, clusters), &quotas.counts, Pick::First))
+            select(&hard(assignment, clusters), &quotas.counts, Pick::First)
         };
         match self {
-            Self::Ssp => Ok(farthest_first(&assignment.distances(metric), ids, count)),
+            Self::Ssp => farthest_first(&assignment.distances(metric), ids, count),
             Self::SspBalanced => {
                 let least = lower_bounds(count, 0.5, &sizes);
                 let mut distances = assignment.distances(metric);
                 // A guaranteed row is farther than all others.
-                for row in select(&hard(assignment, clusters), &least, Pick::First) {
+                for row in select(&hard(assignment, clusters), &least, Pick::First)? {
                     distances[row] = f32::INFINITY;
                 }
-                Ok(farthest_first(&distances, ids, count))
+                farthest_first(&distances, ids, count)
             }
             Self::Uniform => by_share(&vec![1.0 / clusters.max(1) as f64; clusters]),
             Self::Proportional => {
@@ -119,7 +108,7 @@ impl Control {
             Self::Stratified => {
                 let together =
                     Assignment { cluster: vec![0; n], nearness: assignment.nearness.clone() };
-                Ok(select(&hard(&together, 1), &[count], Pick::Stratified))
+                select(&hard(&together, 1), &[count], Pick::Stratified)
             }
         }
     }
@@ -127,6 +116,8 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
+    use curate_cluster::Metric;
+    use ndarray::Array2;
     use proptest::prelude::*;
 
     use super::*;
@@ -135,15 +126,20 @@ mod tests {
         (0..n as u128).map(|i| SampleId(i * 3 + 1)).collect()
     }
 
-    fn keep(control: Control, cluster: &[u32], similarity: &[f32], count: usize) -> Vec<usize> {
-        let assignment = Assignment { cluster: cluster.to_vec(), nearness: similarity.to_vec() };
-        let rows = Clusters {
-            assignment: &assignment,
-            clusters: 4,
+    fn clustering(k: usize, cluster: Vec<u32>, nearness: Vec<f32>) -> Clustering {
+        Clustering {
+            centroids: Array2::zeros((k, 2)),
             metric: Metric::Spherical,
-            ids: &ids(cluster.len()),
-        };
-        control.keep(rows, count, 5).unwrap()
+            assignment: Assignment { cluster, nearness },
+            objective: vec![],
+            converged: true,
+            reseeded: 0,
+        }
+    }
+
+    fn keep(control: Control, cluster: &[u32], similarity: &[f32], count: usize) -> Vec<usize> {
+        let rows = clustering(4, cluster.to_vec(), similarity.to_vec());
+        control.keep(&rows, &ids(cluster.len()), count, 5).unwrap()
     }
 
     #[test]
@@ -171,11 +167,9 @@ mod tests {
 
     #[test]
     fn random_depends_on_ids_not_on_places() {
-        let assignment = Assignment { cluster: vec![0; 60], nearness: vec![0.5; 60] };
+        let rows = clustering(1, vec![0; 60], vec![0.5; 60]);
         let kept = |ids: &[SampleId], seed| {
-            let rows =
-                Clusters { assignment: &assignment, clusters: 1, metric: Metric::Spherical, ids };
-            let kept = Control::Random.keep(rows, 20, seed).unwrap();
+            let kept = Control::Random.keep(&rows, ids, 20, seed).unwrap();
             let mut kept: Vec<SampleId> = kept.into_iter().map(|row| ids[row]).collect();
             kept.sort_unstable();
             kept
@@ -187,16 +181,13 @@ mod tests {
 
     #[test]
     fn more_than_there_is_is_an_error() {
-        let assignment = Assignment { cluster: vec![0], nearness: vec![0.5] };
+        let rows = clustering(1, vec![0], vec![0.5]);
         for control in Control::ALL {
-            let rows = Clusters {
-                assignment: &assignment,
-                clusters: 1,
-                metric: Metric::Spherical,
-                ids: &ids(1),
-            };
-            let error = control.keep(rows, 2, 0).unwrap_err();
-            assert_eq!(error, AllocationError::TooMany { wanted: 2, most: 1 });
+            let error = control.keep(&rows, &ids(1), 2, 0).unwrap_err();
+            let expected = AllocationError::TooMany { wanted: 2, most: 1 };
+            assert!(matches!(&error, PruneError::Allocation(e) if *e == expected), "{error}");
+            let error = control.keep(&rows, &ids(2), 1, 0).unwrap_err();
+            assert_eq!(error.to_string(), "2 ids for 1 rows: give one for each");
         }
     }
 
@@ -210,15 +201,10 @@ mod tests {
             let count = (share * n as f64) as usize;
             let names = ids(n);
             let kept = |places: &[usize], control: Control| {
-                let assignment = Assignment {
-                    cluster: places.iter().map(|&i| rows[i].0).collect(),
-                    nearness: places.iter().map(|&i| f32::from(rows[i].1) / 20.0).collect(),
-                };
+                let cluster = places.iter().map(|&i| rows[i].0).collect();
+                let nearness = places.iter().map(|&i| f32::from(rows[i].1) / 20.0).collect();
                 let ids: Vec<SampleId> = places.iter().map(|&i| names[i]).collect();
-                let rows = Clusters {
-                    assignment: &assignment, clusters: 4, metric: Metric::Spherical, ids: &ids,
-                };
-                let kept = control.keep(rows, count, 9).unwrap();
+                let kept = control.keep(&clustering(4, cluster, nearness), &ids, count, 9).unwrap();
                 assert!(kept.windows(2).all(|w| w[0] < w[1]));
                 let mut kept: Vec<SampleId> = kept.into_iter().map(|row| ids[row]).collect();
                 kept.sort_unstable();

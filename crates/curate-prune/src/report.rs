@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Quotas;
+use crate::{PruneError, Quotas};
 
 /// One cluster's quota.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,11 +43,19 @@ pub struct AllocationReport {
 impl AllocationReport {
     /// Reports quotas that [`crate::allocate`] gave for these shares, minima and sizes.
     ///
-    /// # Panics
+    /// # Errors
     /// When they differ in number.
-    pub fn new(quotas: &Quotas, share: &[f64], least: &[usize], sizes: &[usize]) -> Self {
+    pub fn new(
+        quotas: &Quotas,
+        share: &[f64],
+        least: &[usize],
+        sizes: &[usize],
+    ) -> Result<Self, PruneError> {
         let k = quotas.counts.len();
-        assert!([share.len(), least.len(), sizes.len()] == [k; 3], "one entry for each cluster");
+        let given = [("shares", share.len()), ("minima", least.len()), ("sizes", sizes.len())];
+        if let Some(&(what, given)) = given.iter().find(|&&(_, given)| given != k) {
+            return Err(PruneError::Mismatch { what, given, of: "clusters", expected: k });
+        }
         let kept: usize = quotas.counts.iter().sum();
         let clusters: Vec<ClusterQuota> = (0..k)
             .map(|c| ClusterQuota {
@@ -63,14 +71,14 @@ impl AllocationReport {
         let most = filled().map(|c| c.share).fold(0.0, f64::max);
         let smallest = filled().map(|c| c.share).fold(f64::INFINITY, f64::min);
         let moved: f64 = clusters.iter().map(|c| (c.exact - c.goal).abs()).sum();
-        Self {
+        Ok(Self {
             spread: if smallest.is_finite() { most / smallest } else { 1.0 },
             empty: k - filled().count(),
             at_least: filled().filter(|c| c.quota == c.least).count(),
             at_most: filled().filter(|c| c.quota == c.size).count(),
             moved: 0.5 * moved / kept.max(1) as f64,
             clusters,
-        }
+        })
     }
 }
 
@@ -83,7 +91,7 @@ mod tests {
     fn a_hand_computed_case() {
         let (share, least, sizes) = ([0.6, 0.2, 0.1, 0.1], [1, 1, 1, 0], [4, 100, 100, 0]);
         let quotas = allocate(&share, 10, &least, &sizes).unwrap();
-        let report = AllocationReport::new(&quotas, &share, &least, &sizes);
+        let report = AllocationReport::new(&quotas, &share, &least, &sizes).unwrap();
         // Goals 6, 2, 1, 1: the first is cut to 4, the empty one to 0, the others get 1.5 each.
         let exact: Vec<f64> = report.clusters.iter().map(|c| c.exact).collect();
         assert_eq!(exact, [4.0, 3.5, 2.5, 0.0]);
@@ -96,10 +104,10 @@ mod tests {
     #[test]
     fn nothing_to_allocate_is_no_trouble() {
         let quotas = allocate(&[], 0, &[], &[]).unwrap();
-        let report = AllocationReport::new(&quotas, &[], &[], &[]);
+        let report = AllocationReport::new(&quotas, &[], &[], &[]).unwrap();
         assert_eq!((report.spread, report.moved), (1.0, 0.0));
         let quotas = allocate(&[0.5, 0.5], 0, &[0, 0], &[3, 0]).unwrap();
-        let report = AllocationReport::new(&quotas, &[0.5, 0.5], &[0, 0], &[3, 0]);
+        let report = AllocationReport::new(&quotas, &[0.5, 0.5], &[0, 0], &[3, 0]).unwrap();
         assert_eq!((report.at_least, report.at_most, report.empty), (1, 0, 1));
     }
 }

@@ -4,6 +4,8 @@ use curate_cluster::Ordered;
 use curate_core::{Cut, SampleId, rank::Direction};
 use serde::{Deserialize, Serialize};
 
+use crate::PruneError;
+
 /// Which rows of a cluster's preference order fill its quota.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +20,18 @@ pub enum Pick {
 
 /// The rows kept, ascending: `counts[c]` rows of each cluster `c`.
 ///
-/// # Panics
+/// # Errors
 /// When there is not one count for each cluster, or a count exceeds its cluster.
-pub fn select(order: &Ordered, counts: &[usize], pick: Pick) -> Vec<usize> {
-    assert_eq!(order.clusters.len(), counts.len(), "one count for each cluster");
+pub fn select(order: &Ordered, counts: &[usize], pick: Pick) -> Result<Vec<usize>, PruneError> {
+    let (given, expected) = (counts.len(), order.clusters.len());
+    if given != expected {
+        return Err(PruneError::Mismatch { what: "counts", given, of: "clusters", expected });
+    }
+    let sizes = order.clusters.iter().map(Vec::len);
+    let too_many = sizes.zip(counts).enumerate().find(|(_, (size, count))| *count > size);
+    if let Some((cluster, (size, &count))) = too_many {
+        return Err(PruneError::ClusterTooSmall { cluster, count, size });
+    }
     let mut kept: Vec<usize> = Vec::with_capacity(counts.iter().sum());
     for (rows, &count) in order.clusters.iter().zip(counts) {
         match pick {
@@ -32,18 +42,22 @@ pub fn select(order: &Ordered, counts: &[usize], pick: Pick) -> Vec<usize> {
         }
     }
     kept.sort_unstable();
-    kept
+    Ok(kept)
 }
 
 /// The self-supervised prototype baseline (Sorscher et al. 2022, arXiv 2206.14486): the `count`
 /// rows farthest from their own centroids, over all clusters; equal distances by ascending id.
 /// Returns rows, ascending.
 ///
-/// # Panics
-/// When `ids` has not one id for each distance.
-pub fn farthest_first(distances: &[f32], ids: &[SampleId], count: usize) -> Vec<usize> {
-    let kept = Cut::Top(count).apply(distances, ids, Direction::HigherIsBetter).kept;
-    (0..distances.len()).filter(|&row| kept[row]).collect()
+/// # Errors
+/// When there is not one id for each distance.
+pub fn farthest_first(
+    distances: &[f32],
+    ids: &[SampleId],
+    count: usize,
+) -> Result<Vec<usize>, PruneError> {
+    let outcome = Cut::Top(count).apply(distances, ids, Direction::HigherIsBetter)?;
+    Ok(outcome.kept.rows().to_vec())
 }
 
 #[cfg(test)]
@@ -53,18 +67,28 @@ mod tests {
     #[test]
     fn first_takes_the_preferred_and_stratified_spreads_without_repeats() {
         let order = Ordered { clusters: vec![vec![9, 8, 7, 6, 5, 4], vec![1], vec![]] };
-        assert_eq!(select(&order, &[2, 1, 0], Pick::First), [1, 8, 9]);
-        assert_eq!(select(&order, &[3, 0, 0], Pick::Stratified), [4, 6, 8]);
+        assert_eq!(select(&order, &[2, 1, 0], Pick::First).unwrap(), [1, 8, 9]);
+        assert_eq!(select(&order, &[3, 0, 0], Pick::Stratified).unwrap(), [4, 6, 8]);
         for count in 0..=6 {
-            let mut kept = select(&order, &[count, 0, 0], Pick::Stratified);
+            let mut kept = select(&order, &[count, 0, 0], Pick::Stratified).unwrap();
             kept.dedup();
             assert_eq!(kept.len(), count);
         }
     }
 
     #[test]
+    fn counts_that_do_not_fit_the_clusters_are_named() {
+        let order = Ordered { clusters: vec![vec![0, 1], vec![2]] };
+        let error = select(&order, &[1], Pick::First).unwrap_err().to_string();
+        assert_eq!(error, "1 counts for 2 clusters: give one for each");
+        let error = select(&order, &[1, 2], Pick::Stratified).unwrap_err().to_string();
+        assert!(error.starts_with("2 rows were asked of cluster 1, which has 1"), "{error}");
+    }
+
+    #[test]
     fn farthest_first_breaks_ties_by_id() {
         let ids = [5, 4, 3].map(SampleId);
-        assert_eq!(farthest_first(&[0.2, 0.9, 0.2], &ids, 2), [1, 2]);
+        assert_eq!(farthest_first(&[0.2, 0.9, 0.2], &ids, 2).unwrap(), [1, 2]);
+        assert!(farthest_first(&[0.2], &ids, 1).is_err());
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{fs::File, path::PathBuf};
 
-use curate_cluster::{Assignment, Metric, Ordered, Preference};
+use curate_cluster::{Assignment, Clustering, Metric, Ordered, Preference};
 use curate_core::{SampleId, rank::fraction_of};
 use curate_prune::{Complexity, Pick, allocate, farthest_first, lower_bounds, select, softmax};
 use ndarray::{Array1, Array2, ArrayD, Ix1};
@@ -52,13 +52,21 @@ impl Golden {
     }
 
     /// Centroids and assignment of the whole pool (`""`) or of the deduplicated one (`"chain_"`).
-    fn clustering(&mut self, prefix: &str) -> (Array2<f32>, Assignment) {
+    fn clustering(&mut self, prefix: &str) -> Clustering {
         let cluster = self.numbers(&format!("{prefix}assignment"));
         let assignment = Assignment {
             cluster: cluster.iter().map(|&c| c as u32).collect(),
             nearness: self.array::<f32>(&format!("{prefix}sim_to_centroid")).to_vec(),
         };
-        (self.0.by_name(&format!("{prefix}centroids")).unwrap(), assignment)
+        let centroids: Array2<f32> = self.0.by_name(&format!("{prefix}centroids")).unwrap();
+        Clustering {
+            centroids,
+            metric: Metric::Spherical,
+            assignment,
+            objective: vec![],
+            converged: true,
+            reseeded: 0,
+        }
     }
 }
 
@@ -79,24 +87,25 @@ fn relative(ours: &[f64], theirs: &[f64], what: &str) {
 fn complexity_shares_quotas_and_kept_rows_are_the_golden_ones() {
     let mut golden = Golden::open();
     for (prefix, tag, temperatures, ratios, balances) in CASES {
-        let (centroids, assignment) = golden.clustering(prefix);
-        let (k, n) = (centroids.nrows(), assignment.cluster.len());
+        let clustering = golden.clustering(prefix);
+        let assignment = &clustering.assignment;
+        let (k, n) = (clustering.k(), assignment.cluster.len());
         let sizes = assignment.sizes(k);
         assert_eq!(sizes, golden.numbers(&format!("{tag}_cluster_size")));
-        let found = Complexity::new(centroids.view(), &assignment, 20).unwrap();
+        let found = Complexity::new(&clustering, 20).unwrap();
         relative(&found.intra, &golden.floats(&format!("{tag}_d_intra")), "d_intra");
         relative(&found.inter, &golden.floats(&format!("{tag}_d_inter")), "d_inter");
         relative(&found.complexity, &golden.floats(&format!("{tag}_complexity")), "complexity");
 
         let ids: Vec<SampleId> = (0..n as u128).map(SampleId).collect();
-        let order = Ordered::new(&assignment, k, Metric::Spherical, &ids, Preference::Hard, 0);
+        let order = Ordered::new(assignment, k, Metric::Spherical, &ids, Preference::Hard, 0);
         let original = match prefix {
             "" => (0..n).collect(),
             _ => golden.numbers("chain_ids"),
         };
         for temperature in temperatures {
             let given = golden.floats(&format!("{tag}_prob_T{temperature}"));
-            let share = softmax(&found.complexity, temperature.parse().unwrap());
+            let share = softmax(&found.complexity, temperature.parse().unwrap()).unwrap();
             close(&share, &given, 1e-6, "share");
             for ratio in ratios {
                 for balance in balances {
@@ -120,6 +129,7 @@ fn complexity_shares_quotas_and_kept_rows_are_the_golden_ones() {
                         assert!(ours.abs_diff(osqp) <= 1, "{key}: {ours} for {osqp}");
                     }
                     let kept: Vec<usize> = select(&order, &from_ours.counts, Pick::First)
+                        .unwrap()
                         .iter()
                         .map(|&row| original[row])
                         .collect();
@@ -133,12 +143,11 @@ fn complexity_shares_quotas_and_kept_rows_are_the_golden_ones() {
 #[test]
 fn farthest_first_is_the_golden_ssp() {
     let mut golden = Golden::open();
-    let (_, assignment) = golden.clustering("");
-    let distances = assignment.distances(Metric::Spherical);
+    let distances = golden.clustering("").assignment.distances(Metric::Spherical);
     let ids: Vec<SampleId> = (0..distances.len() as u128).map(SampleId).collect();
     for ratio in RATIOS {
         let count = fraction_of(distances.len(), ratio.parse().unwrap());
-        let kept = farthest_first(&distances, &ids, count);
+        let kept = farthest_first(&distances, &ids, count).unwrap();
         assert_eq!(kept, golden.numbers(&format!("ssp_global_r{ratio}")), "{ratio}");
     }
 }

@@ -54,12 +54,13 @@ pub use curate_text as text;
 
 /// What most programs need.
 pub mod prelude {
-    pub use curate_cluster::{Assignment, Clustering, KMeansParams, Metric, Ordered, Preference};
+    pub use curate_cluster::{KMeansParams, Metric, Preference};
     pub use curate_core::{
-        Cut, EmbeddingSource, NoProgress, Progress, SampleId, Selection, rank::Direction,
+        Cut, EmbeddingSource, Given, NoProgress, Progress, Rows, SampleId, Selection,
+        rank::Direction,
     };
-    pub use curate_dedup::{Duplicates, Keep};
+    pub use curate_dedup::SemanticDedupParams;
     pub use curate_io::{Pool, PoolOptions};
     pub use curate_pipeline::{Recipe, RunOptions, run};
-    pub use curate_prune::{Complexity, allocate, select};
+    pub use curate_prune::ConceptPruneParams;
 }

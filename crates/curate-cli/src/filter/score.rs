@@ -258,9 +258,8 @@ pub(super) fn ensemble(args: &EnsembleArgs, _shown: &Shown) -> Result<(), Failur
         show::text(format_args!("wrote {}\n", file.display()))?;
     }
     let Some(cut) = args.written.cut.cut() else { return Ok(()) };
-    let outcome = cut.apply(&scores, &ids, Direction::HigherIsBetter);
-    let kept: Vec<SampleId> =
-        ids.iter().zip(&outcome.kept).filter(|(_, kept)| **kept).map(|(id, _)| *id).collect();
+    let outcome = cut.apply(&scores, &ids, Direction::HigherIsBetter)?;
+    let kept: Vec<SampleId> = outcome.kept.iter().map(|row| ids[row]).collect();
     tell(kept.len(), ids.len(), outcome.threshold)?;
     if let Some((path, format)) = args.written.out.as_deref().zip(format) {
         subset::write(path, format, &kept)?;

@@ -21,7 +21,7 @@ mod embedded;
 pub mod ensemble;
 mod score;
 
-use curate_core::{Cut, SampleId, rank::Direction};
+use curate_core::{Cut, CutError, SampleId, rank::Direction};
 
 pub use bad::{BadKind, BadRow, Counts};
 pub use classifier::{Classifier, ClassifierParams};
@@ -33,10 +33,13 @@ pub use score::{Features, Method, Scores, sample, score};
 
 /// The threshold that keeps this fraction of a sample of scores; `None` where it keeps nothing.
 /// With [`Cut::Threshold`] it induces the filter on the whole pool in one pass.
-pub fn threshold_of_sample(scores: &[f32], fraction: f64) -> Option<f32> {
+///
+/// # Errors
+/// When the fraction lies outside `[0, 1]`.
+pub fn threshold_of_sample(scores: &[f32], fraction: f64) -> Result<Option<f32>, CutError> {
     // Ids break ties; the threshold is the same whichever of the tied rows are kept.
     let ids: Vec<SampleId> = (0..scores.len() as u128).map(SampleId).collect();
-    Cut::Fraction(fraction).apply(scores, &ids, Direction::HigherIsBetter).threshold
+    Ok(Cut::Fraction(fraction).apply(scores, &ids, Direction::HigherIsBetter)?.threshold)
 }
 
 #[cfg(test)]
@@ -47,10 +50,11 @@ mod tests {
     fn a_threshold_of_a_sample_keeps_about_the_fraction_of_the_pool() {
         let pool = crate::random::normal(1, "pool", 20_000, 1.0);
         let sample = crate::random::normal(2, "sample", 2000, 1.0);
-        let threshold = threshold_of_sample(&sample, 0.15).unwrap();
+        let threshold = threshold_of_sample(&sample, 0.15).unwrap().unwrap();
         let kept = pool.iter().filter(|&&s| s >= threshold).count() as f64 / 2e4;
         assert!((kept - 0.15).abs() < 0.02, "{kept}");
-        assert_eq!(threshold_of_sample(&[], 0.15), None);
-        assert_eq!(threshold_of_sample(&[0.3, f32::NAN], 0.5), Some(0.3));
+        assert_eq!(threshold_of_sample(&[], 0.15), Ok(None));
+        assert_eq!(threshold_of_sample(&[0.3, f32::NAN], 0.5), Ok(Some(0.3)));
+        assert!(threshold_of_sample(&[0.3], 1.5).is_err());
     }
 }

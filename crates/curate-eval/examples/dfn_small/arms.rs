@@ -180,8 +180,8 @@ fn random_rows(n: usize, count: usize, seed: u64) -> Vec<usize> {
 /// The best rows, in their order.
 fn keep(scores: &[f32], count: usize) -> Vec<usize> {
     let ids: Vec<SampleId> = (0..scores.len()).map(|i| SampleId::from(i as u128)).collect();
-    let kept = Cut::Top(count).apply(scores, &ids, Direction::HigherIsBetter).kept;
-    (0..kept.len()).filter(|&i| kept[i]).collect()
+    let cut = Cut::Top(count).apply(scores, &ids, Direction::HigherIsBetter);
+    cut.expect("one id for each score").kept.rows().to_vec()
 }
 
 /// The best share of `rows` by score.

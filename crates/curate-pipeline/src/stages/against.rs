@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use curate_core::{
     embedding::{RowsOf, UnitRows},
     fault::NormPolicy,
+    rank::similarity_threshold,
 };
-use curate_dedup::similarity_threshold;
 use curate_io::Pool;
 use curate_report::Section;
 use schemars::JsonSchema;
@@ -163,7 +163,7 @@ impl Method for Against {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
         let embedding = context.pool.embedding(&self.embedding)?;
         let mut rows = StageRows::new(context.input);
-        let good = quarantine(&embedding, &self.embedding, self.norm, &mut rows, context.progress)?;
+        let good = quarantine(&embedding, &self.embedding, self.norm, &mut rows, context)?;
         let opened = self.reference.open(&self.embedding, &embedding, context)?;
         let chosen: Vec<usize> = good.iter().map(|&position| rows.rows[position]).collect();
         let source = RowsOf::new(&embedding, &chosen);

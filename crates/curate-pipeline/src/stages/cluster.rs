@@ -2,12 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_cluster::Clustering;
-use curate_core::{
-    EmbeddingSource,
-    embedding::{RowsOf, UnitRows},
-    fault::NormPolicy,
-};
+use curate_cluster::Clusters;
+use curate_core::{Rows, Selection, fault::NormPolicy};
 use curate_device::DeviceName;
 use curate_io::Pool;
 use curate_report::{Histogram, Role, Section};
@@ -19,7 +15,6 @@ use super::shared::{
     by_id::{self, ById},
     clustering::{self, KMeansRecipe, KMeansTold, block_bytes, dim},
     given_clusters::{NO_CLUSTER, labels, of_centroids, of_labels},
-    quarantine::quarantine,
 };
 use crate::{
     Error,
@@ -123,7 +118,10 @@ impl Settings for ClusterStage {
             Ok(Way::Other(other)) => other.check(wrong),
             Ok(_) => {}
         }
-        self.k_means.check(self.clusters, wrong);
+        let k_means = self.k_means.params().clusters(self.clusters.unwrap_or(1));
+        if let Err(error) = k_means.check() {
+            wrong.violations(&error, clustering::key);
+        }
     }
 
     fn anchor(&mut self, folder: &Path) {
@@ -214,23 +212,25 @@ struct ClusterTold {
 impl Method for Cluster {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
         let embedding = context.pool.embedding(&self.embedding)?;
-        let mut rows = StageRows::new(context.input);
-        let mut good =
-            quarantine(&embedding, &self.embedding, self.norm, &mut rows, context.progress)?;
-        let labels = self.labels(&mut good, &mut rows, context)?;
-        if good.is_empty() {
+        let given = context.rows(&embedding, &self.embedding, self.norm)?;
+        let mut rows = StageRows::with_faults(context.input, given.faults());
+        let clusters = self.cluster(&given, context)?;
+        for row in given.usable().minus(clusters.rows()).iter() {
+            rows.remove(context.input.position(row).expect("a row that was given"), NO_CLUSTER);
+        }
+        if clusters.rows().is_empty() {
             return Ok(Outcome::new(rows));
         }
-        let chosen: Vec<usize> = good.iter().map(|&position| rows.rows[position]).collect();
-        let source = RowsOf::new(&embedding, &chosen);
-        let clustering = self.cluster(&UnitRows(&source), &chosen, labels, context)?;
         rows.cluster = vec![None; rows.rows.len()];
-        for (local, &position) in good.iter().enumerate() {
-            rows.value[position] = clustering.assignment.nearness[local];
-            rows.cluster[position] = Some(clustering.assignment.cluster[local]);
+        let clustering = clusters.clustering();
+        for (place, row) in clusters.rows().iter().enumerate() {
+            let position = context.input.position(row).expect("a row that was given");
+            rows.value[position] = clustering.assignment.nearness[place];
+            rows.cluster[position] = Some(clustering.assignment.cluster[place]);
         }
-        let told = ClusterTold { k_means: KMeansTold::of(&clustering), sizes: clustering.sizes() };
-        Ok(Outcome::new(rows).telling(&told).with_centroids(clustering.centroids))
+        let told = ClusterTold { k_means: KMeansTold::of(clustering), sizes: clusters.sizes() };
+        let centroids = clustering.centroids.clone();
+        Ok(Outcome::new(rows).telling(&told).with_centroids(centroids))
     }
 
     fn in_words(&self) -> String {
@@ -297,44 +297,41 @@ impl Method for Cluster {
 }
 
 impl Cluster {
-    /// The cluster of each good row where a table tells; rows without one are no longer good.
-    fn labels(
-        &self,
-        good: &mut Vec<usize>,
-        rows: &mut StageRows,
-        context: &Context<'_>,
-    ) -> Result<Option<Vec<u32>>, StageError> {
-        let Way::Assignment { path, column, id_column } = &self.way else { return Ok(None) };
-        let table = ById { path, column, id_column: id_column.as_deref(), repeated: None };
-        let labels = labels(path, &table.read(&context.ids())?.values)?;
-        good.retain(|&position| {
-            if labels[position].is_none() {
-                rows.remove(position, NO_CLUSTER);
-            }
-            labels[position].is_some()
-        });
-        Ok(Some(good.iter().filter_map(|&position| labels[position]).collect()))
-    }
-
-    fn cluster(
-        &self,
-        source: &dyn EmbeddingSource,
-        rows: &[usize],
-        labels: Option<Vec<u32>>,
-        context: &Context<'_>,
-    ) -> Result<Clustering, StageError> {
-        match &self.way {
-            Way::KMeans { clusters, recipe } => {
-                let ids: Vec<_> = rows.iter().map(|&row| context.pool.ids()[row]).collect();
-                recipe.fit(source, &ids, (*clusters).min(rows.len()), context)
-            }
-            Way::Other(other) => other.fit(source, context),
-            Way::Centroids(path) => of_centroids(path, source, context.progress),
-            Way::Assignment { .. } => {
-                of_labels(labels.unwrap_or_default(), source, context.progress)
-            }
+    fn cluster(&self, rows: &Rows<'_>, context: &Context<'_>) -> Result<Clusters, StageError> {
+        let usable = rows.usable();
+        if usable.is_empty() {
+            return Ok(Clusters::none(rows.dim()));
         }
+        let clustering = match &self.way {
+            Way::KMeans { clusters, recipe } => return recipe.fit(rows, *clusters, context),
+            Way::Other(other) => other.fit(&rows.unit(), context)?,
+            Way::Centroids(path) => of_centroids(path, &rows.unit(), context.progress)?,
+            Way::Assignment { path, column, id_column } => {
+                let id_column = id_column.as_deref();
+                let table = ById { path, column, id_column, repeated: None };
+                return assigned(&table, rows, context);
+            }
+        };
+        Ok(Clusters::new(usable.clone(), clustering)?)
     }
+}
+
+/// The clusters that a table gives to rows; rows without one are in none.
+fn assigned(
+    table: &ById<'_>,
+    rows: &Rows<'_>,
+    context: &Context<'_>,
+) -> Result<Clusters, StageError> {
+    let labels = labels(table.path, &table.read(&rows.usable_ids())?.values)?;
+    let of = rows.usable().iter().zip(&labels);
+    let known: Selection = of.filter_map(|(row, label)| label.is_some().then_some(row)).collect();
+    let labels: Vec<u32> = labels.into_iter().flatten().collect();
+    if labels.is_empty() {
+        return Ok(Clusters::none(rows.dim()));
+    }
+    let rows = rows.only(&known)?;
+    let clustering = of_labels(labels, &rows.unit(), context.progress)?;
+    Ok(Clusters::new(known, clustering)?)
 }
 
 #[cfg(test)]
@@ -358,7 +355,7 @@ mod tests {
             ("clusters = 3\ncentroids = \"c.npy\"", "give one of `clusters`, `centroids`"),
             ("assignment = \"a.npy\"", "`assignment` must be a .parquet, .csv"),
             ("method = \"dbscan\"\nclusters = 3", "`method = \"dbscan\"` needs `cosine`"),
-            ("clusters = 0", "`clusters` must be at least 1"),
+            ("clusters = 0", "`clusters` must be from 1 to 2^32 - 1, not 0"),
         ];
         for (text, expected) in cases {
             assert!(problems(text)[0].starts_with(expected), "{text}: {:?}", problems(text));

@@ -1,15 +1,14 @@
 //! Semantic deduplication.
 
-use curate_cluster::{Assignment, Clustering, Metric, Ordered, Preference};
+use curate_cluster::Preference;
 use curate_core::{
-    EmbeddingSource, SampleId,
-    embedding::{RowsOf, UnitRows},
+    Cut,
     fault::NormPolicy,
-    random,
-    rank::{Direction, better_first, fraction_of},
+    rank::{Outcome as Decided, fraction_of, similarity_threshold},
 };
 use curate_dedup::{
-    Duplicates, ExactDuplicates, Keep, Probe, nearest_clusters, similarity_threshold,
+    Duplicates, EXACT_DUPLICATE, ExactCopies, Inputs, Mode, SEMANTIC_DUPLICATE,
+    SemanticDedupParams, suggested_clusters,
 };
 use curate_device::DeviceName;
 use curate_io::Pool;
@@ -21,7 +20,6 @@ use super::shared::{
     clustering::{self, KMeansRecipe, KMeansTold, dim},
     duplicates_section,
     given_clusters::ClusterSource,
-    quarantine::quarantine,
 };
 use crate::{
     Error,
@@ -35,12 +33,6 @@ use crate::{
     },
 };
 
-/// The rule under which duplicates go.
-const RULE: &str = "semantic-duplicate";
-/// The rule under which copies to the bit go.
-const EXACT_RULE: &str = "exact-duplicate";
-/// Rows that recall is measured on.
-const RECALL_ROWS: usize = 1_000;
 /// What is kept where the recipe does not say.
 const EPSILON: f64 = 0.05;
 
@@ -139,10 +131,9 @@ impl Settings for SemanticDedupStage {
         let sized = usize::from(self.fraction.is_some()) + usize::from(self.count.is_some());
         let given = sized + usize::from(self.epsilon.is_some());
         wrong.must(given <= 1, "give one of `epsilon`, `fraction` and `count`");
-        wrong.must(
-            self.epsilon.is_none_or(|e| (0.0..=2.0).contains(&e)),
-            "`epsilon` must be from 0 to 2",
-        );
+        if let Err(error) = self.epsilon.map_or(Ok(()), |e| Cut::Epsilon(e).check().map(drop)) {
+            wrong.violations(&error, str::to_owned);
+        }
         wrong.fraction(self.fraction);
         wrong.at_least_one("count", self.count);
         if self.mode == DedupMode::Greedy {
@@ -154,7 +145,10 @@ impl Settings for SemanticDedupStage {
         }
         let both = self.clusters_from.is_some() && self.clusters.is_some();
         wrong.must(!both, "give one of `clusters` and `clusters-from`");
-        self.k_means.check(self.clusters, wrong);
+        // Of the mode more was said above, in the words of recipes.
+        if let Err(error) = self.params(Mode::Reference).check() {
+            wrong.violations(&error, clustering::key);
+        }
     }
 
     fn set_device(&mut self, device: DeviceName) {
@@ -162,43 +156,56 @@ impl Settings for SemanticDedupStage {
     }
 
     fn complete(&mut self, rows: usize) {
-        if let Wanted::Epsilon(epsilon) = self.wanted() {
+        if let Cut::Epsilon(epsilon) = self.cut() {
             self.epsilon = Some(epsilon);
         }
         if self.clusters_from.is_none() {
-            let suggested = ((rows as f64).sqrt() / 2.0).round() as usize;
-            self.clusters.get_or_insert(suggested.clamp(1, 50_000));
+            self.clusters.get_or_insert(suggested_clusters(rows));
         }
     }
 
     fn resolve(&self) -> Result<Box<dyn Method>, StageError> {
+        let cut = self.cut();
+        let mode = match (self.mode, cut) {
+            (DedupMode::Greedy, Cut::Epsilon(epsilon)) => Mode::Greedy(epsilon),
+            _ => Mode::Reference,
+        };
         let clusters = ClusterSource::of(&self.clusters_from, self.clusters, &self.k_means);
-        Ok(Box::new(Dedup { wanted: self.wanted(), clusters, stage: self.clone() }))
+        Ok(Box::new(Dedup { cut, mode, clusters, stage: self.clone() }))
     }
 }
 
 impl SemanticDedupStage {
-    fn wanted(&self) -> Wanted {
+    fn cut(&self) -> Cut {
         match (self.fraction, self.count) {
-            (Some(fraction), _) => Wanted::Fraction(fraction),
-            (None, Some(count)) => Wanted::Count(count),
-            (None, None) => Wanted::Epsilon(self.epsilon.unwrap_or(EPSILON)),
+            (Some(fraction), _) => Cut::Fraction(fraction),
+            (None, Some(count)) => Cut::Top(count),
+            (None, None) => Cut::Epsilon(self.epsilon.unwrap_or(EPSILON)),
+        }
+    }
+
+    /// As the method takes it.
+    fn params(&self, mode: Mode) -> SemanticDedupParams {
+        let copies =
+            if self.exact_duplicates { ExactCopies::Collapse } else { ExactCopies::Search };
+        let params = SemanticDedupParams::new()
+            .mode(mode)
+            .preference(self.preference)
+            .exact_copies(copies)
+            .probes(self.probes)
+            .k_means(self.k_means.params());
+        match self.clusters {
+            Some(clusters) => params.clusters(clusters),
+            None => params,
         }
     }
 }
 
-/// Which rows stay.
-#[derive(Clone, Copy)]
-enum Wanted {
-    Epsilon(f64),
-    Fraction(f64),
-    Count(usize),
-}
-
-/// Semantic dedup with one rule and a number of clusters.
+/// Semantic dedup with one cut, a mode and clusters.
 struct Dedup {
     stage: SemanticDedupStage,
-    wanted: Wanted,
+    cut: Cut,
+    mode: Mode,
     clusters: ClusterSource,
 }
 
@@ -233,31 +240,64 @@ struct ProbingTold {
 
 impl Method for Dedup {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
-        execute(self, context)
+        let embedding = context.pool.embedding(&self.stage.embedding)?;
+        let rows = context.rows(&embedding, &self.stage.embedding, self.stage.norm)?;
+        let shared = self.clusters.share(rows, context)?;
+        if shared.rows.usable().is_empty() {
+            return Ok(Outcome::new(shared.verdicts(context.input)));
+        }
+        let score = self.stage.prefer_score.as_ref();
+        let scores = score.map(|score| context.score_of_pool(score)).transpose()?;
+        let engine = self.clusters.engine()?;
+        let inputs = Inputs {
+            clusters: shared.clusters.as_ref(),
+            scores: scores.as_deref(),
+            engine: engine.as_deref(),
+        };
+        let dedup = self.stage.params(self.mode).seed(context.seed).check()?;
+        let found = dedup.run_with(&shared.rows, inputs, context.progress)?;
+        let decided = found.outcome(match self.cut {
+            // A fraction is one of all rows given, those without a cluster included.
+            Cut::Fraction(fraction) => Cut::Top(fraction_of(context.input.len(), fraction)),
+            cut => cut,
+        })?;
+        let told = DedupTold {
+            threshold: decided.threshold.map(f64::from),
+            epsilon: decided.threshold.map(|t| 1.0 - f64::from(t)),
+            exact_duplicates: self.stage.exact_duplicates.then(|| found.copies().len()),
+            probing: probing(&found, decided.threshold),
+            k_means: self.clusters.told(found.clusters()),
+        };
+        let centroids = found.clusters().clustering().centroids.clone();
+        let verdicts = verdicts(shared.verdicts(context.input), &found, &decided);
+        Ok(Outcome::new(verdicts).telling(&told).with_centroids(centroids))
     }
 
     fn in_words(&self) -> String {
         let embedding = &self.stage.embedding;
-        match self.wanted {
-            Wanted::Epsilon(epsilon) => format!(
-                "remove rows whose cosine in {embedding} to a preferred row of their cluster is above {}",
-                similarity_threshold(epsilon)
-            ),
-            Wanted::Fraction(fraction) => format!(
+        let above = |most: f32| {
+            format!(
+                "remove rows whose cosine in {embedding} to a preferred row of their cluster is above {most}"
+            )
+        };
+        match self.cut {
+            Cut::Fraction(fraction) => format!(
                 "keep the {} % of rows that are least duplicated in {embedding}",
                 percent(fraction)
             ),
-            Wanted::Count(count) => {
+            Cut::Top(count) => {
                 format!("keep the {count} rows that are least duplicated in {embedding}")
             }
+            Cut::Epsilon(epsilon) => above(similarity_threshold(epsilon)),
+            Cut::Threshold(most) => above(most),
         }
     }
 
     fn leaves(&self, rows: usize) -> usize {
-        match self.wanted {
-            Wanted::Epsilon(_) => rows,
-            Wanted::Fraction(fraction) => fraction_of(rows, fraction),
-            Wanted::Count(count) => count.min(rows),
+        match self.cut {
+            Cut::Fraction(fraction) => fraction_of(rows, fraction),
+            Cut::Top(count) => count.min(rows),
+            Cut::Epsilon(_) | Cut::Threshold(_) => rows,
         }
     }
 
@@ -296,145 +336,79 @@ impl Method for Dedup {
     }
 }
 
-fn execute(dedup: &Dedup, context: &Context<'_>) -> Result<Outcome, StageError> {
-    let stage = &dedup.stage;
-    let embedding = context.pool.embedding(&stage.embedding)?;
-    let mut rows = StageRows::new(context.input);
-    let mut good =
-        quarantine(&embedding, &stage.embedding, stage.norm, &mut rows, context.progress)?;
-    good = dedup.clusters.retain(good, &mut rows, context)?;
-    if good.is_empty() {
-        return Ok(Outcome::new(rows));
-    }
+fn verdicts(mut rows: StageRows, found: &Duplicates, decided: &Decided) -> StageRows {
     rows.related = vec![None; rows.rows.len()];
-    let scores = stage.prefer_score.as_ref().map(|score| context.score(score)).transpose()?;
-    let given = good.len();
-    if stage.exact_duplicates {
-        good = collapse(&embedding, scores.as_deref(), &good, &mut rows, context)?;
-    }
-    let copies = given - good.len();
-
-    let pool_rows: Vec<usize> = good.iter().map(|&position| rows.rows[position]).collect();
-    let ids: Vec<SampleId> = pool_rows.iter().map(|&row| context.pool.ids()[row]).collect();
-    let source = RowsOf::new(&embedding, &pool_rows);
-    let source = UnitRows(&source);
-    let clustering = dedup.clusters.cluster(&source, &pool_rows, context)?;
-    let scores: Option<Vec<f32>> =
-        scores.map(|scores| good.iter().map(|&position| scores[position]).collect());
-    let in_order = |assignment: &Assignment, k| match &scores {
-        Some(scores) => Ordered::by_score(assignment, k, &ids, scores, Direction::HigherIsBetter),
-        None => {
-            let seed = random::derive(context.seed, "dedup");
-            Ordered::new(assignment, k, Metric::Spherical, &ids, stage.preference, seed)
-        }
-    };
-    let order = in_order(&clustering.assignment, clustering.k());
-    let mut found = match (stage.mode, dedup.wanted) {
-        (DedupMode::Greedy, Wanted::Epsilon(epsilon)) => {
-            Duplicates::find_greedy(&source, &order, epsilon, context.progress)?
-        }
-        _ => Duplicates::find(&source, &order, context.progress)?,
-    };
-    let keep = match dedup.wanted {
-        Wanted::Epsilon(epsilon) => Keep::Epsilon(epsilon),
-        // A fraction is one of all rows given, so that a quarantined row does not shrink the result.
-        Wanted::Fraction(fraction) => Keep::Count(fraction_of(context.input.len(), fraction)),
-        Wanted::Count(count) => Keep::Count(count),
-    };
-    let probed = match stage.probes {
-        0 => None,
-        _ => {
-            let nearness = clustering.assignment.nearness.clone();
-            let together = Assignment { cluster: vec![0; good.len()], nearness };
-            let parts = (&clustering, &order, &in_order(&together, 1));
-            Some(probe(stage.probes, &source, parts, &mut found, (keep, &ids), context)?)
-        }
-    };
-    let decided = found.keep(keep, &ids);
-
     rows.cluster = vec![None; rows.rows.len()];
-    for (local, &position) in good.iter().enumerate() {
-        rows.value[position] = found.similarity[local];
+    for copy in found.copies() {
+        let position = rows.position(copy.row).expect("a row that was given");
+        // A copy's cosine, so that a later cut of another epsilon or count removes it first.
+        rows.value[position] = 1.0;
+        rows.related[position] = Some(copy.stays);
+        rows.remove(position, EXACT_DUPLICATE);
+    }
+    let clusters = &found.clusters().clustering().assignment.cluster;
+    let compared = found.clusters().rows().iter().zip(found.similarities().iter().zip(clusters));
+    for (row, (&similarity, &cluster)) in compared {
+        let position = rows.position(row).expect("a row that was given");
+        rows.value[position] = similarity;
         rows.threshold[position] = decided.threshold.unwrap_or(f32::NAN);
-        rows.cluster[position] = Some(clustering.assignment.cluster[local]);
-        rows.related[position] = found.cause(local).map(|other| pool_rows[other]);
-        if !decided.kept[local] {
-            rows.remove(position, RULE);
+        rows.cluster[position] = Some(cluster);
+        rows.related[position] = found.cause(row);
+        if !decided.kept.contains(row) {
+            rows.remove(position, SEMANTIC_DUPLICATE);
         }
     }
-    let told = DedupTold {
-        threshold: decided.threshold.map(f64::from),
-        epsilon: decided.threshold.map(|t| 1.0 - f64::from(t)),
-        exact_duplicates: stage.exact_duplicates.then_some(copies),
-        probing: probed,
-        k_means: dedup.clusters.told(&clustering),
-    };
-    Ok(Outcome::new(rows).telling(&told).with_centroids(clustering.centroids))
+    rows
 }
 
-/// Removes all but one of the rows with the same vector; returns the positions of the others.
-fn collapse(
-    embedding: &dyn EmbeddingSource,
-    scores: Option<&[f32]>,
-    good: &[usize],
-    rows: &mut StageRows,
-    context: &Context<'_>,
-) -> Result<Vec<usize>, StageError> {
-    let pool_rows: Vec<usize> = good.iter().map(|&position| rows.rows[position]).collect();
-    let id = |local: usize| context.pool.ids()[pool_rows[local]];
-    let mut order: Vec<usize> = (0..good.len()).collect();
-    order.sort_by(|&a, &b| {
-        let score = |local: usize| scores.map_or(0.0, |scores| scores[good[local]]);
-        better_first(score(a), score(b), Direction::HigherIsBetter).then_with(|| id(a).cmp(&id(b)))
-    });
-    let mut place = vec![0_usize; good.len()];
-    order.iter().enumerate().for_each(|(rank, &local)| place[local] = rank);
-    // The vectors as the search would compare them.
-    let source = RowsOf::new(embedding, &pool_rows);
-    let found = ExactDuplicates::of_vectors(&UnitRows(&source), &place, context.progress)?;
-    for (local, &position) in good.iter().enumerate() {
-        if let Some(stays) = found.cause(local) {
-            // A copy's cosine, so that a later cut of another epsilon or count removes it first.
-            rows.value[position] = 1.0;
-            rows.related[position] = Some(pool_rows[stays]);
-            rows.remove(position, EXACT_RULE);
-        }
-    }
-    Ok(found.kept().into_iter().map(|local| good[local]).collect())
-}
-
-/// Looks into neighbouring clusters as well; tells what that found.
-fn probe<S: EmbeddingSource>(
-    probes: usize,
-    source: &S,
-    (clustering, order, preferred): (&Clustering, &Ordered, &Ordered),
-    found: &mut Duplicates,
-    (keep, ids): (Keep, &[SampleId]),
-    context: &Context<'_>,
-) -> Result<ProbingTold, StageError> {
-    let near = nearest_clusters(
-        source,
-        clustering.centroids.view(),
-        Metric::Spherical,
-        &clustering.assignment,
-        probes,
-        context.progress,
-    )?;
-    let probe = Probe::new(preferred, &near, clustering.k());
-    let probed = probe.search(source, order, found, context.progress)?;
-    let threshold = probed.duplicates.keep(keep, ids).threshold;
-    let epsilon = 1.0 - f64::from(threshold.unwrap_or(1.0));
-    let sample = (RECALL_ROWS, context.seed);
-    let recall =
-        |found: &Duplicates| probe.recall(source, ids, found, epsilon, sample, context.progress);
-    let (before, after) = (recall(found)?, recall(&probed.duplicates)?);
-    *found = probed.duplicates;
-    Ok(ProbingTold {
-        pairs: probed.pairs,
-        rows_with_a_nearer_match: probed.improved,
-        recall_sample: after.sampled,
-        duplicates_in_sample: after.duplicates,
-        recall_without: Some(before.share()),
-        recall: Some(after.share()),
+/// What probing found, with recall at the threshold that decided.
+fn probing(found: &Duplicates, threshold: Option<f32>) -> Option<ProbingTold> {
+    let probing = found.probing()?;
+    let recall = found.recall(1.0 - f64::from(threshold.unwrap_or(1.0)))?;
+    Some(ProbingTold {
+        pairs: probing.pairs,
+        rows_with_a_nearer_match: probing.improved,
+        recall_sample: recall.sampled,
+        duplicates_in_sample: recall.duplicates,
+        recall_without: Some(recall.share_without_probing()),
+        recall: Some(recall.share()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(text: &str) -> SemanticDedupStage {
+        toml::from_str(&format!("embedding = \"img\"\n{text}")).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_open_is_filled_in_when_the_number_of_rows_is_known() {
+        let mut left = stage("");
+        left.complete(10_000);
+        assert_eq!((left.epsilon, left.clusters), (Some(EPSILON), Some(50)));
+        let mut shared = stage("count = 7\nclusters-from = \"cluster\"");
+        shared.complete(10_000);
+        assert_eq!((shared.epsilon, shared.clusters), (None, None));
+        assert_eq!(shared.resolve().unwrap().leaves(10_000), 7);
+    }
+
+    #[test]
+    fn the_method_says_what_is_wrong_under_the_recipes_keys() {
+        let mut wrong = Problems::default();
+        stage("epsilon = 2.5\nclusters = 0\nk-means = { tolerance = 1.0 }").check(&mut wrong);
+        let expected = [
+            "`epsilon` must be from 0 to 2, not 2.5",
+            "`clusters` must be at least 1, not 0",
+            "`k-means.tolerance` must be from 0 to below 1, not 1",
+        ];
+        assert_eq!(wrong.0, expected);
+    }
+
+    #[test]
+    fn numbers_of_a_greedy_search_are_not_cut_again() {
+        assert!(stage("").resolve().unwrap().numbers().is_some());
+        assert!(stage("mode = \"greedy\"").resolve().unwrap().numbers().is_none());
+    }
 }

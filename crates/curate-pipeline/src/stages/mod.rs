@@ -36,7 +36,7 @@ pub use dedup::{DedupMode, SemanticDedupStage};
 pub use fraction::FractionStage;
 pub use neg_clip_loss::NegClipLossStage;
 pub use norm_sim::{NormSimStage, SimilarityNorm};
-pub use prune::{ConceptPruneStage, Share};
+pub use prune::ConceptPruneStage;
 pub use rank::{RankStage, RankedScore};
 pub use score::ScoreStage;
 pub use shared::{alternative::ClusterMethod, by_id::Repeated, clustering::KMeansRecipe};

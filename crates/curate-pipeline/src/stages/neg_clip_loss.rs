@@ -88,7 +88,7 @@ impl Settings for NegClipLossStage {
 
     fn check(&self, wrong: &mut Problems) {
         if let Err(error) = self.params(0).check() {
-            wrong.violations(&error);
+            wrong.violations(&error, str::to_owned);
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
         let mut wrong = Problems::default();
         stage.check(&mut wrong);
         let expected =
-            ["`temperature` must be a number above 0, not 0", "`batch` must be at least 1, not 0"];
+            ["`temperature` must be above 0, not 0", "`batch` must be at least 1, not 0"];
         assert_eq!(wrong.0, expected);
     }
 }

@@ -1,18 +1,12 @@
 //! Concept-complexity pruning.
 
-use curate_cluster::{Clustering, Metric, Ordered, Preference};
-use curate_core::{
-    SampleId,
-    embedding::{RowsOf, UnitRows},
-    fault::NormPolicy,
-    random,
-    rank::fraction_of,
-};
+use curate_cluster::Preference;
+use curate_core::{Cut, fault::NormPolicy, rank::fraction_of};
 use curate_device::DeviceName;
 use curate_io::Pool;
 use curate_prune::{
-    AllocationReport, Clusters, Complexity, Control, Pick, Preset, Quotas, allocate, lower_bounds,
-    select, softmax,
+    AllocationReport, CONCEPT_QUOTA, CONTROL, ConceptPruneParams, Concepts, Control, Inputs, Pick,
+    Preset, Pruned, Share, suggested_clusters,
 };
 use curate_report::Section;
 use schemars::JsonSchema;
@@ -22,7 +16,6 @@ use super::shared::{
     clustering::{self, KMeansRecipe, KMeansTold},
     concepts_section::{self, Concept},
     given_clusters::ClusterSource,
-    quarantine::quarantine,
 };
 use crate::{
     Error,
@@ -32,11 +25,6 @@ use crate::{
     rows::StageRows,
     stage::{Context, Cost, Done, Method, Problems, Reads, Settings, Source, percent, told},
 };
-
-/// The rule under which rows beyond their concept's quota go.
-const RULE: &str = "concept-quota";
-/// The rule under which rows go that a control does not keep.
-const CONTROL: &str = "control";
 
 /// A stage that prunes each concept by its complexity. Give either `fraction` or `count`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -96,19 +84,6 @@ pub struct ConceptPruneStage {
     pub norm: NormPolicy,
 }
 
-/// What decides how many rows a concept keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Share {
-    /// Its complexity.
-    #[default]
-    Complexity,
-    /// Nothing: all concepts alike (a control).
-    Uniform,
-    /// Its size (a control).
-    Size,
-}
-
 fn name() -> String {
     "prune".to_owned()
 }
@@ -136,23 +111,19 @@ impl Settings for ConceptPruneStage {
     }
 
     fn check(&self, wrong: &mut Problems) {
-        if let Err(problem) = self.wanted() {
+        if let Err(problem) = self.cut() {
             wrong.must(false, problem);
         }
         wrong.fraction(self.fraction);
         wrong.at_least_one("count", self.count);
-        wrong.must(
-            self.temperature.is_none_or(|t| t > 0.0 && t.is_finite()),
-            "`temperature` must be above 0",
-        );
-        wrong.must(
-            self.balance.is_none_or(|b| (0.0..=1.0).contains(&b)),
-            "`balance` must be from 0 to 1",
-        );
-        wrong.at_least_one("neighbours", Some(self.neighbors));
         let both = self.clusters_from.is_some() && self.clusters.is_some();
         wrong.must(!both, "give one of `clusters` and `clusters-from`");
-        self.k_means.check(self.clusters, wrong);
+        if let Err(error) = self.params().check() {
+            wrong.violations(&error, |field| match field {
+                "neighbors" => "neighbours".to_owned(),
+                field => clustering::key(field),
+            });
+        }
     }
 
     fn set_device(&mut self, device: DeviceName) {
@@ -160,65 +131,57 @@ impl Settings for ConceptPruneStage {
     }
 
     fn complete(&mut self, rows: usize) {
-        self.temperature = Some(self.temperature());
-        self.balance = Some(self.balance());
+        self.temperature.get_or_insert(self.preset.temperature());
+        self.balance.get_or_insert(self.preset.balance());
         if self.clusters_from.is_none() {
-            self.clusters.get_or_insert(((rows as f64).cbrt().round() as usize).max(1));
+            self.clusters.get_or_insert(suggested_clusters(rows));
         }
     }
 
     fn resolve(&self) -> Result<Box<dyn Method>, StageError> {
-        let wanted = self.wanted().map_err(|problem| StageError::Problem(problem.to_owned()))?;
-        Ok(Box::new(Prune {
-            wanted,
-            temperature: self.temperature(),
-            balance: self.balance(),
-            clusters: ClusterSource::of(&self.clusters_from, self.clusters, &self.k_means),
-            stage: self.clone(),
-        }))
+        let cut = self.cut().map_err(|problem| StageError::Problem(problem.to_owned()))?;
+        let clusters = ClusterSource::of(&self.clusters_from, self.clusters, &self.k_means);
+        Ok(Box::new(Prune { cut, clusters, stage: self.clone() }))
     }
 }
 
 impl ConceptPruneStage {
-    fn wanted(&self) -> Result<Wanted, &'static str> {
+    fn cut(&self) -> Result<Cut, &'static str> {
         match (self.fraction, self.count) {
-            (Some(fraction), None) => Ok(Wanted::Fraction(fraction)),
-            (None, Some(count)) => Ok(Wanted::Count(count)),
+            (Some(fraction), None) => Ok(Cut::Fraction(fraction)),
+            (None, Some(count)) => Ok(Cut::Top(count)),
             _ => Err("give either `fraction` or `count`"),
         }
     }
 
-    fn temperature(&self) -> f64 {
-        self.temperature.unwrap_or_else(|| self.preset.temperature())
-    }
-
-    fn balance(&self) -> f64 {
-        self.balance.unwrap_or_else(|| self.preset.balance())
-    }
-}
-
-/// How many rows stay.
-#[derive(Clone, Copy)]
-enum Wanted {
-    Fraction(f64),
-    Count(usize),
-}
-
-impl Wanted {
-    fn of(self, rows: usize) -> usize {
-        match self {
-            Self::Fraction(fraction) => fraction_of(rows, fraction),
-            Self::Count(count) => count,
+    /// As the method takes it.
+    fn params(&self) -> ConceptPruneParams {
+        let mut params = ConceptPruneParams::preset(self.preset)
+            .share(self.share)
+            .neighbors(self.neighbors)
+            .preference(self.preference)
+            .pick(self.pick)
+            .k_means(self.k_means.params());
+        if let Some(temperature) = self.temperature {
+            params = params.temperature(temperature);
+        }
+        if let Some(balance) = self.balance {
+            params = params.balance(balance);
+        }
+        if let Some(control) = self.control {
+            params = params.control(control);
+        }
+        match self.clusters {
+            Some(clusters) => params.clusters(clusters),
+            None => params,
         }
     }
 }
 
-/// Concept pruning with a wanted number of rows, a temperature, a balance and a number of clusters.
+/// Concept pruning with one cut and clusters.
 struct Prune {
     stage: ConceptPruneStage,
-    wanted: Wanted,
-    temperature: f64,
-    balance: f64,
+    cut: Cut,
     clusters: ClusterSource,
 }
 
@@ -245,16 +208,54 @@ struct BoundsTold {
     share_spread: Option<f64>,
 }
 
+impl BoundsTold {
+    fn of(report: &AllocationReport) -> Self {
+        Self {
+            clusters_at_minimum: report.at_least,
+            clusters_kept_whole: report.at_most,
+            moved_by_bounds: report.moved,
+            share_spread: Some(report.spread),
+        }
+    }
+}
+
 impl Method for Prune {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
-        execute(self, context)
+        let embedding = context.pool.embedding(&self.stage.embedding)?;
+        let rows = context.rows(&embedding, &self.stage.embedding, self.stage.norm)?;
+        let shared = self.clusters.share(rows, context)?;
+        let usable = shared.rows.usable().len();
+        if usable == 0 {
+            return Ok(Outcome::new(shared.verdicts(context.input)));
+        }
+        let engine = self.clusters.engine()?;
+        let inputs = Inputs { clusters: shared.clusters.as_ref(), engine: engine.as_deref() };
+        let prune = self.stage.params().seed(context.seed).check()?;
+        let concepts = prune.run_with(&shared.rows, inputs, context.progress)?;
+        let pruned = concepts.prune(match self.cut {
+            // A fraction is one of all rows given, those without a cluster included.
+            Cut::Fraction(fraction) => {
+                Cut::Top(fraction_of(context.input.len(), fraction).min(usable))
+            }
+            cut => cut,
+        })?;
+        let told = PruneTold {
+            clusters: told_of(&concepts, &pruned),
+            bounds: pruned.report.as_ref().map(BoundsTold::of),
+            k_means: self.clusters.told(concepts.clusters()),
+        };
+        let centroids = concepts.clusters().clustering().centroids.clone();
+        let verdicts = verdicts(shared.verdicts(context.input), &concepts, &pruned);
+        Ok(Outcome::new(verdicts).telling(&told).with_centroids(centroids))
     }
 
     fn in_words(&self) -> String {
         let embedding = &self.stage.embedding;
-        let wanted = match self.wanted {
-            Wanted::Fraction(fraction) => format!("{} %", percent(fraction)),
-            Wanted::Count(count) => count.to_string(),
+        let wanted = match self.cut {
+            Cut::Top(count) => count.to_string(),
+            Cut::Fraction(fraction) => format!("{} %", percent(fraction)),
+            // Recipes have no such keys for it, and the method refuses them.
+            Cut::Threshold(_) | Cut::Epsilon(_) => "some".to_owned(),
         };
         match self.stage.control {
             None => format!("keep {wanted} of the rows, more of complex concepts in {embedding}"),
@@ -265,7 +266,11 @@ impl Method for Prune {
     }
 
     fn leaves(&self, rows: usize) -> usize {
-        self.wanted.of(rows).min(rows)
+        match self.cut {
+            Cut::Fraction(fraction) => fraction_of(rows, fraction),
+            Cut::Top(count) => count.min(rows),
+            Cut::Epsilon(_) | Cut::Threshold(_) => rows,
+        }
     }
 
     fn cost(&self, rows: usize, pool: &Pool) -> Result<Cost, Error> {
@@ -292,130 +297,84 @@ impl Method for Prune {
     }
 }
 
-fn execute(prune: &Prune, context: &Context<'_>) -> Result<Outcome, StageError> {
-    let stage = &prune.stage;
-    let embedding = context.pool.embedding(&stage.embedding)?;
-    let mut rows = StageRows::new(context.input);
-    let good = quarantine(&embedding, &stage.embedding, stage.norm, &mut rows, context.progress)?;
-    let good = prune.clusters.retain(good, &mut rows, context)?;
-    if good.is_empty() {
-        return Ok(Outcome::new(rows));
-    }
-    let pool_rows: Vec<usize> = good.iter().map(|&position| rows.rows[position]).collect();
-    let ids: Vec<SampleId> = pool_rows.iter().map(|&row| context.pool.ids()[row]).collect();
-    let source = RowsOf::new(&embedding, &pool_rows);
-    let clustering = prune.clusters.cluster(&UnitRows(&source), &pool_rows, context)?;
-
-    // A fraction is one of all rows given, so that a quarantined row does not shrink the result.
-    let wanted = match prune.wanted {
-        Wanted::Fraction(_) => prune.wanted.of(context.input.len()).min(good.len()),
-        Wanted::Count(count) => count,
-    };
-    let seed = random::derive(context.seed, "prune");
-    let k = clustering.k();
-    let assignment = &clustering.assignment;
-    if let Some(control) = stage.control {
-        let clusters = Clusters { assignment, clusters: k, metric: Metric::Spherical, ids: &ids };
-        let kept = control.keep(clusters, wanted, seed)?;
-        return Ok(controlled(prune, rows, &good, &kept, clustering));
-    }
-    let concepts = Concepts::new(prune, &clustering, wanted)?;
-    let order = Ordered::new(assignment, k, Metric::Spherical, &ids, stage.preference, seed);
-    let kept = select(&order, &concepts.quotas.counts, stage.pick);
-
+/// The number of a row is its rank in its concept, compared with the quota; where a control decides,
+/// its distance to its centroid, compared with nothing.
+fn verdicts(mut rows: StageRows, concepts: &Concepts, pruned: &Pruned) -> StageRows {
     rows.cluster = vec![None; rows.rows.len()];
-    for (c, cluster) in order.clusters.iter().enumerate() {
-        for (rank, &local) in cluster.iter().enumerate() {
-            let position = good[local];
-            rows.value[position] = (rank + 1) as f32;
-            rows.threshold[position] = concepts.quotas.counts[c] as f32;
-            rows.cluster[position] = Some(assignment.cluster[local]);
-            if kept.binary_search(&local).is_err() {
-                rows.remove(position, RULE);
-            }
-        }
-    }
-    let told = PruneTold {
-        clusters: concepts.told(),
-        bounds: Some(concepts.bounds()),
-        k_means: prune.clusters.told(&clustering),
-    };
-    Ok(Outcome::new(rows).telling(&told).with_centroids(clustering.centroids))
-}
-
-/// The rows that a control keeps. Their number is the distance to their centroid; it is compared
-/// with nothing.
-fn controlled(
-    prune: &Prune,
-    mut rows: StageRows,
-    good: &[usize],
-    kept: &[usize],
-    clustering: Clustering,
-) -> Outcome {
-    let mut clusters: Vec<Concept> =
-        clustering.sizes().into_iter().map(|size| Concept { size, ..Concept::default() }).collect();
-    let distances = clustering.assignment.distances(Metric::Spherical);
-    rows.cluster = vec![None; rows.rows.len()];
-    for (local, &position) in good.iter().enumerate() {
-        let cluster = clustering.assignment.cluster[local];
-        rows.value[position] = distances[local];
+    let (ranks, distances) = (concepts.ranks(), concepts.distances());
+    let clusters = &concepts.clusters().clustering().assignment.cluster;
+    let by_quota = pruned.report.is_some();
+    for (place, row) in concepts.clusters().rows().iter().enumerate() {
+        let position = rows.position(row).expect("a row that was given");
+        let cluster = clusters[place];
         rows.cluster[position] = Some(cluster);
-        match kept.binary_search(&local) {
-            Ok(_) => clusters[cluster as usize].quota += 1,
-            Err(_) => rows.remove(position, CONTROL),
+        if by_quota {
+            rows.value[position] = ranks[place] as f32;
+            rows.threshold[position] = pruned.counts[cluster as usize] as f32;
+        } else {
+            rows.value[position] = distances[place];
+        }
+        if !pruned.kept.contains(row) {
+            rows.remove(position, if by_quota { CONCEPT_QUOTA } else { CONTROL });
         }
     }
-    let told = PruneTold { clusters, bounds: None, k_means: prune.clusters.told(&clustering) };
-    Outcome::new(rows).telling(&told).with_centroids(clustering.centroids)
+    rows
 }
 
-/// What is known of each concept.
-struct Concepts {
-    complexity: Complexity,
-    share: Vec<f64>,
-    sizes: Vec<usize>,
-    least: Vec<usize>,
-    quotas: Quotas,
+/// What is known of each concept, by number of its cluster.
+fn told_of(concepts: &Concepts, pruned: &Pruned) -> Vec<Concept> {
+    let sizes = concepts.clusters().sizes();
+    let of = sizes.into_iter().zip(&pruned.counts).enumerate();
+    let Some(report) = &pruned.report else {
+        return of
+            .map(|(_, (size, &quota))| Concept { size, quota, ..Concept::default() })
+            .collect();
+    };
+    let complexity = concepts.complexity();
+    let told = |(c, (size, &quota)): (usize, (usize, &usize))| Concept {
+        size,
+        quota,
+        share: Some(report.clusters[c].share),
+        complexity: Some(complexity.complexity[c]),
+        intra: Some(complexity.intra[c]),
+        inter: Some(complexity.inter[c]),
+    };
+    of.map(told).collect()
 }
 
-impl Concepts {
-    fn new(prune: &Prune, clustering: &Clustering, wanted: usize) -> Result<Self, StageError> {
-        let complexity = Complexity::new(
-            clustering.centroids.view(),
-            &clustering.assignment,
-            prune.stage.neighbors,
-        )?;
-        let sizes = clustering.assignment.sizes(clustering.k());
-        let total = sizes.iter().sum::<usize>() as f64;
-        let share = match prune.stage.share {
-            Share::Complexity => softmax(&complexity.complexity, prune.temperature),
-            Share::Uniform => vec![1.0 / sizes.len() as f64; sizes.len()],
-            Share::Size => sizes.iter().map(|&size| size as f64 / total).collect(),
-        };
-        let least = lower_bounds(wanted, prune.balance, &sizes);
-        let quotas = allocate(&share, wanted, &least, &sizes)?;
-        Ok(Self { complexity, share, sizes, least, quotas })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(text: &str) -> ConceptPruneStage {
+        toml::from_str(&format!("embedding = \"img\"\n{text}")).unwrap()
     }
 
-    fn told(&self) -> Vec<Concept> {
-        let told = |c: usize| Concept {
-            size: self.sizes[c],
-            quota: self.quotas.counts[c],
-            share: Some(self.share[c]),
-            complexity: Some(self.complexity.complexity[c]),
-            intra: Some(self.complexity.intra[c]),
-            inter: Some(self.complexity.inter[c]),
-        };
-        (0..self.sizes.len()).map(told).collect()
+    #[test]
+    fn a_preset_fills_in_what_is_left_open() {
+        let mut code = stage("fraction = 0.5\npreset = \"code\"\nbalance = 0.25");
+        code.complete(27_000);
+        assert_eq!((code.temperature, code.balance), (Some(0.5), Some(0.25)));
+        assert_eq!(code.clusters, Some(30));
     }
 
-    fn bounds(&self) -> BoundsTold {
-        let report = AllocationReport::new(&self.quotas, &self.share, &self.least, &self.sizes);
-        BoundsTold {
-            clusters_at_minimum: report.at_least,
-            clusters_kept_whole: report.at_most,
-            moved_by_bounds: report.moved,
-            share_spread: Some(report.spread),
-        }
+    #[test]
+    fn both_spellings_of_neighbors_are_read_and_one_is_written() {
+        let (ours, other) = (stage("count = 3\nneighbours = 7"), stage("count = 3\nneighbors = 7"));
+        assert_eq!(ours, other);
+        assert!(toml::to_string(&other).unwrap().contains("neighbours = 7"));
+    }
+
+    #[test]
+    fn the_method_says_what_is_wrong_under_the_recipes_keys() {
+        let mut wrong = Problems::default();
+        stage("temperature = 0\nneighbours = 0\nk-means = { iterations = 0 }").check(&mut wrong);
+        let expected = [
+            "give either `fraction` or `count`",
+            "`temperature` must be above 0 and finite, not 0",
+            "`neighbours` must be at least 1, not 0",
+            "`k-means.iterations` must be at least 1, not 0",
+        ];
+        assert_eq!(wrong.0, expected);
     }
 }

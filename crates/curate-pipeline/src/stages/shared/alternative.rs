@@ -60,7 +60,7 @@ impl Alternative {
             Self::GaussianMixture { clusters } => gaussians(clusters.max(1), 0).map(drop),
         };
         if let Err(error) = checked {
-            wrong.violations(&error);
+            wrong.violations(&error, str::to_owned);
         }
     }
 

@@ -1,7 +1,7 @@
 //! K-means, as recipes ask for it.
 
-use curate_cluster::{Clustering, EmptyClusters, Init, KMeansParams, Metric};
-use curate_core::{EmbeddingSource, SampleId, params::Violation, random};
+use curate_cluster::{Clustering, Clusters, EmptyClusters, Init, KMeansParams, Metric};
+use curate_core::{EmbeddingSource, Rows, random};
 use curate_device::DeviceName;
 use curate_io::Pool;
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use crate::{
     Error,
     error::StageError,
     record::StageRecord,
-    stage::{Context, Cost, Problems, is_default},
+    stage::{Context, Cost, is_default},
 };
 
 /// How rows are clustered: spherical k-means.
@@ -57,9 +57,9 @@ impl Default for KMeansRecipe {
 }
 
 impl KMeansRecipe {
-    /// As the method takes it.
-    fn params(&self, clusters: usize) -> KMeansParams {
-        KMeansParams::new(clusters)
+    /// As the methods take it, which add the number of clusters and the seed.
+    pub(crate) fn params(&self) -> KMeansParams {
+        KMeansParams::new(1)
             .metric(Metric::Spherical)
             .iterations(self.iterations)
             .tolerance(self.tolerance)
@@ -69,26 +69,17 @@ impl KMeansRecipe {
             .empty_clusters(self.empty_clusters)
     }
 
-    /// Asks the method what is wrong.
-    pub(crate) fn check(&self, clusters: Option<usize>, wrong: &mut Problems) {
-        wrong.at_least_one("clusters", clusters);
-        if let Err(error) = self.params(clusters.unwrap_or(1).max(1)).check() {
-            wrong.0.extend(error.violations.iter().map(in_recipe));
-        }
-    }
-
-    /// Clusters rows of length 1.
+    /// Clusters the usable rows.
     pub(crate) fn fit(
         &self,
-        source: &dyn EmbeddingSource,
-        ids: &[SampleId],
+        rows: &Rows<'_>,
         clusters: usize,
         context: &Context<'_>,
-    ) -> Result<Clustering, StageError> {
+    ) -> Result<Clusters, StageError> {
         let seed = random::derive(context.seed, "k-means");
-        let k_means = self.params(clusters).seed(seed).check()?;
+        let k_means = self.params().clusters(clusters.min(rows.usable().len())).seed(seed);
         let engine = self.device.engine()?;
-        Ok(k_means.fit_on(engine.as_deref(), source, ids, context.progress)?)
+        Ok(k_means.check()?.run_on(engine.as_deref(), rows, context.progress)?)
     }
 
     /// What clustering needs where every iteration is used.
@@ -114,11 +105,14 @@ impl KMeansRecipe {
     }
 }
 
-/// A violation under the key that the recipe has for it.
-fn in_recipe(violation: &Violation) -> String {
-    let field = violation.field.replace('_', "-");
-    let key = if field == "clusters" { field } else { format!("k-means.{field}") };
-    format!("`{key}` must be {}, not {}", violation.allowed, violation.value)
+/// The key that a recipe has for a parameter of a method that clusters.
+pub(crate) fn key(field: &str) -> String {
+    match field {
+        "iterations" | "tolerance" | "train-rows-per-cluster" | "batch-rows" => {
+            format!("k-means.{field}")
+        }
+        _ => field.to_owned(),
+    }
 }
 
 /// The width of an embedding.

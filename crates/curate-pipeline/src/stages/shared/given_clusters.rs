@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use curate_cluster::{Assignment, Clustering, Metric, assign, load_centroids};
-use curate_core::{EmbeddingSource, Progress, SampleId, embedding};
+use curate_cluster::{Assignment, Clustering, Clusters, Engine, Metric, assign, load_centroids};
+use curate_core::{EmbeddingSource, Progress, Rows, Selection, embedding, fault::Faulty};
 use curate_io::{IoError, Kind, Pool};
 use ndarray::Array2;
 
@@ -11,6 +11,7 @@ use super::clustering::{KMeansRecipe, KMeansTold, block_bytes, dim};
 use crate::{
     Error,
     error::StageError,
+    record::CENTROIDS,
     rows::StageRows,
     stage::{Context, Cost},
 };
@@ -21,10 +22,33 @@ pub(crate) const NO_CLUSTER: &str = "no-cluster";
 /// Where a stage that works inside clusters has them from.
 #[derive(Clone, Debug)]
 pub(crate) enum ClusterSource {
-    /// Clusters its own rows.
+    /// Clusters its own rows, into so many clusters.
     Fit { clusters: usize, recipe: KMeansRecipe },
     /// Shares those of an earlier stage.
     Of(String),
+}
+
+/// The rows that a method is given, where it shares clusters.
+pub(crate) struct Shared<'a> {
+    /// Those that have a cluster.
+    pub(crate) rows: Rows<'a>,
+    /// The clusters; `None` where the method makes its own.
+    pub(crate) clusters: Option<Clusters>,
+    /// Usable rows without a cluster.
+    lost: Selection,
+    /// Those whose vectors cannot be used.
+    faults: Vec<Faulty>,
+}
+
+impl Shared<'_> {
+    /// All given rows stay, but those that were set aside or have no cluster.
+    pub(crate) fn verdicts(&self, input: &Selection) -> StageRows {
+        let mut rows = StageRows::with_faults(input, &self.faults);
+        for row in self.lost.iter() {
+            rows.remove(input.position(row).expect("a row that was given"), NO_CLUSTER);
+        }
+        rows
+    }
 }
 
 impl ClusterSource {
@@ -37,6 +61,30 @@ impl ClusterSource {
         match from {
             Some(stage) => Self::Of(stage.clone()),
             None => Self::Fit { clusters: clusters.unwrap_or(1), recipe: recipe.clone() },
+        }
+    }
+
+    /// Of the rows those that can have a cluster, with the clusters that are there.
+    pub(crate) fn share<'a>(
+        &self,
+        rows: Rows<'a>,
+        context: &Context<'_>,
+    ) -> Result<Shared<'a>, StageError> {
+        let faults = rows.faults().to_vec();
+        let Self::Of(stage) = self else {
+            return Ok(Shared { rows, clusters: None, lost: Selection::default(), faults });
+        };
+        let clusters = of_stage(stage, context)?;
+        let lost = rows.usable().minus(clusters.rows());
+        let rows = rows.only(&rows.usable().minus(&lost))?;
+        Ok(Shared { rows, clusters: Some(clusters), lost, faults })
+    }
+
+    /// Where nearest centroids are searched; the native kernels if there is none.
+    pub(crate) fn engine(&self) -> Result<Option<Box<dyn Engine>>, StageError> {
+        match self {
+            Self::Fit { recipe, .. } => Ok(recipe.device.engine()?),
+            Self::Of(_) => Ok(None),
         }
     }
 
@@ -61,68 +109,31 @@ impl ClusterSource {
     }
 
     /// How clustering went; `None` where it was another stage's.
-    pub(crate) fn told(&self, clustering: &Clustering) -> Option<KMeansTold> {
-        matches!(self, Self::Fit { .. }).then(|| KMeansTold::of(clustering))
-    }
-
-    /// Of these positions those whose rows can have a cluster; the others are removed.
-    pub(crate) fn retain(
-        &self,
-        mut good: Vec<usize>,
-        rows: &mut StageRows,
-        context: &Context<'_>,
-    ) -> Result<Vec<usize>, StageError> {
-        let Self::Of(stage) = self else { return Ok(good) };
-        let shared = shared(stage, context)?;
-        good.retain(|&position| {
-            let known = cluster_of(shared, rows.rows[position]).is_some();
-            if !known {
-                rows.remove(position, NO_CLUSTER);
-            }
-            known
-        });
-        Ok(good)
-    }
-
-    /// The clusters of some rows of the pool, whose vectors `source` has in the same order.
-    pub(crate) fn cluster(
-        &self,
-        source: &dyn EmbeddingSource,
-        rows: &[usize],
-        context: &Context<'_>,
-    ) -> Result<Clustering, StageError> {
-        let stage = match self {
-            Self::Fit { clusters, recipe } => {
-                let ids: Vec<SampleId> = rows.iter().map(|&row| context.pool.ids()[row]).collect();
-                return recipe.fit(source, &ids, (*clusters).min(rows.len()), context);
-            }
-            Self::Of(stage) => stage,
-        };
-        let shared = shared(stage, context)?;
-        let folder = context.earlier.folder(stage).ok_or_else(|| unknown(stage))?;
-        let centroids = centroids_of(&folder.join(crate::record::CENTROIDS))?;
-        let places = rows.iter().filter_map(|&row| Some((row, cluster_of(shared, row)?)));
-        let (cluster, nearness) =
-            places.map(|(row, cluster)| (cluster, nearness_of(shared, row))).unzip();
-        Ok(made(centroids, Assignment { cluster, nearness }))
+    pub(crate) fn told(&self, clusters: &Clusters) -> Option<KMeansTold> {
+        matches!(self, Self::Fit { .. }).then(|| KMeansTold::of(clusters.clustering()))
     }
 }
 
-fn unknown(stage: &str) -> StageError {
-    StageError::Problem(format!("no earlier cluster stage is named `{stage}`"))
-}
-
-fn shared<'a>(stage: &str, context: &'a Context<'_>) -> Result<&'a StageRows, StageError> {
-    context.earlier.rows(stage).ok_or_else(|| unknown(stage))
-}
-
-fn cluster_of(shared: &StageRows, row: usize) -> Option<u32> {
-    shared.position(row).and_then(|position| shared.cluster.get(position).copied().flatten())
-}
-
-/// A cluster stage's number of a row is its nearness to its centroid.
-fn nearness_of(shared: &StageRows, row: usize) -> f32 {
-    shared.position(row).map_or(f32::NAN, |position| shared.value[position])
+/// The clusters that an earlier stage left. Its number of a row is the nearness to its centroid.
+fn of_stage(stage: &str, context: &Context<'_>) -> Result<Clusters, StageError> {
+    let unknown = || StageError::Problem(format!("no earlier cluster stage is named `{stage}`"));
+    let left = context.earlier.rows(stage).ok_or_else(unknown)?;
+    let folder = context.earlier.folder(stage).ok_or_else(unknown)?;
+    let (mut rows, mut assignment) = (Vec::new(), Assignment::default());
+    for (position, cluster) in left.cluster.iter().enumerate() {
+        if let Some(cluster) = *cluster {
+            rows.push(left.rows[position]);
+            assignment.cluster.push(cluster);
+            assignment.nearness.push(left.value[position]);
+        }
+    }
+    let rows = Selection::from_unsorted(rows);
+    if rows.is_empty() {
+        // It had no row to cluster, and so left no centroids.
+        return Ok(Clusters::none(0));
+    }
+    let centroids = centroids_of(&folder.join(CENTROIDS))?;
+    Ok(Clusters::new(rows, made(centroids, assignment))?)
 }
 
 fn centroids_of(path: &Path) -> Result<Array2<f32>, StageError> {

@@ -1,7 +1,7 @@
 //! Cuts on a score: what `threshold`, `fraction` and `top` resolve to.
 
 use curate_core::{
-    Cut,
+    Cut, Selection,
     fault::Fault,
     rank::{Direction, fraction_of},
 };
@@ -38,14 +38,11 @@ impl Method for ScoreCut {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
         let mut rows = StageRows::new(context.input);
         rows.value = context.score(&self.score)?;
-        let decided = self.cut.apply(&rows.value, &context.ids(), self.better);
+        let decided = self.cut.apply(&rows.value, &context.ids(), self.better)?;
         rows.threshold.fill(decided.threshold.unwrap_or(f32::NAN));
-        for (position, kept) in decided.kept.iter().enumerate() {
-            if rows.value[position].is_nan() {
-                rows.remove(position, Fault::ScoreMissing.name());
-            } else if !kept {
-                rows.remove(position, self.rule);
-            }
+        for position in Selection::all(rows.rows.len()).minus(&decided.kept).iter() {
+            let missing = rows.value[position].is_nan();
+            rows.remove(position, if missing { Fault::ScoreMissing.name() } else { self.rule });
         }
         Ok(Outcome::new(rows).telling(&CutTold { threshold: decided.threshold.map(f64::from) }))
     }
@@ -58,7 +55,7 @@ impl Method for ScoreCut {
         match self.cut {
             Cut::Fraction(fraction) => fraction_of(rows, fraction),
             Cut::Top(count) => count.min(rows),
-            Cut::Threshold(_) => rows,
+            Cut::Threshold(_) | Cut::Epsilon(_) => rows,
         }
     }
 

@@ -31,7 +31,7 @@ impl Vectors {
             let embedding = context.pool.embedding(name)?;
             // A later check sees the rows again that an earlier one set aside, and its verdict replaces
             // the other's: either way the row is out.
-            good = quarantine(&embedding, name, NormPolicy::Any, rows, context.progress)?;
+            good = quarantine(&embedding, name, NormPolicy::Any, rows, context)?;
             embeddings.push(embedding);
         }
         let chosen = good.iter().map(|&position| rows.rows[position]).collect();

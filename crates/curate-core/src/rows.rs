@@ -1,0 +1,383 @@
+//! The rows that a method is given.
+
+use std::ops::Range;
+
+use crate::{
+    EmbeddingSource, NoProgress, Progress, SampleId, Selection, SourceError, embedding,
+    fault::{self, Fault, Faulty, NormPolicy},
+};
+
+/// The rows that a method is given: their vectors, their ids, and which of them can be used.
+///
+/// Every method that works on embeddings takes `Rows` and answers in row numbers of the source, so
+/// selections of one method go into the next without any translation ([`Rows::only`]). Bad rows are
+/// found once, here, and never reach a method: a method reports them among its removals.
+///
+/// ```
+/// use curate_core::{Rows, Selection};
+/// use ndarray::array;
+///
+/// let vectors = array![[0.6, 0.8], [f32::NAN, 0.0], [1.0, 0.0]];
+/// let rows = Rows::new(&vectors)?;
+/// assert_eq!(rows.usable().rows(), [0, 2]);
+/// assert_eq!(rows.faults()[0].row, 1);
+/// let fewer = rows.only(&Selection::from_unsorted(vec![1, 2]))?;
+/// assert_eq!((fewer.given().len(), fewer.usable().rows()), (2, &[2][..]));
+/// # Ok::<(), curate_core::RowsError>(())
+/// ```
+#[derive(Clone)]
+pub struct Rows<'a> {
+    source: &'a dyn EmbeddingSource,
+    ids: Option<&'a [SampleId]>,
+    given: Selection,
+    usable: Selection,
+    faults: Vec<Faulty>,
+    scale: Scale,
+}
+
+/// What else than the vectors a method is given.
+#[derive(Clone, Debug, Default)]
+pub struct Given<'a> {
+    /// One id for each row of the source; left out, the id of a row is its number. Ids settle ties and
+    /// random draws, so with ids of their own rows have the same fate in any order.
+    pub ids: Option<&'a [SampleId]>,
+    /// The rows of the source that are given; left out, all of them.
+    pub rows: Option<Selection>,
+    /// What to do with vectors whose length is not 1.
+    pub norm: NormPolicy,
+}
+
+/// Rows cannot be given to a method.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowsError {
+    /// There is not one id for each row.
+    #[error("{ids} ids for {rows} rows: give one id for each row of the source")]
+    IdsMismatch {
+        /// Ids given.
+        ids: usize,
+        /// Rows of the source.
+        rows: usize,
+    },
+    /// A row was named that is not there.
+    #[error("row {row} is not among the {given} rows that were given: select among those")]
+    NotGiven {
+        /// The first such row.
+        row: usize,
+        /// How many rows were given.
+        given: usize,
+    },
+    /// Most vectors are not unit vectors, so probably none was meant to be.
+    #[error(
+        "{count} of {rows} vectors do not have length 1 (median {median:.3}): scale them, or accept \
+         any length (NormPolicy::Any)"
+    )]
+    NotUnit {
+        /// Vectors of another length.
+        count: usize,
+        /// Rows given.
+        rows: usize,
+        /// The median of their lengths.
+        median: f64,
+    },
+    /// The vectors could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+impl RowsError {
+    /// True when the caller asked the work to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_cancelled())
+    }
+}
+
+/// Whether vectors have to be scaled to have length 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scale {
+    /// Every vector has length 1 to the bit: scaling would change nothing.
+    Done,
+    /// Some do not.
+    Needed,
+}
+
+impl<'a> Rows<'a> {
+    /// All rows of a source of unit vectors, with their numbers as ids. Reads all vectors once.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub fn new(source: &'a dyn EmbeddingSource) -> Result<Self, RowsError> {
+        Self::read(source, Given::default(), &NoProgress)
+    }
+
+    /// Reads the vectors of all given rows once and sets those aside that cannot be used.
+    ///
+    /// # Errors
+    /// When ids or rows do not fit the source, more than half of the vectors do not have length 1
+    /// where the policy asks for it, vectors cannot be read, or the caller cancels.
+    pub fn read(
+        source: &'a dyn EmbeddingSource,
+        what: Given<'a>,
+        progress: &dyn Progress,
+    ) -> Result<Self, RowsError> {
+        let rows = source.rows();
+        if let Some(ids) = what.ids.filter(|ids| ids.len() != rows) {
+            return Err(RowsError::IdsMismatch { ids: ids.len(), rows });
+        }
+        let given = what.rows.unwrap_or_else(|| Selection::all(rows));
+        if let Some(row) = given.rows().last().copied().filter(|&row| row >= rows) {
+            return Err(RowsError::NotGiven { row, given: rows });
+        }
+        let (faults, scale) = examine(source, &given, what.norm, progress)?;
+        refuse_unscaled(&faults, given.len())?;
+        let bad: Selection = faults.iter().map(|faulty| faulty.row).collect();
+        let usable = given.minus(&bad);
+        Ok(Self { source, ids: what.ids, given, usable, faults, scale })
+    }
+
+    /// Some of the given rows, without reading them again.
+    ///
+    /// # Errors
+    /// When a row was not given.
+    pub fn only(&self, rows: &Selection) -> Result<Self, RowsError> {
+        if let Some(row) = rows.minus(&self.given).iter().next() {
+            return Err(RowsError::NotGiven { row, given: self.given.len() });
+        }
+        let mut faults = self.faults.clone();
+        faults.retain(|faulty| rows.contains(faulty.row));
+        let usable = self.usable.intersect(rows);
+        Ok(Self { given: rows.clone(), usable, faults, ..self.clone() })
+    }
+
+    /// The rows of the source that were given.
+    pub fn given(&self) -> &Selection {
+        &self.given
+    }
+
+    /// Those of them whose vectors can be used.
+    pub fn usable(&self) -> &Selection {
+        &self.usable
+    }
+
+    /// The others, with what is wrong, in row order.
+    pub fn faults(&self) -> &[Faulty] {
+        &self.faults
+    }
+
+    /// Length of a vector.
+    pub fn dim(&self) -> usize {
+        self.source.dim()
+    }
+
+    /// Rows of the source, given or not.
+    pub fn source_rows(&self) -> usize {
+        self.source.rows()
+    }
+
+    /// The ids of some rows of the source, in row order.
+    ///
+    /// # Errors
+    /// When a row is beyond the source.
+    pub fn ids(&self, rows: &Selection) -> Result<Vec<SampleId>, RowsError> {
+        match rows.rows().last().copied().filter(|&row| row >= self.source.rows()) {
+            Some(row) => Err(RowsError::NotGiven { row, given: self.source.rows() }),
+            None => Ok(rows.iter().map(|row| self.id_of(row)).collect()),
+        }
+    }
+
+    /// The ids of the usable rows, in row order.
+    pub fn usable_ids(&self) -> Vec<SampleId> {
+        self.usable.iter().map(|row| self.id_of(row)).collect()
+    }
+
+    fn id_of(&self, row: usize) -> SampleId {
+        self.ids.map_or(SampleId(row as u128), |ids| ids[row])
+    }
+
+    /// The vectors of the usable rows, each of length 1, in row order.
+    pub fn unit(&self) -> Vectors<'_> {
+        Vectors { source: self.source, rows: &self.usable, scale: self.scale }
+    }
+
+    /// The vectors of the usable rows as the source has them, in row order.
+    pub fn as_stored(&self) -> Vectors<'_> {
+        Vectors { source: self.source, rows: &self.usable, scale: Scale::Done }
+    }
+}
+
+/// The faults of the given rows, and whether the others have to be scaled.
+fn examine(
+    source: &dyn EmbeddingSource,
+    given: &Selection,
+    norm: NormPolicy,
+    progress: &dyn Progress,
+) -> Result<(Vec<Faulty>, Scale), SourceError> {
+    let dim = source.dim().max(1);
+    progress.start("check vectors", given.len() as u64, "rows");
+    let vectors = Vectors { source, rows: given, scale: Scale::Done };
+    let blocks = embedding::map_blocks(&vectors, progress, |places, block| {
+        let mut faults = Vec::new();
+        let mut scale = Scale::Done;
+        for (place, vector) in places.zip(block.chunks_exact(dim)) {
+            let length = embedding::norm(vector);
+            match fault::fault_of(vector, length, norm) {
+                Some(fault) => {
+                    faults.push(Faulty { row: given.rows()[place], fault, norm: length });
+                }
+                None if (length - 1.0).abs() > embedding::UNIT_TO_THE_BIT => scale = Scale::Needed,
+                None => {}
+            }
+        }
+        (faults, scale)
+    });
+    progress.finish();
+    let blocks = blocks?;
+    let needed = blocks.iter().any(|(_, scale)| *scale == Scale::Needed);
+    let faults = blocks.into_iter().flat_map(|(faults, _)| faults).collect();
+    Ok((faults, if needed { Scale::Needed } else { Scale::Done }))
+}
+
+/// A few vectors of another length are bad rows; when it is most of them, the embedding was never
+/// normalized, and setting it aside row by row would leave an arbitrary rest.
+fn refuse_unscaled(faults: &[Faulty], rows: usize) -> Result<(), RowsError> {
+    let unscaled = faults.iter().filter(|faulty| faulty.fault == Fault::EmbeddingNotUnit);
+    let mut lengths: Vec<f64> = unscaled.map(|faulty| faulty.norm).collect();
+    if 2 * lengths.len() <= rows {
+        return Ok(());
+    }
+    lengths.sort_unstable_by(f64::total_cmp);
+    let median = lengths[lengths.len() / 2];
+    Err(RowsError::NotUnit { count: lengths.len(), rows, median })
+}
+
+/// The vectors of some rows of a source; row `i` is the `i`-th of those rows.
+#[derive(Clone, Copy)]
+pub struct Vectors<'r> {
+    source: &'r dyn EmbeddingSource,
+    rows: &'r Selection,
+    scale: Scale,
+}
+
+impl Vectors<'_> {
+    /// True when these are all rows of the source, so that a row's place is its number.
+    fn are_all(&self) -> bool {
+        self.rows.len() == self.source.rows()
+    }
+
+    fn scale(&self, vectors: &mut [f32]) {
+        if self.scale == Scale::Needed {
+            vectors.chunks_exact_mut(self.source.dim().max(1)).for_each(embedding::normalise);
+        }
+    }
+
+    fn source_row(&self, place: usize) -> Result<usize, SourceError> {
+        let rows = self.rows.rows();
+        let found = rows.get(place).copied();
+        found.ok_or(SourceError::OutOfRange { row: place, rows: rows.len() })
+    }
+}
+
+impl EmbeddingSource for Vectors<'_> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.source.dim()
+    }
+
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        if self.are_all() {
+            self.source.read(rows, out)?;
+        } else if let Some(last) = rows.end.checked_sub(1) {
+            self.source_row(last)?;
+            self.source.gather(&self.rows.rows()[rows], out)?;
+        }
+        self.scale(out);
+        Ok(())
+    }
+
+    fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
+        let rows =
+            rows.iter().map(|&place| self.source_row(place)).collect::<Result<Vec<_>, _>>()?;
+        self.source.gather(&rows, out)?;
+        self.scale(out);
+        Ok(())
+    }
+
+    fn in_memory(&self, rows: Range<usize>) -> Option<&[f32]> {
+        let as_they_lie = self.are_all() && self.scale == Scale::Done;
+        as_they_lie.then(|| self.source.in_memory(rows)).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    fn some() -> Array2<f32> {
+        array![[0.6, 0.8], [f32::NAN, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
+    }
+
+    #[test]
+    fn bad_rows_are_set_aside_and_answers_are_in_rows_of_the_source() {
+        let vectors = some();
+        let rows = Rows::new(&vectors).unwrap();
+        assert_eq!(rows.usable().rows(), [0, 2, 4, 5]);
+        let faults: Vec<_> = rows.faults().iter().map(|f| (f.row, f.fault)).collect();
+        assert_eq!(faults, [(1, Fault::EmbeddingNan), (3, Fault::EmbeddingZero)]);
+        let fewer = rows.only(&Selection::from_unsorted(vec![3, 4, 0])).unwrap();
+        assert_eq!((fewer.given().rows(), fewer.usable().rows()), (&[0, 3, 4][..], &[0, 4][..]));
+        assert_eq!(fewer.faults().len(), 1);
+        let mut out = [0.0; 2];
+        fewer.unit().read(1..2, &mut out).unwrap();
+        assert_eq!(out, [0.0, 1.0]);
+        assert_eq!(fewer.usable_ids(), [0_u64, 4].map(SampleId::from));
+    }
+
+    #[test]
+    fn unit_vectors_are_borrowed_and_others_scaled() {
+        let unit = array![[0.0, 1.0], [1.0, 0.0]];
+        let rows = Rows::new(&unit).unwrap();
+        assert_eq!(rows.unit().in_memory(0..2), unit.as_slice());
+
+        let long = array![[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]];
+        let given = Given { norm: NormPolicy::Any, ..Given::default() };
+        let rows = Rows::read(&long, given, &NoProgress).unwrap();
+        assert!(rows.unit().in_memory(0..2).is_none());
+        let mut out = [0.0; 4];
+        rows.unit().gather(&[0, 1], &mut out).unwrap();
+        assert_eq!(out, [0.6, 0.8, 0.0, 1.0]);
+        rows.as_stored().read(0..2, &mut out).unwrap();
+        assert_eq!(out, [3.0, 4.0, 0.0, 2.0]);
+    }
+
+    #[test]
+    fn an_embedding_that_was_never_normalized_is_refused() {
+        let long = array![[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]];
+        let error = Rows::new(&long).err().unwrap();
+        assert!(matches!(error, RowsError::NotUnit { count: 2, rows: 3, .. }), "{error}");
+        let few = array![[3.0, 4.0], [0.0, 1.0], [1.0, 0.0]];
+        assert_eq!(Rows::new(&few).unwrap().usable().rows(), [1, 2]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let vectors = some();
+        let ids = [SampleId(1); 5];
+        let given = Given { ids: Some(&ids), ..Given::default() };
+        let error = Rows::read(&vectors, given, &NoProgress).err().unwrap();
+        assert!(matches!(error, RowsError::IdsMismatch { ids: 5, rows: 6 }), "{error}");
+        let given = Given { rows: Some(Selection::all(7)), ..Given::default() };
+        let error = Rows::read(&vectors, given, &NoProgress).err().unwrap();
+        assert!(matches!(error, RowsError::NotGiven { row: 6, given: 6 }), "{error}");
+        let rows = Rows::new(&vectors).unwrap();
+        assert!(rows.only(&Selection::all(7)).is_err());
+        assert!(rows.ids(&Selection::all(7)).is_err());
+        let mut out = [0.0; 2];
+        assert!(rows.unit().read(4..5, &mut out).is_err());
+        assert!(rows.unit().gather(&[4], &mut out).is_err());
+    }
+}
