@@ -3,7 +3,20 @@
 import json
 import os
 import platform
+import subprocess
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def driver(package, name, *flags):
+    """Builds a program under a crate's `benches/` and returns its path, whose name has a hash."""
+    build = ["cargo", "bench", "--quiet", "--no-run", "--message-format", "json", "--package", package,
+             "--bench", name, *flags]
+    out = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    messages = (json.loads(line) for line in out.stdout.splitlines() if line.startswith("{"))
+    return next(m["executable"] for m in messages
+                if m.get("executable") and m["target"]["name"] == name)
 
 
 def save(results, part, section, command, unit, versions, bars):

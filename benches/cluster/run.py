@@ -47,7 +47,6 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BENCH = TARGET / "bench-cluster"
 DATA = Path(os.environ.get("CURATE_BENCH_DATA", BENCH / "data"))
 RESULTS = HERE / "results.json"
-BINARY = TARGET / "release/examples/measure"
 PACKAGES = ["numpy", "faiss-cpu", "scikit-learn", "torch"]
 THREADS = 2
 N, D, COMPONENTS, ITERATIONS = 100_000, 512, 600, 20
@@ -72,14 +71,11 @@ def main():
         if not python.exists():
             venv.create(BENCH / "venv", with_pip=True)
             subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        build = ["cargo", "build", "--quiet", "--release", "--package", "curate-dedup", "--example", "measure"]
-        subprocess.run(build, cwd=ROOT, check=True)
-        build = ["cargo", "build", "--quiet", "--release", "--package", "curate-cluster", "--features", "linfa",
-                 "--example", "linfa"]
-        subprocess.run(build, cwd=ROOT, check=True)
         # A core type set for old libraries would slow the peers down.
         env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-        env |= {"OMP_NUM_THREADS": str(THREADS)}
+        env |= {"OMP_NUM_THREADS": str(THREADS),
+                "MEASURE": report.driver("curate-dedup", "measure"),
+                "LINFA": report.driver("curate-cluster", "linfa", "--features", "linfa")}
         subprocess.run([python, __file__, "--inside", *parts], check=True, env=env)
         return
     if parts[:1] == ["torch-dedup"]:
@@ -116,7 +112,7 @@ def versions():
 
 def measure(kind, *words):
     env = {**os.environ, **KINDS[kind], "RAYON_NUM_THREADS": str(THREADS)}
-    out = subprocess.run([BINARY, *map(str, words)], env=env, check=True, capture_output=True, text=True)
+    out = subprocess.run([os.environ["MEASURE"], *map(str, words)], env=env, check=True, capture_output=True, text=True)
     return json.loads(out.stdout)
 
 
@@ -322,7 +318,7 @@ def linfa():
     n, k, iterations = 20_000, 128, 10
     runs = []
     for _ in range(3):
-        command = [TARGET / "release/examples/linfa", rows(), str(n), str(k), str(iterations)]
+        command = [os.environ["LINFA"], rows(), str(n), str(k), str(iterations)]
         env = {**os.environ, "RAYON_NUM_THREADS": str(THREADS)}
         out = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
         runs.append(json.loads(out.stdout))

@@ -17,8 +17,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "examples"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from report import driver  # noqa: E402  beside this folder
+
 BARS = {"avx512_over_sgemm": 0.9, "avx2_over_sgemm": 0.9}
 CORES = {"avx512": "SkylakeX", "avx2": "Haswell"}
 ROUNDS = 5
@@ -59,14 +61,13 @@ def best(rounds):
 
 
 def main():
-    build = ["cargo", "build", "--quiet", "--release", "-p", "curate-kernels", "--example", "gflops"]
-    subprocess.run(build, cwd=ROOT, check=True)
+    gflops = driver("curate-kernels", "gflops")
     flags = Path("/proc/cpuinfo").read_text().split()
     names = [name for name, flag in (("avx512", "avx512bw"), ("avx2", "avx2")) if flag in flags]
     ours, theirs = {name: [] for name in names}, {name: [] for name in names}
     for _ in range(ROUNDS):
         for name in names:
-            ours[name].append(once([TARGET / "gflops", "0.3"], CURATE_INSTRUCTIONS=name))
+            ours[name].append(once([gflops, "0.3"], CURATE_INSTRUCTIONS=name))
             theirs[name].append(once([sys.executable, "-c", NUMPY], OPENBLAS_CORETYPE=CORES[name]))
     ours = {name: best(rounds) for name, rounds in ours.items()}
     theirs = {name: best(rounds) for name, rounds in theirs.items()}

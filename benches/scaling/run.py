@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / "crates/curate-scaling/tests/data"
-OURS = ["cargo", "run", "--release", "--quiet", "-p", "curate-scaling", "--example", "speed", "--", str(DATA)]
+DATA = ROOT / "crates/curate-repro/data/scaling"
+OURS = ["cargo", "bench", "--quiet", "-p", "curate-repro", "--bench", "scaling"]
 BARS = {"qqt_given_vs_scipy": 20.0, "qqt_shared_vs_scipy": 20.0, "dmsl_vs_scipy": 20.0}
 
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use curate_core::EmbeddingSource;
 use curate_io::{
     IoError,
-    vectors::{Embedding, Part},
+    vectors::{Embedding, StoredArray},
 };
 use curate_kernels::{Centroids, Nearest};
 
@@ -34,12 +34,12 @@ impl Concepts {
     /// # Errors
     /// Files that cannot be read, and features of another width.
     pub fn read(centroids: &Path, wanted: &Path) -> Result<Self, BaselineError> {
-        let table = Embedding::new(vec![Part::open_npy(centroids)?])?;
+        let table = Embedding::new(vec![StoredArray::open_npy(centroids)?])?;
         let (count, dim) = (table.rows(), table.dim());
         let mut values = vec![0.0; count * dim];
         read(&table, 0..count, &mut values, centroids)?;
         let packed = Centroids::new(&values, dim, None);
-        let features = Embedding::new(vec![Part::open_npy(wanted)?])?;
+        let features = Embedding::new(vec![StoredArray::open_npy(wanted)?])?;
         let mut found = Self { centroids: packed, dim, wanted: vec![false; count] };
         found.same_width(&features, || wanted.display().to_string())?;
         let mut hits = vec![false; count];

@@ -45,15 +45,12 @@ mod quantile;
 mod rows;
 mod settings;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use curate_core::{Progress, SampleId};
 use curate_io::{
-    IoError, Kind,
-    remote::{self, Wanted},
+    datacomp::metadata_tables,
+    url::{self, FilesWanted},
 };
 use curate_text::{
     language::{BuiltIn, LanguageId},
@@ -253,10 +250,11 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<Kept, BaselineError> {
     check(baseline, inputs)?;
-    let wanted = if baseline.reads_features() { Wanted::Embeddings } else { Wanted::Tables };
-    let folder = &remote::local(folder, wanted, progress)?;
+    let wanted =
+        if baseline.reads_features() { FilesWanted::Embeddings } else { FilesWanted::Tables };
+    let folder = &url::local(folder, wanted, progress)?;
     let tables: Vec<Table> =
-        shards(folder)?.par_iter().map(|f| Table::open(f)).collect::<Result<_, _>>()?;
+        metadata_tables(folder)?.par_iter().map(|f| Table::open(f)).collect::<Result<_, _>>()?;
     if let Baseline::ClipScore { arch, cut: ScoreCut::Fraction(fraction) } = *baseline
         && let Some(kept) = one_pass::best(&tables, arch, fraction, progress)?
     {
@@ -305,26 +303,6 @@ pub fn check(baseline: &Baseline, inputs: &Inputs<'_>) -> Result<(), BaselineErr
         }
         _ => baseline.check(),
     }
-}
-
-/// The metadata shards of a folder, or of `metadata` in it, by name.
-fn shards(folder: &Path) -> Result<Vec<PathBuf>, IoError> {
-    let inside = folder.join("metadata");
-    let folder = if inside.is_dir() { inside } else { folder.to_owned() };
-    let list = std::fs::read_dir(&folder).map_err(|e| IoError::os(&folder, "read", e))?;
-    let mut files = Vec::new();
-    for entry in list {
-        let path = entry.map_err(|e| IoError::os(&folder, "read", e))?.path();
-        if path.extension().is_some_and(|ending| ending == "parquet") {
-            files.push(path);
-        }
-    }
-    files.sort_unstable();
-    if files.is_empty() {
-        let remedy = "name the folder that holds DataComp's NAME.parquet files";
-        return Err(IoError::new(Kind::NotFound, &folder, "holds no metadata shard", remedy));
-    }
-    Ok(files)
 }
 
 /// The score from which a baseline keeps rows, of which `parts` are all: what

@@ -3,11 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use curate_core::{EmbeddingSource, Progress, SampleId};
-use curate_io::{
-    IoError, Kind,
-    table::Reader,
-    vectors::{Embedding, Npz},
-};
+use curate_io::{IoError, datacomp, table::Reader};
 
 /// Some rows of a pool, wherever they lie. [`judge`](crate::judge) asks for what its rule reads.
 pub trait Rows: Sync {
@@ -102,14 +98,7 @@ impl Rows for Table {
     }
 
     fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {
-        let file = self.path.with_extension("npz");
-        let features = Embedding::new(vec![Npz::open(&file)?.array(name)?])?;
-        if features.rows() == self.rows {
-            return Ok(Box::new(features));
-        }
-        let table = self.path.display();
-        let problem = format!("`{name}` has {} rows, {table} has {}", features.rows(), self.rows);
-        Err(IoError::new(Kind::Disagree, &file, problem, "fetch both files again"))
+        Ok(Box::new(datacomp::embedding(&self.path, name, self.rows)?))
     }
 
     fn path(&self) -> &Path {

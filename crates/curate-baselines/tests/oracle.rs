@@ -213,7 +213,7 @@ impl Case {
 }
 
 fn array(rows: &[[f32; DIM]]) -> Vec<u8> {
-    f32_table(rows.as_flattened(), rows.len(), DIM)
+    f32_table(rows.as_flattened(), rows.len(), DIM).unwrap()
 }
 
 /// `str.split()` of Python.

@@ -3,7 +3,7 @@
 use curate::{
     baselines::BaselineError,
     core::{CutError, ParamsError, SourceError},
-    io::IoError,
+    io::{IoError, Kind},
     pipeline::Error,
     scaling::ScalingError,
 };
@@ -58,10 +58,29 @@ impl Failure {
         }
     }
 
+    /// What the libraries cannot say, since they know neither commands nor flags.
+    pub(crate) fn in_words_of_the_program(mut self) -> Self {
+        if let Self::Pipeline(Error::Io(error)) | Self::Baseline(BaselineError::Io(error)) =
+            &mut self
+        {
+            let is_tar = error.path.extension().is_some_and(|ending| ending == "tar");
+            error.remedy += match error.kind {
+                Kind::DiskFull if !error.remedy.is_empty() => ", then run the same command again",
+                Kind::Occupied => ", or replace the shards there with --overwrite",
+                Kind::Truncated if is_tar => {
+                    " (`bad-shards = \"skip\"` in a recipe, --skip-bad-shards elsewhere)"
+                }
+                _ => "",
+            };
+        }
+        self
+    }
+
     /// True when the user asked to stop.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {
             Self::Pipeline(error) => error.is_cancelled(),
+            Self::Scaling(error) => matches!(error, ScalingError::Cancelled(_)),
             Self::Baseline(error) => error.is_cancelled(),
             Self::Source(error) => error.is_cancelled(),
             #[cfg(feature = "train")]

@@ -28,7 +28,7 @@ use std::{
 
 use clap::Parser;
 use curate::{
-    io::{IoError, Kind, PoolOptions, pool::BadShards, remote::is_url, subset as subsets},
+    io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets, url::is_url},
     pipeline::{
         Error, Recipe, RunOptions, compare::compare, explain::explain, inspect::inspect,
         plan::plan as needs, reselect::reselect, run,
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
+            let error = error.in_words_of_the_program();
             eprintln!("error: {error}{}", error.flag());
             let mut cause = error.source();
             while let Some(error) = cause {
@@ -89,7 +90,7 @@ fn stop_on_ctrl_c() -> Arc<AtomicBool> {
 
 fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     match command {
-        Command::Plan(command) => return plan::carry_out(&command),
+        Command::Plan(command) => return plan::carry_out(&command, shown),
         Command::Baseline(args) => return baseline::run(&args, shown),
         Command::Filter(command) => return filter::carry_out(&command, shown),
         Command::Run(args) => run_recipe(&args, shown),

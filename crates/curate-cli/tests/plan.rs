@@ -39,7 +39,7 @@ fn json(folder: &TempDir, args: &[&str]) -> Value {
 }
 
 fn published(name: &str) -> String {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "curate-scaling", "tests", "data", name]
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "curate-repro", "data", "scaling", name]
         .iter()
         .collect();
     path.to_str().unwrap().to_owned()
@@ -75,6 +75,38 @@ fn runs_and_a_budget_give_a_pool_and_how_sure_that_is() {
         "{shown}"
     );
     assert!(shown.contains("not settled"), "nine runs leave a doubt:\n{shown}");
+}
+
+#[test]
+fn long_work_says_how_far_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = published("laion_clip_imagenet.csv");
+    let tasks = |args: &[&str]| -> Vec<(String, u64, u64)> {
+        let output = plan(&folder, args);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let lines = text(&output.stderr);
+        let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let ends = events.filter(|event| event["event"] == "finish");
+        let number = |of: &Value| of.as_u64().unwrap();
+        ends.map(|e| (e["task"].as_str().unwrap().into(), number(&e["done"]), number(&e["total"])))
+            .collect()
+    };
+    let fit = ["fit", &runs, "--group", "ViT-B-16", "--law", "qqt-proportional"];
+    let expected = [("fit qqt-proportional".into(), 16, 16), ("bootstrap".into(), 1000, 1000)];
+    assert_eq!(tasks(&fit), expected);
+    let compared = tasks(&fit[..4]);
+    assert_eq!(compared[0].0, "compare laws");
+    assert_eq!(compared[0].1, compared[0].2);
+}
+
+#[test]
+fn a_prediction_names_what_its_law_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = published("regmix_train_1m.csv");
+    let column = ["fit", &table, "--column", "loss=loss_pile_cc", "--ignore-unknown"];
+    said(&folder, &[&column[..], &["--law", "exponential-mixing", "--draws", "0"]].concat());
+    let asked = complaint(&folder, &["predict", "fit.json", "--samples", "1B"]);
+    assert!(asked.contains("law exponential-mixing needs `weight_<domain>`"), "{asked}");
 }
 
 #[test]

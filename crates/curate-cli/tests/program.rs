@@ -79,7 +79,7 @@ fn errors_name_file_field_and_remedy_and_the_exit_status_tells() {
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"fraction\"\nfracton = 0.3\n"), @"error: FOLDER/r.toml: stage 1 (`fraction`): unknown field `fracton`, expected one of `name`, `from`, `score`, `fraction`, `better`");
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: does not exist; check the path");
     fs::create_dir(folder.path().join("p")).unwrap();
-    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, shards/*.tar, img_emb/*.npy, *.jsonl, *.h5, *.hdf5 and *.npy; name the folder that holds one of those");
+    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, shards/*.tar, img_emb/*.npy, text_emb/*.npy, *.npy, metadata/*.jsonl, *.jsonl, *.h5 and *.hdf5; name the folder that holds one of those");
     assert_eq!(curate(&["frobnicate"]).output().unwrap().status.code(), Some(2));
     let select = curate(&["select", "run", "--fraction", "1.5"]).output().unwrap();
     assert!(text(&select.stderr).contains("must be a number above 0 and at most 1"));
@@ -139,7 +139,7 @@ fn busy_pool() -> TempDir {
     let stored =
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     zip.start_file("img.npy", stored).unwrap();
-    std::io::Write::write_all(&mut zip, &f32_table(&vectors, n, dim)).unwrap();
+    std::io::Write::write_all(&mut zip, &f32_table(&vectors, n, dim).unwrap()).unwrap();
     zip.finish().unwrap();
     let recipe = "[pool]\npath = \".\"\n[[stage]]\nkind = \"semantic-dedup\"\nembedding = \"img\"\nclusters = 700\n\
                   k-means = { iterations = 500, tolerance = 0 }\n";
@@ -155,7 +155,7 @@ fn ctrl_c_stops_with_its_status_and_nothing_half_written() {
     let args = ["run", recipe.to_str().unwrap(), "--out", out.path().to_str().unwrap()];
     let mut child = curate(&args).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    lines.find(|line| line.as_ref().unwrap().contains("\"k-means\"")).unwrap().unwrap();
+    lines.find(|line| line.as_ref().unwrap().contains("k-means pass")).unwrap().unwrap();
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let said: Vec<String> = lines.map(Result::unwrap).collect();

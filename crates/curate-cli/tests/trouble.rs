@@ -40,7 +40,7 @@ fn pool(n: usize, k_means: &str, method: CompressionMethod) -> TempDir {
     table::write(&folder.path().join("pool/a.parquet"), columns).unwrap();
     let mut zip = ZipWriter::new(fs::File::create(folder.path().join("pool/a.npz")).unwrap());
     zip.start_file("img.npy", SimpleFileOptions::default().compression_method(method)).unwrap();
-    zip.write_all(&f32_table(&vectors, n, DIM)).unwrap();
+    zip.write_all(&f32_table(&vectors, n, DIM).unwrap()).unwrap();
     zip.finish().unwrap();
     let recipe = format!(
         "[pool]\npath = \"pool\"\n[[stage]]\nkind = \"score\"\ncolumn = \"s\"\n\
@@ -165,7 +165,7 @@ fn told_to_end_it_keeps_what_was_finished_and_goes_on_from_there() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("\"k-means\"")));
+    assert!(lines.any(|line| line.contains("k-means pass")));
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let said: Vec<String> = lines.collect();

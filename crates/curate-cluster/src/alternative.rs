@@ -14,14 +14,15 @@
 mod dbscan;
 mod gaussian;
 
-use curate_core::{EmbeddingSource, Progress, SourceError, embedding};
+use curate_core::{EmbeddingSource, Progress, SourceError};
 pub use dbscan::{Dbscan, DbscanParams, Density};
 pub use gaussian::{GaussianMixture, GaussianMixtureParams, Mixture};
 
-use crate::{ClusterError, Metric};
+use crate::ClusterError;
 
 /// A clusterer could not answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AlternativeError {
     /// The rows cannot be clustered.
     #[error(transparent)]
@@ -37,7 +38,7 @@ pub enum AlternativeError {
     /// The mixture could not be fitted; the text is linfa's.
     #[error(
         "the mixture could not be fitted: {0}: use fewer clusters or dimensions, or a larger \
-         `regularisation`"
+         `regularization`"
     )]
     Mixture(String),
 }
@@ -54,17 +55,6 @@ fn read_all<S: EmbeddingSource + ?Sized>(
     match vectors.position(|row| row.iter().any(|x| !x.is_finite())) {
         Some(row) => Err(ClusterError::NotFinite { row }),
         None => Ok(rows),
-    }
-}
-
-/// How near a row is to a centroid, as [`crate::Assignment::nearness`] has it.
-fn nearness(metric: Metric, row: &[f32], centroid: &[f32]) -> f32 {
-    match metric {
-        Metric::Spherical => embedding::dot(row, centroid) as f32,
-        Metric::Euclidean => {
-            let square = |(&x, &c): (&f32, &f32)| (f64::from(x) - f64::from(c)).powi(2);
-            row.iter().zip(centroid).map(square).sum::<f64>() as f32
-        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Clusters {
     /// # Errors
     /// When it assigns another number of rows.
     pub fn new(rows: Selection, clustering: Clustering) -> Result<Self, ClusterError> {
-        let assigned = clustering.assignment.cluster.len();
+        let assigned = clustering.assignment.rows();
         if assigned != rows.len() {
             return Err(ClusterError::RowsMismatch { assigned, rows: rows.len() });
         }
@@ -106,7 +106,7 @@ impl Clusters {
 
     /// The cluster of a row of the source; `None` for a row that is in none.
     pub fn cluster(&self, row: usize) -> Option<u32> {
-        self.rows.position(row).map(|place| self.clustering.assignment.cluster[place])
+        self.rows.position(row).map(|place| self.clustering.assignment.cluster()[place])
     }
 
     /// The same centroids with some of the rows, for a method that is given what another one left.
@@ -117,12 +117,8 @@ impl Clusters {
         if let Some(row) = rows.minus(&self.rows).iter().next() {
             return Err(ClusterError::NotClustered { row });
         }
-        let Assignment { cluster, nearness } = &self.clustering.assignment;
-        let places = rows.iter().filter_map(|row| self.rows.position(row));
-        let assignment = Assignment {
-            cluster: places.clone().map(|place| cluster[place]).collect(),
-            nearness: places.map(|place| nearness[place]).collect(),
-        };
+        let places: Vec<usize> = rows.iter().filter_map(|row| self.rows.position(row)).collect();
+        let assignment = self.clustering.assignment.of(&places);
         let clustering = Clustering { assignment, ..self.clustering.clone() };
         Ok(Self { rows: rows.clone(), clustering })
     }

@@ -11,7 +11,7 @@ const APART: f32 = 1.0 / 1024.0;
 /// rows of each cluster and is updated.
 pub(crate) fn split(
     kmeans: &KMeans,
-    sizes: &mut [usize],
+    sizes: &mut [u64],
     centroids: &mut [f32],
     iteration: usize,
 ) -> usize {
@@ -43,8 +43,8 @@ pub(crate) fn split(
 
 /// A cluster with probability proportional to its size minus one, given a uniform draw; `None` when
 /// no cluster has two rows.
-fn draw_large(sizes: &[usize], draw: f64) -> Option<usize> {
-    let spare = |size: &usize| size.saturating_sub(1) as u64;
+fn draw_large(sizes: &[u64], draw: f64) -> Option<usize> {
+    let spare = |size: &u64| size.saturating_sub(1);
     let total: u64 = sizes.iter().map(spare).sum();
     let mut left = (draw * total as f64) as u64;
     sizes.iter().position(|size| match left.checked_sub(spare(size)) {

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use crate::ClusterError;
 
-/// Centroids on an engine.
-pub(crate) struct Remote<'e> {
+/// A search on an engine, whose values are computed here.
+pub(crate) struct OnEngine<'e> {
     pub(crate) engine: &'e dyn Engine,
     loaded: Box<dyn LoadedCentroids + 'e>,
     /// Kept to compute values from indices.
@@ -16,7 +16,7 @@ pub(crate) struct Remote<'e> {
     dim: usize,
 }
 
-impl<'e> Remote<'e> {
+impl<'e> OnEngine<'e> {
     pub(crate) fn new(
         engine: &'e dyn Engine,
         centroids: &[f32],
@@ -118,8 +118,9 @@ mod tests {
                     let found =
                         kmeans.fit_on(Some(engine), &rows.view(), &ids(n), &NoProgress).unwrap();
                     assert_eq!(found.centroids, native.centroids, "{metric:?}");
-                    assert_eq!(found.assignment.cluster, native.assignment.cluster);
-                    let pairs = found.assignment.nearness.iter().zip(&native.assignment.nearness);
+                    assert_eq!(found.assignment.cluster(), native.assignment.cluster());
+                    let pairs =
+                        found.assignment.nearness().iter().zip(native.assignment.nearness());
                     assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5), "{metric:?}");
                 }
             }
@@ -135,11 +136,11 @@ mod tests {
         let native = hierarchy.fit(&rows.view(), &ids(300), &NoProgress).unwrap();
         let engine: &dyn Engine = &Loops { wrong: 0 };
         let found = hierarchy.fit_on(Some(engine), &rows.view(), &ids(300), &NoProgress).unwrap();
-        assert_eq!(found.clusters_at(1), native.clusters_at(1));
-        let centroids = native.levels[0].centroids.view();
+        assert_eq!(found.clusters_at(1).unwrap(), native.clusters_at(1).unwrap());
+        let centroids = native.levels()[0].centroids.view();
         let on = assign_on(Some(engine), centroids, Metric::Spherical, &rows.view(), &NoProgress);
         let native = assign(centroids, Metric::Spherical, &rows.view(), &NoProgress).unwrap();
-        assert_eq!(on.unwrap().cluster, native.cluster);
+        assert_eq!(on.unwrap().cluster(), native.cluster());
         let wrong: &dyn Engine = &Loops { wrong: 12 };
         let error = hierarchy.fit_on(Some(wrong), &rows.view(), &ids(300), &NoProgress);
         let error = error.unwrap_err().to_string();

@@ -2,15 +2,15 @@
 //! data curation for self-supervised learning", arXiv 2405.15613).
 
 use curate_core::{
-    EmbeddingSource, ParamsError, Progress, SampleId,
-    embedding::RowsOf,
-    params::Checker,
-    random,
-    rank::{Direction, better_first},
+    EmbeddingSource, ParamsError, Progress, SampleId, embedding::RowsOf, params::Checker, random,
+    rank::better_first,
 };
 use curate_kernels::Engine;
 
-use crate::{Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric, assign_on, init};
+use crate::{
+    Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric, assign_on, init,
+    result::check_length,
+};
 
 /// Which rows stand for a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl HierarchicalKMeans {
             let k_means = round(r);
             let mut sample: Vec<usize> = fitted
                 .assignment
-                .members(fitted.k())
+                .members()
                 .into_iter()
                 .flat_map(|rows| {
                     let a = &fitted.assignment;
@@ -201,13 +201,9 @@ fn choose(
     ids: &[SampleId],
     seed: u64,
 ) -> Vec<usize> {
-    let nearest = match metric {
-        Metric::Spherical => Direction::HigherIsBetter,
-        Metric::Euclidean => Direction::LowerIsBetter,
-    };
     match choice {
         Choice::Closest => rows.sort_by(|&a, &b| {
-            better_first(assignment.nearness[a], assignment.nearness[b], nearest)
+            better_first(assignment.nearness()[a], assignment.nearness()[b], metric.nearer())
                 .then_with(|| ids[a].cmp(&ids[b]))
         }),
         Choice::Random => {
@@ -221,19 +217,29 @@ fn choose(
 /// A fitted hierarchy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hierarchy {
-    /// The clusterings, that of the rows first; each other one clusters the centroids of the one
-    /// before.
-    pub levels: Vec<Clustering>,
+    levels: Vec<Clustering>,
 }
 
 impl Hierarchy {
+    /// The clusterings, that of the rows first; each other one clusters the centroids of the one
+    /// before. There is at least one.
+    pub fn levels(&self) -> &[Clustering] {
+        &self.levels
+    }
+
     /// The cluster of each row at a level (0 is the finest).
-    pub fn clusters_at(&self, level: usize) -> Vec<u32> {
-        let mut clusters = self.levels[0].assignment.cluster.clone();
-        for above in &self.levels[1..=level] {
-            clusters.iter_mut().for_each(|c| *c = above.assignment.cluster[*c as usize]);
+    ///
+    /// # Errors
+    /// When there is no such level.
+    pub fn clusters_at(&self, level: usize) -> Result<Vec<u32>, ClusterError> {
+        let Some(path) = self.levels.get(..=level) else {
+            return Err(ClusterError::NoSuchLevel { level, levels: self.levels.len() });
+        };
+        let mut clusters = path[0].assignment.cluster().to_vec();
+        for above in &path[1..] {
+            clusters.iter_mut().for_each(|c| *c = above.assignment.cluster()[*c as usize]);
         }
-        clusters
+        Ok(clusters)
     }
 
     /// `target` rows, ascending, spread evenly over the hierarchy: the target is split over the
@@ -241,15 +247,21 @@ impl Hierarchy {
     /// clusters below, and the shares of the finest clusters are filled by `choice`. All rows when
     /// there are no more than `target`.
     ///
-    /// # Panics
-    /// When `ids` has not one id for each row.
-    pub fn sample(&self, target: usize, ids: &[SampleId], choice: Choice, seed: u64) -> Vec<usize> {
+    /// # Errors
+    /// When there is not one id for each row.
+    pub fn sample(
+        &self,
+        target: usize,
+        ids: &[SampleId],
+        choice: Choice,
+        seed: u64,
+    ) -> Result<Vec<usize>, ClusterError> {
         let finest = &self.levels[0];
-        assert_eq!(ids.len(), finest.assignment.cluster.len(), "one id for each row");
+        check_length("ids", ids.len(), finest.assignment.rows())?;
         let mut rows = vec![finest.sizes()];
         for above in &self.levels[1..] {
             let mut sum = vec![0; above.k()];
-            for (&cluster, below) in above.assignment.cluster.iter().zip(&rows[rows.len() - 1]) {
+            for (&cluster, below) in above.assignment.cluster().iter().zip(&rows[rows.len() - 1]) {
                 sum[cluster as usize] += below;
             }
             rows.push(sum);
@@ -258,7 +270,7 @@ impl Hierarchy {
         let top = self.levels.len() - 1;
         let mut quotas = water_fill(&rows[top], target, random::derive(seed, "top"));
         for level in (0..top).rev() {
-            let children = self.levels[level + 1].assignment.members(quotas.len());
+            let children = self.levels[level + 1].assignment.members();
             let mut below = vec![0; rows[level].len()];
             for (parent, children) in children.iter().enumerate() {
                 let sizes: Vec<usize> = children.iter().map(|&c| rows[level][c]).collect();
@@ -268,7 +280,7 @@ impl Hierarchy {
             }
             quotas = below;
         }
-        let members = finest.assignment.members(finest.k());
+        let members = finest.assignment.members();
         let mut sample: Vec<usize> = members
             .into_iter()
             .zip(quotas)
@@ -277,7 +289,7 @@ impl Hierarchy {
             })
             .collect();
         sample.sort_unstable();
-        sample
+        Ok(sample)
     }
 }
 
@@ -346,15 +358,15 @@ mod tests {
         let sizes: Vec<_> = fitted.levels.iter().map(Clustering::k).collect();
         assert_eq!(sizes, [100, 10]);
         for choice in [Choice::Closest, Choice::Random] {
-            let sample = fitted.sample(200, &ids(2_000), choice, 1);
+            let sample = fitted.sample(200, &ids(2_000), choice, 1).unwrap();
             assert_eq!(sample.len(), 200);
             assert!(sample.windows(2).all(|w| w[0] < w[1]));
             let rare = sample.iter().filter(|&&row| group[row] > 0).count();
             assert!(rare > 80, "{rare} of 200 are rare; by chance 20 would be");
         }
-        let top = fitted.clusters_at(1);
-        for (row, &cluster) in fitted.levels[0].assignment.cluster.iter().enumerate() {
-            assert_eq!(top[row], fitted.levels[1].assignment.cluster[cluster as usize]);
+        let top = fitted.clusters_at(1).unwrap();
+        for (row, &cluster) in fitted.levels[0].assignment.cluster().iter().enumerate() {
+            assert_eq!(top[row], fitted.levels[1].assignment.cluster()[cluster as usize]);
         }
     }
 
@@ -374,7 +386,7 @@ mod tests {
 
     #[test]
     fn the_closest_rows_come_first_and_ties_go_to_the_smaller_id() {
-        let assignment = Assignment { cluster: vec![0; 4], nearness: vec![0.2, 0.9, 0.9, 0.5] };
+        let assignment = Assignment::new(1, vec![0; 4], vec![0.2, 0.9, 0.9, 0.5]).unwrap();
         let names = [4, 3, 2, 1].map(SampleId);
         let closest =
             |metric| choose(vec![0, 1, 2, 3], 3, Choice::Closest, &assignment, metric, &names, 0);
@@ -386,7 +398,7 @@ mod tests {
     fn wrong_levels_are_named() {
         let fields = |levels: Vec<Level>| {
             let error = params(levels).check().unwrap_err();
-            error.violations.iter().map(|v| v.field).collect::<Vec<_>>()
+            error.violations.into_iter().map(|v| v.field).collect::<Vec<_>>()
         };
         assert_eq!(fields(vec![]), ["levels"]);
         assert_eq!(fields(vec![Level::new(5), Level::new(6)]), ["levels.clusters"]);

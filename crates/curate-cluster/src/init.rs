@@ -1,10 +1,8 @@
 //! Where the centroids start.
 
-use curate_core::{
-    EmbeddingSource, NoProgress, Progress, SampleId, SourceError, embedding, random,
-};
+use curate_core::{EmbeddingSource, Progress, SampleId, SourceError, embedding, random};
 
-use crate::{ClusterError, Init, KMeans, Metric};
+use crate::{ClusterError, Init, KMeans, Metric, facts::Facts, task::task};
 
 /// The rows with the `count` smallest hashes of their ids, smallest first.
 pub(crate) fn smallest_hashes(ids: &[SampleId], count: usize, seed: u64) -> Vec<usize> {
@@ -21,12 +19,16 @@ pub(crate) fn smallest_hashes(ids: &[SampleId], count: usize, seed: u64) -> Vec<
 pub(crate) fn start<S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
     source: &S,
+    facts: &Facts,
     ids: &[SampleId],
     progress: &dyn Progress,
 ) -> Result<Vec<f32>, ClusterError> {
     match kmeans.init() {
         Init::Random => random(kmeans, source, ids),
-        Init::PlusPlus => plus_plus(kmeans, source, ids, progress),
+        Init::PlusPlus => {
+            let rows = kmeans.clusters().saturating_sub(1) * source.rows();
+            task(progress, "k-means++", rows, || plus_plus(kmeans, source, facts, ids, progress))
+        }
     }
 }
 
@@ -47,6 +49,7 @@ pub(crate) fn random<S: EmbeddingSource + ?Sized>(
 fn plus_plus<S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
     source: &S,
+    facts: &Facts,
     ids: &[SampleId],
     progress: &dyn Progress,
 ) -> Result<Vec<f32>, ClusterError> {
@@ -55,60 +58,42 @@ fn plus_plus<S: EmbeddingSource + ?Sized>(
     let mut centroids = Vec::with_capacity(clusters * dim);
     let mut distances = vec![f64::INFINITY; source.rows()];
     let mut row = smallest_hashes(ids, 1, seed)[0];
-    progress.start("k-means++", (clusters.saturating_sub(1) * source.rows()) as u64, "rows");
     let mut vector = vec![0.0; dim];
-    let squares = squares(source, kmeans.metric())?;
     for step in 1..=clusters {
         source.gather(&[row], &mut vector)?;
         centroids.extend_from_slice(&vector);
         if step < clusters {
-            shrink(source, &vector, &squares, &mut distances, progress)?;
+            shrink(kmeans.metric(), source, &vector, facts, &mut distances, progress)?;
             row = draw(&distances, random::unit(seed, SampleId(step as u128)));
         }
     }
-    progress.finish();
     Ok(centroids)
 }
 
-/// Lowers each row's squared distance to that of a new centroid. `squares` holds the squared length
-/// of each row, for distances that need it.
+/// Lowers each row's squared distance to that of a new centroid.
 fn shrink<S: EmbeddingSource + ?Sized>(
+    metric: Metric,
     source: &S,
     centroid: &[f32],
-    squares: &[f64],
+    facts: &Facts,
     distances: &mut [f64],
     progress: &dyn Progress,
 ) -> Result<(), SourceError> {
-    let square = embedding::dot(centroid, centroid);
+    let own = embedding::dot(centroid, centroid);
     let blocks = embedding::map_blocks(source, progress, |rows, block| {
         let products = embedding::dots(block, centroid).into_iter();
-        match squares.get(rows) {
+        match facts.squares(rows) {
             Some(squares) => {
-                let distance = |(dot, own): (f64, &f64)| (own + square - 2.0 * dot).max(0.0);
+                let distance = |(dot, square): (f64, &f64)| metric.from_product(dot, square + own);
                 products.zip(squares).map(distance).collect::<Vec<_>>()
             }
-            None => products.map(|dot| (1.0 - dot).max(0.0)).collect(),
+            None => products.map(|dot| metric.from_product(dot, 0.0)).collect(),
         }
     })?;
     for (old, new) in distances.iter_mut().zip(blocks.concat()) {
         *old = old.min(new);
     }
     Ok(())
-}
-
-/// The squared length of each row where distances are Euclidean; nothing otherwise.
-fn squares<S: EmbeddingSource + ?Sized>(
-    source: &S,
-    metric: Metric,
-) -> Result<Vec<f64>, SourceError> {
-    if metric == Metric::Spherical {
-        return Ok(Vec::new());
-    }
-    let dim = source.dim().max(1);
-    let blocks = embedding::map_blocks(source, &NoProgress, |_, block| {
-        block.chunks_exact(dim).map(|row| embedding::dot(row, row)).collect::<Vec<_>>()
-    })?;
-    Ok(blocks.concat())
 }
 
 /// The row where the running sum of distances passes `u` of the total. When all distances are

@@ -12,7 +12,7 @@
 //! let ids: Vec<SampleId> = (0..4).map(SampleId).collect();
 //! let kmeans = KMeansParams::new(2).seed(1).check()?;
 //! let clustering = kmeans.fit(&rows.view(), &ids, &NoProgress)?;
-//! assert_eq!(clustering.assignment.sizes(2), [2, 2]);
+//! assert_eq!(clustering.sizes(), [2, 2]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -53,8 +53,7 @@
 //!
 //! # Features
 //! `linfa` adds the module `alternative`: DBSCAN and Gaussian mixtures, for thousands of rows in
-//! memory. `hdf5` lets [`save_centroids`] and [`load_centroids`] use HDF5 files; it links the
-//! system's libhdf5.
+//! memory. Centroids are written and read by `curate_io::centroids`.
 //!
 //! # When not to use it
 //! For tens of thousands of clusters over hundreds of millions of rows, cluster in levels:
@@ -66,11 +65,13 @@ pub mod alternative;
 mod clusters;
 mod empty;
 mod engine;
-mod file;
-mod file_hdf5;
+mod error;
+mod facts;
+mod fit;
 mod hierarchy;
 mod init;
 mod lloyd;
+mod metric;
 mod minibatch;
 #[cfg(test)]
 mod mixture;
@@ -78,92 +79,16 @@ mod order;
 mod params;
 mod result;
 mod search;
+mod sums;
+mod task;
 
 pub use clusters::Clusters;
 pub use curate_core::EmbeddingSource;
 pub use curate_kernels::{Engine, EngineError, LoadedCentroids};
-pub use file::{CentroidFileError, load_centroids, save_centroids};
+pub use error::ClusterError;
 pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Level};
+pub use metric::Metric;
 pub use order::{Ordered, Preference};
-pub use params::{EmptyClusters, Init, KMeans, KMeansParams, Metric};
+pub use params::{Cost, EmptyClusters, Init, KMeans, KMeansParams};
 pub use result::{Assignment, Clustering, assign, assign_on};
-
-/// Clustering failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// There are fewer rows than clusters.
-    #[error(
-        "{clusters} clusters need at least as many rows, but there are {rows}: ask for fewer clusters"
-    )]
-    TooFewRows {
-        /// Clusters asked for.
-        clusters: usize,
-        /// Rows there are.
-        rows: usize,
-    },
-    /// The number of ids is not the number of rows.
-    #[error("{ids} ids for {rows} rows: give one id for each row")]
-    IdsMismatch {
-        /// Ids given.
-        ids: usize,
-        /// Rows there are.
-        rows: usize,
-    },
-    /// A clustering assigns another number of rows.
-    #[error("the clustering assigns {assigned} rows, but {rows} were named: name the same rows")]
-    RowsMismatch {
-        /// Rows that it assigns.
-        assigned: usize,
-        /// Rows that were named.
-        rows: usize,
-    },
-    /// A row was asked for that is in no cluster.
-    #[error("row {row} is in no cluster: assign it first, or leave it out")]
-    NotClustered {
-        /// The first such row.
-        row: usize,
-    },
-    /// Centroids and rows differ in length.
-    #[error(
-        "centroids have {centroids} dimensions, the rows {rows}: use centroids of the same embedding"
-    )]
-    DimMismatch {
-        /// Dimensions of the centroids.
-        centroids: usize,
-        /// Dimensions of the rows.
-        rows: usize,
-    },
-    /// The centroids to start from are not as many as the clusters.
-    #[error("{centroids} start centroids for {clusters} clusters: give one for each cluster")]
-    StartMismatch {
-        /// Centroids given.
-        centroids: usize,
-        /// Clusters asked for.
-        clusters: usize,
-    },
-    /// A centroid to start from has a NaN or an infinity.
-    #[error("start centroid {row} holds a NaN or an infinity: give finite centroids")]
-    StartNotFinite {
-        /// The first such centroid.
-        row: usize,
-    },
-    /// A row has a NaN or an infinity; quarantine such rows first (`curate_core::fault::check`).
-    #[error("row {row} holds a NaN or an infinity: quarantine such rows before clustering")]
-    NotFinite {
-        /// The first such row.
-        row: usize,
-    },
-    /// The engine that was to search failed.
-    #[error("the device failed: {0}: use the native kernels, or another device")]
-    Engine(EngineError),
-    /// The rows could not be read.
-    #[error(transparent)]
-    Source(#[from] curate_core::SourceError),
-}
-
-impl ClusterError {
-    /// True when the caller asked the work to stop.
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Source(error) if error.is_cancelled())
-    }
-}
+pub use sums::CentroidSums;

@@ -3,9 +3,15 @@
 use curate_core::{
     EmbeddingSource, Progress, SampleId, embedding::RowsOf, random, rank, rank::Direction,
 };
-use curate_kernels::Engine;
+use curate_kernels::{Engine, ExactSum};
 
-use crate::{ClusterError, KMeans, Metric, init, lloyd::Trained, search::Search};
+use crate::{
+    CentroidSums, ClusterError, KMeans, Metric,
+    fit::Trained,
+    init,
+    search::{Block, Search},
+    task::task,
+};
 
 /// Passes over the rows in random order and moves the centroids after every batch.
 ///
@@ -15,68 +21,50 @@ use crate::{ClusterError, KMeans, Metric, init, lloyd::Trained, search::Search};
 pub(crate) fn train<'e, S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
     engine: Option<&'e dyn Engine>,
-    start: Option<Vec<f32>>,
+    start: Trained<'e>,
     batch_rows: usize,
     source: &S,
     ids: &[SampleId],
     progress: &dyn Progress,
 ) -> Result<Trained<'e>, ClusterError> {
-    let mut trained = Trained {
-        centroids: start.map_or_else(|| init::start(kmeans, source, ids, progress), Ok)?,
-        objective: Vec::new(),
-        converged: false,
-        reseeded: 0,
-        search: None,
-    };
-    let mut means = Means::new(kmeans.clusters(), source.dim(), kmeans.metric());
-    progress.start("mini-batch k-means", (kmeans.iterations() * source.rows()) as u64, "rows");
+    let mut trained = start;
+    let metric = kmeans.metric();
+    let mut search = Search::new(engine, &trained.centroids, source.dim(), metric)?;
+    let sums = CentroidSums::in_steps(trained.facts.steps(), kmeans.clusters(), source.dim());
+    let mut means = Means::new(sums, metric);
     while !trained.converged && trained.objective.len() < kmeans.iterations() {
         let pass = format!("k-means pass {}", trained.objective.len());
         let order = init::smallest_hashes(ids, ids.len(), random::derive(kmeans.seed(), &pass));
-        means.start_pass();
-        for batch in order.chunks(batch_rows) {
-            means.last = Batch::default();
-            let mut search =
-                Search::new(engine, &trained.centroids, source.dim(), kmeans.metric())?;
-            search
-                .each_block(&RowsOf::new(source, batch), progress, |vectors, block| {
-                    means.add(vectors, block.cluster, block.nearness);
-                })
-                .map_err(|e| at_source_row(e, batch))?;
-            means.centroids(&mut trained.centroids);
-        }
+        let name =
+            format!("mini-batch pass {} of {}", trained.objective.len() + 1, kmeans.iterations());
+        let mean = task(progress, &name, source.rows(), || {
+            trained.objective.last().iter().for_each(|&&last| progress.metric("objective", last));
+            means.pass(&mut search, &mut trained, source, order.chunks(batch_rows), progress)?;
+            let mean = means.objective.value() / source.rows().max(1) as f64;
+            progress.metric("objective", mean);
+            Ok::<_, ClusterError>(mean)
+        })?;
+        trained.facts = trained.facts.after_a_pass(metric);
         if let Some(batch) = order.chunks(batch_rows).next_back() {
-            trained.reseeded += means.move_unused(source, batch, ids, &mut trained.centroids)?;
+            let moved = means.move_unused(source, batch, ids, &mut trained.centroids)?;
+            if moved > 0 {
+                search.move_to(&trained.centroids)?;
+            }
+            trained.reseeded += moved;
         }
-        let mean = means.objective / source.rows().max(1) as f64;
-        progress.metric("objective", mean);
-        let last = trained.objective.last().copied();
-        trained.objective.push(mean);
-        trained.converged = kmeans.tolerance() > 0.0
-            && last.is_some_and(|last| last - mean <= kmeans.tolerance() * last);
+        trained.converged = trained.stalled(mean, kmeans.tolerance());
     }
-    progress.finish();
     Ok(trained)
-}
-
-/// A search over a batch counts the batch's rows; errors name rows of the source.
-fn at_source_row(error: ClusterError, batch: &[usize]) -> ClusterError {
-    match error {
-        ClusterError::NotFinite { row } => ClusterError::NotFinite { row: batch[row] },
-        other => other,
-    }
 }
 
 /// The running means.
 struct Means {
-    dim: usize,
     metric: Metric,
-    sums: Vec<f64>,
-    /// Rows each centroid has had in all passes.
-    counts: Vec<u64>,
+    /// Of the rows each centroid has had in all passes.
+    sums: CentroidSums,
     /// Rows each centroid has had in this pass.
     in_pass: Vec<u64>,
-    objective: f64,
+    objective: ExactSum,
     last: Batch,
 }
 
@@ -88,54 +76,44 @@ struct Batch {
 }
 
 impl Means {
-    fn new(k: usize, dim: usize, metric: Metric) -> Self {
-        Self {
-            dim,
-            metric,
-            sums: vec![0.0; k * dim],
-            counts: vec![0; k],
-            in_pass: vec![0; k],
-            objective: 0.0,
-            last: Batch::default(),
-        }
+    fn new(sums: CentroidSums, metric: Metric) -> Self {
+        let in_pass = vec![0; sums.sizes().len()];
+        Self { metric, sums, in_pass, objective: ExactSum::default(), last: Batch::default() }
     }
 
-    fn start_pass(&mut self) {
+    /// Takes in all batches of a pass and moves the centroids, and the search among them, after each.
+    fn pass<'a, S: EmbeddingSource + ?Sized>(
+        &mut self,
+        search: &mut Search<'_>,
+        trained: &mut Trained<'_>,
+        source: &S,
+        batches: impl Iterator<Item = &'a [usize]>,
+        progress: &dyn Progress,
+    ) -> Result<(), ClusterError> {
         self.in_pass.fill(0);
-        self.objective = 0.0;
+        self.objective = ExactSum::default();
+        for batch in batches {
+            self.last = Batch::default();
+            let rows = RowsOf::new(source, batch);
+            let add = |vectors: &[f32], block: Block<'_>| self.add(vectors, &block);
+            // A search over a batch counts the batch's rows; errors name rows of the source.
+            search
+                .each_block(&rows, &trained.facts.of(batch), progress, add)
+                .map_err(|error| error.at(batch))?;
+            self.sums.move_centroids(self.metric, &mut trained.centroids);
+            search.move_to(&trained.centroids)?;
+        }
+        Ok(())
     }
 
-    fn add(&mut self, vectors: &[f32], cluster: &[u32], nearness: &[f32]) {
-        let dim = self.dim.max(1);
-        for ((vector, &c), &nearness) in vectors.chunks_exact(dim).zip(cluster).zip(nearness) {
-            let c = c as usize;
-            let sum = &mut self.sums[c * self.dim..][..self.dim];
-            curate_kernels::accumulate(sum, vector);
-            self.counts[c] += 1;
-            self.in_pass[c] += 1;
-            let misfit = match self.metric {
-                Metric::Spherical => 1.0 - nearness,
-                Metric::Euclidean => nearness,
-            };
-            self.objective += f64::from(misfit);
-            self.last.misfit.push(misfit);
-        }
-        self.last.cluster.extend_from_slice(cluster);
-    }
-
-    /// A centroid without rows, or whose rows cancel out, stays where it is.
-    fn centroids(&self, centroids: &mut [f32]) {
-        let dim = self.dim.max(1);
-        let sums = self.sums.chunks_exact(dim).zip(&self.counts);
-        for ((sum, &count), centroid) in sums.zip(centroids.chunks_exact_mut(dim)) {
-            let scale = match self.metric {
-                Metric::Spherical => sum.iter().map(|x| x * x).sum::<f64>().sqrt(),
-                Metric::Euclidean => count as f64,
-            };
-            if count > 0 && scale > 0.0 {
-                centroid.iter_mut().zip(sum).for_each(|(c, &x)| *c = (x / scale) as f32);
-            }
-        }
+    fn add(&mut self, vectors: &[f32], block: &Block<'_>) {
+        self.sums.add_known(vectors, block.cluster);
+        block.cluster.iter().for_each(|&c| self.in_pass[c as usize] += 1);
+        let misfits = block.nearness.iter().map(|&nearness| self.metric.distance(nearness));
+        let first = self.last.misfit.len();
+        self.last.misfit.extend(misfits);
+        self.objective.extend(self.last.misfit[first..].iter().copied());
+        self.last.cluster.extend_from_slice(block.cluster);
     }
 
     /// Moves every centroid that had no row in this pass to the worst-fitting rows of the last
@@ -147,7 +125,9 @@ impl Means {
         ids: &[SampleId],
         centroids: &mut [f32],
     ) -> Result<usize, ClusterError> {
-        let unused: Vec<usize> = (0..self.counts.len()).filter(|&c| self.in_pass[c] == 0).collect();
+        let dim = source.dim();
+        let unused: Vec<usize> =
+            (0..self.in_pass.len()).filter(|&c| self.in_pass[c] == 0).collect();
         let mut worst: Vec<usize> = (0..batch.len())
             .filter(|&i| self.in_pass[self.last.cluster[i] as usize] > 1)
             .filter(|&i| self.last.misfit[i] > 0.0)
@@ -159,9 +139,8 @@ impl Means {
         });
         let mut moved = 0;
         for (&cluster, &i) in unused.iter().zip(&worst) {
-            source.gather(&[batch[i]], &mut centroids[cluster * self.dim..][..self.dim])?;
-            self.sums[cluster * self.dim..][..self.dim].fill(0.0);
-            self.counts[cluster] = 0;
+            source.gather(&[batch[i]], &mut centroids[cluster * dim..][..dim])?;
+            self.sums.forget(cluster);
             moved += 1;
         }
         Ok(moved)
@@ -191,7 +170,7 @@ mod tests {
             let params = KMeansParams::new(6).metric(metric).init(Init::PlusPlus).seed(1);
             let lloyd = fit(&rows, &ids(900), params.clone());
             let batches = fit(&rows, &ids(900), params.batch_rows(Some(64)));
-            assert_eq!(batches.assignment.sizes(6), [150; 6], "{metric:?}");
+            assert_eq!(batches.sizes(), [150; 6], "{metric:?}");
             assert!(batches.inertia() < 1.01 * lloyd.inertia(), "{metric:?}");
             assert!(batches.converged && batches.objective.len() > 1);
         }
@@ -226,7 +205,7 @@ mod tests {
         let moved = fit(&rows.select(Axis(0), &shuffled), &moved_ids, params);
         assert_eq!(moved.centroids, one.centroids);
         for (i, &row) in shuffled.iter().enumerate() {
-            assert_eq!(moved.assignment.cluster[i], one.assignment.cluster[row]);
+            assert_eq!(moved.assignment.cluster()[i], one.assignment.cluster()[row]);
         }
     }
 

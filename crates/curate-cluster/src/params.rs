@@ -1,18 +1,9 @@
 //! What k-means needs to know.
 
-use curate_core::{ParamsError, params::Checker};
+use curate_core::{BLOCK_ROWS, ParamsError, params::Checker};
 use serde::{Deserialize, Serialize};
 
-/// What "near" means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Metric {
-    /// Largest inner product with centroids of length 1. Rows should have length 1.
-    #[default]
-    Spherical,
-    /// Smallest Euclidean distance.
-    Euclidean,
-}
+use crate::Metric;
 
 /// Where the centroids start.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -42,25 +33,59 @@ pub enum EmptyClusters {
 }
 
 /// Parameters of k-means; [`KMeansParams::check`] makes them usable.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As text every parameter has a default, but for `clusters`, without which `check` fails:
+///
+/// ```
+/// # use curate_cluster::KMeansParams;
+/// let params: KMeansParams =
+///     serde_json::from_str(r#"{"clusters": 8, "train-rows-per-cluster": 256}"#)?;
+/// assert_eq!(params, KMeansParams::new(8).train_rows_per_cluster(Some(256)));
+/// assert!(KMeansParams::default().check().is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct KMeansParams {
+    /// Number of clusters.
+    #[serde(skip_serializing_if = "is_default")]
     clusters: usize,
+    /// At most so many iterations.
     iterations: usize,
+    /// Stop when the objective improves by less than this share of itself.
     tolerance: f64,
+    /// What "near" means.
+    #[serde(skip_serializing_if = "is_default")]
     metric: Metric,
+    /// Where the centroids start.
     init: Init,
+    /// The seed of all random draws.
+    #[serde(skip_serializing_if = "is_default")]
     seed: u64,
+    /// Train on a random so many rows a cluster (faiss: 256); left out, on all rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
     train_rows_per_cluster: Option<usize>,
+    /// Mini-batch k-means: move the centroids after so many rows; `iterations` counts passes. Left
+    /// out, Lloyd's iterations.
+    #[serde(skip_serializing_if = "Option::is_none")]
     batch_rows: Option<usize>,
+    /// What becomes of a cluster that no row is nearest to.
+    #[serde(skip_serializing_if = "is_default")]
     empty_clusters: EmptyClusters,
 }
 
-impl KMeansParams {
-    /// Spherical k-means with `clusters` clusters, random start, at most 100 iterations, all rows.
-    pub fn new(clusters: usize) -> Self {
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Default for KMeansParams {
+    /// Spherical k-means from a random start, at most 50 iterations, on all rows. `clusters` is 0,
+    /// which has to be changed.
+    fn default() -> Self {
         Self {
-            clusters,
-            iterations: 100,
+            clusters: 0,
+            iterations: 50,
             tolerance: 1e-5,
             metric: Metric::default(),
             init: Init::default(),
@@ -69,6 +94,14 @@ impl KMeansParams {
             batch_rows: None,
             empty_clusters: EmptyClusters::default(),
         }
+    }
+}
+
+impl KMeansParams {
+    /// Spherical k-means with `clusters` clusters from a random start, at most 50 iterations, on all
+    /// rows.
+    pub fn new(clusters: usize) -> Self {
+        Self::default().clusters(clusters)
     }
 
     /// What `faiss.Kmeans` does unless told otherwise, which is what SemDeDup and density-based
@@ -136,7 +169,7 @@ impl KMeansParams {
         self
     }
 
-    /// Another number of clusters.
+    /// So many clusters.
     pub fn clusters(mut self, clusters: usize) -> Self {
         self.clusters = clusters;
         self
@@ -219,8 +252,51 @@ impl KMeans {
         self.0.empty_clusters
     }
 
-    pub(crate) fn params(&self) -> &KMeansParams {
+    /// The parameters.
+    pub fn params(&self) -> &KMeansParams {
         &self.0
+    }
+
+    /// What clustering so many rows of length `dim` costs at most: all iterations, and no bound that
+    /// spares a search.
+    pub fn cost(&self, rows: usize, dim: usize) -> Cost {
+        let (n, d, k) = (rows as f64, dim as f64, self.clusters() as f64);
+        let trained = self.train_rows_per_cluster().map_or(n, |rows| n.min(rows as f64 * k));
+        let passes = self.iterations() as f64 * trained + n;
+        let euclidean = self.metric() == Metric::Euclidean;
+        // Sums of Euclidean rows need a look at the largest number before.
+        let looks = if euclidean { trained } else { 0.0 };
+        // Clusters, distances, and of rows that are tracked what the bounds need.
+        let tracked = if self.batch_rows().is_some() { 0.0 } else { 12.0 };
+        let row = 8.0 + tracked + if euclidean { 8.0 } else { 0.0 };
+        Cost {
+            operations: 2.0 * d * k * passes,
+            reads: 4.0 * d * (passes + looks),
+            // Centroids as they are and as they are packed, in the search and outside, and i64 sums.
+            centroids: k * d * (4.0 + 4.0 + 4.0 + 8.0),
+            rows: trained * row + n * 8.0 + 4.0 * d * n.min(BLOCK_ROWS as f64),
+        }
+    }
+}
+
+/// What k-means costs; see [`KMeans::cost`]. Numbers are f64 because they are estimates, and because
+/// those of an absurd number of clusters do not fit an integer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// Floating-point operations: `2 d k` for each row of each pass, the last assignment included.
+    pub operations: f64,
+    /// Bytes of rows that are read, in f32.
+    pub reads: f64,
+    /// Bytes held for centroids and their sums: 20 for each number of a centroid.
+    pub centroids: f64,
+    /// Bytes held for rows: some numbers of each, and one block of vectors.
+    pub rows: f64,
+}
+
+impl Cost {
+    /// Bytes held.
+    pub fn memory(&self) -> f64 {
+        self.centroids + self.rows
     }
 }
 
@@ -236,10 +312,40 @@ mod tests {
             .train_rows_per_cluster(Some(0))
             .batch_rows(Some(0));
         let fields: Vec<_> =
-            params.check().unwrap_err().violations.iter().map(|v| v.field).collect();
+            params.check().unwrap_err().violations.into_iter().map(|v| v.field).collect();
         let expected =
             ["clusters", "iterations", "tolerance", "train_rows_per_cluster", "batch_rows"];
         assert_eq!(fields, expected);
         assert!(KMeansParams::new(1).tolerance(f64::NAN).check().is_err());
+    }
+
+    #[test]
+    fn as_text_only_what_differs_is_needed_and_nothing_unknown_is_taken() {
+        let params = KMeansParams::faiss(7).metric(Metric::Euclidean).batch_rows(Some(9)).seed(3);
+        let text = serde_json::to_string(&params).unwrap();
+        assert_eq!(serde_json::from_str::<KMeansParams>(&text).unwrap(), params);
+        let text = serde_json::to_string(&KMeansParams::new(4)).unwrap();
+        let expected = r#"{"clusters":4,"iterations":50,"tolerance":0.00001,"init":"random"}"#;
+        assert_eq!(text, expected);
+        let unknown = serde_json::from_str::<KMeansParams>(r#"{"iteration": 3}"#).unwrap_err();
+        assert!(unknown.to_string().contains("unknown field `iteration`"), "{unknown}");
+    }
+
+    #[test]
+    fn the_cost_of_a_hand_computed_case() {
+        let kmeans = KMeansParams::new(10).iterations(4).check().unwrap();
+        let cost = kmeans.cost(1_000, 8);
+        assert_eq!(cost.operations, 2.0 * 8.0 * 10.0 * 5_000.0);
+        assert_eq!(cost.reads, 4.0 * 8.0 * 5_000.0);
+        assert_eq!(cost.memory(), 1_600.0 + 20_000.0 + 8_000.0 + 32_000.0);
+        let some = KMeansParams::new(10).iterations(4).train_rows_per_cluster(Some(20));
+        let some = some.metric(Metric::Euclidean).batch_rows(Some(64)).check().unwrap();
+        let cost = some.cost(1_000, 8);
+        assert_eq!(cost.operations, 2.0 * 8.0 * 10.0 * 1_800.0);
+        assert_eq!(cost.reads, 4.0 * 8.0 * 2_000.0);
+        assert_eq!(cost.rows, 200.0 * 16.0 + 8_000.0 + 32_000.0);
+        // More training rows than there are rows are all rows.
+        let all = KMeansParams::new(10).train_rows_per_cluster(Some(9_999)).check().unwrap();
+        assert_eq!(all.cost(50, 8).reads, 4.0 * 8.0 * 51.0 * 50.0);
     }
 }

@@ -1,45 +1,104 @@
 //! What k-means answers.
 
+use curate_core::{EmbeddingSource, Progress, SampleId, rank::Direction};
+use curate_kernels::{Engine, ExactSum};
 use ndarray::{Array2, ArrayView2};
 
-use crate::{Metric, search::Search};
+use crate::{
+    ClusterError, Metric, Ordered, Preference,
+    facts::{self, Facts},
+    search::Search,
+    sums::check_clusters,
+    task::task,
+};
 
 /// The cluster of each row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
-    /// The index of each row's nearest centroid.
-    pub cluster: Vec<u32>,
-    /// How near: the inner product with it when spherical, the squared distance when Euclidean.
-    pub nearness: Vec<f32>,
+    k: usize,
+    cluster: Vec<u32>,
+    nearness: Vec<f32>,
 }
 
 impl Assignment {
-    /// Rows in each of `k` clusters.
-    pub fn sizes(&self, k: usize) -> Vec<usize> {
-        let mut sizes = vec![0; k];
-        for &cluster in &self.cluster {
-            sizes[cluster as usize] += 1;
-        }
+    /// Rows assigned to `k` clusters, one entry of each list a row: the index of its cluster, and how
+    /// near its centroid is (the inner product when spherical, the squared distance when Euclidean).
+    ///
+    /// # Errors
+    /// When the lists differ in length, or a cluster is not below `k`.
+    pub fn new(k: usize, cluster: Vec<u32>, nearness: Vec<f32>) -> Result<Self, ClusterError> {
+        check_length("nearness", nearness.len(), cluster.len())?;
+        check_clusters(&cluster, k)?;
+        Ok(Self { k, cluster, nearness })
+    }
+
+    /// Number of clusters.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.cluster.len()
+    }
+
+    /// The index of each row's cluster, below [`Self::k`].
+    pub fn cluster(&self) -> &[u32] {
+        &self.cluster
+    }
+
+    /// How near each row's centroid is: the inner product when spherical, the squared distance when
+    /// Euclidean.
+    pub fn nearness(&self) -> &[f32] {
+        &self.nearness
+    }
+
+    /// Rows in each cluster.
+    pub fn sizes(&self) -> Vec<usize> {
+        let mut sizes = vec![0; self.k];
+        self.cluster.iter().for_each(|&cluster| sizes[cluster as usize] += 1);
         sizes
     }
 
-    /// How far each row is from its centroid: `1 - similarity` in f32 when spherical, the squared
-    /// distance when Euclidean.
+    /// How far each row is from its centroid: [`Metric::distance`].
     pub fn distances(&self, metric: Metric) -> Vec<f32> {
-        match metric {
-            Metric::Spherical => self.nearness.iter().map(|similarity| 1.0 - similarity).collect(),
-            Metric::Euclidean => self.nearness.clone(),
-        }
+        self.nearness.iter().map(|&nearness| metric.distance(nearness)).collect()
     }
 
-    /// The rows of each of `k` clusters, ascending.
-    pub fn members(&self, k: usize) -> Vec<Vec<usize>> {
+    /// The rows of each cluster, ascending.
+    pub fn members(&self) -> Vec<Vec<usize>> {
         let mut members: Vec<Vec<usize>> =
-            self.sizes(k).into_iter().map(Vec::with_capacity).collect();
+            self.sizes().into_iter().map(Vec::with_capacity).collect();
         for (row, &cluster) in self.cluster.iter().enumerate() {
             members[cluster as usize].push(row);
         }
         members
+    }
+
+    /// Some of the rows, which have to be there, in the order given.
+    pub(crate) fn of(&self, rows: &[usize]) -> Self {
+        Self {
+            k: self.k,
+            cluster: rows.iter().map(|&row| self.cluster[row]).collect(),
+            nearness: rows.iter().map(|&row| self.nearness[row]).collect(),
+        }
+    }
+
+    /// The same rows, as near as they are, in one cluster.
+    pub fn together(&self) -> Self {
+        Self { k: 1, cluster: vec![0; self.rows()], nearness: self.nearness.clone() }
+    }
+}
+
+/// An error when a list has not one entry for each row.
+pub(crate) fn check_length(
+    argument: &'static str,
+    given: usize,
+    rows: usize,
+) -> Result<(), ClusterError> {
+    match given == rows {
+        true => Ok(()),
+        false => Err(ClusterError::LengthMismatch { argument, given, rows }),
     }
 }
 
@@ -65,26 +124,61 @@ pub struct Clustering {
 impl Clustering {
     /// Number of clusters.
     pub fn k(&self) -> usize {
-        self.centroids.nrows()
+        self.assignment.k()
     }
 
     /// Rows in each cluster.
     pub fn sizes(&self) -> Vec<usize> {
-        self.assignment.sizes(self.k())
+        self.assignment.sizes()
     }
 
-    /// How far all rows are from their final centroids, summed in f64 in row order: squared
-    /// distances when Euclidean (scikit-learn's inertia, faiss's objective), `1 - similarity` when
-    /// spherical, which is half the squared distance of vectors of length 1.
+    /// How far each row is from its centroid: `1 - similarity` in f32 when spherical, the squared
+    /// distance when Euclidean.
+    pub fn distances(&self) -> Vec<f32> {
+        self.assignment.distances(self.metric)
+    }
+
+    /// The rows of each cluster in order of preference; `ids` has one id a row, `seed` decides
+    /// [`Preference::Random`].
+    ///
+    /// # Errors
+    /// When there is not one id for each row.
+    pub fn order(
+        &self,
+        preference: Preference,
+        ids: &[SampleId],
+        seed: u64,
+    ) -> Result<Ordered, ClusterError> {
+        Ordered::new(&self.assignment, self.metric, ids, preference, seed)
+    }
+
+    /// The rows of each cluster by a score, the best first; equal scores by ascending id, rows without
+    /// a score (NaN) last.
+    ///
+    /// # Errors
+    /// When there is not one id and one score for each row.
+    pub fn order_by_score(
+        &self,
+        scores: &[f32],
+        direction: Direction,
+        ids: &[SampleId],
+    ) -> Result<Ordered, ClusterError> {
+        Ordered::by_score(&self.assignment, ids, scores, direction)
+    }
+
+    /// How far all rows are from their final centroids together: squared distances when Euclidean
+    /// (scikit-learn's inertia, faiss's objective), `1 - similarity` when spherical, which is half the
+    /// squared distance of vectors of length 1. An exact sum of the f32 distances, so it does not
+    /// depend on the order of rows.
     pub fn inertia(&self) -> f64 {
-        self.assignment.distances(self.metric).into_iter().map(f64::from).sum()
+        self.distances().into_iter().collect::<ExactSum>().value()
     }
 
     /// How uneven the clusters are: `k * sum(size^2) / n^2`, 1 when all have the same size (faiss's
     /// imbalance factor).
     pub fn imbalance(&self) -> f64 {
-        let sizes = self.assignment.sizes(self.k());
-        let n = self.assignment.cluster.len() as f64;
+        let sizes = self.sizes();
+        let n = self.assignment.rows() as f64;
         let squares: f64 = sizes.iter().map(|&size| (size as f64).powi(2)).sum();
         if n > 0.0 { squares * sizes.len() as f64 / (n * n) } else { 1.0 }
     }
@@ -93,13 +187,14 @@ impl Clustering {
 /// Assigns every row of `source` to its nearest centroid.
 ///
 /// # Errors
-/// When dimensions differ, a row is not finite, rows cannot be read, or the caller cancels.
-pub fn assign<S: curate_core::EmbeddingSource + ?Sized>(
+/// When dimensions differ, there is no centroid for the rows, a centroid or a row is not finite, or
+/// is not of length 1 (or 0) and the metric is spherical, rows cannot be read, or the caller cancels.
+pub fn assign<S: EmbeddingSource + ?Sized>(
     centroids: ArrayView2<'_, f32>,
     metric: Metric,
     source: &S,
-    progress: &dyn curate_core::Progress,
-) -> Result<Assignment, crate::ClusterError> {
+    progress: &dyn Progress,
+) -> Result<Assignment, ClusterError> {
     assign_on(None, centroids, metric, source, progress)
 }
 
@@ -107,37 +202,42 @@ pub fn assign<S: curate_core::EmbeddingSource + ?Sized>(
 ///
 /// # Errors
 /// As [`assign`], and when the engine fails.
-pub fn assign_on<S: curate_core::EmbeddingSource + ?Sized>(
-    engine: Option<&dyn curate_kernels::Engine>,
+pub fn assign_on<S: EmbeddingSource + ?Sized>(
+    engine: Option<&dyn Engine>,
     centroids: ArrayView2<'_, f32>,
     metric: Metric,
     source: &S,
-    progress: &dyn curate_core::Progress,
-) -> Result<Assignment, crate::ClusterError> {
-    if centroids.ncols() != source.dim() {
-        return Err(crate::ClusterError::DimMismatch {
-            centroids: centroids.ncols(),
-            rows: source.dim(),
-        });
+    progress: &dyn Progress,
+) -> Result<Assignment, ClusterError> {
+    let (k, dim) = centroids.dim();
+    if dim != source.dim() {
+        return Err(ClusterError::DimMismatch { centroids: dim, rows: source.dim() });
+    }
+    if k == 0 && source.rows() > 0 {
+        return Err(ClusterError::NoCentroids { rows: source.rows() });
     }
     let centroids = centroids.as_standard_layout();
     let centroids = centroids.as_slice().expect("standard layout");
-    assign_with(&mut Search::new(engine, centroids, source.dim(), metric)?, source, progress)
+    facts::check_centroids(metric, centroids, dim)?;
+    let mut search = Search::new(engine, centroids, dim, metric)?;
+    assign_with(&mut search, k, source, &Facts::Unknown, progress)
 }
 
-/// [`assign`] with a search that is there.
-pub(crate) fn assign_with<S: curate_core::EmbeddingSource + ?Sized>(
+/// [`assign`] with a search among `k` centroids that is there.
+pub(crate) fn assign_with<S: EmbeddingSource + ?Sized>(
     search: &mut Search<'_>,
+    k: usize,
     source: &S,
-    progress: &dyn curate_core::Progress,
-) -> Result<Assignment, crate::ClusterError> {
-    progress.start("assign", source.rows() as u64, "rows");
-    let mut assignment = Assignment::default();
-    search.each_block(source, progress, |_, block| {
-        assignment.cluster.extend_from_slice(block.cluster);
-        assignment.nearness.extend_from_slice(block.nearness);
+    facts: &Facts,
+    progress: &dyn Progress,
+) -> Result<Assignment, ClusterError> {
+    let mut assignment = Assignment { k, ..Assignment::default() };
+    task(progress, "assign", source.rows(), || {
+        search.each_block(source, facts, progress, |_, block| {
+            assignment.cluster.extend_from_slice(block.cluster);
+            assignment.nearness.extend_from_slice(block.nearness);
+        })
     })?;
-    progress.finish();
     Ok(assignment)
 }
 
@@ -152,10 +252,7 @@ mod tests {
         let mut found = Clustering {
             centroids: array![[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]],
             metric: Metric::Spherical,
-            assignment: Assignment {
-                cluster: vec![0, 0, 2, 0],
-                nearness: vec![1.0, 0.5, 0.75, 0.0],
-            },
+            assignment: Assignment::new(3, vec![0, 0, 2, 0], vec![1.0, 0.5, 0.75, 0.0]).unwrap(),
             objective: vec![],
             converged: true,
             reseeded: 0,

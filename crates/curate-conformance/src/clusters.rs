@@ -89,7 +89,7 @@ fn groups(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<()> {
     for (metric, name) in [(Metric::Spherical, "spherical"), (Metric::Euclidean, "Euclidean")] {
         let params = KMeansParams::new(12).metric(metric).seed(4);
         let [found, native] = fits(device, &rows, params)?;
-        let pairs = found.assignment.cluster.iter().zip(&native.assignment.cluster);
+        let pairs = found.assignment.cluster().iter().zip(native.assignment.cluster());
         let moved = pairs.filter(|(a, b)| a != b).count();
         each(Check::new(format!("{name} k-means: rows in another cluster"), moved as f64, 0.0));
         let name = format!("{name} k-means: centroids");

@@ -33,7 +33,7 @@ pub(crate) fn k_means(device: DeviceName) -> Result<()> {
     if engine.is_some() {
         let (native, seconds) = timed(None, &rows, &ids)?;
         println!("    native kernels: {seconds:.3} s, {:.3} s a pass", per_pass(seconds));
-        let pairs = on_device.assignment.cluster.iter().zip(&native.assignment.cluster);
+        let pairs = on_device.assignment.cluster().iter().zip(native.assignment.cluster());
         let moved = pairs.filter(|(a, b)| a != b).count();
         let off = (on_device.inertia() - native.inertia()).abs() / native.inertia();
         println!("    {moved} rows in another cluster, inertia differs by {off:.1e}");

@@ -1,16 +1,17 @@
 //! Checked parameters: every violation at once, each with its field, value and allowed range.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// One parameter outside its allowed range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The parameter's name, as the user writes it.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// The value that was given.
     pub value: String,
     /// What is allowed, in words.
-    pub allowed: &'static str,
+    pub allowed: Cow<'static, str>,
 }
 
 /// The parameters of a method are not valid; lists every violation.
@@ -38,7 +39,11 @@ impl fmt::Display for ParamsError {
 /// let mut check = Checker::default();
 /// check.that(0 > 1, "clusters", 0, "at least 1");
 /// check.that(false, "epsilon", f32::NAN, "a number from 0 to 2");
-/// assert_eq!(check.finish().unwrap_err().violations.len(), 2);
+/// let known = ["a", "b"];
+/// check.that(known.contains(&"c"), "pool", "c", format!("one of {}", known.join(", ")));
+/// let error = check.finish().unwrap_err();
+/// assert_eq!(error.violations.len(), 3);
+/// assert!(error.to_string().ends_with("`pool` is c, but must be one of a, b"));
 /// ```
 #[derive(Default)]
 pub struct Checker(Vec<Violation>);
@@ -48,11 +53,12 @@ impl Checker {
     pub fn that(
         &mut self,
         holds: bool,
-        field: &'static str,
+        field: impl Into<Cow<'static, str>>,
         value: impl fmt::Display,
-        allowed: &'static str,
+        allowed: impl Into<Cow<'static, str>>,
     ) {
         if !holds {
+            let (field, allowed) = (field.into(), allowed.into());
             self.0.push(Violation { field, value: value.to_string(), allowed });
         }
     }

@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use crate::{
-    EmbeddingSource, NoProgress, Progress, SampleId, Selection, SourceError, embedding,
+    Cut, CutError, EmbeddingSource, NoProgress, Progress, SampleId, Selection, SourceError,
+    embedding,
     fault::{self, Fault, Faulty, NormPolicy},
+    rank::Direction,
 };
 
 /// The rows that a method is given: their vectors, their ids, and which of them can be used.
@@ -147,6 +149,27 @@ impl<'a> Rows<'a> {
         faults.retain(|faulty| rows.contains(faulty.row));
         let usable = self.usable.intersect(rows);
         Ok(Self { given: rows.clone(), usable, faults, ..self.clone() })
+    }
+
+    /// The given rows that a cut keeps by a score of every row of the source, usable or not; ties stay
+    /// by ascending id.
+    ///
+    /// # Errors
+    /// When there is not one score for each row of the source, or the cut is out of range.
+    pub fn select(
+        &self,
+        scores: &[f32],
+        direction: Direction,
+        cut: Cut,
+    ) -> Result<Selection, CutError> {
+        if scores.len() != self.source.rows() {
+            let (ids, scores) = (self.source.rows(), scores.len());
+            return Err(CutError::IdsMismatch { ids, scores });
+        }
+        let given: Vec<f32> = self.given.iter().map(|row| scores[row]).collect();
+        let ids: Vec<SampleId> = self.given.iter().map(|row| self.id_of(row)).collect();
+        let kept = cut.apply(&given, &ids, direction)?.kept;
+        Ok(kept.iter().map(|place| self.given.rows()[place]).collect())
     }
 
     /// The rows of the source that were given.
@@ -361,6 +384,20 @@ mod tests {
         assert!(matches!(error, RowsError::NotUnit { count: 2, rows: 3, .. }), "{error}");
         let few = array![[3.0, 4.0], [0.0, 1.0], [1.0, 0.0]];
         assert_eq!(Rows::new(&few).unwrap().usable().rows(), [1, 2]);
+    }
+
+    #[test]
+    fn a_score_selects_among_the_given_rows() {
+        let vectors = some();
+        let rows = Rows::new(&vectors).unwrap();
+        let scores = [0.9, 0.8, 0.1, 0.2, 0.7, 0.3];
+        let best = |rows: &Rows<'_>, cut| {
+            rows.select(&scores, Direction::HigherIsBetter, cut).unwrap().rows().to_vec()
+        };
+        assert_eq!(best(&rows, Cut::Fraction(0.5)), [0, 1, 4]);
+        let fewer = rows.only(&Selection::from_unsorted(vec![2, 3, 4, 5])).unwrap();
+        assert_eq!(best(&fewer, Cut::Fraction(0.5)), [4, 5]);
+        assert!(rows.select(&scores[1..], Direction::HigherIsBetter, Cut::Top(1)).is_err());
     }
 
     #[test]

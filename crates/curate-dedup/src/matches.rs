@@ -53,11 +53,11 @@ impl Matches {
                 Some(similarity_threshold(epsilon))
             }
         };
-        let beyond = order.clusters.iter().flatten().find(|&&row| row >= source.rows());
-        if let Some(&row) = beyond {
-            return Err(SourceError::OutOfRange { row, rows: source.rows() }.into());
+        if order.rows() > source.rows() {
+            let (row, rows) = (order.rows() - 1, source.rows());
+            return Err(SourceError::OutOfRange { row, rows }.into());
         }
-        progress.start("compare", order.clusters.iter().map(|c| c.len() as u64).sum(), "rows");
+        progress.start("compare", order.clusters().iter().map(|c| c.len() as u64).sum(), "rows");
         let found = Self::search(source, order, rows, greedy, progress);
         progress.finish();
         Ok(found?)
@@ -73,7 +73,7 @@ impl Matches {
     ) -> Result<Self, SourceError> {
         let n = source.rows();
         let (small, large): (Vec<_>, Vec<_>) =
-            order.clusters.iter().partition(|cluster| cluster.len() <= limit.max(1));
+            order.clusters().iter().partition(|cluster| cluster.len() <= limit.max(1));
         let mut matches = Self { similarity: vec![0.0; n], cause: vec![0; n] };
         let found: Vec<_> = small
             .par_iter()
@@ -128,7 +128,9 @@ mod tests {
 
     fn find(order: Vec<Vec<usize>>, mode: Mode) -> Result<Matches, DedupError> {
         let rows = array![[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]];
-        Matches::find(&rows, &Ordered { clusters: order }, mode, &NoProgress)
+        let of_rows = order.iter().flatten().max().map_or(0, |row| row + 1);
+        let order = Ordered::from_clusters(order, of_rows).unwrap();
+        Matches::find(&rows, &order, mode, &NoProgress)
     }
 
     #[test]

@@ -55,7 +55,6 @@ pub struct SemanticDedupParams {
     /// Number of clusters; left out, half the square root of the number of rows.
     pub(crate) clusters: Option<usize>,
     /// How to cluster; its number of clusters and its seed are taken from here.
-    #[serde(skip, default = "one_cluster")]
     pub(crate) k_means: KMeansParams,
     /// The seed of all random draws.
     pub(crate) seed: u64,
@@ -69,15 +68,10 @@ impl Default for SemanticDedupParams {
             exact_copies: ExactCopies::default(),
             probes: 0,
             clusters: None,
-            k_means: one_cluster(),
+            k_means: KMeansParams::default(),
             seed: 0,
         }
     }
-}
-
-/// How to cluster, before the number of clusters is known.
-fn one_cluster() -> KMeansParams {
-    KMeansParams::new(1)
 }
 
 impl SemanticDedupParams {
@@ -139,7 +133,8 @@ impl SemanticDedupParams {
     pub fn check(self) -> Result<SemanticDedup, ParamsError> {
         let mut check = Checker::default();
         check.that(self.clusters != Some(0), "clusters", 0, "at least 1");
-        check.take(self.k_means.clone().check());
+        // Its number of clusters comes later.
+        check.take(self.k_means.clone().clusters(1).check());
         if let Mode::Greedy(epsilon) = self.mode {
             check.take(Cut::Epsilon(epsilon).check());
             check.that(

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use curate_cluster::{Clustering, Metric, Ordered};
+use curate_cluster::{Clustering, Ordered};
 use curate_core::{
     EmbeddingSource, Progress, SampleId, SourceError, embedding, random, rank::similarity_threshold,
 };
@@ -135,19 +135,15 @@ pub(crate) fn nearest_clusters<S: EmbeddingSource + ?Sized>(
     let (k, dim) = (clustering.k(), source.dim().max(1));
     let centroids = clustering.centroids.as_standard_layout();
     let centroids = centroids.as_slice().expect("standard layout");
-    let half_square = |c: &[f32]| match clustering.metric {
-        Metric::Spherical => 0.0,
-        Metric::Euclidean => (-0.5 * embedding::dot(c, c)) as f32,
-    };
-    let bias: Vec<f32> = centroids.chunks_exact(dim).map(half_square).collect();
-    let search = Centroids::new(centroids, dim, Some(&bias));
+    let bias = clustering.metric.bias(centroids, dim);
+    let search = Centroids::new(centroids, dim, bias.as_deref());
     // One more, because a row's own cluster is among them.
     let wanted = probes.saturating_add(1).min(k);
     progress.start("nearest clusters", source.rows() as u64, "rows");
     let blocks = embedding::map_blocks(source, progress, |rows, block| {
         let mut nearest = vec![Nearest::default(); rows.len() * wanted];
         search.top(block, wanted, &mut nearest);
-        let own = &clustering.assignment.cluster[rows];
+        let own = &clustering.assignment.cluster()[rows];
         let of_row = nearest.chunks_exact(wanted.max(1)).zip(own);
         let others = |(nearest, &own): (&[Nearest], &u32)| {
             let real = nearest.iter().filter(|n| n.value > f32::NEG_INFINITY);
@@ -165,7 +161,7 @@ impl Probe {
     /// own cluster. `preferred` lists all rows as one cluster, the preferred one first.
     pub(crate) fn new(preferred: &Ordered, near: &[Vec<u32>], clusters: usize) -> Self {
         let mut rank = vec![u32::MAX; near.len()];
-        for (place, &row) in preferred.clusters.iter().flatten().enumerate() {
+        for (place, &row) in preferred.clusters().iter().flatten().enumerate() {
             rank[row] = place as u32;
         }
         let mut visitors = vec![Vec::new(); clusters];
@@ -192,7 +188,7 @@ impl Probe {
         let mut pairs = 0;
         let total = self.visitors.iter().map(Vec::len).sum::<usize>();
         progress.start("probe", total as u64, "visits");
-        for (members, visitors) in order.clusters.iter().zip(&self.visitors) {
+        for (members, visitors) in order.clusters().iter().zip(&self.visitors) {
             pairs += members.len() as u64 * visitors.len() as u64;
             let visited = self.visit(source, members, visitors, matches, progress);
             if visited.is_err() {

@@ -1,6 +1,6 @@
 //! The front door: quarantine, exact copies, clusters, order, search and probes in one call.
 
-use curate_cluster::{Assignment, Clusters, Engine, Ordered};
+use curate_cluster::{Assignment, ClusterError, Clusters, Engine, Ordered};
 use curate_core::{
     EmbeddingSource, Progress, Rows, SampleId, Selection, random,
     rank::{Direction, better_first},
@@ -60,7 +60,7 @@ impl SemanticDedup {
         let clusters = self.clusters(rows, &distinct, inputs, progress)?;
         let ids = distinct.usable_ids();
         let preferred = Preferred { method: self, clusters: &clusters, ids: &ids, inputs };
-        let order = preferred.in_clusters();
+        let order = preferred.in_clusters()?;
         let vectors = distinct.unit();
         let mut matches = Matches::find(&vectors, &order, self.0.mode, progress)?;
         let probing = match self.0.probes {
@@ -102,7 +102,7 @@ impl SemanticDedup {
         let Preferred { clusters, ids, .. } = *preferred;
         let near =
             probe::nearest_clusters(vectors, clusters.clustering(), self.0.probes, progress)?;
-        let probe = probe::Probe::new(&preferred.of_all(), &near, clusters.k());
+        let probe = probe::Probe::new(&preferred.of_all()?, &near, clusters.k());
         let mut sample = probe.sample(vectors, ids, self.0.seed, progress)?;
         sample.without(matches);
         let pairs = probe.search(vectors, order, matches, progress)?;
@@ -120,27 +120,26 @@ struct Preferred<'a> {
 
 impl Preferred<'_> {
     /// Inside each cluster.
-    fn in_clusters(&self) -> Ordered {
-        self.order(&self.clusters.clustering().assignment, self.clusters.k())
+    fn in_clusters(&self) -> Result<Ordered, ClusterError> {
+        self.order(&self.clusters.clustering().assignment)
     }
 
     /// All rows as one cluster.
-    fn of_all(&self) -> Ordered {
-        let nearness = self.clusters.clustering().assignment.nearness.clone();
-        self.order(&Assignment { cluster: vec![0; nearness.len()], nearness }, 1)
+    fn of_all(&self) -> Result<Ordered, ClusterError> {
+        self.order(&self.clusters.clustering().assignment.together())
     }
 
-    fn order(&self, assignment: &Assignment, k: usize) -> Ordered {
+    fn order(&self, assignment: &Assignment) -> Result<Ordered, ClusterError> {
         let Self { method, clusters, ids, inputs } = self;
         match inputs.scores {
             Some(scores) => {
                 let scores: Vec<f32> = clusters.rows().iter().map(|row| scores[row]).collect();
-                Ordered::by_score(assignment, k, ids, &scores, Direction::HigherIsBetter)
+                Ordered::by_score(assignment, ids, &scores, Direction::HigherIsBetter)
             }
             None => {
                 let seed = random::derive(method.0.seed, "dedup");
                 let metric = clusters.clustering().metric;
-                Ordered::new(assignment, k, metric, ids, method.0.preference, seed)
+                Ordered::new(assignment, metric, ids, method.0.preference, seed)
             }
         }
     }

@@ -150,18 +150,18 @@ pub fn suggest_epsilon(
 /// hash of the seed and the cluster's number; the other clusters become empty.
 pub fn sample_clusters(order: &Ordered, rows: usize, seed: u64) -> Ordered {
     let seed = random::derive(seed, "sample clusters");
-    let mut drawn: Vec<usize> = (0..order.clusters.len()).collect();
+    let mut drawn: Vec<usize> = (0..order.k()).collect();
     drawn.sort_by_cached_key(|&c| (random::hash(seed, SampleId(c as u128)), c));
-    let mut clusters = vec![Vec::new(); order.clusters.len()];
+    let mut taken = vec![false; order.k()];
     let mut sum = 0;
     for c in drawn {
         if sum >= rows {
             break;
         }
-        sum += order.clusters[c].len();
-        clusters[c].clone_from(&order.clusters[c]);
+        sum += order.clusters()[c].len();
+        taken[c] = true;
     }
-    Ordered { clusters }
+    order.only(|c| taken[c])
 }
 
 #[cfg(test)]
@@ -221,11 +221,11 @@ mod tests {
     #[test]
     fn a_sample_has_whole_clusters() {
         let clusters: Vec<Vec<usize>> = (0..20).map(|c| vec![2 * c, 2 * c + 1]).collect();
-        let order = Ordered { clusters };
+        let order = Ordered::from_clusters(clusters, 40).unwrap();
         let sample = sample_clusters(&order, 9, 3);
-        let taken: Vec<_> = (0..20).filter(|&c| !sample.clusters[c].is_empty()).collect();
+        let taken: Vec<_> = (0..20).filter(|&c| !sample.clusters()[c].is_empty()).collect();
         assert_eq!(taken.len(), 5);
-        assert!(taken.iter().all(|&c| sample.clusters[c] == order.clusters[c]));
+        assert!(taken.iter().all(|&c| sample.clusters()[c] == order.clusters()[c]));
         assert_eq!(sample_clusters(&order, 1_000, 3), order);
     }
 }

@@ -47,16 +47,15 @@ impl Golden {
 
     fn assignment(&mut self) -> Assignment {
         let cluster = self.rows("assignment").into_iter().map(|c| u32::try_from(c).unwrap());
-        Assignment {
-            cluster: cluster.collect(),
-            nearness: self.array::<f32>("sim_to_centroid").to_vec(),
-        }
+        let nearness = self.array::<f32>("sim_to_centroid").to_vec();
+        Assignment::new(50, cluster.collect(), nearness).unwrap()
     }
 
     fn order(&mut self, which: &str) -> Ordered {
         let offsets = self.rows("cluster_offsets");
         let rows = self.rows(&format!("order_{which}"));
-        Ordered { clusters: offsets.windows(2).map(|w| rows[w[0]..w[1]].to_vec()).collect() }
+        let clusters = offsets.windows(2).map(|w| rows[w[0]..w[1]].to_vec()).collect();
+        Ordered::from_clusters(clusters, self.embeddings.nrows()).unwrap()
     }
 }
 
@@ -69,7 +68,8 @@ fn orders_equal_the_published_ones_given_its_similarities() {
     let mut golden = Golden::open();
     let assignment = golden.assignment();
     for (name, preference) in [("hard", Preference::Hard), ("easy", Preference::Easy)] {
-        let order = Ordered::new(&assignment, 50, Metric::Spherical, &golden.ids, preference, 0);
+        let order =
+            Ordered::new(&assignment, Metric::Spherical, &golden.ids, preference, 0).unwrap();
         assert_eq!(order, golden.order(name), "{name}");
     }
 }
@@ -82,8 +82,8 @@ fn our_own_assignment_equals_the_published_one() {
     let ours =
         curate_cluster::assign(centroids.view(), Metric::Spherical, &rows, &NoProgress).unwrap();
     let theirs = golden.assignment();
-    assert_eq!(ours.cluster, theirs.cluster);
-    let off = ours.nearness.iter().zip(&theirs.nearness).map(|(a, b)| (a - b).abs());
+    assert_eq!(ours.cluster(), theirs.cluster());
+    let off = ours.nearness().iter().zip(theirs.nearness()).map(|(a, b)| (a - b).abs());
     assert!(off.fold(0.0, f32::max) <= 6e-7);
 }
 
@@ -95,7 +95,7 @@ fn similarities_and_keep_lists_are_the_published_ones_for_every_order_and_epsilo
         let order = golden.order(which);
         let found = Matches::find(&rows, &order, Mode::Reference, &NoProgress).unwrap();
         let expected = golden.array::<f64>(&format!("max_earlier_sim_f64_{which}"));
-        for (&row, expected) in order.clusters.iter().flatten().zip(expected) {
+        for (&row, expected) in order.clusters().iter().flatten().zip(expected) {
             let off = (f64::from(found.similarity[row]) - expected).abs();
             assert!(off <= 1e-6, "{which} row {row}: {off}");
         }
@@ -143,7 +143,7 @@ fn each_cause_is_a_preferred_row_of_the_same_cluster_with_that_similarity() {
     let order = golden.order("hard");
     let rows = golden.embeddings.clone();
     let found = Matches::find(&rows, &order, Mode::Reference, &NoProgress).unwrap();
-    for cluster in &order.clusters {
+    for cluster in order.clusters() {
         for (position, &row) in cluster.iter().enumerate() {
             let Some(cause) = found.cause(row) else { continue };
             assert!(cluster[..position].contains(&cause));
@@ -191,7 +191,7 @@ fn the_ten_edge_cases() {
             .map(|f| f.row)
             .collect();
         let good: Vec<usize> = (0..n).filter(|row| !bad.contains(row)).collect();
-        let order = Ordered { clusters: vec![good.clone()] };
+        let order = Ordered::from_clusters(vec![good.clone()], n).unwrap();
         let found = Matches::find(&matrix, &order, Mode::Reference, &NoProgress).unwrap();
         let ids: Vec<SampleId> = (0..n as u128).map(SampleId).collect();
         if bad.is_empty() {

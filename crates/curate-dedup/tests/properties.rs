@@ -43,8 +43,9 @@ fn order(n: usize, clusters: usize, seed: u64) -> Ordered {
         let draw = random::unit(seed ^ 1, SampleId(row as u128));
         ((draw * draw) * clusters as f64) as u32
     };
-    let assignment = Assignment { cluster: (0..n).map(cluster).collect(), nearness: vec![0.0; n] };
-    Ordered::new(&assignment, clusters, Metric::Spherical, &ids(n), Preference::Random, seed)
+    let assignment =
+        Assignment::new(clusters, (0..n).map(cluster).collect(), vec![0.0; n]).unwrap();
+    Ordered::new(&assignment, Metric::Spherical, &ids(n), Preference::Random, seed).unwrap()
 }
 
 /// The rule, one pair at a time.
@@ -55,7 +56,7 @@ fn scalar(rows: &Array2<f32>, order: &Ordered, mode: Mode) -> (Vec<f32>, Vec<Opt
     };
     let n = rows.nrows();
     let (mut similarity, mut cause) = (vec![0.0; n], vec![None; n]);
-    for cluster in &order.clusters {
+    for cluster in order.clusters() {
         for (j, &row) in cluster.iter().enumerate() {
             for &earlier in &cluster[..j] {
                 if greedy.is_some_and(|threshold| similarity[earlier] > threshold) {
@@ -240,8 +241,8 @@ fn bad_rows_change_no_other_rows_fate() {
     all[[4, 2]] = f32::INFINITY;
     all[[5, 0]] = f32::INFINITY;
     // The bad rows are preferred to all others.
-    let with_bad = Ordered { clusters: vec![(0..306).collect()] };
-    let without = Ordered { clusters: vec![(0..300).collect()] };
+    let with_bad = Ordered::from_clusters(vec![(0..306).collect()], 306).unwrap();
+    let without = Ordered::from_clusters(vec![(0..300).collect()], 300).unwrap();
     for limit in [1_000, 64] {
         let find = |rows: &Array2<f32>, order| {
             Matches::find_within(rows, order, Mode::Reference, limit, &NoProgress).unwrap()

@@ -13,10 +13,12 @@
 //!
 //! Without repeats these are the operations on sets, and `sum` is none of them.
 
+use std::borrow::Cow;
+
 use curate_core::SampleId;
 use serde::Serialize;
 
-/// The ids of either selection. Both are sorted, and so is the result.
+/// The ids of either selection, sorted. Selections that are not sorted are sorted first.
 pub fn union(a: &[SampleId], b: &[SampleId]) -> Vec<SampleId> {
     combine(a, b, usize::max)
 }
@@ -41,20 +43,29 @@ pub fn subtract(a: &[SampleId], b: &[SampleId]) -> Vec<SampleId> {
     combine(a, b, usize::saturating_sub)
 }
 
-/// Merges two sorted selections; `copies` says how many copies of an id come of so many in each.
+/// Merges two selections; `copies` says how many copies of an id come of so many in each.
 fn combine(
     a: &[SampleId],
     b: &[SampleId],
     copies: impl Fn(usize, usize) -> usize,
 ) -> Vec<SampleId> {
-    debug_assert!(a.is_sorted() && b.is_sorted(), "selections are sorted");
-    let (mut a, mut b) = (a, b);
+    let (a, b) = (in_order(a), in_order(b));
+    let (mut a, mut b) = (&*a, &*b);
     let mut out = Vec::new();
     while let Some(&id) = a.first().into_iter().chain(b.first()).min() {
         let (in_a, in_b) = (take(&mut a, id), take(&mut b, id));
         out.extend(std::iter::repeat_n(id, copies(in_a, in_b)));
     }
     out
+}
+
+/// A selection that is sorted, as it is; another, sorted. Merging ids out of order would lose some.
+fn in_order(ids: &[SampleId]) -> Cow<'_, [SampleId]> {
+    let mut ids = Cow::Borrowed(ids);
+    if !ids.is_sorted() {
+        ids.to_mut().sort_unstable();
+    }
+    ids
 }
 
 /// Takes the copies of an id off the front.
@@ -79,8 +90,9 @@ pub struct Info {
     pub range: Option<[SampleId; 2]>,
 }
 
-/// What a sorted selection holds.
+/// What a selection holds, sorted or not.
 pub fn info(ids: &[SampleId]) -> Info {
+    let ids = &*in_order(ids);
     let runs = || ids.chunk_by(|a, b| a == b).map(<[SampleId]>::len);
     Info {
         ids: ids.len(),
@@ -114,6 +126,14 @@ mod tests {
         assert_eq!((found.ids, found.distinct, found.repeated, found.most_copies), (6, 3, 2, 3));
         assert_eq!(found.range, Some([SampleId(1), SampleId(4)]));
         assert_eq!(info(&[]).range, None);
+    }
+
+    #[test]
+    fn selections_that_are_not_sorted_lose_nothing() {
+        let (a, b) = (ids(&[4, 1, 2, 1, 4, 1]), ids(&[3, 2, 2, 1]));
+        assert_eq!(union(&a, &b), ids(&[1, 1, 1, 2, 2, 3, 4, 4]));
+        assert_eq!(intersect(&a, &b), ids(&[1, 2]));
+        assert_eq!((info(&a).distinct, info(&a).most_copies), (3, 3));
     }
 
     proptest! {

@@ -2,13 +2,13 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use tempfile::NamedTempFile;
 
-use crate::IoError;
+use crate::error::IoError;
 
 /// How the name of a file begins and ends while it is written.
 const PREFIX: &str = ".curate-";
@@ -48,6 +48,8 @@ impl AtomicFile {
     /// When the bytes do not reach the disk. The file that stood there before is then unharmed.
     pub fn commit(self) -> Result<(), IoError> {
         let Self { file, path } = self;
+        // In this order: bytes that were not flushed before the rename could be missing after a crash
+        // from a file that is there; a folder that was not flushed after it could lose the name.
         let file = file.into_inner().map_err(|e| IoError::os(&path, "written", e.into_error()))?;
         allow_others_to_read(file.as_file()).map_err(|e| IoError::os(&path, "written", e))?;
         file.as_file().sync_all().map_err(|e| IoError::os(&path, "written", e))?;
@@ -63,6 +65,12 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 
@@ -127,7 +135,7 @@ fn sync_folder(_: &Path) -> Result<(), IoError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::error::Kind;
 
     #[test]
     fn a_file_that_is_not_committed_leaves_the_old_one_and_no_trace() {

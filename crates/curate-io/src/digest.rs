@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, path::Path};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::IoError;
+use crate::error::IoError;
 
 /// The SHA-256 of bytes, in lower-case hexadecimal, as `sha256sum` prints it.
 pub fn of_bytes(bytes: &[u8]) -> String {

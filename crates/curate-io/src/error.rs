@@ -4,6 +4,7 @@ use std::{error::Error, fmt, io, path::Path, path::PathBuf};
 
 /// What kind of trouble it is, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// The file is not there.
     NotFound,
@@ -15,7 +16,9 @@ pub enum Kind {
     Unsupported,
     /// Two files, or a file and a request, do not fit each other.
     Disagree,
-    /// The disk is full.
+    /// The folder to write to holds something else.
+    Occupied,
+    /// The disk is full, or a file may not grow further.
     DiskFull,
     /// The operating system refused.
     Os,
@@ -59,14 +62,10 @@ impl IoError {
         let (kind, remedy) = match error.kind() {
             io::ErrorKind::NotFound => (Kind::NotFound, "check the path"),
             io::ErrorKind::UnexpectedEof => (Kind::Truncated, "fetch or write the file again"),
-            io::ErrorKind::StorageFull => (
-                Kind::DiskFull,
-                "free space or choose another folder, then run the same command again",
-            ),
-            io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => (
-                Kind::DiskFull,
-                "raise the limit or choose another folder, then run the same command again",
-            ),
+            io::ErrorKind::StorageFull => (Kind::DiskFull, "free space or choose another folder"),
+            io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+                (Kind::DiskFull, "raise the limit or choose another folder")
+            }
             io::ErrorKind::PermissionDenied => (Kind::Os, "check the permissions"),
             io::ErrorKind::AlreadyExists => (Kind::Os, "name another path, or move that file away"),
             io::ErrorKind::NotADirectory => {

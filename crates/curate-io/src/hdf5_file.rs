@@ -12,11 +12,21 @@
 //! file with such texts can end the program. Texts of fixed length are safe.
 
 #[cfg(feature = "hdf5")]
-pub use with::*;
-#[cfg(not(feature = "hdf5"))]
-pub(crate) use without::*;
-
+mod datasets;
 #[cfg(feature = "hdf5")]
-mod with;
+mod read;
 #[cfg(not(feature = "hdf5"))]
 mod without;
+#[cfg(feature = "hdf5")]
+mod write;
+
+#[cfg(feature = "hdf5")]
+pub(crate) use read::{
+    column, embedding, embedding_names, numeric_columns, read_centroids, read_ids, rows, text,
+};
+#[cfg(not(feature = "hdf5"))]
+pub(crate) use without::*;
+#[cfg(feature = "hdf5")]
+pub use write::write_embedding;
+#[cfg(feature = "hdf5")]
+pub(crate) use write::{write_centroids, write_ids};

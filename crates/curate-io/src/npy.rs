@@ -1,6 +1,18 @@
-//! The npy format: headers of versions 1 to 3, and the exact header that numpy writes.
+//! The npy format: headers of versions 1 to 3, and tables written as numpy writes them.
 
-use std::io::Read;
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use half::f16;
+use ndarray::{Array2, ArrayView2, ShapeBuilder, ShapeError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    atomic::AtomicFile,
+    error::{IoError, Kind},
+};
 
 /// The element type of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,8 +154,29 @@ fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     None
 }
 
+/// How floats are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Half precision, as DataComp's embeddings.
+    F16,
+}
+
+impl Precision {
+    fn descr(self) -> &'static str {
+        match self {
+            Self::F32 => "'<f4'",
+            Self::F16 => "'<f2'",
+        }
+    }
+}
+
 /// The header that `np.save` writes for an array of this type and shape in C order: version 1.0,
-/// padded so that the data starts at a multiple of 64 bytes, with room for the first axis to grow.
+/// padded so that the data starts at a multiple of 64 bytes, with room for the first axis to grow;
+/// version 2.0 where that is too short for it.
 ///
 /// `descr` is written as numpy prints it, for example `'<f4'` with its quotes.
 pub fn header_bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
@@ -156,22 +189,103 @@ pub fn header_bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     // numpy reserves 21 digits for the axis that may grow.
     let growth = shape.first().map_or(0, |first| 21 - first.to_string().len());
     text.extend(std::iter::repeat_n(' ', growth));
-    let unpadded = MAGIC.len() + 4 + text.len() + 1;
-    text.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(64) - unpadded));
+    let padded = |prefix: usize| {
+        let unpadded = MAGIC.len() + 2 + prefix + text.len() + 1;
+        text.len() + unpadded.next_multiple_of(64) - unpadded
+    };
+    let (version, length) = match u16::try_from(padded(2) + 1) {
+        Ok(length) => (1, length.to_le_bytes().to_vec()),
+        Err(_) => (2, ((padded(4) + 1) as u32).to_le_bytes().to_vec()),
+    };
+    let spaces = padded(length.len()) - text.len();
+    text.extend(std::iter::repeat_n(' ', spaces));
     text.push('\n');
-    let length = u16::try_from(text.len()).expect("the header of a few axes fits 64 KiB");
-    [MAGIC.as_slice(), &[1, 0], &length.to_le_bytes(), text.as_bytes()].concat()
+    [MAGIC.as_slice(), &[version, 0], &length, text.as_bytes()].concat()
 }
 
-/// A whole npy file: a table of f32 in C order.
+/// Writes a table of vectors as `np.save` does, one per row, in C order. The file appears whole or not
+/// at all.
 ///
-/// # Panics
+/// ```
+/// use curate_core::EmbeddingSource;
+/// use curate_io::{Embedding, npy::{self, Precision}, vectors::StoredArray};
+/// use ndarray::array;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("rows.npy");
+/// npy::write(&path, array![[1.0, 2.0], [3.0, 4.0]].view(), Precision::F32)?;
+/// let rows = Embedding::new(vec![StoredArray::open_npy(&path)?])?;
+/// assert_eq!((rows.rows(), rows.dim()), (2, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// When the bytes do not reach the disk.
+pub fn write(path: &Path, table: ArrayView2<'_, f32>, precision: Precision) -> Result<(), IoError> {
+    let mut file = AtomicFile::create(path)?;
+    write_table(&mut file, table, precision).map_err(|e| IoError::os(path, "written", e))?;
+    file.commit()
+}
+
+/// A whole npy file in memory: a table of f32 in C order.
+///
+/// # Errors
 /// When `values` is not `rows * columns` numbers.
-pub fn f32_table(values: &[f32], rows: usize, columns: usize) -> Vec<u8> {
-    assert_eq!(values.len(), rows * columns, "one number for each cell");
-    let mut bytes = header_bytes("'<f4'", &[rows, columns]);
-    bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
-    bytes
+pub fn f32_table(values: &[f32], rows: usize, columns: usize) -> Result<Vec<u8>, ShapeError> {
+    let table = ArrayView2::from_shape((rows, columns), values)?;
+    let mut bytes = Vec::new();
+    write_table(&mut bytes, table, Precision::F32).expect("memory takes every byte");
+    Ok(bytes)
+}
+
+/// Bytes that are written at once.
+const AT_ONCE: usize = 1 << 16;
+
+/// Header and numbers of a table, row by row whatever its layout in memory.
+pub(crate) fn write_table(
+    out: &mut impl Write,
+    table: ArrayView2<'_, f32>,
+    precision: Precision,
+) -> io::Result<()> {
+    out.write_all(&header_bytes(precision.descr(), table.shape()))?;
+    let mut bytes = Vec::with_capacity(AT_ONCE);
+    for row in table.rows() {
+        match precision {
+            Precision::F32 => row.iter().for_each(|x| bytes.extend(x.to_le_bytes())),
+            Precision::F16 => {
+                row.iter().for_each(|x| bytes.extend(f16::from_f32(*x).to_le_bytes()))
+            }
+        }
+        if bytes.len() >= AT_ONCE {
+            out.write_all(&bytes)?;
+            bytes.clear();
+        }
+    }
+    out.write_all(&bytes)
+}
+
+/// A table of f32 that is held in memory, whichever of its axes varies fastest.
+pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
+    let remedy = "write it with numpy.save as a float32 array of shape [k, d]";
+    let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+    let wrong = |kind, problem: String| Err(IoError::new(kind, path, problem, remedy));
+    let header = match Header::read(&bytes[..]) {
+        Ok(header) => header,
+        Err(problem) => return wrong(Kind::Malformed, problem),
+    };
+    let (&[rows, columns], Dtype::F32) = (header.shape.as_slice(), &header.dtype) else {
+        let problem = format!("is an array of {:?} of the shape {:?}", header.dtype, header.shape);
+        return wrong(Kind::Malformed, problem);
+    };
+    let data = &bytes[header.len..];
+    if header.data_len() != Some(data.len()) {
+        let problem =
+            format!("promises {rows} x {columns} numbers, but holds {} bytes", data.len());
+        return wrong(Kind::Truncated, problem);
+    }
+    let numbers = data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let shape = (rows, columns).set_f(header.fortran_order);
+    Ok(Array2::from_shape_vec(shape, numbers).expect("as many numbers as the shape says"))
 }
 
 /// The `descr` of a DataComp subset.
@@ -206,6 +320,19 @@ mod tests {
         assert_eq!((header.dtype, header.shape, header.len), (Dtype::UidPair, vec![1234], 128));
         let scalar = Header::read(&header_bytes("'<f8'", &[])[..]).unwrap();
         assert_eq!((scalar.shape.len(), scalar.data_len()), (0, Some(8)));
+    }
+
+    #[test]
+    fn a_header_too_long_for_version_one_is_of_version_two() {
+        let shape = vec![1; 30_000];
+        let bytes = header_bytes("'<f4'", &shape);
+        assert_eq!((bytes[6], bytes.len() % 64), (2, 0));
+        // Nobody reads an array of so many axes, this crate included.
+        assert!(Header::read(&bytes[..]).is_err());
+        let many = header_bytes("'<f4'", &shape[..64]);
+        assert_eq!((many[6], Header::read(&many[..]).unwrap().shape.len()), (1, 64));
+        let largest = header_bytes("'<f4'", &[usize::MAX, 8]);
+        assert_eq!(Header::read(&largest[..]).unwrap().shape, [usize::MAX, 8]);
     }
 
     #[test]

@@ -1,79 +1,32 @@
 //! A pool of samples: ids, captions and images on demand, columns and named embeddings.
 
-mod layout;
-mod listing;
-mod places;
+mod images;
+mod remembered;
 
 use std::{
-    collections::BTreeMap,
-    fmt,
-    ops::Range,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use curate_core::{Progress, SampleId, fault::Fault};
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Embedding, IoError, Kind,
-    datacomp::DataComp,
-    files::Files,
-    remote::{self, RemoteOptions, Wanted, is_url},
-    vectors::list,
-    webdataset::WebDataset,
+    arrays_beside::array_of,
+    error::{IoError, Kind},
+    layout::{Detail, FilesWanted, Numbers},
+    layouts::detect,
+    listing::{Listing, ShardRule},
+    url::{self, UrlOptions, is_url},
+    vectors::{Embedding, list},
 };
 
-#[cfg(feature = "object-store")]
-pub(crate) use layout::{Pattern, layout};
-pub(crate) use layout::{detect, shard_files, stem};
-pub(crate) use listing::{Listing, ShardIds, ShardRule};
+pub use crate::{
+    layouts::Format,
+    shard::{BadShards, Sample, Shard, SkippedShard},
+};
 
-use listing::add_duplicates;
-use places::{embedding_beside, embedding_names_beside};
-
-/// How a pool lies on disk.
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// `NAME.parquet` beside `NAME.npz`.
-    Datacomp,
-    /// Tar shards.
-    Webdataset,
-    /// `img_emb/img_emb_0.npy`, `text_emb/text_emb_0.npy`, `metadata/metadata_0.parquet`.
-    ClipRetrieval,
-    /// npy files of vectors and nothing else.
-    Npy,
-    /// `NAME.jsonl` beside `NAME.npz` or `NAME.npy`.
-    Jsonl,
-    /// HDF5 files (`.h5`, `.hdf5`).
-    Hdf5,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Datacomp => "DataComp metadata",
-            Self::Webdataset => "WebDataset shards",
-            Self::ClipRetrieval => "clip-retrieval folders",
-            Self::Npy => "npy files",
-            Self::Jsonl => "JSON lines",
-            Self::Hdf5 => "HDF5 files",
-        })
-    }
-}
-
-/// What to do with a shard that cannot be read.
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BadShards {
-    /// Stop with an error.
-    #[default]
-    Error,
-    /// Leave the whole shard out, and say so.
-    Skip,
-}
+use images::Images;
+use remembered::Remembered;
 
 /// How to open a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -84,54 +37,15 @@ pub struct PoolOptions {
     pub bad_shards: BadShards,
 }
 
-/// A part of a pool: a tar file, or a Parquet file with its npz file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Shard {
-    /// The name without folder and ending.
-    pub name: String,
-    /// Its rows in the pool.
-    pub rows: Range<usize>,
-    /// Its files.
-    pub files: Vec<PathBuf>,
-}
-
-/// A shard that was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkippedShard {
-    /// The name without folder and ending.
-    pub name: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// What a person wants to see of a sample.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sample {
-    /// Its id.
-    pub id: SampleId,
-    /// The shard it lies in.
-    pub shard: String,
-    /// Its key in the shard, where it has one.
-    pub key: Option<String>,
-    /// Its caption.
-    pub caption: Option<String>,
-    /// The bytes of its image file.
-    pub image: Option<Vec<u8>>,
-    /// Other columns, as text.
-    pub fields: BTreeMap<String, String>,
-}
-
-pub(crate) enum Backend {
-    Datacomp(DataComp),
-    Webdataset(WebDataset),
-    Files(Files),
-}
-
 /// A pool of samples on disk.
 pub struct Pool {
     path: PathBuf,
+    format: Format,
     listing: Listing,
-    backend: Backend,
+    /// The shards of images where its own have none, and what was found there.
+    image_shards: Option<PathBuf>,
+    images: OnceLock<Option<Images>>,
+    embeddings: Remembered,
 }
 
 impl Pool {
@@ -149,8 +63,8 @@ impl Pool {
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         if is_url(path) {
-            let remote = RemoteOptions::from_env();
-            return Self::open_remote(path, options, Wanted::Embeddings, &remote, progress);
+            let wanted = FilesWanted::Embeddings;
+            return Self::open_url(path, options, wanted, &UrlOptions::from_env(), progress);
         }
         Self::open_here(path, path, options, &[], progress)
     }
@@ -169,24 +83,25 @@ impl Pool {
         if !is_url(path) {
             return Self::open_here(path, path, options, embeddings, progress);
         }
-        let wanted = if embeddings.is_empty() { Wanted::Tables } else { Wanted::Embeddings };
-        let remote = RemoteOptions::from_env();
-        let here = remote::local_with(path, options.format, wanted, &remote, progress)?;
+        let wanted =
+            if embeddings.is_empty() { FilesWanted::Tables } else { FilesWanted::Embeddings };
+        let access = UrlOptions::from_env();
+        let here = url::local_with(path, options.format, wanted, &access, progress)?;
         Self::open_here(path, &here, options, embeddings, progress)
     }
 
     /// Opens a pool behind a URL with options of the caller's instead of the environment's.
     ///
     /// # Errors
-    /// As [`Pool::open`], and as [`remote::local_with`].
-    pub fn open_remote(
+    /// As [`Pool::open`], and as [`url::local_with`].
+    pub fn open_url(
         url: &Path,
         options: PoolOptions,
-        wanted: Wanted,
-        remote: &RemoteOptions,
+        wanted: FilesWanted,
+        access: &UrlOptions,
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
-        let here = remote::local_with(url, options.format, wanted, remote, progress)?;
+        let here = url::local_with(url, options.format, wanted, access, progress)?;
         Self::open_here(url, &here, options, &[], progress)
     }
 
@@ -200,28 +115,18 @@ impl Pool {
     ) -> Result<Self, IoError> {
         let format = options.format.map_or_else(|| detect(path), Ok)?;
         let rule = ShardRule { bad_shards: options.bad_shards, embeddings };
-        let (mut listing, backend) = match format {
-            Format::Datacomp => {
-                let (listing, backend) = DataComp::open(path, rule, progress)?;
-                (listing, Backend::Datacomp(backend))
-            }
-            Format::Webdataset => {
-                let (listing, backend) = WebDataset::open(path, rule, progress)?;
-                (listing, Backend::Webdataset(backend))
-            }
-            other => {
-                let (listing, backend) = Files::open(path, other, rule, progress)?;
-                (listing, Backend::Files(backend))
-            }
-        };
+        let layout = format.layout();
+        let mut listing = Listing::read(layout, path, rule, progress)?;
         if listing.shards.is_empty() {
             let reasons: Vec<_> =
                 listing.skipped.iter().map(|s| format!("{}: {}", s.name, s.reason)).collect();
             let problem = format!("has no shard that can be read ({})", reasons.join("; "));
             return Err(IoError::malformed(path, problem));
         }
-        add_duplicates(&mut listing);
-        Ok(Self { path: name.to_owned(), listing, backend })
+        listing.add_duplicates();
+        let image_shards = layout.image_shards(path);
+        let (images, embeddings) = (OnceLock::new(), Remembered::default());
+        Ok(Self { path: name.to_owned(), format, listing, image_shards, images, embeddings })
     }
 
     /// The path that was opened.
@@ -231,11 +136,7 @@ impl Pool {
 
     /// How the pool lies on disk.
     pub fn format(&self) -> Format {
-        match &self.backend {
-            Backend::Datacomp(_) => Format::Datacomp,
-            Backend::Webdataset(_) => Format::Webdataset,
-            Backend::Files(pool) => pool.format,
-        }
+        self.format
     }
 
     /// Number of rows, those with faults included.
@@ -248,8 +149,7 @@ impl Pool {
         self.listing.ids.is_empty()
     }
 
-    /// The id of each row. Rows whose id is malformed have an id of their own that nothing else has
-    /// but for chance.
+    /// The id of each row. A row whose id is malformed has one of its own, a hash of its place.
     pub fn ids(&self) -> &[SampleId] {
         &self.listing.ids
     }
@@ -269,26 +169,45 @@ impl Pool {
         &self.listing.skipped
     }
 
-    /// Rows that cannot be used, in row order, at most one fault a row: malformed ids, repeats of an
+    /// Rows that cannot be used, in row order, at most one fault per row: malformed ids, repeats of an
     /// earlier id, samples without a caption or an image.
     pub fn faults(&self) -> &[(usize, Fault)] {
         &self.listing.faults
     }
 
-    /// The names of the embeddings that every shard has.
+    /// The names of the embeddings that every shard has, sorted.
     ///
     /// # Errors
     /// When an npz file cannot be read.
     pub fn embedding_names(&self) -> Result<Vec<String>, IoError> {
-        embedding_names_beside(self.shards())
+        let mut common: Option<Vec<String>> = None;
+        for shard in &self.listing.open {
+            let names: Vec<String> =
+                shard.embeddings()?.into_iter().map(|(name, _)| name).collect();
+            common = Some(match common {
+                Some(common) => common.into_iter().filter(|name| names.contains(name)).collect(),
+                None => names,
+            });
+        }
+        let mut names = common.unwrap_or_default();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 
-    /// The embedding `name`, one vector a row.
+    /// The embedding `name`, one vector per row. It is opened once and remembered, with its files
+    /// open and what had to be unpacked in a temporary file, until the pool is dropped.
     ///
     /// # Errors
     /// When a shard lacks it, its rows are not those of the shard, or widths differ.
     pub fn embedding(&self, name: &str) -> Result<Embedding, IoError> {
-        embedding_beside(name, self.shards())
+        self.embeddings.get(name, || {
+            let shards = self.listing.shards.iter().zip(&self.listing.open);
+            let arrays = shards.map(|(shard, open)| {
+                array_of(name, &shard.files[0], shard.rows.len(), open.embeddings()?)
+            });
+            Embedding::new(arrays.collect::<Result<_, _>>()?)
+        })
     }
 
     /// The names of the columns of numbers.
@@ -296,54 +215,118 @@ impl Pool {
     /// # Errors
     /// When the first shard cannot be read.
     pub fn numeric_columns(&self) -> Result<Vec<String>, IoError> {
-        match &self.backend {
-            Backend::Datacomp(pool) => pool.numeric_columns(),
-            Backend::Webdataset(pool) => pool.numeric_columns(),
-            Backend::Files(pool) => pool.numeric_columns(),
+        for shard in &self.listing.open {
+            if let Some(names) = shard.numeric_columns()? {
+                return Ok(names);
+            }
         }
+        Ok(Vec::new())
     }
 
-    /// A column of numbers, one a row; NaN where there is none.
+    /// A column of numbers, one per row; NaN where there is none.
     ///
     /// # Errors
     /// When a shard lacks the column, or it holds something else.
     pub fn column(&self, name: &str) -> Result<Vec<f32>, IoError> {
-        match &self.backend {
-            Backend::Datacomp(pool) => pool.column(name),
-            Backend::Webdataset(pool) => pool.column(name),
-            Backend::Files(pool) => pool.column(&self.listing, name),
+        let shards = self.listing.each_shard(|shard| shard.column(name))?;
+        let said = shards.iter().any(|numbers| matches!(numbers, Numbers::Values(_)));
+        let mut values = Vec::with_capacity(self.len());
+        for (at, numbers) in shards.into_iter().enumerate() {
+            let rows = self.shards()[at].rows.len();
+            match numbers {
+                Numbers::Values(numbers) => {
+                    self.listing.check_rows(at, numbers.len())?;
+                    values.extend(numbers);
+                }
+                Numbers::Unsaid if said || self.is_empty() => {
+                    values.extend(std::iter::repeat_n(f32::NAN, rows));
+                }
+                Numbers::Unsaid => return Err(self.no_column(at, name, self.numeric_columns()?)),
+                Numbers::Missing => {
+                    let there = self.listing.open[at].numeric_columns().ok().flatten();
+                    return Err(self.no_column(at, name, there.unwrap_or_default()));
+                }
+            }
         }
+        Ok(values)
     }
 
-    /// A field of text, one a row, for example the source of each sample; all `None` where the pool
+    /// An error about a column that a shard lacks.
+    fn no_column(&self, shard: usize, name: &str, there: Vec<String>) -> IoError {
+        let problem = format!("has no numbers `{name}`; it has {}", list(&there));
+        let path = self.listing.open[shard].path();
+        IoError::new(Kind::NotFound, path, problem, "name one of those")
+    }
+
+    /// A field of text, one per row, for example the source of each sample; all `None` where the pool
     /// has no such field.
     ///
     /// # Errors
     /// When a shard cannot be read.
     pub fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        match &self.backend {
-            Backend::Datacomp(pool) => pool.labels(field),
-            Backend::Webdataset(pool) => pool.labels(field),
-            Backend::Files(pool) => pool.labels(&self.listing, field),
+        let shards = self.listing.each_shard(|shard| shard.labels(field))?;
+        let mut values = Vec::with_capacity(self.len());
+        for (at, labels) in shards.into_iter().enumerate() {
+            self.listing.check_rows(at, labels.len())?;
+            values.extend(labels);
         }
+        Ok(values)
     }
 
-    /// What a person wants to see of some rows, in the order given. With `images`, the bytes of
-    /// their image files where the pool has them.
+    /// What a person wants to see of some rows, in the order given, without their images.
     ///
     /// # Errors
-    /// When a shard cannot be read.
-    pub fn samples(&self, rows: &[usize], images: bool) -> Result<Vec<Sample>, IoError> {
+    /// When a row is not one of the pool's, or a shard cannot be read.
+    pub fn samples(&self, rows: &[usize]) -> Result<Vec<Sample>, IoError> {
+        self.in_order(rows, |ascending| self.listing.samples(ascending, Detail::Text))
+    }
+
+    /// As [`Pool::samples`], with the bytes of their image files where the pool has them.
+    ///
+    /// # Errors
+    /// As [`Pool::samples`].
+    pub fn samples_with_images(&self, rows: &[usize]) -> Result<Vec<Sample>, IoError> {
+        self.in_order(rows, |ascending| {
+            let mut found = self.listing.samples(ascending, Detail::TextAndImage)?;
+            if let Some(shards) = &self.image_shards
+                && let Some(images) = self.images.get_or_init(|| Images::find(shards))
+            {
+                images.add(&mut found)?;
+            }
+            Ok(found)
+        })
+    }
+
+    /// Reads samples in the order of the pool, which opens each shard once, and gives them out in the
+    /// order of `rows`.
+    fn in_order(
+        &self,
+        rows: &[usize],
+        read: impl FnOnce(&[usize]) -> Result<Vec<Sample>, IoError>,
+    ) -> Result<Vec<Sample>, IoError> {
+        if let Some(row) = rows.iter().find(|&&row| row >= self.len()) {
+            let problem = format!("has no row {row}; it has {} rows", self.len());
+            return Err(IoError::new(Kind::NotFound, &self.path, problem, "count rows from 0"));
+        }
+        // Samples hold their images' bytes: they are moved, and copied only where a row is asked for
+        // twice.
+        if rows.is_sorted_by(|a, b| a < b) {
+            return read(rows);
+        }
         let mut ascending = rows.to_vec();
         ascending.sort_unstable();
         ascending.dedup();
-        let found = match &self.backend {
-            Backend::Datacomp(pool) => pool.samples(&self.listing, &ascending, images)?,
-            Backend::Webdataset(pool) => pool.samples(&self.listing, &ascending, images)?,
-            Backend::Files(pool) => pool.samples(&self.listing, &ascending)?,
+        let at = |row| ascending.partition_point(|&other| other < row);
+        let mut left = vec![0_usize; ascending.len()];
+        rows.iter().for_each(|&row| left[at(row)] += 1);
+        let mut found = read(&ascending)?;
+        let give = |&row| {
+            let place = at(row);
+            left[place] -= 1;
+            let sample = &mut found[place];
+            if left[place] == 0 { std::mem::take(sample) } else { sample.clone() }
         };
-        let at = |row| ascending.binary_search(row).expect("every row asked for was read");
-        Ok(rows.iter().map(|row| found[at(row)].clone()).collect())
+        Ok(rows.iter().map(give).collect())
     }
 
     /// All files of the pool that were read, sorted.
@@ -352,10 +335,4 @@ impl Pool {
         files.sort_unstable();
         files
     }
-}
-
-/// An error about a column that a shard lacks.
-pub(crate) fn no_column(path: &Path, name: &str, there: &[String]) -> IoError {
-    let problem = format!("has no numbers `{name}`; it has {}", list(there));
-    IoError::new(Kind::NotFound, path, problem, "name one of those")
 }

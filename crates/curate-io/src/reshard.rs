@@ -6,7 +6,7 @@
 //! | | DataComp's resharder | this crate |
 //! |---|---|---|
 //! | an id that occurs `n` times in the selection | written `n` times, keys `UID-0` … `UID-(n-1)` | the same |
-//! | a sample without a record | left out | left out, unless its key is an id of the selection ([`id_of_key`](crate::webdataset::id_of_key)) |
+//! | a sample without a record | left out | left out, unless its key is an id of the selection ([`id_of_key`](crate::ids::id_of_key)) |
 //! | order of the output | as workers happen to finish | input order, or a seeded shuffle of it |
 //! | a selection that is not sorted | loses samples | sorted first |
 //! | ids without a sample | not counted | counted |
@@ -23,6 +23,7 @@
 //! [mlfoundations/datacomp]: https://github.com/mlfoundations/datacomp
 
 mod folder;
+mod options;
 mod order;
 mod scan;
 mod tar_writer;
@@ -31,16 +32,19 @@ use std::{collections::BTreeMap, fs::File, ops::Range, path::Path, sync::mpsc::s
 
 use curate_core::Progress;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    IoError, Kind,
     atomic::AtomicFile,
-    pool::{BadShards, SkippedShard, shard_files},
-    remote::{self, Wanted},
+    error::{IoError, Kind},
+    layout::FilesWanted,
+    layouts::Format,
     sorted::SortedIds,
-    webdataset::{id_of, read_sample, uid_text},
+    tar_samples::{id_of, read_sample, uid_text},
+    url,
 };
+
+pub use options::{ReshardOptions, Resharded, Shuffle};
+
 use folder::{Plan, check_folder, prepare, write_json};
 use order::Order;
 use scan::{Source, digest_of_inputs, scan_all};
@@ -49,68 +53,11 @@ use tar_writer::TarWriter;
 /// Shards that may wait for the disk.
 const WAITING: usize = 2;
 
-/// How to reshard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReshardOptions {
-    /// Samples in an output shard; the last one may have fewer.
-    pub samples_per_shard: usize,
-    /// Mix the samples on their way.
-    pub shuffle: Option<Shuffle>,
-    /// What to do with an input shard that cannot be read.
-    pub bad_shards: BadShards,
-    /// Replace what an earlier call with other settings wrote.
-    pub overwrite: bool,
-}
-
-impl Default for ReshardOptions {
-    fn default() -> Self {
-        Self {
-            samples_per_shard: 10_000,
-            shuffle: None,
-            bad_shards: BadShards::Error,
-            overwrite: false,
-        }
-    }
-}
-
-/// A shuffle buffer: of the samples that wait in it, a random one goes when the next comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shuffle {
-    /// Samples that wait; as many as there are for a full shuffle.
-    pub buffer: usize,
-    /// The same seed gives the same order.
-    pub seed: u64,
-}
-
-/// What was resharded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Resharded {
-    /// Input shards that were read.
-    pub input_shards: usize,
-    /// Samples in them.
-    pub input_samples: usize,
-    /// Samples written, repeats included.
-    pub written: usize,
-    /// Output shards.
-    pub output_shards: usize,
-    /// Output shards that an earlier call had written.
-    pub found_written: usize,
-    /// Samples left out because their record has no usable `uid`, or they have no record and their
-    /// key is in no selection.
-    pub without_id: usize,
-    /// Different ids of the selection that no sample has.
-    pub ids_without_sample: usize,
-    /// Samples with the id of an earlier sample: they are written too, under the same keys.
-    pub repeated_samples: usize,
-    /// Input shards that were left out.
-    pub skipped: Vec<SkippedShard>,
-}
-
 /// Copies the samples of the selection `subset` from the shards of `pool` into new shards in the
 /// folder `out`.
 ///
 /// `pool` is a folder of tar files (or with a folder `shards` of them), one tar file, or a pattern
-/// such as `shards/{00000..00099}.tar`, or a URL of one ([`remote`]); `subset` any form that
+/// such as `shards/{00000..00099}.tar`, or a URL of one ([`url`]); `subset` any form that
 /// [`subset::read`](crate::subset::read) reads. A call that stopped goes on when it is repeated.
 ///
 /// # Errors
@@ -126,9 +73,8 @@ pub fn reshard(
         let remedy = "ask for at least one sample in a shard";
         return Err(IoError::new(Kind::Unsupported, out, "shards of 0 samples", remedy));
     }
-    let here = remote::local(pool, Wanted::Shards, progress)?;
-    let inner = here.join("shards");
-    let tars = shard_files(if inner.is_dir() { &inner } else { &here }, "tar")?;
+    let here = url::local(pool, FilesWanted::Shards, progress)?;
+    let tars = Format::Webdataset.layout().shards(&here)?;
     let ids = SortedIds::open(subset)?;
     check_folder(out, &tars, options.overwrite)?;
     let (sources, mut found) = scan_all(tars, &ids, options.bad_shards, progress)?;
@@ -201,6 +147,8 @@ fn write_all(
         .partition(|&k| out.join(stats_name(k)).exists() && out.join(tar_name(k)).exists());
     progress.start("write shards", missing.len() as u64, "shards");
     let rows = |k: usize| shard_rows(k, options, order.len());
+    // Threads that wait for the disk do not write, so one thread flushes. The channel is short, so that no more than a few shards are unfinished, and the
+    // counts beside a shard are written after it: who finds them finds it whole.
     let (done, waiting) = sync_channel(WAITING);
     std::thread::scope(|scope| {
         let flush = |(k, file): (usize, AtomicFile)| {

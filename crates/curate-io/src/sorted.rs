@@ -13,10 +13,13 @@ use curate_core::SampleId;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    IoError,
+    atomic::AtomicFile,
+    digest,
+    error::IoError,
+    ids::{id_of_row, row_of_id},
     npy::{self, Header},
+    positioned::read_exact_at,
     subset::{self, SubsetFormat},
-    vectors::read_exact_at,
 };
 
 /// Ids that are held in memory (64 MiB).
@@ -49,7 +52,7 @@ impl SortedIds {
     /// sorted.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no selection.
+    /// When the file cannot be read, or is not a selection.
     pub fn open(path: &Path) -> Result<Self, IoError> {
         Self::open_with(path, MOST_IN_MEMORY)
     }
@@ -95,7 +98,7 @@ impl SortedIds {
         let mut row = [0; 16];
         for index in 0..len {
             reader.read_exact(&mut row).map_err(failed)?;
-            let id = subset::id_of_row(&row);
+            let id = id_of_row(&row);
             if index % BLOCK == 0 {
                 fences.push(id);
             }
@@ -116,7 +119,7 @@ impl SortedIds {
         }
     }
 
-    /// True when there is no id.
+    /// True when there is not an id.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -155,7 +158,7 @@ impl SortedIds {
                 read_exact_at(file, &mut bytes, offset + 16 * first as u64)
                     .map_err(|e| IoError::os(&self.path, "read", e))?;
                 let (rows, _) = bytes.as_chunks::<16>();
-                Ok(first + rows.partition_point(|row| yes(subset::id_of_row(row))))
+                Ok(first + rows.partition_point(|row| yes(id_of_row(row))))
             }
         }
     }
@@ -165,14 +168,12 @@ impl SortedIds {
     /// # Errors
     /// When the file cannot be read, or the bytes not be written.
     pub fn write_npy(&self, path: &Path) -> Result<(), IoError> {
-        let mut out = crate::atomic::AtomicFile::create(path)?;
+        let mut out = AtomicFile::create(path)?;
         let failed = |e| IoError::os(path, "written", e);
         out.write_all(&npy::header_bytes(npy::UID_PAIR, &[self.len()])).map_err(failed)?;
         match &self.rows {
             Rows::Memory(ids) => {
-                ids.iter()
-                    .try_for_each(|&id| out.write_all(&subset::row_of_id(id)))
-                    .map_err(failed)?;
+                ids.iter().try_for_each(|&id| out.write_all(&row_of_id(id))).map_err(failed)?;
             }
             Rows::Disk { file, offset, len, .. } => {
                 let (mut at, end) = (*offset, offset + 16 * *len as u64);
@@ -203,12 +204,12 @@ impl Summary {
     fn add(&mut self, id: SampleId) -> bool {
         let last = self.last.replace(id);
         self.distinct += usize::from(last != Some(id));
-        self.hasher.update(subset::row_of_id(id));
+        self.hasher.update(row_of_id(id));
         last.is_none_or(|last| last <= id)
     }
 
     fn finish(self) -> (usize, String) {
-        (self.distinct, crate::digest::hex(&self.hasher.finalize()))
+        (self.distinct, digest::hex(&self.hasher.finalize()))
     }
 }
 
@@ -250,8 +251,7 @@ mod tests {
     fn ids_out_of_order_are_sorted_not_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.memmap");
-        let rows: Vec<u8> =
-            [3, 1, 2, 1].map(SampleId).into_iter().flat_map(subset::row_of_id).collect();
+        let rows: Vec<u8> = [3, 1, 2, 1].map(SampleId).into_iter().flat_map(row_of_id).collect();
         std::fs::write(&path, rows).unwrap();
         let ids = SortedIds::open_with(&path, 1).unwrap();
         assert_eq!(ids.find(SampleId(1)).unwrap(), (0, 2));

@@ -13,9 +13,10 @@ use curate_core::SampleId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    IoError, Kind,
     atomic::AtomicFile,
+    error::{IoError, Kind},
     hdf5_file,
+    ids::{id_of_row, row_of_id},
     npy::{self, Dtype, Header},
     table::{self, Column},
 };
@@ -142,7 +143,7 @@ pub(crate) fn write_row(
 /// Reads a selection in any form that [`write()`] writes, repeats included, in file order.
 ///
 /// # Errors
-/// When the ending is unknown, the file is damaged, or holds something that is no id.
+/// When the ending is unknown, the file is damaged, or holds something that is not an id.
 pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
     let format = SubsetFormat::of_path(path)?;
     match format {
@@ -242,21 +243,6 @@ pub(crate) fn check_header(path: &Path, header: &Header, length: u64) -> Result<
         return Err(IoError::new(Kind::Truncated, path, problem, "write it again"));
     }
     Ok(())
-}
-
-/// The id in a row of a subset: its high and its low half.
-pub(crate) fn id_of_row(row: &[u8; 16]) -> SampleId {
-    let (halves, _) = row.as_chunks::<8>();
-    SampleId::from_halves(u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1]))
-}
-
-/// The row of an id.
-pub(crate) fn row_of_id(id: SampleId) -> [u8; 16] {
-    let (high, low) = id.halves();
-    let mut row = [0; 16];
-    row[..8].copy_from_slice(&high.to_le_bytes());
-    row[8..].copy_from_slice(&low.to_le_bytes());
-    row
 }
 
 /// The subset files of a run folder, by form.

@@ -11,9 +11,10 @@ use std::{
 use curate_core::SampleId;
 
 use crate::{
-    IoError,
     atomic::AtomicFile,
-    subset::{self, SubsetFormat, id_of_row, row_of_id, write_head, write_row},
+    error::IoError,
+    ids::{id_of_row, row_of_id},
+    subset::{self, SubsetFormat, write_head, write_row},
     table::{self, Column},
 };
 
@@ -60,6 +61,7 @@ impl SubsetWriter {
     /// # Errors
     /// When the bytes do not reach the disk.
     pub fn finish(mut self) -> Result<usize, IoError> {
+        // What fits in memory never touches the temporary folder.
         if self.runs.is_empty() {
             subset::write(&self.path, self.format, &self.run)?;
             return Ok(self.count);

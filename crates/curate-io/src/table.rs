@@ -19,7 +19,7 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::*;
-    use crate::Kind;
+    use crate::error::Kind;
 
     fn sample(path: &Path) {
         let columns = vec![
@@ -94,6 +94,27 @@ mod tests {
         assert!(error.contains("no column `scores`; it has `id`, `score`"), "{error}");
         let error = reader.f32("id").unwrap_err().to_string();
         assert!(error.contains("column `id` holds Utf8, not numbers"), "{error}");
+    }
+
+    #[test]
+    fn columns_and_rows_that_do_not_fit_are_refused_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let uneven = vec![("a", Column::U32(vec![1, 2])), ("b", Column::U32(vec![1]))];
+        let error = write(&path, uneven).unwrap_err();
+        assert!(error.to_string().contains("all of one length"), "{error}");
+        let mut writer = Writer::create(&path, vec![("a", Column::U32(vec![1]))]).unwrap();
+        for wrong in [vec![Column::Bool(vec![true])], vec![], vec![Column::U32(vec![1]); 2]] {
+            assert_eq!(writer.write(wrong).unwrap_err().kind, Kind::Disagree);
+        }
+        drop(writer);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        sample(&path);
+        let reader = Reader::open(&path).unwrap();
+        for rows in [&[3][..], &[1, 1], &[2, 0]] {
+            let error = reader.text("id", Some(rows)).unwrap_err();
+            assert!(error.to_string().contains("in ascending order"), "{error}");
+        }
     }
 
     #[test]

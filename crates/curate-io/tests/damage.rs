@@ -6,14 +6,9 @@ mod common;
 
 use std::{fs, path::Path};
 
-use common::{PNG, complaint, open, shard, stored, tar_of, write_npz, write_table};
+use common::{PNG, complaint, f32_table, open, shard, stored, tar_of, write_npz, write_table};
 use curate_core::{EmbeddingSource, NoProgress, SampleId, fault::Fault};
-use curate_io::{
-    Pool, PoolOptions,
-    npy::{f32_table, header_bytes},
-    pool::BadShards,
-    subset,
-};
+use curate_io::{Pool, PoolOptions, npy::header_bytes, pool::BadShards, subset};
 use tempfile::TempDir;
 use zip::CompressionMethod;
 
@@ -70,7 +65,7 @@ fn names_that_are_no_utf8_stay_apart() {
     let pool = open(folder.path()).unwrap();
     assert_eq!((pool.len(), pool.faults()), (2, &[][..]));
     assert_ne!(pool.ids()[0], pool.ids()[1]);
-    assert_eq!(pool.samples(&[1], false).unwrap()[0].key.as_deref(), Some("\\xfe"));
+    assert_eq!(pool.samples(&[1]).unwrap()[0].key.as_deref(), Some("\\xfe"));
 }
 
 #[test]
@@ -88,7 +83,7 @@ fn a_record_too_long_to_be_one_sets_its_sample_aside() {
     assert_eq!(pool.faults(), [(0, Fault::MalformedId)]);
     let similarity = pool.column("similarity").unwrap();
     assert!(similarity[0].is_nan() && similarity[1] == 0.5);
-    assert_eq!(pool.samples(&[1], false).unwrap()[0].caption.as_deref(), Some("two"));
+    assert_eq!(pool.samples(&[1]).unwrap()[0].caption.as_deref(), Some("two"));
 }
 
 #[test]
@@ -267,8 +262,9 @@ fn an_id_is_the_same_with_and_without_its_leading_zeros() {
 mod any_bytes {
     use curate_io::{
         npy::{Dtype, Header},
+        npz::Npz,
         table::Reader,
-        vectors::{Npz, Part},
+        vectors::StoredArray,
     };
     use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 
@@ -316,9 +312,9 @@ mod any_bytes {
             for name in ["a.npy", "a.npz", "a.tar", "a.parquet", "a.memmap", "a.jsonl", "a.txt"] {
                 let path = folder.path().join(name);
                 fs::write(&path, &bytes).unwrap();
-                let _ = open(&path).map(|pool| pool.samples(&[0], true).is_ok());
+                let _ = open(&path).map(|pool| pool.samples_with_images(&[0]).is_ok());
                 let _ = subset::read(&path);
-                let _ = Part::open_npy(&path).map(|part| part.rows());
+                let _ = StoredArray::open_npy(&path).map(|part| part.rows());
                 let _ = Npz::open(&path).map(|mut npz| npz.array("img").is_ok());
                 let _ = Reader::open(&path).map(|reader| reader.text("uid", None).is_ok());
             }
@@ -339,12 +335,12 @@ mod any_bytes {
                 bytes[at..end].copy_from_slice(&junk[..end - at]);
                 fs::write(path, bytes).unwrap();
             }
-            let _ = open(&tar).map(|pool| pool.samples(&[0], true).is_ok());
+            let _ = open(&tar).map(|pool| pool.samples_with_images(&[0]).is_ok());
             let table = open(&folder.path().join("a.parquet"));
             if let Ok(pool) = table {
                 let mut out = vec![0.0; 64];
                 let _ = pool.embedding("img").map(|e| e.read(0..1, &mut out[..e.dim().min(64)]).is_ok());
-                let _ = pool.samples(&[0], true);
+                let _ = pool.samples_with_images(&[0]);
                 let _ = pool.column("score");
             }
             let _ = Npz::open(&npz).map(|mut npz| npz.array("img").is_ok());

@@ -13,16 +13,17 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use common::{PNG, open, shard, tar_of, write_npz, write_table};
+use common::{PNG, f32_table, npy, npy_of, open, shard, tar_of, write_npz, write_table};
 use curate_core::{EmbeddingSource, NoProgress, SampleId};
 use curate_io::{
     Pool,
-    npy::{MAGIC, UID_PAIR, f32_table, header_bytes},
+    npy::{MAGIC, UID_PAIR, header_bytes},
+    npz::Npz,
     reshard::{ReshardOptions, reshard},
     sorted::SortedIds,
     subset::{self, SubsetFormat},
     table::Reader,
-    vectors::{Npz, Part},
+    vectors::StoredArray,
 };
 use peak_alloc::PeakAlloc;
 use zip::CompressionMethod;
@@ -57,7 +58,7 @@ fn complaints(path: &Path) -> Vec<String> {
     let mut said = Vec::new();
     let mut note = |answer: Result<(), String>| said.extend(answer.err());
     let rows: Vec<usize> = (0..pool.len().min(8)).collect();
-    note(pool.samples(&rows, true).map(drop).map_err(|e| e.to_string()));
+    note(pool.samples_with_images(&rows).map(drop).map_err(|e| e.to_string()));
     note(pool.labels("text").map(drop).map_err(|e| e.to_string()));
     note(pool.numeric_columns().map_err(|e| e.to_string()).and_then(|names| {
         names.iter().try_for_each(|name| pool.column(name).map(drop).map_err(|e| e.to_string()))
@@ -81,22 +82,12 @@ fn read_by_all(path: &Path) {
     let _ = complaints(path);
     let _ = subset::read(path);
     let _ = SortedIds::open(path).map(|ids| ids.find(SampleId(1)));
-    let _ = Part::open_npy(path).map(|part| part.rows());
+    let _ = StoredArray::open_npy(path).map(|part| part.rows());
     let _ = Npz::open(path).map(|mut npz| {
         npz.names().iter().map(|name| npz.array(name).is_ok()).filter(|ok| *ok).count()
     });
     let _ = Reader::open(path)
         .map(|reader| reader.vector_columns().iter().all(|name| reader.vectors(name).is_ok()));
-}
-
-fn npy(version: u8, text: &str) -> Vec<u8> {
-    let length = u32::try_from(text.len()).unwrap().to_le_bytes();
-    let length = if version == 1 { &length[..2] } else { &length };
-    [MAGIC.as_slice(), &[version, 0], length, text.as_bytes(), &[0; 64]].concat()
-}
-
-fn npy_of(descr: &str, shape: &str) -> Vec<u8> {
-    npy(2, &format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"))
 }
 
 /// A deflated npz file of one array.

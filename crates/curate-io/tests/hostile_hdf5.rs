@@ -33,7 +33,7 @@ fn read_all(pool: &Pool) -> Result<(), String> {
     for name in pool.numeric_columns().map_err(text)? {
         pool.column(&name).map_err(text)?;
     }
-    pool.samples(&(0..pool.len().min(1)).collect::<Vec<_>>(), false).map(drop).map_err(text)
+    pool.samples(&(0..pool.len().min(1)).collect::<Vec<_>>()).map(drop).map_err(text)
 }
 
 /// A file of three rows, `uid` and `v`, and what `more` adds.

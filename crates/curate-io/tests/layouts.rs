@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf};
 
 use common::{complaint, open};
 use curate_core::{EmbeddingSource, SampleId, fault::Fault};
-use curate_io::{Embedding, Pool, pool::Format, vectors::Part};
+use curate_io::{Embedding, Pool, pool::Format, vectors::StoredArray};
 
 fn data(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "data", "pools", name].iter().collect()
@@ -21,7 +21,7 @@ fn numbers(embedding: &Embedding) -> Vec<f32> {
 }
 
 fn expected() -> Vec<f32> {
-    numbers(&Embedding::new(vec![Part::open_npy(&data("expected.npy")).unwrap()]).unwrap())
+    numbers(&Embedding::new(vec![StoredArray::open_npy(&data("expected.npy")).unwrap()]).unwrap())
 }
 
 fn uids() -> Vec<SampleId> {
@@ -49,7 +49,7 @@ fn npy_files_of_every_version_and_float_are_one_pool() {
     // Without names the ids are the numbers of the rows.
     assert_eq!(pool.ids()[7], SampleId(7));
     assert_eq!(pool.faults(), []);
-    assert_eq!(pool.samples(&[7], true).unwrap()[0].shard, "c");
+    assert_eq!(pool.samples_with_images(&[7]).unwrap()[0].shard, "c");
     assert_eq!(open(&data("npy").join("b.npy")).unwrap().len(), 4);
 }
 
@@ -77,7 +77,7 @@ fn clip_retrieval_folders_are_joined_in_the_order_of_their_numbers() {
     check(&pool, "text_emb", -1.0);
     // Paths of 32 hexadecimal digits are ids.
     assert_eq!(pool.ids(), uids());
-    assert_eq!(pool.samples(&[8], false).unwrap()[0].caption.as_deref(), Some("caption 8"));
+    assert_eq!(pool.samples(&[8]).unwrap()[0].caption.as_deref(), Some("caption 8"));
     let names: Vec<_> = pool.shards()[0].files.iter().map(|f| f.file_name().unwrap()).collect();
     assert_eq!(names, ["img_emb_2.npy", "text_emb_2.npy", "metadata_2.parquet"]);
     let error = pool.embedding("b32_img").unwrap_err().to_string();
@@ -133,7 +133,7 @@ fn json_lines_stand_beside_npz_and_npy() {
     assert_eq!(pool.numeric_columns().unwrap(), ["score"]);
     assert_eq!(pool.column("score").unwrap()[8], 1.0);
     assert_eq!(pool.labels("text").unwrap()[2].as_deref(), Some("caption 2"));
-    assert_eq!(pool.samples(&[4, 1], false).unwrap()[0].caption.as_deref(), Some("caption 4"));
+    assert_eq!(pool.samples(&[4, 1]).unwrap()[0].caption.as_deref(), Some("caption 4"));
     let error = pool.column("scores").unwrap_err().to_string();
     assert!(error.contains("a.jsonl: has no numbers `scores`; it has `score`"), "{error}");
 }
@@ -191,7 +191,7 @@ mod random_bytes {
                     };
                     let _ = pool.embedding(&name).map(read);
                 }
-                let _ = (pool.column("score"), pool.labels("text"), pool.samples(&[0], true));
+                let _ = (pool.column("score"), pool.labels("text"), pool.samples_with_images(&[0]));
             }
         }
     }
@@ -227,7 +227,7 @@ mod hdf5 {
         }
         assert_eq!(pool.numeric_columns().unwrap(), ["score"]);
         assert_eq!(pool.column("score").unwrap()[8], 1.0);
-        assert_eq!(pool.samples(&[3], false).unwrap()[0].caption.as_deref(), Some("caption 3"));
+        assert_eq!(pool.samples(&[3]).unwrap()[0].caption.as_deref(), Some("caption 3"));
         let error = pool.embedding("queries").unwrap_err().to_string();
         assert!(error.contains("pool.h5: has no array `queries`; it has `clip/big`"), "{error}");
     }

@@ -6,11 +6,11 @@ mod common;
 
 use std::fs;
 
-use common::{PNG, complaint, open, shard, stored, tar_of, write_npz, write_table};
+use common::{PNG, complaint, f32_table, open, shard, stored, tar_of, write_npz, write_table};
 use curate_core::{EmbeddingSource, NoProgress, SampleId, fault::Fault};
 use curate_io::{
     Kind, Pool, PoolOptions,
-    npy::{f32_table, header_bytes},
+    npy::header_bytes,
     pool::BadShards,
     table::{self, Column},
 };
@@ -36,7 +36,7 @@ fn a_metadata_pool_lists_rows_in_file_order_and_names_their_faults() {
     ];
     assert_eq!(pool.faults(), faults);
     assert_eq!(pool.column("score").unwrap(), [0.0, 1.0, 0.0, 1.0, 2.0]);
-    assert_eq!(pool.samples(&[3, 0], false).unwrap()[1].caption.as_deref(), Some("x"));
+    assert_eq!(pool.samples(&[3, 0]).unwrap()[1].caption.as_deref(), Some("x"));
     let error = pool.column("scores").unwrap_err().to_string();
     assert!(error.contains("a.parquet: has no numbers `scores`; it has `score`"), "{error}");
 }
@@ -178,10 +178,10 @@ fn a_tar_shard_gives_ids_captions_pictures_and_numbers() {
     let pool = open(folder.path()).unwrap();
     assert_eq!(pool.len(), 4);
     assert_eq!(pool.ids()[0].to_string(), uid);
-    assert_eq!(pool.ids()[1], curate_io::webdataset::id_of_key("two"));
+    assert_eq!(pool.ids()[1], curate_io::ids::id_of_key("two"));
     let faults = [(1, Fault::CaptionMissing), (2, Fault::ImageMissing), (3, Fault::MalformedId)];
     assert_eq!(pool.faults(), faults);
-    let shown = &pool.samples(&[0], true).unwrap()[0];
+    let shown = &pool.samples_with_images(&[0]).unwrap()[0];
     assert_eq!(shown.caption.as_deref(), Some("a cat"));
     assert_eq!((shown.image.as_deref(), shown.key.as_deref()), (Some(PNG), Some("d/one")));
     assert_eq!(pool.labels("source").unwrap()[0].as_deref(), Some("web"));
@@ -242,7 +242,7 @@ fn hostile_names_are_only_names_and_repeats_across_shards_are_found() {
     let pool = open(folder.path()).unwrap();
     assert_eq!(pool.len(), 4);
     assert_eq!(pool.faults(), [(2, Fault::DuplicateId), (3, Fault::DuplicateId)]);
-    assert_eq!(pool.samples(&[0], true).unwrap()[0].key.as_deref(), Some("../../escape"));
+    assert_eq!(pool.samples_with_images(&[0]).unwrap()[0].key.as_deref(), Some("../../escape"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing was unpacked");
 }
 
@@ -258,7 +258,7 @@ fn a_record_that_is_no_object_names_its_member() {
 }
 
 mod random_bytes {
-    use curate_io::{subset, vectors::Npz};
+    use curate_io::{npz::Npz, subset};
     use proptest::{prelude::*, test_runner::RngSeed};
 
     use super::*;
@@ -293,10 +293,10 @@ mod random_bytes {
             let pool = open(&table);
             if let Ok(pool) = &pool {
                 let _ = pool.embedding("img").map(|e| e.read(0..e.rows(), &mut vec![0.0; e.rows() * e.dim()]));
-                let _ = pool.samples(&[0], true);
+                let _ = pool.samples_with_images(&[0]);
             }
             let _ = Npz::open(&npz).map(|npz| npz.names());
-            let _ = open(&tar).map(|pool| pool.samples(&[0], true).is_ok());
+            let _ = open(&tar).map(|pool| pool.samples_with_images(&[0]).is_ok());
             let _ = subset::read(&list);
         }
     }

@@ -95,7 +95,7 @@ fn pool_of(folder: &Path, count: u32) -> Vec<SampleId> {
 fn keys_of(folder: &Path) -> Vec<String> {
     let pool = Pool::open(folder, PoolOptions::default(), &NoProgress).unwrap();
     let rows: Vec<usize> = (0..pool.len()).collect();
-    pool.samples(&rows, false).unwrap().into_iter().map(|s| s.key.unwrap()).collect()
+    pool.samples(&rows).unwrap().into_iter().map(|s| s.key.unwrap()).collect()
 }
 
 #[test]

@@ -156,89 +156,6 @@ fn improve(best: &mut Earlier, similarities: &[f32], start: usize) {
     }
 }
 
-/// Two rows whose inner product is above a threshold.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Similar {
-    /// The position of the first row.
-    pub first: u32,
-    /// The position of the second, which comes later.
-    pub second: u32,
-    /// Their inner product.
-    pub similarity: f32,
-}
-
-/// All pairs of rows whose inner product is above `threshold` (strictly), by the second row, then by
-/// the first: the edges of a graph of duplicates.
-///
-/// Uses all threads of the current pool; needs a packed copy of `rows`, and the pairs.
-///
-/// # Panics
-/// When `rows` is not a whole number of vectors.
-pub fn pairs_above(rows: &[f32], dim: usize, threshold: f32) -> Vec<Similar> {
-    let with = dispatch::instructions();
-    vnni::integers()
-        .and_then(|kind| pairs_in_integers((with, kind), rows, dim, threshold))
-        .unwrap_or_else(|| pairs_in_floats(with, rows, dim, threshold))
-}
-
-fn pairs_in_integers(
-    instructions: (Instructions, Integers),
-    rows: &[f32],
-    dim: usize,
-    threshold: f32,
-) -> Option<Vec<Similar>> {
-    let (centre, panels) = pack_integers(instructions.0, rows, dim)?;
-    let vectors = earlier_vectors(instructions, &panels, &centre, rows);
-    let starts: Vec<usize> = (0..panels.count()).step_by(INTEGER_BLOCK).collect();
-    let found: Vec<Vec<Similar>> = starts
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|start| {
-            let end = panels.count().min(start + INTEGER_BLOCK);
-            let query = |j: usize| Query { every: true, ..earlier(&vectors, j, threshold) };
-            let queries: Vec<Query<'_>> = (start..end).map(query).collect();
-            let mut similar = Vec::new();
-            integer::every(
-                &vectors,
-                &mut Workspace::default(),
-                &queries,
-                |j, first, similarity| {
-                    similar.push(Similar { first, second: (start + j) as u32, similarity });
-                },
-            );
-            similar.sort_unstable_by_key(|pair| (pair.second, pair.first));
-            similar
-        })
-        .collect();
-    Some(found.concat())
-}
-
-fn pairs_in_floats(with: Instructions, rows: &[f32], dim: usize, threshold: f32) -> Vec<Similar> {
-    let panels = Panels::pack(rows, dim);
-    let tasks: Vec<usize> = (0..panels.count()).step_by(TASK).collect();
-    let found: Vec<Vec<Similar>> = tasks
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|first| {
-            let end = panels.count().min(first + TASK);
-            let mut packed = PackedRows::default();
-            packed.pack(&rows[first * dim..end * dim], dim);
-            let mut similar = Vec::new();
-            each_earlier(with, &panels, &packed, first..end, |row, start, products| {
-                let above = products.iter().enumerate().filter(|(_, s)| **s > threshold);
-                similar.extend(above.map(|(c, &similarity)| Similar {
-                    first: (start + c) as u32,
-                    second: (first + row) as u32,
-                    similarity,
-                }));
-            });
-            similar.sort_unstable_by_key(|pair| (pair.second, pair.first));
-            similar
-        })
-        .collect();
-    found.concat()
-}
-
 /// For each row the largest inner product with a row before it that **survived**: a row survives
 /// when that is at most `threshold`. So one row of each group of similar rows stays, and no row goes
 /// for a row that went itself (the paper's text; the published code is [`max_earlier`]).
@@ -307,35 +224,6 @@ mod tests {
                 assert_eq!(max_earlier_with(with, &rows, dim), expected, "{with:?} {n} x {dim}");
             }
             assert_eq!(max_earlier(&rows, dim), expected);
-        }
-    }
-
-    #[test]
-    fn pairs_above_a_threshold_are_all_of_them() {
-        let with = dispatch::instructions();
-        for (n, dim) in [(3, 2), (70, 32), (400, 40)] {
-            let rows = rows(n, dim);
-            for threshold in [-0.5, 0.0, 1.0, 2.0] {
-                let row = |i: usize| &rows[i * dim..][..dim];
-                let mut expected = Vec::new();
-                for second in 0..n {
-                    let similar =
-                        (0..second).map(|first| (first, reference::dot(row(second), row(first))));
-                    expected.extend(similar.filter(|(_, s)| *s > threshold).map(
-                        |(first, similarity)| Similar {
-                            first: first as u32,
-                            second: second as u32,
-                            similarity,
-                        },
-                    ));
-                }
-                assert_eq!(pairs_in_floats(with, &rows, dim, threshold), expected);
-                assert_eq!(pairs_above(&rows, dim, threshold), expected);
-                for kind in vnni::available() {
-                    let found = pairs_in_integers((with, kind), &rows, dim, threshold);
-                    assert!(found.is_none_or(|found| found == expected), "{kind:?} {threshold}");
-                }
-            }
         }
     }
 

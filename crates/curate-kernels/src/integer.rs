@@ -25,14 +25,12 @@ pub(crate) struct Query<'a> {
     pub(crate) limit: usize,
     /// Whether positions at the limit and beyond, in the same panel, must not be looked at.
     pub(crate) strict: bool,
-    /// Whether every vector above is wanted, not just the best.
-    pub(crate) every: bool,
 }
 
 impl<'a> Query<'a> {
     /// A row that looks at all vectors up to a limit.
     pub(crate) fn all(row: &'a [f32], limit: usize) -> Self {
-        Self { row, known: None, above: f32::NEG_INFINITY, limit, strict: false, every: false }
+        Self { row, known: None, above: f32::NEG_INFINITY, limit, strict: false }
     }
 }
 
@@ -106,7 +104,7 @@ impl Look {
     fn reset(&mut self, query: &Query<'_>, row: Row, usable: bool) {
         self.row = row;
         self.usable = usable;
-        self.margin = if query.every { f32::INFINITY } else { row.margin() };
+        self.margin = row.margin();
         let least = query.known.map_or(query.above, |(_, value)| value.max(query.above));
         self.threshold = least - row.shift - row.error - 2.0 * row.eta;
         self.lanes.fill(f32::NEG_INFINITY);
@@ -137,23 +135,6 @@ pub(crate) fn search(
             answer.others = answer.others.max(old.value + eta);
         } else {
             answer.others = answer.others.max(value + eta);
-        }
-    }
-}
-
-/// Hands every pair of a query and a position whose value is above the query's bound to `each`, with
-/// that value, in no particular order.
-pub(crate) fn every(
-    vectors: &Vectors<'_>,
-    work: &mut Workspace,
-    queries: &[Query<'_>],
-    mut each: impl FnMut(usize, u32, f32),
-) {
-    find(vectors, work, queries);
-    for (&(query, position), &value) in work.pairs.iter().zip(&work.values) {
-        let value = value + vectors.bias(position);
-        if value > queries[query as usize].above {
-            each(query as usize, position, value);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The best of centroids that move a little at a time: most rows keep theirs, and a bound shows it.
 //!
 //! Of every row its best centroid, its value, and a bound on the values of all others are kept
-//! ([`Tracked`]; Hamerly 2010, "Making k-means even faster", with inner products in place of
-//! distances). When centroid `j` moves from `c` to `c'`, its value for a row `x` grows by
+//! (Hamerly 2010, "Making k-means even faster", with inner products in place of distances). When
+//! centroid `j` moves from `c` to `c'`, its value for a row `x` grows by
 //!
 //! ```text
 //! <x, c' - c> + b' - b  =  <x - m, c' - c> + <m, c' - c> + b' - b  <=  R |c' - c| + <m, c' - c> + b' - b
@@ -12,6 +12,17 @@
 //! row looks at its own centroid again, then at those whose growth could carry them past it: a
 //! prefix, often empty. Nothing is approximate: every answer is the one of a search over all
 //! centroids, to the bit.
+//!
+//! Elkan's bounds (2003, one for every pair of row and centroid) rule out more, but take `k` numbers a
+//! row instead of three, which for thousands of centroids is more than the row itself; Yinyang's
+//! groups (Ding et al. 2015) lie between.
+//!
+//! # What must hold
+//! A bound is valid for a row when three things are so, and [`Tracker`] sees to all of them:
+//! - it took in **every** move since the row was last looked at: a row that a pass left out is
+//!   forgotten when the centroids move, since [`Centroids::growth`] tells of one move alone;
+//! - it took in no move twice: a growth can be negative, so that would make the bound too small;
+//! - the row's distance from `m` went into `R` before the growth was computed.
 
 use rayon::prelude::*;
 
@@ -34,25 +45,103 @@ const UNIT: f32 = 1.0 / 16_777_216.0;
 /// Makes up for the rounding of lengths measured in lanes.
 const UP: f32 = 1.001;
 
-/// A row's best centroid, and how far the others are behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Tracked {
-    /// What [`Centroids::nearest`] answers.
-    pub nearest: Nearest,
-    /// No other centroid has a value above this.
-    pub others: f32,
+/// Nearest centroids of the same rows again and again, while the centroids move between passes.
+///
+/// A pass hands all rows to [`Tracker::nearest`], a few at a time and always in the same order; then
+/// [`Tracker::move_to`] moves the centroids. The answers are those of [`Centroids::nearest`] at every
+/// pass, to the bit, whatever was left out in the passes before: what is known of rows only saves
+/// work. It takes 12 bytes a row.
+///
+/// ```
+/// use curate_kernels::{Centroids, Nearest, Tracker};
+///
+/// let rows = [0.6, 0.8, 1.0, 0.0];
+/// let mut tracker = Tracker::new(Centroids::new(&[1.0, 0.0, 0.0, 1.0], 2, None), 2);
+/// let mut nearest = [Nearest::default(); 2];
+/// tracker.nearest(&rows, &mut nearest);
+/// assert_eq!(nearest[0].index, 1);
+/// tracker.move_to(&[0.8, 0.6, 0.0, 1.0], None);
+/// tracker.nearest(&rows, &mut nearest);
+/// assert_eq!((nearest[0].index, nearest[0].value), (0, 0.96));
+/// ```
+pub struct Tracker {
+    centroids: Centroids,
+    rows: Vec<Tracked>,
+    /// Rows that this pass has seen; those from here on are as the pass before left them.
+    seen: usize,
+    /// No row that is known lies farther from the center of the bounds.
+    reach: f32,
 }
 
-impl Centroids {
-    /// These centroids after they moved to `vectors`, with new biases. `reach` is at least what
-    /// [`Centroids::track`] returned for any row.
+/// A row's best centroid, and how far the others are behind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tracked {
+    pub(crate) nearest: Nearest,
+    /// No other centroid has a value above this.
+    pub(crate) others: f32,
+}
+
+impl Tracked {
+    /// A row of which nothing is known: whatever its own centroid, others may be better.
+    const UNKNOWN: Self =
+        Self { nearest: Nearest { index: 0, value: f32::NEG_INFINITY }, others: f32::INFINITY };
+}
+
+impl Tracker {
+    /// Tracks so many rows, of which nothing is known yet.
+    pub fn new(centroids: Centroids, rows: usize) -> Self {
+        Self { centroids, rows: vec![Tracked::UNKNOWN; rows], seen: 0, reach: 0.0 }
+    }
+
+    /// Writes the best centroid of each of the next rows into `out`; `vectors` holds `out.len()` of
+    /// them. After the last row the first one comes again. Runs on all threads of the current pool.
+    ///
+    /// # Panics
+    /// When the lengths do not fit each other.
+    pub fn nearest(&mut self, mut vectors: &[f32], mut out: &mut [Nearest]) {
+        let dim = self.centroids.dim;
+        assert_eq!(vectors.len(), out.len() * dim, "one answer for each row");
+        if self.rows.is_empty() {
+            return self.centroids.nearest_parallel(vectors, out);
+        }
+        while !out.is_empty() {
+            if self.seen == self.rows.len() {
+                self.stay();
+            }
+            let count = out.len().min(self.rows.len() - self.seen);
+            let (now, later) = out.split_at_mut(count);
+            let known = &mut self.rows[self.seen..][..count];
+            self.reach = self.reach.max(self.centroids.track(&vectors[..count * dim], known));
+            now.iter_mut().zip(known).for_each(|(out, known)| *out = known.nearest);
+            self.seen += count;
+            (vectors, out) = (&vectors[count * dim..], later);
+        }
+    }
+
+    /// Ends the pass: the centroids move to `vectors`, with new biases.
     ///
     /// # Panics
     /// When the lengths are not those of the centroids before.
-    pub fn moved(&self, vectors: &[f32], bias: Option<&[f32]>, reach: f32) -> Self {
-        self.moved_with(vnni::integers(), vectors, bias, reach)
+    pub fn move_to(&mut self, vectors: &[f32], bias: Option<&[f32]>) {
+        self.move_with(vnni::integers(), vectors, bias);
     }
 
+    fn move_with(&mut self, kind: Option<Integers>, vectors: &[f32], bias: Option<&[f32]>) {
+        self.rows[self.seen..].fill(Tracked::UNKNOWN);
+        self.centroids = self.centroids.moved_with(kind, vectors, bias, self.reach);
+        self.seen = 0;
+    }
+
+    /// A pass over centroids that did not move. The growth of the last move is spent.
+    fn stay(&mut self) {
+        let (vectors, bias) = (self.centroids.vectors.clone(), self.centroids.bias.clone());
+        self.move_to(&vectors, Some(&bias));
+    }
+}
+
+impl Centroids {
+    /// These centroids after they moved to `vectors`, with new biases. No row whose bound they will
+    /// bring up to date may lie farther than `reach` from their center.
     fn moved_with(
         &self,
         kind: Option<Integers>,
@@ -97,14 +186,9 @@ impl Centroids {
     }
 
     /// Updates what is known of each row, on all threads of the current pool: of fresh centroids
-    /// everything is found out, of moved ones ([`Centroids::moved`]) what is `tracked` says which
-    /// need a look. Returns how far a row lies from the centre of the bounds, for fresh centroids.
-    ///
-    /// The answers are those of [`Centroids::nearest`], to the bit.
-    ///
-    /// # Panics
-    /// When the lengths do not fit each other.
-    pub fn track(&self, rows: &[f32], tracked: &mut [Tracked]) -> f32 {
+    /// everything is found out, of moved ones ([`Centroids::moved_with`]) what the bounds leave open.
+    /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most.
+    fn track(&self, rows: &[f32], tracked: &mut [Tracked]) -> f32 {
         self.track_with(dispatch::instructions(), rows, tracked)
     }
 
@@ -157,8 +241,12 @@ impl<'a> Task<'a> {
         let none = Nearest { index: 0, value: f32::NEG_INFINITY };
         self.tracked.fill(Tracked { nearest: none, others: f32::NEG_INFINITY });
         self.look(&open, false);
-        let far = |row: &[f32]| lanes::distance(self.with, row, &self.all.centre).sqrt() * UP;
-        self.rows.chunks_exact(self.all.dim.max(1)).map(far).fold(0.0, f32::max)
+        (0..self.tracked.len()).map(|row| self.far(row)).fold(0.0, f32::max)
+    }
+
+    /// At least how far a row lies from the center of the bounds.
+    fn far(&self, row: usize) -> f32 {
+        lanes::distance(self.with, self.row(row), &self.all.centre).sqrt() * UP
     }
 
     /// Looks at the own centroid, then at those that could have passed it.
@@ -171,8 +259,11 @@ impl<'a> Task<'a> {
         };
         dots::pairs(self.with, self.tracked.len(), pair, &mut own);
         let eta_of_unit = self.all.eta;
-        let mut open = Vec::new();
+        let (mut open, mut reach) = (Vec::new(), 0.0_f32);
         for (row, value) in own.into_iter().enumerate() {
+            if self.tracked[row].others == f32::INFINITY {
+                reach = reach.max(self.far(row));
+            }
             let norm = lanes::square(self.with, self.row(row)).sqrt() * UP;
             let nearest = &mut self.tracked[row].nearest;
             nearest.value = value + self.all.bias[nearest.index as usize];
@@ -183,7 +274,7 @@ impl<'a> Task<'a> {
         }
         open.sort_unstable_by_key(|open| (open.limit, open.row));
         self.look(&open, true);
-        0.0
+        reach
     }
 
     /// How far a row has to look; `None` when it need not, and its bound is brought up to date.
@@ -306,7 +397,7 @@ mod tests {
     fn follow(steps: &[(Vec<f32>, Vec<f32>)], rows: &[f32], dim: usize) {
         let kinds = vnni::available().into_iter().map(Some).chain([None]);
         for (kind, with) in kinds.flat_map(|kind| available().into_iter().map(move |w| (kind, w))) {
-            let mut tracked = vec![Tracked::default(); rows.len() / dim];
+            let mut tracked = vec![Tracked::UNKNOWN; rows.len() / dim];
             let (first, bias) = &steps[0];
             let mut centroids = Centroids::with(kind, first, dim, Some(bias));
             let reach = centroids.track_with(with, rows, &mut tracked);
@@ -363,5 +454,51 @@ mod tests {
         let bias = vec![0.0; k];
         let steps = [(apart.clone(), bias.clone()), (together, bias.clone()), (apart, bias)];
         follow(&steps, &rows, dim);
+    }
+
+    /// Passes that leave rows out, go round twice or end in the middle of a call.
+    #[test]
+    fn no_order_of_calls_gives_another_answer_than_a_search() {
+        let (n, k, dim) = (200, 80, 33);
+        // Some rows lie far from the others, so that a reach without them would be too small.
+        let mut rows = numbers(n * dim, 1);
+        rows[150 * dim..].iter_mut().for_each(|x| *x *= 20.0);
+        for kind in vnni::available().into_iter().map(Some).chain([None]) {
+            let mut now = numbers(k * dim, 2);
+            let mut tracker = Tracker::new(Centroids::with(kind, &now, dim, None), n);
+            for (pass, calls) in
+                [&[60][..], &[200], &[90, 30], &[200, 200], &[150, 100], &[], &[200], &[1, 199]]
+                    .into_iter()
+                    .enumerate()
+            {
+                let mut next = 0;
+                for &count in calls {
+                    let some: Vec<f32> = (next..next + count)
+                        .flat_map(|row| &rows[row % n * dim..][..dim])
+                        .copied()
+                        .collect();
+                    let mut out = vec![Nearest::default(); count];
+                    tracker.nearest(&some, &mut out);
+                    assert_eq!(out, reference::nearest(&some, &now, dim, None), "{kind:?} {pass}");
+                    next += count;
+                }
+                let change = numbers(k * dim, 10 + pass as u32);
+                now.iter_mut().zip(change).for_each(|(x, d)| *x += 0.05 * d);
+                tracker.move_with(kind, &now, None);
+            }
+        }
+    }
+
+    #[test]
+    fn without_rows_or_centroids_there_is_nothing_to_remember() {
+        let mut out = [Nearest::default(); 2];
+        Tracker::new(Centroids::new(&[1.0, 2.0], 1, None), 0).nearest(&[3.0, -1.0], &mut out);
+        assert_eq!(out.map(|n| n.index), [1, 0]);
+        let mut empty = Tracker::new(Centroids::new(&[], 1, None), 2);
+        for _ in 0..2 {
+            empty.nearest(&[3.0, -1.0], &mut out);
+            assert!(out.iter().all(|n| n.value == f32::NEG_INFINITY));
+            empty.move_to(&[], None);
+        }
     }
 }

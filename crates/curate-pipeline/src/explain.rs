@@ -51,7 +51,7 @@ pub struct Step {
 pub fn explain(folder: &Path, id: &str) -> Result<Explanation, Error> {
     let run = Run::open(folder, &NoProgress)?;
     let by_id = id.parse::<SampleId>().ok().and_then(|id| run.pool.row_of(id));
-    let by_key = || run.pool.row_of(curate_io::webdataset::id_of_key(id));
+    let by_key = || run.pool.row_of(curate_io::ids::id_of_key(id));
     let Some(row) = by_id.or_else(by_key) else {
         let problem = format!(
             "no sample of the pool has the id or key `{id}`; ids are 32 hexadecimal digits"
@@ -66,7 +66,7 @@ pub fn explain(folder: &Path, id: &str) -> Result<Explanation, Error> {
         let Some(position) = rows.position(row) else { continue };
         let number = |x: f32| (!x.is_nan()).then(|| f64::from(x));
         let related = rows.related.get(position).copied().flatten();
-        let related = related.map(|row| run.pool.samples(&[row], false)).transpose()?;
+        let related = related.map(|row| run.pool.samples(&[row])).transpose()?;
         let (value, threshold) = (number(rows.value[position]), number(rows.threshold[position]));
         let fault = rows.rule(position).and_then(Fault::named);
         steps.push(Step {
@@ -85,7 +85,7 @@ pub fn explain(folder: &Path, id: &str) -> Result<Explanation, Error> {
             removal: rows.removal(position),
         });
     }
-    let sample = run.pool.samples(&[row], false)?.swap_remove(0);
+    let sample = run.pool.samples(&[row])?.swap_remove(0);
     Ok(Explanation { sample, row, kept: run.kept.contains(row), steps })
 }
 

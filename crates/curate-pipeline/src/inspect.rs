@@ -88,7 +88,7 @@ pub fn inspect(
         faults,
         columns,
         embeddings,
-        examples: pool.samples(&first, false)?.into_iter().map(caption).collect(),
+        examples: pool.samples(&first)?.into_iter().map(caption).collect(),
     })
 }
 

@@ -26,7 +26,10 @@ impl Page<'_> {
         verdict: impl Fn(usize) -> Verdict,
         detail: impl Fn(usize) -> String,
     ) -> Result<Vec<Card>, Error> {
-        let samples = self.pool.samples(rows, self.images)?;
+        let samples = match self.images {
+            true => self.pool.samples_with_images(rows)?,
+            false => self.pool.samples(rows)?,
+        };
         let card = |(&row, mut sample): (&usize, Sample)| Card {
             image: sample
                 .image

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use curate_io::{IoError, Kind, atomic, digest};
+use curate_io::{
+    IoError, Kind, atomic, digest,
+    npy::{self, Precision},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Error, rows::StageRows};
@@ -94,10 +97,7 @@ pub(crate) fn save(
     outcome.rows.write(&folder.join(ROWS))?;
     let mut files = vec![ROWS];
     if let Some(centroids) = &outcome.centroids {
-        let (k, dim) = centroids.dim();
-        let centroids = centroids.as_standard_layout();
-        let values = centroids.as_slice().expect("standard layout");
-        atomic::write(&folder.join(CENTROIDS), &curate_io::npy::f32_table(values, k, dim))?;
+        npy::write(&folder.join(CENTROIDS), centroids.view(), Precision::F32)?;
         files.push(CENTROIDS);
     }
     for name in files {

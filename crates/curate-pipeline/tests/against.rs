@@ -131,14 +131,14 @@ fn vectors_of_a_file_are_named_by_their_numbers() {
     let (pool, out) = (pool_of(&all), folder());
     let path = out.path().join("eval.npy");
     let vectors = [all[4].vector, all[30].vector].concat();
-    fs::write(&path, f32_table(&vectors, 2, DIM)).unwrap();
+    fs::write(&path, f32_table(&vectors, 2, DIM).unwrap()).unwrap();
     let run = out.path().join("run");
     go(&recipe(pool.path(), &stage("vectors", &path)), &run).unwrap();
     let causes = causes(&run);
     let of = |row: usize| causes.iter().find(|cause| cause.0 == row).unwrap().1.clone();
     assert_eq!((of(4).unwrap(), of(30).unwrap()), ("eval.npy#0".into(), "eval.npy#1".into()));
     let narrow = out.path().join("narrow.npy");
-    fs::write(&narrow, f32_table(&[1.0; 3], 1, 3)).unwrap();
+    fs::write(&narrow, f32_table(&[1.0; 3], 1, 3).unwrap()).unwrap();
     let stages = stage("vectors", &narrow);
     let error = go(&recipe(pool.path(), &stages), &out.path().join("n")).unwrap_err().to_string();
     assert!(error.contains("the reference has 3 dimensions, `img` has 8"), "{error}");

@@ -112,7 +112,7 @@ fn centroids_of_another_program_take_each_row_to_the_nearest() {
     let mut centroids = vec![0.0_f32; 2 * DIM];
     (centroids[0], centroids[DIM + 1]) = (1.0, 0.25);
     let path = out.path().join("faiss.npy");
-    fs::write(&path, f32_table(&centroids, 2, DIM)).unwrap();
+    fs::write(&path, f32_table(&centroids, 2, DIM).unwrap()).unwrap();
     let stages = format!("{}{DEDUP}clusters-from = \"cluster\"", written(&path, "centroids"));
     let run = out.path().join("run");
     go(&recipe(pool.path(), &stages), &run).unwrap();
@@ -121,7 +121,7 @@ fn centroids_of_another_program_take_each_row_to_the_nearest() {
         assert_eq!((cluster, kept), (Some(nearest), true), "{row}");
     }
     let narrow = out.path().join("narrow.npy");
-    fs::write(&narrow, f32_table(&[1.0; 3], 1, 3)).unwrap();
+    fs::write(&narrow, f32_table(&[1.0; 3], 1, 3).unwrap()).unwrap();
     let stages = written(&narrow, "centroids");
     let error = go(&recipe(pool.path(), &stages), &out.path().join("n")).unwrap_err().to_string();
     assert!(error.contains("centroids of 3 numbers, the embedding has 8"), "{error}");

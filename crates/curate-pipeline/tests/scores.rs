@@ -73,7 +73,7 @@ fn vectors(rows: &[Row]) -> Vectors {
 
 fn npy(folder: &Path, name: &str, vectors: &[f32], dim: usize) -> PathBuf {
     let path = folder.join(name);
-    fs::write(&path, f32_table(vectors, vectors.len() / dim, dim)).unwrap();
+    fs::write(&path, f32_table(vectors, vectors.len() / dim, dim).unwrap()).unwrap();
     path
 }
 

@@ -1,11 +1,14 @@
 //! How complex the concept of each cluster is.
 
 use curate_cluster::{Assignment, Clustering, Metric};
-use curate_core::{ParamsError, embedding, params::Checker};
+use curate_core::{ParamsError, params::Checker};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use crate::{PruneError, params::is_temperature};
+
+/// Complexity compares cosines.
+const SPHERICAL: Metric = Metric::Spherical;
 
 /// The complexity of each cluster (arXiv 2401.04578, section 3).
 #[derive(Clone, Debug, PartialEq)]
@@ -33,9 +36,8 @@ impl Complexity {
         }
         let (centroids, assignment) = (clustering.centroids.view(), &clustering.assignment);
         let k = centroids.nrows();
-        let intra = mean_distances(assignment, k);
+        let (intra, sizes) = (mean_distances(assignment), assignment.sizes());
         let inter = neighbor_distances(centroids, neighbors);
-        let sizes = assignment.sizes(k);
         let bad = |&c: &usize| {
             (sizes[c] > 0 && !intra[c].is_finite()) || (k > 1 && !inter[c].is_finite())
         };
@@ -47,12 +49,12 @@ impl Complexity {
     }
 }
 
-fn mean_distances(assignment: &Assignment, k: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; k];
-    for (&cluster, &similarity) in assignment.cluster.iter().zip(&assignment.nearness) {
-        sums[cluster as usize] += f64::from(1.0 - similarity);
+fn mean_distances(assignment: &Assignment) -> Vec<f64> {
+    let mut sums = vec![0.0; assignment.k()];
+    for (&cluster, distance) in assignment.cluster().iter().zip(assignment.distances(SPHERICAL)) {
+        sums[cluster as usize] += f64::from(distance);
     }
-    sums.iter().zip(assignment.sizes(k)).map(|(sum, size)| sum / size as f64).collect()
+    sums.iter().zip(assignment.sizes()).map(|(sum, size)| sum / size as f64).collect()
 }
 
 fn neighbor_distances(centroids: ArrayView2<'_, f32>, neighbors: usize) -> Vec<f64> {
@@ -63,7 +65,7 @@ fn neighbor_distances(centroids: ArrayView2<'_, f32>, neighbors: usize) -> Vec<f
     let mean = |(own, centroid): (usize, &[f32])| {
         let others = all.chunks_exact(dim).enumerate().filter(|&(other, _)| other != own);
         let mut distances: Vec<f64> =
-            others.map(|(_, other)| 1.0 - embedding::dot(centroid, other)).collect();
+            others.map(|(_, other)| SPHERICAL.between(centroid, other)).collect();
         distances.sort_unstable_by(f64::total_cmp);
         distances[..nearest].iter().sum::<f64>() / nearest as f64
     };
@@ -98,10 +100,12 @@ mod tests {
     use super::*;
 
     fn clustering(centroids: Array2<f32>, cluster: &[u32], nearness: &[f32]) -> Clustering {
+        let assignment =
+            Assignment::new(centroids.nrows(), cluster.to_vec(), nearness.to_vec()).unwrap();
         Clustering {
             centroids,
-            metric: Metric::Spherical,
-            assignment: Assignment { cluster: cluster.to_vec(), nearness: nearness.to_vec() },
+            metric: SPHERICAL,
+            assignment,
             objective: vec![],
             converged: true,
             reseeded: 0,

@@ -64,7 +64,7 @@ impl Control {
     ) -> Result<Vec<usize>, PruneError> {
         let (assignment, metric) = (&clustering.assignment, clustering.metric);
         let clusters = clustering.k();
-        let n = assignment.cluster.len();
+        let n = assignment.rows();
         if ids.len() != n {
             let (given, expected) = (ids.len(), n);
             return Err(PruneError::Mismatch { what: "ids", given, of: "rows", expected });
@@ -72,13 +72,12 @@ impl Control {
         if count > n {
             return Err(AllocationError::TooMany { wanted: count, most: n }.into());
         }
-        let hard = |assignment: &Assignment, k| {
-            Ordered::new(assignment, k, metric, ids, Preference::Hard, seed)
-        };
-        let sizes = assignment.sizes(clusters);
+        let hard =
+            |assignment: &Assignment| Ordered::new(assignment, metric, ids, Preference::Hard, seed);
+        let sizes = assignment.sizes();
         let by_share = |share: &[f64]| {
             let quotas = allocate(share, count, &vec![0; clusters], &sizes)?;
-            select(&hard(assignment, clusters), &quotas.counts, Pick::First)
+            select(&hard(assignment)?, &quotas.counts, Pick::First)
         };
         match self {
             Self::Ssp => farthest_first(&assignment.distances(metric), ids, count),
@@ -86,7 +85,7 @@ impl Control {
                 let least = lower_bounds(count, 0.5, &sizes);
                 let mut distances = assignment.distances(metric);
                 // A guaranteed row is farther than all others.
-                for row in select(&hard(assignment, clusters), &least, Pick::First)? {
+                for row in select(&hard(assignment)?, &least, Pick::First)? {
                     distances[row] = f32::INFINITY;
                 }
                 farthest_first(&distances, ids, count)
@@ -105,11 +104,7 @@ impl Control {
                 order.sort_unstable();
                 Ok(order)
             }
-            Self::Stratified => {
-                let together =
-                    Assignment { cluster: vec![0; n], nearness: assignment.nearness.clone() };
-                select(&hard(&together, 1), &[count], Pick::Stratified)
-            }
+            Self::Stratified => select(&hard(&assignment.together())?, &[count], Pick::Stratified),
         }
     }
 }
@@ -130,7 +125,7 @@ mod tests {
         Clustering {
             centroids: Array2::zeros((k, 2)),
             metric: Metric::Spherical,
-            assignment: Assignment { cluster, nearness },
+            assignment: Assignment::new(k, cluster, nearness).unwrap(),
             objective: vec![],
             converged: true,
             reseeded: 0,

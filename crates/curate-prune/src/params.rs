@@ -80,7 +80,6 @@ pub struct ConceptPruneParams {
     /// Number of clusters; left out, the cube root of the number of rows.
     pub(crate) clusters: Option<usize>,
     /// How to cluster; its number of clusters and its seed are taken from here.
-    #[serde(skip, default = "one_cluster")]
     pub(crate) k_means: KMeansParams,
     /// The seed of all random draws.
     pub(crate) seed: u64,
@@ -90,11 +89,6 @@ impl Default for ConceptPruneParams {
     fn default() -> Self {
         Self::preset(Preset::default())
     }
-}
-
-/// How to cluster, before the number of clusters is known.
-fn one_cluster() -> KMeansParams {
-    KMeansParams::new(1)
 }
 
 impl ConceptPruneParams {
@@ -119,7 +113,7 @@ impl ConceptPruneParams {
             pick: Pick::default(),
             control: None,
             clusters: None,
-            k_means: one_cluster(),
+            k_means: KMeansParams::default(),
             seed: 0,
         }
     }
@@ -198,7 +192,8 @@ impl ConceptPruneParams {
         check.that((0.0..=1.0).contains(&balance), "balance", balance, "a number from 0 to 1");
         check.that(self.neighbors > 0, "neighbors", self.neighbors, "at least 1");
         check.that(self.clusters != Some(0), "clusters", 0, "at least 1");
-        check.take(self.k_means.clone().check());
+        // Its number of clusters comes later.
+        check.take(self.k_means.clone().clusters(1).check());
         check.finish()?;
         Ok(ConceptPrune(self))
     }

@@ -51,14 +51,7 @@ impl ConceptPrune {
         let ids = rows.usable_ids();
         let clustering = clusters.clustering();
         let complexity = Complexity::new(clustering, self.0.neighbors)?;
-        let order = Ordered::new(
-            &clustering.assignment,
-            clusters.k(),
-            clustering.metric,
-            &ids,
-            self.0.preference,
-            self.seed(),
-        );
+        let order = clustering.order(self.0.preference, &ids, self.seed())?;
         Ok(Concepts {
             method: self.clone(),
             given: rows.given().clone(),
@@ -151,7 +144,7 @@ impl Concepts {
             }
         };
         let mut counts = vec![0; self.clusters.k()];
-        let cluster = &self.clusters.clustering().assignment.cluster;
+        let cluster = self.clusters.clustering().assignment.cluster();
         places.iter().for_each(|&place| counts[cluster[place] as usize] += 1);
         let rows = self.clusters.rows().rows();
         Ok(Pruned { kept: places.iter().map(|&place| rows[place]).collect(), counts, report })
@@ -223,7 +216,7 @@ impl Concepts {
     /// [`Self::clusters`]' rows.
     pub fn ranks(&self) -> Vec<usize> {
         let mut ranks = vec![0; self.clusters.rows().len()];
-        for cluster in &self.order.clusters {
+        for cluster in self.order.clusters() {
             cluster.iter().enumerate().for_each(|(at, &place)| ranks[place] = at + 1);
         }
         ranks
@@ -231,7 +224,6 @@ impl Concepts {
 
     /// How far each row is from its centroid, `1 - cosine`, in the order of [`Self::clusters`]' rows.
     pub fn distances(&self) -> Vec<f32> {
-        let clustering = self.clusters.clustering();
-        clustering.assignment.distances(clustering.metric)
+        self.clusters.clustering().distances()
     }
 }

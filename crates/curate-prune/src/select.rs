@@ -23,17 +23,17 @@ pub enum Pick {
 /// # Errors
 /// When there is not one count for each cluster, or a count exceeds its cluster.
 pub fn select(order: &Ordered, counts: &[usize], pick: Pick) -> Result<Vec<usize>, PruneError> {
-    let (given, expected) = (counts.len(), order.clusters.len());
+    let (given, expected) = (counts.len(), order.k());
     if given != expected {
         return Err(PruneError::Mismatch { what: "counts", given, of: "clusters", expected });
     }
-    let sizes = order.clusters.iter().map(Vec::len);
+    let sizes = order.clusters().iter().map(Vec::len);
     let too_many = sizes.zip(counts).enumerate().find(|(_, (size, count))| *count > size);
     if let Some((cluster, (size, &count))) = too_many {
         return Err(PruneError::ClusterTooSmall { cluster, count, size });
     }
     let mut kept: Vec<usize> = Vec::with_capacity(counts.iter().sum());
-    for (rows, &count) in order.clusters.iter().zip(counts) {
+    for (rows, &count) in order.clusters().iter().zip(counts) {
         match pick {
             Pick::First => kept.extend(&rows[..count]),
             Pick::Stratified => {
@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn first_takes_the_preferred_and_stratified_spreads_without_repeats() {
-        let order = Ordered { clusters: vec![vec![9, 8, 7, 6, 5, 4], vec![1], vec![]] };
+        let clusters = vec![vec![9, 8, 7, 6, 5, 4], vec![1], vec![]];
+        let order = Ordered::from_clusters(clusters, 10).unwrap();
         assert_eq!(select(&order, &[2, 1, 0], Pick::First).unwrap(), [1, 8, 9]);
         assert_eq!(select(&order, &[3, 0, 0], Pick::Stratified).unwrap(), [4, 6, 8]);
         for count in 0..=6 {
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn counts_that_do_not_fit_the_clusters_are_named() {
-        let order = Ordered { clusters: vec![vec![0, 1], vec![2]] };
+        let order = Ordered::from_clusters(vec![vec![0, 1], vec![2]], 3).unwrap();
         let error = select(&order, &[1], Pick::First).unwrap_err().to_string();
         assert_eq!(error, "1 counts for 2 clusters: give one for each");
         let error = select(&order, &[1, 2], Pick::Stratified).unwrap_err().to_string();

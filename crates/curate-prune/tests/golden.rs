@@ -5,7 +5,7 @@
 
 use std::{fs::File, path::PathBuf};
 
-use curate_cluster::{Assignment, Clustering, Metric, Ordered, Preference};
+use curate_cluster::{Assignment, Clustering, Metric, Preference};
 use curate_core::{SampleId, rank::fraction_of};
 use curate_prune::{Complexity, Pick, allocate, farthest_first, lower_bounds, select, softmax};
 use ndarray::{Array1, Array2, ArrayD, Ix1};
@@ -54,11 +54,10 @@ impl Golden {
     /// Centroids and assignment of the whole pool (`""`) or of the deduplicated one (`"chain_"`).
     fn clustering(&mut self, prefix: &str) -> Clustering {
         let cluster = self.numbers(&format!("{prefix}assignment"));
-        let assignment = Assignment {
-            cluster: cluster.iter().map(|&c| c as u32).collect(),
-            nearness: self.array::<f32>(&format!("{prefix}sim_to_centroid")).to_vec(),
-        };
+        let nearness = self.array::<f32>(&format!("{prefix}sim_to_centroid")).to_vec();
         let centroids: Array2<f32> = self.0.by_name(&format!("{prefix}centroids")).unwrap();
+        let cluster = cluster.iter().map(|&c| c as u32).collect();
+        let assignment = Assignment::new(centroids.nrows(), cluster, nearness).unwrap();
         Clustering {
             centroids,
             metric: Metric::Spherical,
@@ -89,8 +88,8 @@ fn complexity_shares_quotas_and_kept_rows_are_the_golden_ones() {
     for (prefix, tag, temperatures, ratios, balances) in CASES {
         let clustering = golden.clustering(prefix);
         let assignment = &clustering.assignment;
-        let (k, n) = (clustering.k(), assignment.cluster.len());
-        let sizes = assignment.sizes(k);
+        let n = assignment.rows();
+        let sizes = assignment.sizes();
         assert_eq!(sizes, golden.numbers(&format!("{tag}_cluster_size")));
         let found = Complexity::new(&clustering, 20).unwrap();
         relative(&found.intra, &golden.floats(&format!("{tag}_d_intra")), "d_intra");
@@ -98,7 +97,7 @@ fn complexity_shares_quotas_and_kept_rows_are_the_golden_ones() {
         relative(&found.complexity, &golden.floats(&format!("{tag}_complexity")), "complexity");
 
         let ids: Vec<SampleId> = (0..n as u128).map(SampleId).collect();
-        let order = Ordered::new(assignment, k, Metric::Spherical, &ids, Preference::Hard, 0);
+        let order = clustering.order(Preference::Hard, &ids, 0).unwrap();
         let original = match prefix {
             "" => (0..n).collect(),
             _ => golden.numbers("chain_ids"),

@@ -5,6 +5,8 @@ use crate::fit::{Fit, FitParams, Space};
 use crate::law::Law;
 use crate::observation::{Observation, Observations};
 use crate::stats::root_mean_square;
+use crate::task::{Quiet, Task};
+use curate_core::{Cancelled, Progress};
 use serde::{Deserialize, Serialize};
 
 /// Corrected Akaike criterion under normal residuals in the fit's space, with the change of
@@ -51,8 +53,9 @@ pub struct Holdout {
 pub fn leave_largest_budget_out<L: Law>(
     params: &FitParams<L>,
     data: &Observations,
+    progress: &dyn Progress,
 ) -> Result<Holdout, ScalingError> {
-    let largest = data.rows().iter().map(Observation::budget).fold(f64::NAN, f64::max);
+    let largest = data.rows().iter().filter_map(Observation::budget).fold(f64::NAN, f64::max);
     if largest.is_nan() {
         return Err(ScalingError::NotAnswerable {
             law: params.law.name(),
@@ -60,8 +63,8 @@ pub fn leave_largest_budget_out<L: Law>(
             remedy: "add the column, or compare laws by aicc".into(),
         });
     }
-    let large = |row: &Observation| row.budget() > largest / 1.5;
-    let fit = params.clone().fit(&data.filter(|row| !large(row)))?;
+    let large = |row: &Observation| row.budget().is_some_and(|budget| budget > largest / 1.5);
+    let fit = params.clone().fit(&data.filter(|row| !large(row)), progress)?;
     let held = data.filter(large);
     let predict = |row: &Observation| fit.predict(&row.pool, &row.point());
     let predicted: Vec<f64> = held.rows().iter().map(predict).collect::<Result<_, _>>()?;
@@ -102,7 +105,7 @@ pub fn decision_accuracy(predicted: &[f64], observed: &[f64]) -> Option<f64> {
 
 /// One law in a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Score {
+pub struct LawScore {
     /// The law.
     pub law: String,
     /// Parameters searched.
@@ -113,28 +116,63 @@ pub struct Score {
     pub holdout: Option<Holdout>,
 }
 
-/// Fits every candidate and scores it; best held-out error first, then best criterion. Laws that
-/// cannot be fitted to the whole table are left out.
-pub fn compare<L: Law>(candidates: &[FitParams<L>], data: &Observations) -> Vec<Score> {
-    let score = |params: &FitParams<L>| {
-        let fit = params.clone().fit(data).ok()?;
-        Some(Score {
+impl LawScore {
+    /// `None` when the law cannot be fitted to the whole table.
+    fn of<L: Law>(
+        params: &FitParams<L>,
+        data: &Observations,
+        progress: &dyn Progress,
+    ) -> Option<LawScore> {
+        let fit = params.clone().fit(data, progress).ok()?;
+        Some(LawScore {
             law: params.law.name().into(),
             parameters: fit.observations - fit.freedom(),
             aicc: aicc(&fit, data).ok().filter(|a| a.is_finite()),
-            holdout: leave_largest_budget_out(params, data).ok(),
+            holdout: leave_largest_budget_out(params, data, progress).ok(),
         })
-    };
-    let mut scores: Vec<Score> = candidates.iter().filter_map(score).collect();
-    let key = |s: &Score| {
-        let rmse = s.holdout.as_ref().map_or(f64::INFINITY, |h| h.rmse);
-        (rmse, s.aicc.unwrap_or(f64::INFINITY))
-    };
+    }
+
+    fn key(&self) -> [f64; 2] {
+        let rmse = self.holdout.as_ref().map_or(f64::INFINITY, |h| h.rmse);
+        [rmse, self.aicc.unwrap_or(f64::INFINITY)]
+    }
+}
+
+/// Fits every candidate and scores it; best held-out error first, then best criterion. Laws that
+/// cannot be fitted to the whole table are left out. `progress` hears of one task, in laws.
+///
+/// ```
+/// use curate_scaling::compare::compare;
+/// use curate_scaling::law::{LawKind, Power, Qqt};
+/// use curate_scaling::{FitParams, NoProgress, example_runs};
+///
+/// let runs = example_runs();
+/// let laws = [LawKind::from(Power), LawKind::from(Qqt::default())];
+/// let scores = compare(&laws.map(|law| FitParams::usual(law, &runs)), &runs, &NoProgress)?;
+/// assert_eq!(scores[0].law, "qqt"); // The power law does not know that pools repeat.
+/// assert!(scores[0].holdout.as_ref().is_some_and(|held| held.rmse < 0.01));
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
+///
+/// # Errors
+/// Only when the caller wants it to stop.
+pub fn compare<L: Law>(
+    candidates: &[FitParams<L>],
+    data: &Observations,
+    progress: &dyn Progress,
+) -> Result<Vec<LawScore>, Cancelled> {
+    let task = Task::start(progress, "compare laws", candidates.len(), "laws");
+    let mut scores = Vec::new();
+    for params in candidates {
+        scores.extend(task.unit(|| LawScore::of(params, data, &Quiet(progress)))?);
+    }
+    // A fit that was stopped half way looks like one that failed.
+    progress.check()?;
     scores.sort_by(|a, b| {
-        let (a, b) = (key(a), key(b));
-        a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        let ([a_rmse, a_aicc], [b_rmse, b_aicc]) = (a.key(), b.key());
+        a_rmse.total_cmp(&b_rmse).then(a_aicc.total_cmp(&b_aicc))
     });
-    scores
+    Ok(scores)
 }
 
 #[cfg(test)]
@@ -142,6 +180,7 @@ mod tests {
     use super::*;
     use crate::law::{LawKind, Power, Qqt};
     use crate::{Metric, Observation};
+    use curate_core::NoProgress;
 
     /// Four pools that repeat their data, exactly on the QQT law.
     fn repeated() -> Observations {
@@ -149,9 +188,9 @@ mod tests {
         let mut rows = Vec::new();
         for (pool, unique) in [("a", 5e6), ("b", 2e7), ("c", 8e7)] {
             for samples in [2e7, 4e7, 8e7, 1.6e8, 3.2e8] {
-                let at = crate::Point::new(samples, unique);
-                let value = law.predict(&at, &[4e6, -0.2, 0.1, 5.0]);
-                rows.push(Observation::new(pool, value).samples(samples).unique(unique));
+                let row = Observation::new(pool, 1.0).samples(samples).unique(unique);
+                let value = law.eval(&row.point(), &[4e6, -0.2, 0.1, 5.0], None);
+                rows.push(Observation { value, ..row });
             }
         }
         Observations::new(Metric::Error, vec![], rows).unwrap()
@@ -161,7 +200,7 @@ mod tests {
     fn the_law_that_made_the_data_is_preferred() {
         let candidates =
             [FitParams::new(LawKind::from(Power)), FitParams::new(Qqt::default().into())];
-        let scores = compare(&candidates, &repeated());
+        let scores = compare(&candidates, &repeated(), &NoProgress).unwrap();
         assert_eq!(scores[0].law, "qqt");
         assert!(scores[0].holdout.as_ref().unwrap().rmse < 1e-6);
         assert_eq!(scores[0].holdout.as_ref().unwrap().decision_accuracy, Some(1.0));
@@ -180,7 +219,8 @@ mod tests {
     fn runs_without_budgets_cannot_be_held_out() {
         let rows = vec![Observation::new("a", 0.5), Observation::new("a", 0.4)];
         let data = Observations::new(Metric::Error, vec![], rows).unwrap();
-        let error = leave_largest_budget_out(&FitParams::new(Power), &data).unwrap_err();
+        let error =
+            leave_largest_budget_out(&FitParams::new(Power), &data, &NoProgress).unwrap_err();
         assert!(error.to_string().contains("aicc"), "{error}");
     }
 }

@@ -1,11 +1,13 @@
 //! Curves with intervals, as rows, CSV, JSON and SVG.
 
 use crate::decide::{Candidate, Switch, switch_points};
-use crate::error::{Check, ScalingError};
+use crate::error::ScalingError;
 use crate::fit::{DataRange, Fit};
 use crate::law::Law;
-use crate::observation::{Metric, Observations};
+use crate::observation::{Metric, Observation, Observations};
+use crate::span::Span;
 use crate::uncertainty::Ensemble;
+use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -60,8 +62,26 @@ pub struct Curves {
     pub range: DataRange,
 }
 
-/// Predicts `count` budgets from `low` to `high` samples, evenly spaced in logs, for every
-/// candidate; `data` adds the measured runs.
+/// Most points of a curve.
+const MOST_POINTS: usize = 100_000;
+
+/// Predicts `count` budgets over a range of samples, evenly spaced in logs, for every candidate.
+/// [`Curves::with_runs`] adds the measured runs.
+///
+/// ```
+/// use curate_scaling::decide::Candidate;
+/// use curate_scaling::{BootstrapParams, FitParams, NoProgress, Span, curves, example_runs, law::Qqt};
+///
+/// let runs = example_runs();
+/// let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
+/// let fit = params.fit(&runs, &NoProgress)?;
+/// let draws = BootstrapParams::default().draws(100).run(&fit, &runs, &NoProgress)?;
+/// let pools = [Candidate::pool("good"), Candidate::pool("fair")];
+/// let drawn = curves(&fit, &draws, &pools, Span::new(1e7, 1e9), 50, 0.9)?.with_runs(&runs, &pools);
+/// assert_eq!((drawn.points.len(), drawn.measured.len()), (100, 15));
+/// assert!(drawn.to_svg("Two pools").starts_with("<svg"));
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
 ///
 /// # Errors
 /// As [`switch_points`], and fewer than two budgets.
@@ -69,23 +89,24 @@ pub fn curves<L: Law>(
     fit: &Fit<L>,
     draws: &Ensemble,
     candidates: &[Candidate],
-    (low, high): (f64, f64),
+    range: Span,
     count: usize,
     level: f64,
-    data: Option<&Observations>,
 ) -> Result<Curves, ScalingError> {
-    let mut check = Check::default();
-    check.require(count >= 2, "count", count, "at least 2");
+    let mut check = Checker::default();
+    let counts = (2..=MOST_POINTS).contains(&count);
+    check.that(counts, "count", count, format!("from 2 to {MOST_POINTS}"));
     check.finish()?;
-    let switches = switch_points(fit, draws, candidates, (low, high), level)?;
-    let mut points = Vec::with_capacity(candidates.len() * count);
+    let switches = switch_points(fit, draws, candidates, range, level)?;
+    let mut points = Vec::new();
     for candidate in candidates {
         let resolved = candidate.resolve(fit)?;
         for i in 0..count {
-            let samples = low * (high / low).powf(i as f64 / (count - 1) as f64);
-            let interval = draws.interval(fit, level, |theta| resolved.at(theta, samples));
+            let share = i as f64 / (count - 1) as f64;
+            let samples = range.low * (range.high / range.low).powf(share);
+            let interval = draws.interval(fit, level, |theta| resolved.at(theta, samples))?;
             points.push(CurvePoint {
-                candidate: candidate.name.clone(),
+                candidate: candidate.name().into(),
                 samples,
                 metric: interval.estimate,
                 low: interval.low,
@@ -98,29 +119,31 @@ pub fn curves<L: Law>(
         law: fit.law().name().into(),
         metric: fit.metric,
         level,
-        candidates: candidates.iter().map(|c| c.name.clone()).collect(),
+        candidates: candidates.iter().map(|c| c.name().into()).collect(),
         points,
         switches,
-        measured: data.map(|data| measured(data, candidates)).unwrap_or_default(),
+        measured: Vec::new(),
         range: fit.range.clone(),
     })
 }
 
-fn measured(data: &Observations, candidates: &[Candidate]) -> Vec<Measured> {
-    let run = |row: &crate::Observation| {
-        let alone = candidates.iter().find(|c| c.pools == [row.pool.as_str()]);
-        Some(Measured {
-            pool: row.pool.clone(),
-            candidate: alone.map(|c| c.name.clone()),
-            samples: row.samples?,
-            metric: row.value,
-        })
-    };
-    data.rows().iter().filter_map(run).collect()
-}
-
 impl Curves {
-    /// One line a point, with a header.
+    /// Adds the measured runs, each to the candidate that is its pool alone, if there is one.
+    pub fn with_runs(mut self, data: &Observations, candidates: &[Candidate]) -> Curves {
+        let run = |row: &Observation| {
+            let alone = candidates.iter().find(|c| c.pools() == [row.pool.as_str()]);
+            Some(Measured {
+                pool: row.pool.clone(),
+                candidate: alone.map(|c| c.name().into()),
+                samples: row.samples?,
+                metric: row.value,
+            })
+        };
+        self.measured = data.rows().iter().filter_map(run).collect();
+        self
+    }
+
+    /// One line per point, with a header.
     pub fn to_csv(&self) -> String {
         let mut text = String::from("candidate,samples,metric,low,high,in_range\n");
         for p in &self.points {
@@ -133,7 +156,7 @@ impl Curves {
 
     /// Everything, as JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("numbers and text serialise") + "\n"
+        serde_json::to_string_pretty(self).expect("numbers and text serialize") + "\n"
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong, and what to do about it.
 
+use crate::point::Field;
+use curate_core::{Cancelled, ParamsError};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -7,9 +9,26 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ScalingError {
-    /// Options outside their allowed ranges.
+    /// Options or arguments outside their allowed ranges: all of them, not only the first.
     #[error(transparent)]
     Params(#[from] ParamsError),
+
+    /// The caller asked the work to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+
+    /// A prediction without something that the law needs.
+    #[error("law {law} needs `{field}`, which {of} does not give; {remedy}")]
+    Missing {
+        /// The law.
+        law: &'static str,
+        /// What is missing.
+        field: Field,
+        /// What was to be predicted.
+        of: String,
+        /// What to do.
+        remedy: String,
+    },
 
     /// A file could not be read or written.
     #[error("{path}: cannot be read or written; check that the path exists and is yours to use")]
@@ -114,57 +133,10 @@ pub enum ScalingError {
 
     /// A saved fit that this version cannot read.
     #[error("{place}: {problem}; fit again with this version to get a readable file")]
-    BadArtefact {
+    BadFile {
         /// The file.
         place: String,
         /// What is wrong.
         problem: String,
     },
-}
-
-/// One option outside its allowed range.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// The option.
-    pub field: String,
-    /// The value received.
-    pub value: String,
-    /// The values allowed.
-    pub allowed: String,
-}
-
-/// Options outside their allowed ranges: all of them, not only the first.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{}; correct these and try again", describe(.violations))]
-pub struct ParamsError {
-    /// Every violation found.
-    pub violations: Vec<Violation>,
-}
-
-fn describe(violations: &[Violation]) -> String {
-    let one = |v: &Violation| format!("{} = {} is not {}", v.field, v.value, v.allowed);
-    violations.iter().map(one).collect::<Vec<_>>().join("; ")
-}
-
-/// Collects violations, so that a check reports every one.
-#[derive(Debug, Default)]
-pub(crate) struct Check(Vec<Violation>);
-
-impl Check {
-    pub(crate) fn require(
-        &mut self,
-        holds: bool,
-        field: impl Into<String>,
-        value: impl ToString,
-        allowed: impl Into<String>,
-    ) {
-        if !holds {
-            let (field, value, allowed) = (field.into(), value.to_string(), allowed.into());
-            self.0.push(Violation { field, value, allowed });
-        }
-    }
-
-    pub(crate) fn finish(self) -> Result<(), ParamsError> {
-        if self.0.is_empty() { Ok(()) } else { Err(ParamsError { violations: self.0 }) }
-    }
 }

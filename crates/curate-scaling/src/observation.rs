@@ -1,7 +1,8 @@
 //! Tables of training runs.
 
 use crate::error::ScalingError;
-use crate::law::{Field, Point, Summary};
+use crate::law::Summary;
+use crate::point::{Field, Point};
 use crate::stats::median;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -118,14 +119,28 @@ impl Observation {
         }
     }
 
-    /// What the run cost: compute, or parameters times samples, or samples.
-    pub fn budget(&self) -> f64 {
-        let samples = self.samples.unwrap_or(f64::NAN);
-        self.compute.unwrap_or(6.0 * self.parameters.unwrap_or(1.0 / 6.0) * samples)
+    /// What the run cost: compute, or six times parameters times samples, or samples; `None` where
+    /// neither compute nor samples are known.
+    pub fn budget(&self) -> Option<f64> {
+        let of_samples = |samples| 6.0 * self.parameters.unwrap_or(1.0 / 6.0) * samples;
+        self.compute.or_else(|| self.samples.map(of_samples))
     }
 }
 
-/// A checked table of runs with one metric.
+/// A checked table of runs with one metric: from code, or by [`Observations::read`] from a file.
+///
+/// ```
+/// use curate_scaling::{Metric, Observation, Observations};
+///
+/// let run = |samples, error| Observation::new("web", error).samples(samples).unique(1e7);
+/// let rows = vec![run(1e7, 0.72), run(2e7, 0.66)];
+/// let runs = Observations::new(Metric::Error, vec![], rows)?;
+/// assert_eq!(runs.pools(), ["web"]);
+///
+/// let percent = Observations::new(Metric::Error, vec![], vec![run(1e7, 72.0)]);
+/// assert!(percent.unwrap_err().to_string().contains("divide percentages by 100"));
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observations {
     metric: Metric,
@@ -185,7 +200,7 @@ impl Observations {
     /// SHA-256 of metric, domains and rows in order, as hexadecimal text.
     pub fn digest(&self) -> String {
         let content = (self.metric, &self.domains, &self.rows);
-        let bytes = serde_json::to_vec(&content).expect("finite numbers and text serialise");
+        let bytes = serde_json::to_vec(&content).expect("finite numbers and text serialize");
         Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
     }
 
@@ -281,7 +296,7 @@ fn check_mixture(weights: &[f64], domains: usize) -> Result<(), RowProblem> {
     let field = "weight_<domain>";
     if weights.len() != domains {
         let wrong = format!("weights for {domains} domains");
-        return Err(problem(field, weights.len() as f64, &wrong, "give one weight a domain"));
+        return Err(problem(field, weights.len() as f64, &wrong, "give one weight per domain"));
     }
     if let Some(&bad) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
         return Err(problem(field, bad, "is not a weight", "give weights of at least zero"));
@@ -345,6 +360,7 @@ mod tests {
     fn parameters_follow_from_compute() {
         let row = Observation::new("a", 2.0).samples(1e9).compute(6e18);
         assert!((row.point().parameters - 1e9).abs() < 1e-3);
-        assert_eq!(row.budget(), 6e18);
+        assert_eq!(row.budget(), Some(6e18));
+        assert_eq!(Observation::new("a", 2.0).budget(), None);
     }
 }

@@ -3,7 +3,8 @@
 //! Columns (or keys): `pool`, `samples`, `unique`, `parameters`, `compute`, `upstream_loss`,
 //! `sigma`, `weight`, `group`, `weight_<domain>`, and the metric, whose name declares its direction: exactly
 //! one of `error`, `loss` (lower is better) or `accuracy` (higher is better, read as the error
-//! `1 - accuracy`). A table may instead name it a row: `metric` (one of the three) and `value`.
+//! `1 - accuracy`). A table may instead name it in each row: `metric` (one of
+//! the three) and `value`.
 
 use crate::error::ScalingError;
 use crate::observation::{Metric, Observation, Observations, check_row};
@@ -18,6 +19,16 @@ const KNOWN: &str = "pool, samples, unique, parameters, compute, upstream_loss, 
                      weight, group, weight_<domain>, error, loss, accuracy, metric, value";
 
 /// How to read a table whose columns have other names.
+///
+/// ```
+/// use curate_scaling::{Observations, ReadOptions};
+///
+/// let table = "tokens,note,loss\n1e9,first,3.1\n2e9,second,2.9\n";
+/// let options = ReadOptions::default().column("samples", "tokens").skip("note");
+/// let runs = Observations::from_csv(table.as_bytes(), "runs.csv", &options)?;
+/// assert_eq!(runs.rows()[1].samples, Some(2e9));
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     rename: BTreeMap<String, String>,
@@ -93,7 +104,7 @@ impl Observations {
         understand(lines, name, options)
     }
 
-    /// Reads one JSON object a line; `name` is used in messages.
+    /// Reads one JSON object per line; `name` is used in messages.
     ///
     /// # Errors
     /// The first bad line, by name, line and field.
@@ -154,7 +165,7 @@ fn parquet_lines(file: File, name: &str) -> Result<Vec<Line>, ScalingError> {
 fn parquet_lines(_: File, name: &str) -> Result<Vec<Line>, ScalingError> {
     Err(ScalingError::BadTable {
         place: name.into(),
-        problem: "this build reads no Parquet".into(),
+        problem: "this build does not read Parquet".into(),
         remedy: "turn on the feature `parquet` of curate-scaling, or save the runs as CSV".into(),
     })
 }
@@ -167,10 +178,10 @@ fn json_cells(
     let broken = |problem: String| ScalingError::BadTable {
         place: format!("{name}:{line}"),
         problem,
-        remedy: "write one JSON object of numbers and names a line".into(),
+        remedy: "write one JSON object of numbers and names per line".into(),
     };
     let parsed = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
-    let Value::Object(object) = parsed else { return Err(broken("this is no object".into())) };
+    let Value::Object(object) = parsed else { return Err(broken("this is not an object".into())) };
     let mut cells = BTreeMap::new();
     for (key, value) in object {
         match value {
@@ -205,7 +216,7 @@ fn understand(
         let (first_line, first) = first_metric.get_or_insert_with(|| (line, kind.clone()));
         if *first != kind {
             let problem = format!("`{kind}` here, but `{first}` on line {first_line}");
-            return Err(row.bad("metric", problem, "use one metric a table, in one direction"));
+            return Err(row.bad("metric", problem, "use one metric per table, in one direction"));
         }
         rows.push(row.observation(&kind, &domains, options)?);
     }
@@ -253,7 +264,7 @@ impl Cells<'_> {
             }
             _ => {
                 let problem = format!("several metrics: {}", named.join(", "));
-                Err(self.bad("metric", problem, "use one metric a table, in one direction"))
+                Err(self.bad("metric", problem, "use one metric per table, in one direction"))
             }
         }
     }
@@ -262,7 +273,7 @@ impl Cells<'_> {
         let Some(text) = self.cells.get(field) else { return Ok(None) };
         let plain = text.replace('_', "");
         plain.parse().map(Some).map_err(|_| {
-            self.bad(field, format!("`{text}` is no number"), "write plain numbers, like 12.8e6")
+            self.bad(field, format!("`{text}` is not a number"), "write plain numbers, like 12.8e6")
         })
     }
 
@@ -301,7 +312,7 @@ impl Cells<'_> {
             return Ok(1.0 - value);
         }
         let remedy = "accuracies are shares in [0, 1); divide percentages by 100";
-        Err(self.bad(field, format!("{value} is no accuracy"), remedy))
+        Err(self.bad(field, format!("{value} is not an accuracy"), remedy))
     }
 
     fn refuse_unknown(&self, options: &ReadOptions) -> Result<(), ScalingError> {
@@ -381,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelt_columns_are_refused_unless_skipped_or_renamed() {
+    fn misspelled_columns_are_refused_unless_skipped_or_renamed() {
         let text = "samples,uniqe,error\n1e6,1e5,0.5\n";
         assert_says(csv(text), &["runs.csv:2", "`uniqe`", "unique"]);
         let skip = ReadOptions::default().ignore_unknown();

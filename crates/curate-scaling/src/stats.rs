@@ -1,4 +1,4 @@
-//! Small statistics: quantiles, Student's t, rank correlation, and draws that are a hash.
+//! Small statistics: quantiles and Student's t.
 
 /// Quantile of sorted values by linear interpolation; NaN for none.
 pub(crate) fn quantile_sorted(sorted: &[f64], level: f64) -> f64 {
@@ -17,44 +17,20 @@ pub(crate) fn central(mut values: Vec<f64>, level: f64) -> (f64, f64) {
 }
 
 /// Median of the values that are known; NaN for none.
-pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut known: Vec<f64> = values.into_iter().filter(|x| !x.is_nan()).collect();
     known.sort_by(f64::total_cmp);
     quantile_sorted(&known, 0.5)
 }
 
 /// Root of the mean square.
-pub fn root_mean_square(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn root_mean_square(values: impl IntoIterator<Item = f64>) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
     for x in values {
         sum += x * x;
         count += 1.0;
     }
     (sum / count).sqrt()
-}
-
-/// Ranks from 0, ties sharing their mean rank.
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut before = 0;
-    for tied in order.chunk_by(|&i, &j| values[i] == values[j]) {
-        let mean = before as f64 + 0.5 * (tied.len() - 1) as f64;
-        tied.iter().for_each(|&i| ranks[i] = mean);
-        before += tied.len();
-    }
-    ranks
-}
-
-/// Spearman's rank correlation; NaN if either side has no spread.
-pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
-    let (a, b) = (ranks(a), ranks(b));
-    let mean = 0.5 * (a.len() as f64 - 1.0);
-    let dot = |x: &[f64], y: &[f64]| -> f64 {
-        x.iter().zip(y).map(|(p, q)| (p - mean) * (q - mean)).sum()
-    };
-    dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
 }
 
 /// `ln Gamma(x)` for `x > 0` (Lanczos, g = 7).
@@ -75,7 +51,7 @@ fn ln_gamma(x: f64) -> f64 {
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + series.ln()
 }
 
-/// Regularised incomplete beta function `I_x(a, b)` (continued fraction).
+/// Regularized incomplete beta function `I_x(a, b)` (continued fraction).
 fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);
@@ -132,43 +108,6 @@ pub(crate) fn student_two_sided(level: f64, freedom: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// A random number that is a function of where it is used: no shared stream, so results do not
-/// depend on the order or the number of threads.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Dice {
-    key: u64,
-}
-
-fn scramble(mut z: u64) -> u64 {
-    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-impl Dice {
-    /// The draws of one purpose (`stream`) and one repetition (`draw`) under a seed.
-    pub(crate) fn new(seed: u64, stream: u64, draw: u64) -> Self {
-        Dice { key: scramble(scramble(scramble(seed) ^ stream) ^ draw) }
-    }
-
-    /// The `i`-th uniform value in `[0, 1)`.
-    pub(crate) fn uniform(self, i: usize) -> f64 {
-        (scramble(self.key ^ i as u64) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// The `i`-th index below `count`.
-    pub(crate) fn index(self, i: usize, count: usize) -> usize {
-        ((self.uniform(i) * count as f64) as usize).min(count - 1)
-    }
-
-    /// The `i`-th standard normal value.
-    pub(crate) fn normal(self, i: usize) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform(2 * i)).ln()).sqrt();
-        radius * (2.0 * std::f64::consts::PI * self.uniform(2 * i + 1)).cos()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,26 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn spearman_by_hand_with_ties() {
-        assert!((spearman(&[1.0, 2.0, 3.0, 4.0], &[10.0, 20.0, 40.0, 30.0]) - 0.8).abs() < 1e-15);
-        assert!((spearman(&[1.0, 1.0, 2.0], &[1.0, 1.0, 5.0]) - 1.0).abs() < 1e-15);
-        assert!(spearman(&[1.0, 1.0], &[1.0, 2.0]).is_nan());
-    }
-
-    #[test]
     fn quantiles_interpolate() {
         assert_eq!(quantile_sorted(&[1.0, 2.0, 4.0], 0.75), 3.0);
         assert_eq!(median([f64::NAN, 3.0, 1.0]), 2.0);
         assert!(median([]).is_nan());
         assert_eq!(quantile_sorted(&[1.0, f64::INFINITY], 1.0), f64::INFINITY);
-    }
-
-    #[test]
-    fn normal_draws_have_mean_zero_and_variance_one() {
-        let dice = Dice::new(7, 0, 0);
-        let values: Vec<f64> = (0..20_000).map(|i| dice.normal(i)).collect();
-        let mean = values.iter().sum::<f64>() / 20_000.0;
-        assert!(mean.abs() < 0.03, "{mean}");
-        assert!((root_mean_square(values.iter().copied()) - 1.0).abs() < 0.02);
     }
 }

@@ -1,6 +1,7 @@
 //! Curves as a self-contained SVG: no scripts, no fonts to fetch.
 
 use crate::curve::{CurvePoint, Curves, Measured};
+use crate::decide::Switch;
 use crate::observation::Metric;
 use std::fmt::Write;
 
@@ -10,9 +11,12 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 150.0;
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = 56.0;
-/// Okabe and Ito's colours, told apart by people with any colour vision.
-const COLOURS: [&str; 7] =
+/// Okabe and Ito's colors, told apart by people with any color vision.
+const COLORS: [&str; 7] =
     ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555"];
+
+/// Most ticks of an axis.
+const MOST_TICKS: u32 = 64;
 
 /// Writes SVG into a string.
 macro_rules! draw {
@@ -46,6 +50,11 @@ impl Frame {
     fn y(&self, metric: f64) -> f64 {
         let share = (metric - self.metric.0) / (self.metric.1 - self.metric.0);
         HEIGHT - BOTTOM - share.clamp(-0.05, 1.05) * (HEIGHT - TOP - BOTTOM)
+    }
+
+    /// A point of a line, as SVG writes it.
+    fn at(&self, samples: f64, metric: f64) -> String {
+        format!("{:.1},{:.1}", self.x(samples), self.y(metric))
     }
 }
 
@@ -83,7 +92,9 @@ fn ticks((low, high): (f64, f64), about: f64) -> Vec<f64> {
     let steps = [1.0, 2.0, 5.0, 10.0].map(|s| s * magnitude);
     let step = steps.into_iter().find(|s| *s >= rough).unwrap_or(10.0 * magnitude);
     let first = (low / step).ceil();
-    (0..).map(|i| (first + f64::from(i)) * step).take_while(|t| *t <= high).collect()
+    // Far from zero a step may be below rounding, and would never arrive.
+    let all = (0..MOST_TICKS).map(|i| (first + f64::from(i)) * step);
+    all.take_while(|t| *t <= high).collect()
 }
 
 /// Round budgets inside a range, on a log axis.
@@ -96,7 +107,9 @@ fn log_ticks((low, high): (f64, f64)) -> Vec<f64> {
     } else {
         &[1.0, 2.0, 5.0]
     };
-    let exponents = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    // Powers of ten beyond these are zero or infinite.
+    let exponent = |x: f64| x.clamp(-330.0, 310.0) as i32;
+    let exponents = exponent(low.log10().floor())..=exponent(high.log10().ceil());
     let all = exponents.flat_map(|e| marks.iter().map(move |m| m * 10f64.powi(e)));
     all.filter(|t| *t >= low * 0.999 && *t <= high * 1.001).collect()
 }
@@ -121,7 +134,7 @@ impl Curves {
         self.draw_ground(&frame, &mut out);
         draw_axes(&frame, self.metric, &mut out);
         for (i, name) in self.candidates.iter().enumerate() {
-            self.draw_curve(&frame, name, COLOURS[i % COLOURS.len()], &mut out);
+            self.draw_curve(&frame, name, COLORS[i % COLORS.len()], &mut out);
         }
         self.draw_switches(&frame, &mut out);
         self.draw_labels(&frame, &mut out);
@@ -147,29 +160,13 @@ impl Curves {
         );
     }
 
-    fn draw_curve(&self, frame: &Frame, name: &str, colour: &str, out: &mut String) {
+    fn draw_curve(&self, frame: &Frame, name: &str, color: &str, out: &mut String) {
         let points: Vec<&CurvePoint> = self.points.iter().filter(|p| p.candidate == name).collect();
-        let at = |samples: f64, y: f64| format!("{:.1},{:.1}", frame.x(samples), frame.y(y));
-        let upper = points.iter().map(|p| at(p.samples, p.high));
-        let lower = points.iter().rev().map(|p| at(p.samples, p.low));
+        let upper = points.iter().map(|p| frame.at(p.samples, p.high));
+        let lower = points.iter().rev().map(|p| frame.at(p.samples, p.low));
         let band: Vec<String> = upper.chain(lower).collect();
-        draw!(out, r#"<polygon points="{}" fill="{colour}" fill-opacity="0.13"/>"#, band.join(" "));
-        // Consecutive points with the same standing share a line; each starts where the last ended.
-        let mut first = 0;
-        while first + 1 < points.len() {
-            let known = points[first].in_range && points[first + 1].in_range;
-            let same = |i: &usize| (points[*i].in_range && points[*i + 1].in_range) == known;
-            let last = (first..points.len() - 1).take_while(same).last().unwrap_or(first) + 1;
-            let line: Vec<String> =
-                points[first..=last].iter().map(|p| at(p.samples, p.metric)).collect();
-            let dashes = if known { "" } else { r#" stroke-dasharray="5 4""# };
-            draw!(
-                out,
-                r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>"#,
-                line.join(" ")
-            );
-            first = last;
-        }
+        draw!(out, r#"<polygon points="{}" fill="{color}" fill-opacity="0.13"/>"#, band.join(" "));
+        draw_lines(frame, &points, color, out);
         let (low, high) = frame.samples;
         for run in self.measured.iter().filter(|m| {
             m.candidate.as_deref() == Some(name) && m.samples >= low && m.samples <= high
@@ -177,31 +174,19 @@ impl Curves {
             let (x, y) = (frame.x(run.samples), frame.y(run.metric));
             draw!(
                 out,
-                r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" fill="{colour}" stroke="white"/>"#
+                r#"<circle cx="{x:.1}" cy="{y:.1}" r="3.5" fill="{color}" stroke="white"/>"#
             );
         }
     }
 
+    /// A line at each switch, labeled where there is room.
     fn draw_switches(&self, frame: &Frame, out: &mut String) {
         let mut last_x = f64::NEG_INFINITY;
         for switch in &self.switches {
             let x = frame.x(switch.samples.estimate);
-            let bottom = HEIGHT - BOTTOM;
-            draw!(
-                out,
-                r##"<line x1="{x:.1}" y1="{TOP}" x2="{x:.1}" y2="{bottom}" stroke="#333" stroke-dasharray="2 3"/>"##
-            );
-            let (a, b) = (
-                frame.x(switch.samples.low.max(frame.samples.0)),
-                frame.x(switch.samples.high.min(frame.samples.1)),
-            );
-            let y = TOP - 5.0;
-            draw!(
-                out,
-                r##"<line x1="{a:.1}" y1="{TOP}" x2="{b:.1}" y2="{TOP}" stroke="#333" stroke-width="3" stroke-opacity="0.55"/>"##
-            );
+            draw_switch(frame, switch, out);
             if x - last_x > 46.0 {
-                let label = short(switch.samples.estimate);
+                let (y, label) = (TOP - 5.0, short(switch.samples.estimate));
                 draw!(
                     out,
                     r##"<text x="{x:.1}" y="{y:.1}" text-anchor="middle" fill="#333">{label}</text>"##
@@ -227,18 +212,67 @@ impl Curves {
         }
         let x = WIDTH - RIGHT + 8.0;
         for (y, i, name) in labels {
-            let (y, colour) = (y + 4.0, COLOURS[i % COLOURS.len()]);
+            let (y, color) = (y + 4.0, COLORS[i % COLORS.len()]);
             draw!(
                 out,
-                r#"<text x="{x:.1}" y="{y:.1}" fill="{colour}" font-weight="bold">{}</text>"#,
+                r#"<text x="{x:.1}" y="{y:.1}" fill="{color}" font-weight="bold">{}</text>"#,
                 escape(name)
             );
         }
     }
 }
 
+/// A curve, dashed where the data do not reach. Consecutive points with the same standing share a
+/// line; each line starts where the last ended, so that the curve has no gaps.
+fn draw_lines(frame: &Frame, points: &[&CurvePoint], color: &str, out: &mut String) {
+    let mut first = 0;
+    while first + 1 < points.len() {
+        let known = points[first].in_range && points[first + 1].in_range;
+        let same = |i: &usize| (points[*i].in_range && points[*i + 1].in_range) == known;
+        let last = (first..points.len() - 1).take_while(same).last().unwrap_or(first) + 1;
+        let shared = points[first..=last].iter();
+        let line: Vec<String> = shared.map(|p| frame.at(p.samples, p.metric)).collect();
+        let dashes = if known { "" } else { r#" stroke-dasharray="5 4""# };
+        draw!(
+            out,
+            r#"<polyline points="{}" fill="none" stroke="{color}" stroke-width="2"{dashes}/>"#,
+            line.join(" ")
+        );
+        first = last;
+    }
+}
+
+/// The switch and, above the frame, its interval.
+fn draw_switch(frame: &Frame, switch: &Switch, out: &mut String) {
+    let (x, bottom) = (frame.x(switch.samples.estimate), HEIGHT - BOTTOM);
+    draw!(
+        out,
+        r##"<line x1="{x:.1}" y1="{TOP}" x2="{x:.1}" y2="{bottom}" stroke="#333" stroke-dasharray="2 3"/>"##
+    );
+    let a = frame.x(switch.samples.low.max(frame.samples.0));
+    let b = frame.x(switch.samples.high.min(frame.samples.1));
+    draw!(
+        out,
+        r##"<line x1="{a:.1}" y1="{TOP}" x2="{b:.1}" y2="{TOP}" stroke="#333" stroke-width="3" stroke-opacity="0.55"/>"##
+    );
+}
+
 fn draw_axes(frame: &Frame, metric: Metric, out: &mut String) {
     let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+    draw_metric_ticks(frame, metric, right, out);
+    draw_sample_ticks(frame, bottom, out);
+    draw!(out, r##"<line x1="{LEFT}" y1="{bottom}" x2="{right}" y2="{bottom}" stroke="#222"/>"##);
+    let (x, y) = ((LEFT + right) / 2.0, HEIGHT - 14.0);
+    draw!(out, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="middle">samples seen</text>"#);
+    let name = if metric == Metric::Error { "error (%)" } else { "loss" };
+    let middle = (TOP + bottom) / 2.0;
+    draw!(
+        out,
+        r#"<text x="18" y="{middle}" text-anchor="middle" transform="rotate(-90 18 {middle})">{name}</text>"#
+    );
+}
+
+fn draw_metric_ticks(frame: &Frame, metric: Metric, right: f64, out: &mut String) {
     for tick in ticks(frame.metric, 6.0) {
         let y = frame.y(tick);
         draw!(
@@ -253,6 +287,9 @@ fn draw_axes(frame: &Frame, metric: Metric, out: &mut String) {
         let (x, y) = (LEFT - 8.0, y + 4.0);
         draw!(out, r#"<text x="{x}" y="{y:.1}" text-anchor="end">{label}</text>"#);
     }
+}
+
+fn draw_sample_ticks(frame: &Frame, bottom: f64, out: &mut String) {
     for tick in log_ticks(frame.samples) {
         let (x, y) = (frame.x(tick), bottom + 18.0);
         draw!(
@@ -262,15 +299,6 @@ fn draw_axes(frame: &Frame, metric: Metric, out: &mut String) {
         );
         draw!(out, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="middle">{}</text>"#, short(tick));
     }
-    draw!(out, r##"<line x1="{LEFT}" y1="{bottom}" x2="{right}" y2="{bottom}" stroke="#222"/>"##);
-    let (x, y) = ((LEFT + right) / 2.0, HEIGHT - 14.0);
-    draw!(out, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="middle">samples seen</text>"#);
-    let name = if metric == Metric::Error { "error (%)" } else { "loss" };
-    let middle = (TOP + bottom) / 2.0;
-    draw!(
-        out,
-        r#"<text x="18" y="{middle}" text-anchor="middle" transform="rotate(-90 18 {middle})">{name}</text>"#
-    );
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 
 use curate_scaling::law::{Chinchilla, ExponentialMixing, Power, Qqt};
 use curate_scaling::{
-    Fit, FitParams, Law, Metric, Observation, Observations, ScalingError, Warning, example_runs,
+    Fit, FitParams, Law, Metric, NoProgress, Observation, Observations, ScalingError, Warning,
+    example_runs,
 };
 
 fn table(rows: Vec<Observation>) -> Observations {
@@ -16,7 +17,7 @@ fn run(pool: &str, samples: f64, value: f64) -> Observation {
 }
 
 fn refusal<L: Law>(params: FitParams<L>, rows: Vec<Observation>) -> String {
-    params.fit(&table(rows)).unwrap_err().to_string()
+    params.fit(&table(rows), &NoProgress).unwrap_err().to_string()
 }
 
 fn assert_says(message: &str, parts: &[&str]) {
@@ -53,9 +54,9 @@ fn one_budget_only() {
 fn a_pool_with_one_budget_is_a_warning() {
     let mut rows = example_runs().rows().to_vec();
     rows.retain(|r| r.pool != "poor" || r.samples == Some(4e7));
-    let fit = FitParams::new(Qqt::default()).per_pool("b").fit(&table(rows)).unwrap();
+    let fit = FitParams::new(Qqt::default()).per_pool("b").fit(&table(rows), &NoProgress).unwrap();
     let expected = Warning::OneBudget { pools: vec!["poor".into()] };
-    assert!(fit.warnings.contains(&expected), "{:?}", fit.warnings);
+    assert!(fit.warnings().contains(&expected), "{:?}", fit.warnings());
 }
 
 #[test]
@@ -75,15 +76,15 @@ fn shared() -> FitParams<Qqt> {
 }
 
 fn warned(fit: &Fit<Qqt>, of: impl Fn(&Warning) -> bool) -> String {
-    let found = fit.warnings.iter().find(|w| of(w));
-    found.unwrap_or_else(|| panic!("{:?}", fit.warnings)).to_string()
+    let found = fit.warnings().iter().find(|w| of(w));
+    found.unwrap_or_else(|| panic!("{:?}", fit.warnings())).to_string()
 }
 
 #[test]
 fn repeated_rows_are_a_warning_that_names_them() {
     let mut rows = example_runs().rows().to_vec();
     rows.push(rows[2].clone());
-    let fit = shared().fit(&table(rows)).unwrap();
+    let fit = shared().fit(&table(rows), &NoProgress).unwrap();
     let text = warned(&fit, |w| matches!(w, Warning::RepeatedRows { .. }));
     assert_says(&text, &["[16]", "count twice", "drop them"]);
 }
@@ -96,13 +97,13 @@ fn samples_in_millions_are_a_warning() {
         ..row.clone()
     };
     let rows = example_runs().rows().iter().map(in_millions).collect();
-    let fit = shared().fit(&table(rows)).unwrap();
+    let fit = shared().fit(&table(rows), &NoProgress).unwrap();
     let text = warned(&fit, |w| matches!(w, Warning::SmallUnits { .. }));
     assert_says(&text, &["samples is 80", "millions", "plain counts"]);
     let mixed =
         |row: &Observation| Observation { samples: row.samples.map(|n| n / 1e6), ..row.clone() };
     let rows = example_runs().rows().iter().map(mixed).collect();
-    let fit = shared().fit(&table(rows)).unwrap();
+    let fit = shared().fit(&table(rows), &NoProgress).unwrap();
     warned(&fit, |w| matches!(w, Warning::UnitsDiffer { .. }));
 }
 
@@ -110,15 +111,15 @@ fn samples_in_millions_are_a_warning() {
 fn no_repeats_say_nothing_about_the_half_life() {
     let once = |row: &Observation| Observation { unique: Some(1e9), ..row.clone() };
     let rows = example_runs().rows().iter().map(once).collect();
-    let fit = FitParams::new(Qqt::default()).per_pool("b").fit(&table(rows)).unwrap();
+    let fit = FitParams::new(Qqt::default()).per_pool("b").fit(&table(rows), &NoProgress).unwrap();
     let text = warned(&fit, |w| matches!(w, Warning::NoRepeats { .. }));
     assert_says(&text, &["half_life", "several epochs"]);
-    assert_eq!(fit.curvature.condition, None, "a direction without any information");
+    assert_eq!(fit.curvature().condition, None, "a direction without any information");
 }
 
 #[test]
 fn the_ridge_between_unit_samples_and_d_is_named() {
-    let fit = shared().fit(&example_runs()).unwrap();
+    let fit = shared().fit(&example_runs(), &NoProgress).unwrap();
     let text = warned(&fit, |w| matches!(w, Warning::Ridge { .. }));
     assert_says(&text, &["unit_samples", "d", "intervals of predictions"]);
 }
@@ -126,18 +127,19 @@ fn the_ridge_between_unit_samples_and_d_is_named() {
 #[test]
 fn as_many_points_as_parameters_give_a_curve_without_doubt() {
     let rows = [1e6, 1e7, 1e8].map(|n: f64| run("a", n, 0.2 + 10.0 * n.powf(-0.3)));
-    let fit = FitParams::new(Power).fit(&table(rows.to_vec())).unwrap();
-    assert!(fit.warnings.contains(&Warning::NoFreedom));
-    assert_eq!(fit.noise, None);
+    let fit = FitParams::new(Power).fit(&table(rows.to_vec()), &NoProgress).unwrap();
+    assert!(fit.warnings().contains(&Warning::NoFreedom));
+    assert_eq!(fit.noise(), None);
     assert!(fit.parameters(0.9).unwrap().iter().all(|p| p.interval.is_none()));
     let data = table(rows.to_vec());
-    let error = curate_scaling::BootstrapParams::default().run(&fit, &data).unwrap_err();
+    let error =
+        curate_scaling::BootstrapParams::default().run(&fit, &data, &NoProgress).unwrap_err();
     assert_says(&error.to_string(), &["residuals say nothing", "add runs"]);
 }
 
 #[test]
 fn options_that_name_nothing_are_refused() {
-    let error = shared().fix("b[gold]", -0.1).fit(&example_runs()).unwrap_err();
+    let error = shared().fix("b[gold]", -0.1).fit(&example_runs(), &NoProgress).unwrap_err();
     assert!(matches!(error, ScalingError::Params(_)));
     assert_says(&error.to_string(), &["b[gold]", "b[good]"]);
 }
@@ -145,7 +147,7 @@ fn options_that_name_nothing_are_refused() {
 #[test]
 fn increasing_errors_end_at_a_bound_and_say_so() {
     let rows = (1..8).map(|i| run("a", 1e7 * f64::from(i), 0.5 + 0.02 * f64::from(i))).collect();
-    let fit = FitParams::new(Power).fit(&table(rows)).unwrap();
+    let fit = FitParams::new(Power).fit(&table(rows), &NoProgress).unwrap();
     let warned = |w: &Warning| matches!(w, Warning::AtBounds { .. } | Warning::Ridge { .. });
-    assert!(fit.warnings.iter().any(warned), "{:?} {:?}", fit.warnings, fit.minima);
+    assert!(fit.warnings().iter().any(warned), "{:?} {:?}", fit.warnings(), fit.minima());
 }

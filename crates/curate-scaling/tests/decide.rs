@@ -3,19 +3,20 @@
 #![allow(clippy::unwrap_used)]
 
 use curate_scaling::decide::*;
+use curate_scaling::fit::RangeAxis;
 use curate_scaling::law::{
     AdditiveMixing, Chinchilla, DataConstrained, ExponentialMixing, Power, Qqt,
 };
 use curate_scaling::{
-    Artefact, BootstrapParams, Ensemble, Fit, FitParams, Law, LawKind, Metric, Observation,
-    Observations, ScalingError, curves, example_runs,
+    BootstrapParams, Ensemble, Fit, FitParams, Law, LawKind, Metric, NoProgress, Observation,
+    Observations, Point, SavedFit, ScalingError, Span, curves, example_runs,
 };
 
 fn fitted() -> (Observations, Fit<Qqt>, Ensemble) {
     let data = example_runs();
     let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
-    let fit = params.fit(&data).unwrap();
-    let draws = BootstrapParams::default().draws(300).run(&fit, &data).unwrap();
+    let fit = params.fit(&data, &NoProgress).unwrap();
+    let draws = BootstrapParams::default().draws(300).run(&fit, &data, &NoProgress).unwrap();
     (data, fit, draws)
 }
 
@@ -26,15 +27,15 @@ fn tops() -> Vec<Candidate> {
 #[test]
 fn frequencies_sum_to_one_and_the_switch_separates_the_winners() {
     let (_, fit, draws) = fitted();
-    let switches = switch_points(&fit, &draws, &tops(), (1e7, 1e10), 0.9).unwrap();
+    let switches = switch_points(&fit, &draws, &tops(), Span::new(1e7, 1e10), 0.9).unwrap();
     assert_eq!((switches[0].from.as_str(), switches[0].to.as_str()), ("good", "good+fair"));
     let at = switches[0].samples;
     assert!(at.low < at.estimate && at.estimate < at.high);
     for (samples, winner) in [(0.98 * at.estimate, "good"), (1.02 * at.estimate, "good+fair")] {
         let best = best_pool(&fit, &draws, &tops(), samples, 0.9).unwrap();
         assert_eq!(best.best().name, winner);
-        assert!((best.ranking.iter().map(|r| r.wins).sum::<f64>() - 1.0).abs() < 1e-9);
-        assert!(best.ranking.windows(2).all(|w| w[0].metric.estimate <= w[1].metric.estimate));
+        assert!((best.ranking().iter().map(|r| r.wins).sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(best.ranking().windows(2).all(|w| w[0].metric.estimate <= w[1].metric.estimate));
         assert!(best.best().wins > 0.2 && best.best().wins < 0.8, "near the switch nobody is sure");
     }
     let sure = best_pool(&fit, &draws, &tops(), 1e7, 0.9).unwrap();
@@ -48,8 +49,8 @@ fn questions_beyond_the_data_are_flagged() {
     let inside = best_pool(&fit, &draws, &[Candidate::pool("good")], 4e7, 0.9).unwrap();
     assert!(inside.best().out_of_range.is_empty());
     let beyond = best_pool(&fit, &draws, &[Candidate::pool("good")], 4e8, 0.9).unwrap();
-    let axes: Vec<&str> = beyond.best().out_of_range.iter().map(|o| o.axis.as_str()).collect();
-    assert_eq!(axes, ["samples", "epochs"]);
+    let axes: Vec<RangeAxis> = beyond.best().out_of_range.iter().map(|o| o.axis).collect();
+    assert_eq!(axes, [RangeAxis::Samples, RangeAxis::Epochs]);
 }
 
 #[test]
@@ -57,7 +58,7 @@ fn a_multiplier_is_the_ratio_of_equal_errors() {
     let (_, fit, draws) = fitted();
     let (good, poor) = (Candidate::pool("good"), Candidate::pool("poor"));
     let found = samples_multiplier(&fit, &draws, &good, &poor, 1e7, 0.9).unwrap();
-    let at = |pool: &str, n: f64| fit.predict(pool, &curate_scaling::Point::new(n, 1e7)).unwrap();
+    let at = |pool: &str, n: f64| fit.predict(pool, &Point::new().samples(n).unique(1e7)).unwrap();
     let same = at("poor", 1e7 * found.multiplier.estimate);
     assert!((same - at("good", 1e7)).abs() < 1e-9);
     assert!(found.multiplier.estimate > 1.0 && found.multiplier.low > 1.0);
@@ -69,7 +70,7 @@ fn a_multiplier_is_the_ratio_of_equal_errors() {
 fn a_pool_that_never_gets_there_has_an_infinite_multiplier() {
     let (_, fit, draws) = fitted();
     let (good, poor) = (Candidate::pool("good"), Candidate::pool("poor"));
-    let wide = poor.clone().what_if_unique(&fit, 1e12);
+    let wide = poor.clone().pool_size("poor", 1e12);
     let found = samples_multiplier(&fit, &draws, &wide, &good, 1e11, 0.9).unwrap();
     assert_eq!(found.multiplier.estimate, f64::INFINITY);
     assert!(found.never > 0.9);
@@ -78,12 +79,10 @@ fn a_pool_that_never_gets_there_has_an_infinite_multiplier() {
 #[test]
 fn a_larger_pool_is_never_worse() {
     let (_, fit, _) = fitted();
-    let at = |unique: f64| {
-        let candidate = Candidate::pool("good").what_if_unique(&fit, unique);
-        candidate.resolve(&fit).unwrap().at(fit.theta(), 2e8)
-    };
+    let at =
+        |unique: f64| Candidate::pool("good").pool_size("good", unique).predict(&fit, 2e8).unwrap();
     assert!(at(1e7) > at(2e7) && at(2e7) > at(1e8));
-    assert_eq!(Candidate::union("all", ["good", "fair"]).total_unique(&fit), 2e7);
+    assert_eq!(Candidate::union("all", ["good", "fair"]).total_unique(&fit), Some(2e7));
 }
 
 #[test]
@@ -94,9 +93,9 @@ fn unanswerable_questions_say_what_to_do() {
     says(ask(&[Candidate::pool("gold")]).unwrap_err(), "good, fair, poor");
     says(ask(&[]).unwrap_err(), "at least one pool");
     says(best_pool(&fit, &draws, &tops(), 1e8, 1.5).unwrap_err(), "between 0 and 1");
-    says(switch_points(&fit, &draws, &tops(), (1e9, 1e8), 0.9).unwrap_err(), "range.high");
-    let power = FitParams::new(Power).per_pool("A").fit(&data).unwrap();
-    let draws = power.covariance_ensemble(10, 0).unwrap();
+    says(switch_points(&fit, &draws, &tops(), Span::new(1e9, 1e8), 0.9).unwrap_err(), "range.high");
+    let power = FitParams::new(Power).per_pool("A").fit(&data, &NoProgress).unwrap();
+    let draws = BootstrapParams::default().draws(10).run(&power, &data, &NoProgress).unwrap();
     says(best_pool(&power, &draws, &tops(), 1e8, 0.9).unwrap_err(), "no rule for unions");
 }
 
@@ -107,13 +106,15 @@ fn laws_vote() {
         form: curate_scaling::law::QqtForm::EffectiveData,
         ..Qqt::default()
     };
-    let other = FitParams::new(law).per_pool("b").per_pool("half_life").fit(&data).unwrap();
-    let other_draws = BootstrapParams::default().draws(300).run(&other, &data).unwrap();
+    let other =
+        FitParams::new(law).per_pool("b").per_pool("half_life").fit(&data, &NoProgress).unwrap();
+    let other_draws =
+        BootstrapParams::default().draws(300).run(&other, &data, &NoProgress).unwrap();
     let a = best_pool(&fit, &draws, &tops(), 3e8, 0.9).unwrap();
     let b = best_pool(&other, &other_draws, &tops(), 3e8, 0.9).unwrap();
     let joined = across_laws(&[a.clone(), b.clone()]);
     assert!((joined.iter().map(|c| c.wins).sum::<f64>() - 1.0).abs() < 1e-9);
-    let of = |r: &BestPool, name: &str| r.ranking.iter().find(|x| x.name == name).unwrap().wins;
+    let of = |r: &BestPool, name: &str| r.ranking().iter().find(|x| x.name == name).unwrap().wins;
     let mean = 0.5 * (of(&a, &joined[0].name) + of(&b, &joined[0].name));
     assert!((joined[0].wins - mean).abs() < 1e-12);
 }
@@ -143,7 +144,7 @@ fn fit_exactly(law: LawKind, theta: &[f64]) -> Fit<LawKind> {
             for unique in [3e8, 1e12] {
                 let row = Observation::new("web", 1.0).samples(samples).parameters(parameters);
                 let row = row.unique(unique);
-                let value = law.predict(&row.point(), theta);
+                let value = law.predict(&row.point(), theta).unwrap();
                 rows.push(Observation { value, ..row });
             }
         }
@@ -155,7 +156,7 @@ fn fit_exactly(law: LawKind, theta: &[f64]) -> Fit<LawKind> {
         .zip(theta)
         .skip(1)
         .fold(FitParams::new(law), |p, (name, value)| p.fix(name, *value));
-    fixed.fit(&data).unwrap()
+    fixed.fit(&data, &NoProgress).unwrap()
 }
 
 #[test]
@@ -166,10 +167,10 @@ fn allocation_matches_the_chinchilla_closed_form() {
         let g = (alpha * a / (beta * b)).powf(1.0 / (alpha + beta));
         let expected = g * (compute / 6.0f64).powf(beta / (alpha + beta));
         let params = AllocationParams::new(compute).check().unwrap();
-        let found = params.optimum(&fit, fit.theta(), "web").unwrap();
+        let found = params.optimum(&fit, "web").unwrap();
         assert!((found.parameters / expected - 1.0).abs() < 1e-5, "{found:?} {expected}");
         assert!((6.0 * found.parameters * found.samples / compute - 1.0).abs() < 1e-12);
-        assert!(!found.at_cap && found.epochs == 0.0);
+        assert!(!found.at_cap && found.epochs.is_none());
     }
 }
 
@@ -177,20 +178,18 @@ fn allocation_matches_the_chinchilla_closed_form() {
 fn little_data_moves_the_optimum_to_fewer_samples_and_caps_bind() {
     let theta = [1.7, 400.0, 0.34, 410.0, 0.28, 15.0, 5.0];
     let fit = fit_exactly(LawKind::from(DataConstrained::default()), &theta);
-    let ask = |params: AllocationParams| {
-        params.check().unwrap().optimum(&fit, fit.theta(), "web").unwrap()
-    };
+    let ask = |params: AllocationParams| params.check().unwrap().optimum(&fit, "web").unwrap();
     let (plenty, scarce) =
         (ask(AllocationParams::new(1e22)), ask(AllocationParams::new(1e22).unique(2e9)));
-    assert!(scarce.metric > plenty.metric && scarce.epochs > 1.0, "{scarce:?} {plenty:?}");
+    assert!(scarce.metric > plenty.metric && scarce.epochs.unwrap() > 1.0, "{scarce:?} {plenty:?}");
     let by_grid = |samples: f64| {
         let parameters = 1e22 / 6.0 / samples;
-        let at = curate_scaling::Point { parameters, ..curate_scaling::Point::new(samples, 2e9) };
+        let at = Point::new().samples(samples).unique(2e9).parameters(parameters);
         fit.predict("web", &at).unwrap()
     };
     assert!((0..2000).all(|i| by_grid(1e8 * 1.006f64.powi(i)) >= scarce.metric - 1e-9));
     let capped = ask(AllocationParams::new(1e22).unique(2e9).max_epochs(4.0));
-    assert!(capped.at_cap && (capped.epochs - 4.0).abs() < 1e-3, "{capped:?}");
+    assert!(capped.at_cap && (capped.epochs.unwrap() - 4.0).abs() < 1e-3, "{capped:?}");
     assert_eq!(
         AllocationParams::new(-1.0)
             .unique(0.0)
@@ -202,7 +201,7 @@ fn little_data_moves_the_optimum_to_fewer_samples_and_caps_bind() {
         3
     );
     let (_, qqt, _) = fitted();
-    let error = AllocationParams::new(1e20).check().unwrap().optimum(&qqt, qqt.theta(), "good");
+    let error = AllocationParams::new(1e20).check().unwrap().optimum(&qqt, "good");
     assert!(error.unwrap_err().to_string().contains("model size"));
 }
 
@@ -214,7 +213,7 @@ fn mixed(law: LawKind, theta: &[f64]) -> Fit<LawKind> {
             let mixture = vec![share(i), share(j), share(8 - i - j)];
             let row = Observation::new("m", 1.0).samples(1e9).parameters(1e8).mixture(mixture);
             let row = row.samples(1e9 * f64::from(1 + (i + j) % 3));
-            let value = law.predict(&row.point(), theta);
+            let value = law.predict(&row.point(), theta).unwrap();
             rows.push(Observation { value, ..row });
         }
     }
@@ -226,24 +225,20 @@ fn mixed(law: LawKind, theta: &[f64]) -> Fit<LawKind> {
         .zip(theta)
         .skip(1)
         .fold(FitParams::new(law), |p, (name, value)| p.fix(name, *value));
-    fixed.fit(&data).unwrap()
+    fixed.fit(&data, &NoProgress).unwrap()
 }
 
 #[test]
 fn the_mixture_optimum_beats_every_mixture_on_a_grid_and_keeps_its_caps() {
     let theta = [1.0, 400.0, 0.34, 410.0, 0.28, 1.0, 2.0, 1.5, 0.4, 0.6, 0.8];
     let fit = mixed(AdditiveMixing { domains: 3 }.into(), &theta);
-    let params = MixtureParams::new(1e10, 1e8).epoch_caps(vec![1e9, 5e8, 1e12], 4.0);
+    let params = MixtureParams::new(1e10).parameters(1e8).epoch_caps(vec![1e9, 5e8, 1e12], 4.0);
     let found = params.check().unwrap().optimum(&[&fit]).unwrap();
     assert!((found.weights.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     assert_eq!(found.at_cap, [false, true, false]);
     assert!((found.weights[1] - 0.2).abs() < 1e-6 && (found.epochs[1] - 4.0).abs() < 1e-4);
     let value = |mixture: &[f64]| {
-        let at = curate_scaling::Point {
-            parameters: 1e8,
-            mixture,
-            ..curate_scaling::Point::new(1e10, f64::NAN)
-        };
+        let at = Point::new().samples(1e10).parameters(1e8).mixture(mixture);
         fit.predict("m", &at).unwrap()
     };
     assert!((value(&found.weights) - found.metric).abs() < 1e-12);
@@ -262,33 +257,33 @@ fn the_mixture_optimum_beats_every_mixture_on_a_grid_and_keeps_its_caps() {
 fn two_exponential_targets_share_the_simplex() {
     let first = mixed(ExponentialMixing { domains: 3 }.into(), &[1.0, -2.0, 1.0, 1.0]);
     let second = mixed(ExponentialMixing { domains: 3 }.into(), &[1.0, 1.0, -2.0, 1.0]);
-    let found = MixtureParams::new(1e9, 1e8).check().unwrap().optimum(&[&first, &second]).unwrap();
+    let found = MixtureParams::new(1e9).check().unwrap().optimum(&[&first, &second]).unwrap();
     for (weight, want) in found.weights.iter().zip([0.5, 0.5, 0.0]) {
         assert!((weight - want).abs() < 1e-4, "{found:?}");
     }
-    let tight = MixtureParams::new(1e9, 1e8).epoch_caps(vec![1e7; 3], 4.0).check().unwrap();
+    let tight = MixtureParams::new(1e9).epoch_caps(vec![1e7; 3], 4.0).check().unwrap();
     let message = tight.optimum(&[&first]).unwrap_err().to_string();
     assert!(message.contains("allow more epochs"), "{message}");
 }
 
 #[test]
-fn an_artefact_reads_back_to_the_same_bytes() {
+fn a_saved_fit_reads_back_to_the_same_bytes() {
     let data = example_runs();
     let law = LawKind::from(Qqt::default());
-    let fit = FitParams::new(law).per_pool("b").fit(&data).unwrap();
-    let draws = BootstrapParams::default().draws(20).run(&fit, &data).unwrap();
-    let saved = Artefact::new(fit, Some(draws));
+    let fit = FitParams::new(law).per_pool("b").fit(&data, &NoProgress).unwrap();
+    let draws = BootstrapParams::default().draws(20).run(&fit, &data, &NoProgress).unwrap();
+    let saved = SavedFit::new(fit, Some(draws));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("fit.json");
     saved.save(&path).unwrap();
-    let read: Artefact = Artefact::load(&path).unwrap();
+    let read: SavedFit = SavedFit::load(&path).unwrap();
     assert_eq!(read, saved);
     assert_eq!(read.to_json(), saved.to_json());
     read.check_data(&data).unwrap();
     assert!(read.check_data(&data.filter(|r| r.pool == "good")).is_err());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no partial file is left");
     let newer = saved.to_json().replace("curate-scaling/1", "curate-scaling/9");
-    let message = Artefact::<LawKind>::from_json(&newer, "fit.json").unwrap_err().to_string();
+    let message = SavedFit::<LawKind>::from_json(&newer, "fit.json").unwrap_err().to_string();
     assert!(message.contains("curate-scaling/9") && message.contains("fit again"), "{message}");
 }
 
@@ -297,7 +292,8 @@ fn curves_are_written_as_csv_json_and_svg() {
     let (data, fit, draws) = fitted();
     let mut candidates = tops();
     candidates[2] = candidates[2].clone().named("all, <30 %>");
-    let found = curves(&fit, &draws, &candidates, (1e7, 1e9), 25, 0.9, Some(&data)).unwrap();
+    let found = curves(&fit, &draws, &candidates, Span::new(1e7, 1e9), 25, 0.9).unwrap();
+    let found = found.with_runs(&data, &candidates);
     assert_eq!((found.points.len(), found.measured.len()), (75, 15));
     assert!(found.points.iter().all(|p| p.low <= p.metric && p.metric <= p.high + 1e-12));
     let csv = found.to_csv();

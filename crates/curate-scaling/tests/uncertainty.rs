@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use curate_scaling::law::{DataConstrained, Decay, Power, Qqt};
+use curate_scaling::law::{Power, Qqt};
 use curate_scaling::uncertainty::profile;
 use curate_scaling::{
-    BootstrapParams, Fit, FitParams, Loss, Metric, Observation, Observations, Point, Resample,
-    Space, example_runs, repro,
+    BootstrapParams, Fit, FitParams, Metric, NoProgress, Observation, Observations, Point,
+    Resample, example_runs,
 };
-use std::path::Path;
 
 /// `E + A / n` at ten sizes with a fixed wiggle: a straight line in `1 / n`.
 fn line() -> (Observations, Fit<Power>) {
@@ -18,7 +17,7 @@ fn line() -> (Observations, Fit<Power>) {
         Observation::new("p", 1.0 + 2e6 / samples + wiggle).samples(samples)
     };
     let data = Observations::new(Metric::Loss, vec![], (0..10).map(row).collect()).unwrap();
-    let fit = FitParams::new(Power).fix("c", 1.0).fit(&data).unwrap();
+    let fit = FitParams::new(Power).fix("c", 1.0).fit(&data, &NoProgress).unwrap();
     (data, fit)
 }
 
@@ -50,11 +49,11 @@ fn covariance_matches_ordinary_least_squares() {
     assert!((floor.standard_error.unwrap() / error - 1.0).abs() < 1e-5);
     let interval = floor.interval.unwrap();
     assert!((interval.high - intercept - T8 * error).abs() < 1e-6);
-    assert!((fit.noise.unwrap() / deviation - 1.0).abs() < 1e-8);
+    assert!((fit.noise().unwrap() / deviation - 1.0).abs() < 1e-8);
     // Far out the curve is its floor, and a new run adds the noise.
     let far = |theta: &[f64]| theta[0];
-    let curve = fit.metric_interval(0.9, false, far).unwrap().unwrap();
-    let run = fit.metric_interval(0.9, true, far).unwrap().unwrap();
+    let curve = fit.curve_interval(0.9, far).unwrap();
+    let run = fit.new_run_interval(0.9, far).unwrap();
     assert!((curve.high - interval.high).abs() < 1e-6);
     let expected = T8 * error.hypot(deviation);
     assert!((run.high - run.estimate - expected).abs() < 1e-6);
@@ -65,7 +64,7 @@ fn a_profile_of_a_straight_line_is_a_parabola() {
     let (data, fit) = line();
     let (intercept, error, _) = ordinary(&data);
     let values: Vec<f64> = (-60..=60).map(|i| intercept + 0.1 * f64::from(i) * error).collect();
-    let profile = profile(&fit, &data, "E", &values).unwrap();
+    let profile = profile(&fit, &data, "E", &values, &NoProgress).unwrap();
     let interval = profile.interval(0.9).unwrap();
     assert!((interval.low - (intercept - T8 * error)).abs() < 0.02 * error);
     assert!((interval.high - (intercept + T8 * error)).abs() < 0.02 * error);
@@ -73,47 +72,10 @@ fn a_profile_of_a_straight_line_is_a_parabola() {
     assert!(profile.interval(1.0).is_err());
 }
 
-#[test]
-fn a_profile_shows_that_the_data_do_not_bound_repeats_from_above() {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data"));
-    let data = repro::datablations(folder).unwrap();
-    let (a, b, e) = (6.255414f64.exp(), 7.3049974f64.exp(), 0.6254804f64.exp());
-    let held = |starts| {
-        FitParams::new(DataConstrained { tied: true, decay: Decay::Exponential })
-            .loss(Loss::Huber { delta: 1e-3 })
-            .space(Space::Log)
-            .fix("A", a)
-            .fix("B", b)
-            .fix("E", e)
-            .fix("alpha", 0.3526596)
-            .starts(starts)
-    };
-    let values = [3.0, 5.0, 8.0, 12.0, 15.39, 30.0, 95.0, 200.0, 1000.0];
-    let fit = held(48).fit(&data).unwrap();
-    let found = profile(&fit, &data, "R_D", &values).unwrap();
-    // Objectives of an independent profile of the same data. Every Huber cost that turns linear
-    // makes a ripple; at 1000 two minima side by side differ by 3.4e-7.
-    for (value, expected) in [(8.0, 0.015958026), (30.0, 0.015820809), (1000.0, 0.015877561)] {
-        let point = found.points.iter().find(|p| p.value == value).unwrap();
-        assert!((point.objective - expected).abs() < 5e-7, "{value}: {}", point.objective);
-    }
-    let interval = found.interval(0.9).unwrap();
-    assert!(interval.low > 3.0 && interval.high == f64::INFINITY, "{interval:?}");
-}
-
-#[test]
-fn a_profile_unmasks_a_local_minimum() {
-    let (data, fit) = line();
-    let mut stuck = fit.clone();
-    stuck.minima[0].objective *= 1.5;
-    let found = profile(&stuck, &data, "E", &[fit.theta()[0]]).unwrap();
-    assert!(found.better().is_some());
-}
-
 fn qqt() -> (Observations, Fit<Qqt>) {
     let data = example_runs();
     let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
-    let fit = params.fit(&data).unwrap();
+    let fit = params.fit(&data, &NoProgress).unwrap();
     (data, fit)
 }
 
@@ -128,7 +90,7 @@ fn fits_and_draws_are_the_same_bytes_for_any_number_of_threads() {
                     .draws(64)
                     .resample(kind)
                     .seed(3)
-                    .run(&fit, &data)
+                    .run(&fit, &data, &NoProgress)
                     .unwrap()
             };
             let draws = (one(Resample::Residual), one(Resample::Case));
@@ -143,9 +105,22 @@ fn fits_and_draws_are_the_same_bytes_for_any_number_of_threads() {
 #[test]
 fn a_draw_does_not_depend_on_how_many_there_are() {
     let (data, fit) = qqt();
-    let draws = |count| BootstrapParams::default().draws(count).run(&fit, &data).unwrap().thetas;
+    let draws = |count| {
+        BootstrapParams::default()
+            .draws(count)
+            .run(&fit, &data, &NoProgress)
+            .unwrap()
+            .thetas()
+            .to_vec()
+    };
     assert_eq!(draws(8)[..], draws(40)[..8]);
-    let other = BootstrapParams::default().draws(8).seed(1).run(&fit, &data).unwrap().thetas;
+    let other = BootstrapParams::default()
+        .draws(8)
+        .seed(1)
+        .run(&fit, &data, &NoProgress)
+        .unwrap()
+        .thetas()
+        .to_vec();
     assert_ne!(draws(8), other);
 }
 
@@ -153,30 +128,32 @@ fn a_draw_does_not_depend_on_how_many_there_are() {
 fn bootstrap_and_covariance_agree_on_a_straight_line() {
     let (data, fit) = line();
     let (_, error, _) = ordinary(&data);
-    let draws = BootstrapParams::default().draws(3000).run(&fit, &data).unwrap();
+    let draws = BootstrapParams::default().draws(3000).run(&fit, &data, &NoProgress).unwrap();
     let spread = |values: Vec<f64>| {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        curate_scaling::stats::root_mean_square(values.iter().map(|v| v - mean))
+        let squares = values.iter().map(|v| (v - mean) * (v - mean));
+        (squares.sum::<f64>() / values.len() as f64).sqrt()
     };
-    let residual = spread(draws.thetas.iter().map(|t| t[0]).collect());
+    let residual = spread(draws.thetas().iter().map(|t| t[0]).collect());
     assert!((residual / error - 1.0).abs() < 0.06, "{residual} {error}");
-    let normal = fit.covariance_ensemble(3000, 0).unwrap();
-    let normal = spread(normal.thetas.iter().map(|t| t[0]).collect());
-    assert!((normal / error - 1.0).abs() < 0.06, "{normal} {error}");
 }
 
 #[test]
 fn a_new_run_is_less_sure_than_the_curve() {
     let (data, fit) = qqt();
-    let draws = BootstrapParams::default().draws(400).run(&fit, &data).unwrap();
-    let at = Point::new(4e7, 1e7);
-    let metric = |theta: &[f64]| {
-        curate_scaling::Law::predict(fit.law(), &at, &fit.pool_theta(theta, "fair").unwrap())
-    };
-    let (curve, run) =
-        (draws.interval(&fit, 0.9, metric), draws.prediction_interval(&fit, 0.9, metric));
-    assert!(run.high - run.low > 1.2 * (curve.high - curve.low), "{curve:?} {run:?}");
-    assert_eq!(curve.estimate, run.estimate);
+    let draws = BootstrapParams::default().draws(400).run(&fit, &data, &NoProgress).unwrap();
+    let at = Point::new().samples(4e7).unique(1e7);
+    let by_covariance = fit.predict_interval("fair", &at, 0.9).unwrap();
+    let by_draws = draws.predict_interval(&fit, "fair", &at, 0.9).unwrap();
+    for found in [&by_covariance, &by_draws] {
+        let width = |i: curate_scaling::Interval| i.high - i.low;
+        assert!(width(found.new_run) > 1.2 * width(found.curve), "{found:?}");
+        assert_eq!(found.metric, fit.predict("fair", &at).unwrap());
+        assert_eq!((found.curve.estimate, found.new_run.estimate), (found.metric, found.metric));
+        assert!(!found.is_extrapolation());
+    }
+    let (a, b) = (by_covariance.curve, by_draws.curve);
+    assert!(((b.high - b.low) / (a.high - a.low) - 1.0).abs() < 0.2, "{a:?} {b:?}");
 }
 
 #[test]
@@ -186,8 +163,9 @@ fn draws_and_levels_are_checked() {
     assert_eq!(bad.violations.len(), 2);
     assert!(fit.parameters(1.0).is_err());
     let other = data.filter(|row| row.pool != "poor");
-    let message = BootstrapParams::default().run(&fit, &other).unwrap_err().to_string();
+    let message =
+        BootstrapParams::default().run(&fit, &other, &NoProgress).unwrap_err().to_string();
     assert!(message.contains("digest") && message.contains("refit"), "{message}");
-    let message = profile(&fit, &data, "a", &[1.0]).unwrap_err().to_string();
+    let message = profile(&fit, &data, "a", &[1.0], &NoProgress).unwrap_err().to_string();
     assert!(message.contains("unit_samples"), "{message}");
 }

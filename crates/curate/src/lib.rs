@@ -1,42 +1,58 @@
 //! Decide which samples of a web-scale pool to train on, for the compute at hand.
 //!
-//! This crate is a door: each module is a crate of its own that can be used alone.
-//!
-//! | module | crate | what it does |
-//! |---|---|---|
-//! | [`core`] | `curate-core` | ids, embedding sources, cuts, selections, evidence, progress |
-//! | [`io`] | `curate-io` | pools and selections on disk; pools behind URLs with the feature `object-store` |
-//! | [`cluster`] | `curate-cluster` | k-means |
-//! | [`dedup`] | `curate-dedup` | semantic deduplication |
-//! | [`prune`] | `curate-prune` | concept-complexity pruning |
-//! | [`baselines`] | `curate-baselines` | DataComp's filtering baselines |
-//! | `dfn` | `curate-dfn`, feature `dfn` | data filtering networks: load, embed, score, decide; train with the feature `train`, fetch with `hub` |
-//! | `eval` | `curate-eval`, feature `eval` | judge a selection by what a small model learns from it |
-//! | [`scaling`] | `curate-scaling` | laws of data and compute: fit them, doubt them, decide with them |
-//! | [`text`] | `curate-text` | language identification, WordNet, DataComp's caption rules |
-//! | [`pipeline`] | `curate-pipeline` | recipes run over pools, with evidence, manifest and report |
-//! | [`report`] | `curate-report` | one self-contained HTML file |
+//! Score, deduplicate and prune an `ndarray` matrix; every answer is in rows of that matrix:
 //!
 //! ```
 //! use curate::prelude::*;
+//! use ndarray::Array2;
 //!
-//! let recipe = Recipe::parse(
-//!     r#"
-//!     [pool]
-//!     path = "pool"
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let angle = |i: usize| (i % 40) as f32 * 0.1 + i as f32 * 1e-4; // 400 rows, near copies of 40
+//! let vectors = Array2::from_shape_fn((400, 2), |(i, t)| [angle(i).cos(), angle(i).sin()][t]);
+//! let scores: Vec<f32> = (0..400).map(|i| (i * 7 % 400) as f32).collect();
 //!
-//!     [[stage]]
-//!     kind = "score"
-//!     cosine = ["l14_img", "l14_txt"]
-//!
-//!     [[stage]]
-//!     kind = "fraction"
-//!     fraction = 0.3
-//!     "#,
-//! );
-//! assert_eq!(recipe.map(|recipe| recipe.stages.len()), Ok(2));
+//! let rows = Rows::new(&vectors)?; // finite, of length 1; the id of a row is its number
+//! let best = rows.select(&scores, Direction::HigherIsBetter, Cut::Fraction(0.5))?;
+//! let dedup = SemanticDedupParams::new().seed(7).check()?;
+//! let duplicates = dedup.run(&rows.only(&best)?, &NoProgress)?;
+//! let kept = duplicates.select(Cut::Top(80))?; // or an epsilon, at no cost
+//! let prune = ConceptPruneParams::paper().seed(7).check()?;
+//! let pruned = prune.run(&rows.only(&kept)?, &NoProgress)?.select(Cut::Fraction(0.6))?;
+//! assert_eq!((best.len(), kept.len(), pruned.len()), (200, 80, 48));
+//! assert!(pruned.iter().all(|row| scores[row] >= 200.0)); // rows of the matrix, to the end
+//! # Ok(())
+//! # }
 //! ```
+//!
+//! Why a row went, for whom and how near: [`dedup::Duplicates::removals`]. Vectors from disk, ids of your
+//! own, any length: [`core::Given`]. In a debug build set `[profile.dev.package."*"] opt-level = 3`: without
+//! optimized dependencies this takes thirty times as long.
+//!
+//! # Crates and features
+//! This crate is a door: each module is a crate of its own that can be used alone. Without features it is
+//! light: methods on arrays, no Parquet, no images, no networks.
+//!
+//! | module | feature | crate | what it does |
+//! |---|---|---|---|
+//! | [`core`] | | `curate-core` | ids, rows, cuts, selections, evidence, progress |
+//! | [`cluster`] | (`linfa`) | `curate-cluster` | k-means; DBSCAN and Gaussian mixtures |
+//! | [`dedup`] | | `curate-dedup` | semantic deduplication |
+//! | [`prune`] | | `curate-prune` | concept-complexity pruning |
+//! | `scaling` | `scaling` | `curate-scaling` | laws of data and compute: fit them, doubt them, decide with them |
+//! | `io` | `io` (`hdf5`, `object-store`) | `curate-io` | pools and selections on disk, pools behind URLs |
+//! | `baselines` | `baselines` | `curate-baselines` | DataComp's filtering baselines |
+//! | `text` | `text` | `curate-text` | language identification, WordNet, DataComp's caption rules |
+//! | `dfn` | `dfn` (`train`, `hub`) | `curate-dfn` | data filtering networks: load, embed, score, decide; train, fetch |
+//! | `eval` | `eval` | `curate-eval` | judge a selection by what a small model learns from it |
+//! | `pipeline` | `pipeline` (`wgpu`, `cuda`) | `curate-pipeline` | recipes run over pools, with evidence, manifest and report |
+//! | `report` | `report` | `curate-report` | one self-contained HTML file |
+//!
+//! # One shape of a method
+//! `XParams` (a builder; `new()` has the published defaults) → `check()?` names every parameter out of range
+//! at once → `X` → `run(&rows, &progress)?` → a result with the numbers of every row, which rows could not be
+//! used, and the cause of every removal → `select(cut)?` for any [`Cut`](core::Cut), without computing again.
 
+#[cfg(feature = "baselines")]
 pub use curate_baselines as baselines;
 pub use curate_cluster as cluster;
 pub use curate_core as core;
@@ -45,22 +61,29 @@ pub use curate_dedup as dedup;
 pub use curate_dfn as dfn;
 #[cfg(feature = "eval")]
 pub use curate_eval as eval;
+#[cfg(feature = "io")]
 pub use curate_io as io;
+#[cfg(feature = "pipeline")]
 pub use curate_pipeline as pipeline;
 pub use curate_prune as prune;
+#[cfg(feature = "report")]
 pub use curate_report as report;
+#[cfg(feature = "scaling")]
 pub use curate_scaling as scaling;
+#[cfg(feature = "text")]
 pub use curate_text as text;
 
-/// What most programs need.
+/// What most programs need; all of these names can be used together.
 pub mod prelude {
-    pub use curate_cluster::{KMeansParams, Metric, Preference};
+    pub use curate_cluster::{Clusters, KMeansParams, Metric, Preference};
     pub use curate_core::{
-        Cut, EmbeddingSource, Given, NoProgress, Progress, Rows, SampleId, Selection,
-        rank::Direction,
+        Cut, EmbeddingSource, Given, NoProgress, Progress, Removal, Rows, SampleId, Selection,
+        fault::NormPolicy, rank::Direction,
     };
-    pub use curate_dedup::SemanticDedupParams;
+    pub use curate_dedup::{Duplicates, SemanticDedup, SemanticDedupParams};
+    #[cfg(feature = "io")]
     pub use curate_io::{Pool, PoolOptions};
+    #[cfg(feature = "pipeline")]
     pub use curate_pipeline::{Recipe, RunOptions, run};
-    pub use curate_prune::ConceptPruneParams;
+    pub use curate_prune::{ConceptPrune, ConceptPruneParams, Concepts};
 }

@@ -13,7 +13,7 @@ use curate::{
         Embedding, IoError, Kind, SubsetWriter,
         subset::{self, SubsetFormat},
         table::{self, Column},
-        vectors::Part,
+        vectors::StoredArray,
     },
 };
 
@@ -119,7 +119,7 @@ fn read_target(
         same_width(path, width(&embedded)?, dim)?;
         return Ok(sample(&embedded, of, usize::MAX, args.seed, shown)?);
     }
-    let part = Part::open_npy(path)?;
+    let part = StoredArray::open_npy(path)?;
     same_width(path, part.dim(), dim)?;
     let target = Embedding::new(vec![part])?;
     let mut rows = vec![0.0; target.rows() * dim];

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) enum PlanCommand {
     /// Fit a law to a table of training runs, and save it.
     ///
-    /// The table is CSV with a header, JSON lines or Parquet, one run a row: pool, samples (seen),
+    /// The table is CSV with a header, JSON lines or Parquet, one run per row: pool, samples (seen),
     /// unique (distinct samples of the pool), parameters, compute, sigma, weight, group,
     /// weight_<domain>, and one metric whose name declares its direction: error, loss or accuracy.
     /// Numbers are plain counts.
@@ -100,11 +100,11 @@ pub(crate) struct CandidateArgs {
     /// Pools, best first: the candidates are the best one, the best two together, and so on.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) cumulative: Vec<String>,
-    /// What if a pool had so many distinct samples? Give it again for more pools; without a name it
+    /// What if a pool had this many distinct samples? Give it again for more pools; without a name it
     /// goes for every pool.
     #[arg(long, value_name = "[POOL=]COUNT", value_parser = sized)]
     pub(crate) unique: Vec<(Option<String>, f64)>,
-    /// What if the model had so many parameters?
+    /// What if the model had this many parameters?
     #[arg(long, value_name = "COUNT", value_parser = count)]
     pub(crate) parameters: Option<f64>,
 }
@@ -226,7 +226,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn number(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| format!("`{text}` is no number"))
+    text.parse().map_err(|_| format!("`{text}` is not a number"))
 }
 
 fn setting(text: &str) -> Result<(String, f64), String> {

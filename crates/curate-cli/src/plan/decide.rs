@@ -3,7 +3,7 @@
 use curate::{
     io::{IoError, Kind, atomic},
     scaling::{
-        Artefact, Ensemble, Fit, Interval, Law, LawKind,
+        Ensemble, Fit, Interval, Law, LawKind, SavedFit, Span,
         decide::{
             Allocation, AllocationParams, BestPool, Candidate, Consensus, Experiment,
             MixtureOptimum, MixtureParams, Multiplier, Proposal, Switch, across_laws, best_pool,
@@ -99,7 +99,7 @@ pub(super) fn decide(args: &DecideArgs) -> Result<(), Failure> {
 
 /// Whether the first fit is of a law of mixtures.
 fn mixes(args: &DecideArgs) -> Result<bool, Failure> {
-    let first = Artefact::<LawKind>::load(&args.fits[0])?.fit;
+    let first = SavedFit::<LawKind>::load(&args.fits[0])?.fit;
     Ok(first.law().needs().contains(&Field::Mixture))
 }
 
@@ -109,13 +109,13 @@ fn by_pool(args: &DecideArgs, samples: f64) -> Result<PoolDecision, Failure> {
         let (fit, draws) = load_with_draws(path)?;
         let (candidates, over): (Vec<_>, Vec<_>) = candidates_of(&args.of, &fit)?
             .into_iter()
-            .partition(|c| args.max_epochs.is_none_or(|most| epochs(c, &fit, samples) <= most));
+            .partition(|candidate| within(args.max_epochs, candidate, &fit, samples));
         if candidates.is_empty() {
             let problem = "every candidate would be repeated more often than --max-epochs allows";
             let remedy = "allow more epochs, or add larger pools or unions to --candidates";
             return Err(IoError::new(Kind::Unsupported, path, problem, remedy).into());
         }
-        over_epochs = over.into_iter().map(|candidate| candidate.name).collect();
+        over_epochs = over.iter().map(|candidate| candidate.name().to_owned()).collect();
         laws.push(law_decision(args, samples, &fit, &draws, &candidates)?);
     }
     let rankings: Vec<BestPool> = laws.iter().map(|law| law.best.clone()).collect();
@@ -123,10 +123,12 @@ fn by_pool(args: &DecideArgs, samples: f64) -> Result<PoolDecision, Failure> {
     Ok(PoolDecision { samples, level: args.shown.level, over_epochs, laws, consensus })
 }
 
-/// Passes over a candidate; none where its size is not known.
-fn epochs(candidate: &Candidate, fit: &Fit, samples: f64) -> f64 {
-    let unique = candidate.total_unique(fit);
-    if unique > 0.0 { samples / unique } else { 0.0 }
+/// Whether a candidate is passed over no more often than allowed. One of unknown size is.
+fn within(max_epochs: Option<f64>, candidate: &Candidate, fit: &Fit, samples: f64) -> bool {
+    match (max_epochs, candidate.total_unique(fit)) {
+        (Some(most), Some(unique)) => samples / unique <= most,
+        _ => true,
+    }
 }
 
 fn law_decision(
@@ -138,26 +140,25 @@ fn law_decision(
 ) -> Result<LawDecision, Failure> {
     let level = args.shown.level;
     let best = best_pool(fit, draws, candidates, samples, level)?;
-    let smallest = fit.range.samples.map_or(samples / 100.0, |span| span.low.min(samples));
+    let smallest = fit.range().samples.map_or(samples / 100.0, |span| span.low.min(samples));
     let range = args.range.unwrap_or((smallest, samples * 10.0));
-    let find = |name: &str| candidates.iter().find(|candidate| candidate.name == name);
+    let find = |name: &str| candidates.iter().find(|candidate| candidate.name() == name);
     let winner = find(&best.best().name).expect("the best is one of the candidates");
     let mut multipliers = Vec::new();
-    for other in candidates.iter().filter(|other| other.name != winner.name) {
+    for other in candidates.iter().filter(|other| other.name() != winner.name()) {
         let worth = samples_multiplier(fit, draws, winner, other, samples, level)?;
-        multipliers.push((other.name.clone(), worth));
+        multipliers.push((other.name().to_owned(), worth));
     }
+    let runs = experiments(args, samples, smallest, candidates);
+    let next = match runs.is_empty() {
+        true => Vec::new(),
+        false => next_experiment(fit, draws, candidates, samples, &runs)?,
+    };
     Ok(LawDecision {
         range,
-        switches: switch_points(fit, draws, candidates, range, level)?,
+        switches: switch_points(fit, draws, candidates, Span::new(range.0, range.1), level)?,
         multipliers,
-        next: next_experiment(
-            fit,
-            draws,
-            candidates,
-            samples,
-            &experiments(args, samples, smallest, candidates),
-        )?,
+        next,
         best,
     })
 }
@@ -178,7 +179,7 @@ fn experiments(
         return budgets.into_iter().flat_map(at).collect();
     }
     let named = |(name, samples): &(String, f64)| {
-        let found = candidates.iter().find(|candidate| candidate.name == *name).cloned();
+        let found = candidates.iter().find(|candidate| candidate.name() == name).cloned();
         let candidate = found.unwrap_or_else(|| Candidate::pool(name));
         Experiment { candidate, samples: *samples }
     };
@@ -190,33 +191,26 @@ fn by_compute(args: &DecideArgs, compute: f64) -> Result<ComputeDecision, Failur
     for path in &args.fits {
         let (fit, draws) = load_with_draws(path)?;
         for candidate in candidates_of(&args.of, &fit)? {
-            let [pool] = &candidate.pools[..] else {
-                let problem = format!("`{}` is a union", candidate.name);
+            let [pool] = candidate.pools() else {
+                let problem = format!("`{}` is a union", candidate.name());
                 let remedy = "name single pools with --candidates when asking by compute";
                 return Err(IoError::new(Kind::Unsupported, path, problem, remedy).into());
             };
             let mut params = AllocationParams::new(compute);
-            let unique = candidate.total_unique(&fit);
-            if unique > 0.0 {
+            if let Some(unique) = candidate.total_unique(&fit) {
                 params = params.unique(unique);
             }
             if let Some(most) = args.max_epochs {
                 params = params.max_epochs(most);
             }
-            let params = params.check().map_err(curate::scaling::ScalingError::from)?;
-            let best = params.optimum(&fit, fit.theta(), pool)?;
-            let level = args.shown.level;
-            let of = |what: fn(&Allocation) -> f64| {
-                draws.interval(&fit, level, |theta| {
-                    params.optimum(&fit, theta, pool).map_or(f64::NAN, |found| what(&found))
-                })
-            };
+            let params = params.check()?;
+            let doubt = params.intervals(&fit, &draws, pool, args.shown.level)?;
             pools.push(PoolAllocation {
                 law: fit.law().name(),
                 pool: pool.clone(),
-                samples: of(|found| found.samples),
-                parameters: of(|found| found.parameters),
-                best,
+                samples: doubt.samples,
+                parameters: doubt.parameters,
+                best: params.optimum(&fit, pool)?,
             });
         }
     }
@@ -226,15 +220,17 @@ fn by_compute(args: &DecideArgs, compute: f64) -> Result<ComputeDecision, Failur
 fn by_mixture(args: &DecideArgs, samples: f64) -> Result<MixtureDecision, Failure> {
     let mut fits = Vec::new();
     for path in &args.fits {
-        fits.push(Artefact::<LawKind>::load(path)?.fit);
+        fits.push(SavedFit::<LawKind>::load(path)?.fit);
     }
     let first = &fits[0];
-    // A law without model size gives the same answer for any.
-    let usual = first.range.parameters.map_or(1.0, |span| span.high);
-    let mut params = MixtureParams::new(samples, args.of.parameters.unwrap_or(usual));
+    let mut params = MixtureParams::new(samples);
+    let usual = first.range().parameters.map(|span| span.high);
+    if let Some(parameters) = args.of.parameters.or(usual) {
+        params = params.parameters(parameters);
+    }
     if !args.of.unique.is_empty() {
         let mut sizes = Vec::new();
-        for domain in &first.domains {
+        for domain in first.domains() {
             let size = size_of(&args.of, domain).ok_or_else(|| {
                 let problem = format!("its domain `{domain}` has no size");
                 let remedy = "give --unique DOMAIN=COUNT for every domain, or for none";
@@ -244,7 +240,6 @@ fn by_mixture(args: &DecideArgs, samples: f64) -> Result<MixtureDecision, Failur
         }
         params = params.epoch_caps(sizes, args.max_epochs.unwrap_or(f64::INFINITY));
     }
-    let params = params.check().map_err(curate::scaling::ScalingError::from)?;
-    let optimum = params.optimum(&fits.iter().collect::<Vec<_>>())?;
+    let optimum = params.check()?.optimum(&fits.iter().collect::<Vec<_>>())?;
     Ok(MixtureDecision { samples, fits: fits.len(), optimum })
 }

@@ -7,11 +7,12 @@ mod text;
 use std::path::Path;
 
 use curate::{
+    core::Progress,
     io::{IoError, Kind, atomic},
     scaling::{
-        Artefact, BootstrapParams, Ensemble, Fit, FitParams, Interval, Law, LawKind, Loss, Metric,
-        Observations, ReadOptions, Resample, ScalingError, Space,
-        compare::{Score, compare},
+        BootstrapParams, Ensemble, Fit, FitParams, Interval, Law, LawKind, Loss, Metric,
+        Observations, ReadOptions, Resample, SavedFit, ScalingError, Space, Span,
+        compare::{LawScore, compare},
         curves,
         decide::Candidate,
         fit::OutOfRange,
@@ -27,9 +28,9 @@ use crate::{
     show,
 };
 
-pub(crate) fn carry_out(command: &PlanCommand) -> Result<(), Failure> {
+pub(crate) fn carry_out(command: &PlanCommand, progress: &dyn Progress) -> Result<(), Failure> {
     match command {
-        PlanCommand::Fit(args) => fit(args),
+        PlanCommand::Fit(args) => fit(args, progress),
         PlanCommand::Predict(args) => predict(args),
         PlanCommand::Decide(args) => decide::decide(args),
         PlanCommand::Plot(args) => plot(args),
@@ -41,7 +42,7 @@ pub(crate) fn carry_out(command: &PlanCommand) -> Result<(), Failure> {
 struct Fitted<'a> {
     /// Every law that was tried, the best predictor of the largest budget first; empty when the
     /// law was given.
-    tried: &'a [Score],
+    tried: &'a [LawScore],
     fit: &'a Fit,
     r_squared: f64,
     level: f64,
@@ -50,11 +51,11 @@ struct Fitted<'a> {
     out: &'a Path,
 }
 
-fn fit(args: &FitArgs) -> Result<(), Failure> {
+fn fit(args: &FitArgs, progress: &dyn Progress) -> Result<(), Failure> {
     let runs = read_runs(args)?;
     let tried = match &args.law {
         Some(_) => Vec::new(),
-        None => compare(&candidates(args, &runs), &runs),
+        None => compare(&candidates(args, &runs), &runs, progress).map_err(ScalingError::from)?,
     };
     let law = match (&args.law, tried.first()) {
         (Some(name), _) => LawKind::named(name, runs.domains().len())?,
@@ -65,18 +66,18 @@ fn fit(args: &FitArgs) -> Result<(), Failure> {
             return Err(IoError::new(Kind::Unsupported, &args.runs, problem, remedy).into());
         }
     };
-    let fit = params(args, law, &runs).fit(&runs)?;
-    let draws = draws(args, &fit, &runs)?;
-    let artefact = Artefact::new(fit, draws);
-    artefact.save(&args.out)?;
-    let (fit, draws) = (&artefact.fit, &artefact.draws);
-    let intervals = draws.as_ref().map(|d| d.parameter_intervals(fit, args.shown.level));
+    let fit = params(args, law, &runs).fit(&runs, progress)?;
+    let draws = draws(args, &fit, &runs, progress)?;
+    let saved = SavedFit::new(fit, draws);
+    saved.save(&args.out)?;
+    let (fit, draws) = (&saved.fit, saved.draws.as_ref());
+    let intervals = draws.map(|draws| draws.parameter_intervals(fit, args.shown.level));
     let fitted = Fitted {
         tried: &tried,
         fit,
         r_squared: fit.r_squared(&runs)?,
         level: args.shown.level,
-        intervals: intervals.unwrap_or_default(),
+        intervals: intervals.transpose()?.unwrap_or_default(),
         out: &args.out,
     };
     if args.shown.json {
@@ -158,7 +159,12 @@ fn params(args: &FitArgs, law: LawKind, runs: &Observations) -> FitParams {
 
 /// Draws, unless none are asked for or as many parameters as runs leave no doubt to draw from,
 /// which the fit's warnings say.
-fn draws(args: &FitArgs, fit: &Fit, runs: &Observations) -> Result<Option<Ensemble>, Failure> {
+fn draws(
+    args: &FitArgs,
+    fit: &Fit,
+    runs: &Observations,
+    progress: &dyn Progress,
+) -> Result<Option<Ensemble>, Failure> {
     if args.draws == 0 || fit.freedom() == 0 {
         return Ok(None);
     }
@@ -167,14 +173,14 @@ fn draws(args: &FitArgs, fit: &Fit, runs: &Observations) -> Result<Option<Ensemb
         ResampleArg::Case => Resample::Case,
     };
     let params = BootstrapParams::default().draws(args.draws).resample(resample).seed(args.seed);
-    Ok(Some(params.run(fit, runs)?))
+    Ok(Some(params.run(fit, runs, progress)?))
 }
 
 /// A saved fit that has draws.
 fn load_with_draws(path: &Path) -> Result<(Fit, Ensemble), Failure> {
-    let artefact = Artefact::<LawKind>::load(path)?;
-    match artefact.draws {
-        Some(draws) if !draws.thetas.is_empty() => Ok((artefact.fit, draws)),
+    let saved = SavedFit::<LawKind>::load(path)?;
+    match saved.draws {
+        Some(draws) if !draws.thetas().is_empty() => Ok((saved.fit, draws)),
         _ => {
             let problem = "holds no draws, from which intervals and win frequencies come";
             let remedy = "fit again with --draws above 0 and more runs than parameters";
@@ -185,28 +191,37 @@ fn load_with_draws(path: &Path) -> Result<(Fit, Ensemble), Failure> {
 
 /// The candidates asked for: pools, unions, growing unions, or every pool of the fit.
 fn candidates_of(args: &CandidateArgs, fit: &Fit) -> Result<Vec<Candidate>, Failure> {
-    let mut all = if !args.cumulative.is_empty() {
+    let named = if !args.cumulative.is_empty() {
         Candidate::cumulative(&args.cumulative)
     } else if args.candidates.is_empty() {
         fit.pools().iter().map(|pool| Candidate::pool(&pool.name)).collect()
     } else {
         args.candidates.iter().map(|name| candidate(name, fit)).collect()
     };
-    for candidate in &mut all {
-        candidate.parameters = args.parameters.or(candidate.parameters);
-        for (pool, size) in candidate.pools.iter().zip(&mut candidate.unique) {
-            *size = size_of(args, pool).or(*size);
-        }
-        candidate.resolve(fit)?;
+    let all: Vec<Candidate> = named.into_iter().map(|found| changed(found, args)).collect();
+    for candidate in &all {
+        candidate.check(fit)?;
     }
-    let used = |name: &String| all.iter().any(|candidate| candidate.pools.contains(name));
+    let used = |name: &String| all.iter().any(|candidate| candidate.pools().contains(name));
     let unused = args.unique.iter().filter_map(|(name, _)| name.as_ref()).find(|name| !used(name));
     if let Some(name) = unused {
-        let known = all.iter().flat_map(|c| &c.pools).map(String::as_str).collect::<Vec<_>>();
+        let known = all.iter().flat_map(Candidate::pools).map(String::as_str).collect::<Vec<_>>();
         let known = known.join(", ");
         return Err(ScalingError::Unknown { what: "pool", name: name.clone(), known }.into());
     }
     Ok(all)
+}
+
+/// A candidate under the what-if changes asked for.
+fn changed(candidate: Candidate, args: &CandidateArgs) -> Candidate {
+    let sizes: Vec<(String, f64)> = (candidate.pools().iter())
+        .filter_map(|pool| Some((pool.clone(), size_of(args, pool)?)))
+        .collect();
+    let sized = sizes.into_iter().fold(candidate, |c, (pool, size)| c.pool_size(pool, size));
+    match args.parameters {
+        Some(parameters) => sized.parameters(parameters),
+        None => sized,
+    }
 }
 
 /// The distinct samples that `--unique` gives a pool or domain.
@@ -247,27 +262,29 @@ struct Predictions {
 }
 
 fn predict(args: &PredictArgs) -> Result<(), Failure> {
-    let Artefact { fit, draws, .. } = Artefact::<LawKind>::load(&args.fit)?;
+    let SavedFit { fit, draws, .. } = SavedFit::<LawKind>::load(&args.fit)?;
     let candidates = candidates_of(&args.of, &fit)?;
     let level = args.shown.level;
     let mut predictions = Vec::new();
     for candidate in &candidates {
-        let resolved = candidate.resolve(&fit)?;
         for &samples in &args.samples {
-            let at = |theta: &[f64]| resolved.at(theta, samples);
-            let unique = candidate.total_unique(&fit);
+            let doubt = match &draws {
+                Some(draws) => Some(candidate.predict_interval(&fit, draws, samples, level)?),
+                None => None,
+            };
             predictions.push(Predicted {
-                candidate: candidate.name.clone(),
+                candidate: candidate.name().to_owned(),
                 samples,
-                epochs: (unique > 0.0).then(|| samples / unique),
-                metric: at(fit.theta()),
-                interval: draws.as_ref().map(|draws| draws.interval(&fit, level, at)),
-                new_run: draws.as_ref().map(|draws| draws.prediction_interval(&fit, level, at)),
-                out_of_range: resolved.out_of_range(samples),
+                epochs: candidate.total_unique(&fit).map(|unique| samples / unique),
+                metric: candidate.predict(&fit, samples)?,
+                interval: doubt.as_ref().map(|found| found.curve),
+                new_run: doubt.as_ref().map(|found| found.new_run),
+                out_of_range: candidate.out_of_range(&fit, samples)?,
             });
         }
     }
-    let shown = Predictions { law: fit.law().name(), metric: fit.metric, level, predictions };
+    let (law, metric) = (fit.law().name(), fit.metric());
+    let shown = Predictions { law, metric, level, predictions };
     if args.shown.json {
         show::json(&shown)?
     } else {
@@ -279,20 +296,20 @@ fn predict(args: &PredictArgs) -> Result<(), Failure> {
 fn plot(args: &PlotArgs) -> Result<(), Failure> {
     let (fit, draws) = load_with_draws(&args.fit)?;
     let candidates = candidates_of(&args.of, &fit)?;
-    let measured = match &args.runs {
-        Some(path) => Some(Observations::read(path, &ReadOptions::default().ignore_unknown())?),
-        None => None,
-    };
-    let range = args.range.or_else(|| fit.range.samples.map(|s| (s.low / 2.0, s.high * 10.0)));
+    let usual = || fit.range().samples.map(|s| Span::new(s.low / 2.0, s.high * 10.0));
+    let range = args.range.map(|(low, high)| Span::new(low, high)).or_else(usual);
     let range = range.ok_or_else(|| {
         let problem = "its law does not depend on samples, so there is no curve to draw";
         IoError::new(Kind::Unsupported, &args.fit, problem, "use `plan predict` or `plan decide`")
     })?;
-    let drawn =
-        curves(&fit, &draws, &candidates, range, args.points, args.level, measured.as_ref())?;
+    let mut drawn = curves(&fit, &draws, &candidates, range, args.points, args.level)?;
+    if let Some(path) = &args.runs {
+        let runs = Observations::read(path, &ReadOptions::default().ignore_unknown())?;
+        drawn = drawn.with_runs(&runs, &candidates);
+    }
     let content = match args.out.extension().and_then(|ending| ending.to_str()) {
         Some("svg") => {
-            let usual = format!("{} by law {}", text::metric_name(fit.metric), fit.law().name());
+            let usual = format!("{} by law {}", text::metric_name(fit.metric()), fit.law().name());
             drawn.to_svg(args.title.as_deref().unwrap_or(&usual))
         }
         Some("csv") => drawn.to_csv(),

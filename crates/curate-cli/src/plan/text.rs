@@ -3,7 +3,7 @@
 use std::fmt;
 
 use curate::scaling::{
-    Fit, Interval, Law, Metric,
+    Interval, Law, Metric,
     decide::{Proposal, Ranked},
     fit::OutOfRange,
 };
@@ -70,16 +70,31 @@ fn outside(found: &[OutOfRange]) -> String {
 impl fmt::Display for Fitted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.tried.is_empty() {
-            writeln!(f, "{:<28} {:>10} {:>10} {:>12}", "law", "parameters", "AICc", "held out")?;
-            for score in self.tried {
-                let aicc = score.aicc.map_or("-".to_owned(), |a| format!("{a:.1}"));
-                let held = score.holdout.as_ref().map_or("-".to_owned(), |h| short(h.rmse));
-                writeln!(f, "{:<28} {:>10} {aicc:>10} {held:>12}", score.law, score.parameters)?;
-            }
-            writeln!(f, "held out: RMSE at the largest budget, fitted to the smaller ones\n")?;
+            self.write_tried(f)?;
         }
-        let Fit { observations, minima, .. } = self.fit;
-        let (law, metric) = (self.fit.law().name(), metric_name(self.fit.metric));
+        self.write_parameters(f)?;
+        self.write_search(f)?;
+        for warning in self.fit.warnings() {
+            writeln!(f, "warning: {warning}")?;
+        }
+        writeln!(f, "wrote {}", self.out.display())
+    }
+}
+
+impl Fitted<'_> {
+    fn write_tried(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<28} {:>10} {:>10} {:>12}", "law", "parameters", "AICc", "held out")?;
+        for score in self.tried {
+            let aicc = score.aicc.map_or("-".to_owned(), |a| format!("{a:.1}"));
+            let held = score.holdout.as_ref().map_or("-".to_owned(), |h| short(h.rmse));
+            writeln!(f, "{:<28} {:>10} {aicc:>10} {held:>12}", score.law, score.parameters)?;
+        }
+        writeln!(f, "held out: RMSE at the largest budget, fitted to the smaller ones\n")
+    }
+
+    fn write_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let observations = self.fit.observations();
+        let (law, metric) = (self.fit.law().name(), metric_name(self.fit.metric()));
         let pools = self.fit.pools().len();
         writeln!(f, "law {law}, fitted to {observations} runs ({metric}, {pools} pools)")?;
         let level = format!("{} interval", percent(self.level));
@@ -92,23 +107,24 @@ impl fmt::Display for Fitted<'_> {
             };
             writeln!(f, "  {:<28} {:>12}   {doubt}", slot.name, short(*value))?;
         }
-        let noise = self.fit.noise.map_or(String::new(), |n| format!(", noise {}", short(n)));
-        let best = &minima[0];
+        Ok(())
+    }
+
+    fn write_search(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minima = self.fit.minima();
+        let noise = self.fit.noise().map_or(String::new(), |n| format!(", noise {}", short(n)));
         writeln!(
             f,
             "objective {}, R2 {:.4}{noise}, scaled gradient {:.0e}, condition {}",
-            short(best.objective),
+            short(minima[0].objective),
             self.r_squared,
-            best.gradient,
-            self.fit.curvature.condition.map_or("infinite".to_owned(), |c| format!("{c:.0}")),
+            minima[0].gradient,
+            self.fit.curvature().condition.map_or("infinite".to_owned(), |c| format!("{c:.0}")),
         )?;
         for other in &minima[1..] {
             writeln!(f, "another minimum: objective {}", short(other.objective))?;
         }
-        for warning in &self.fit.warnings {
-            writeln!(f, "warning: {warning}")?;
-        }
-        writeln!(f, "wrote {}", self.out.display())
+        Ok(())
     }
 }
 
@@ -178,15 +194,23 @@ impl fmt::Display for PoolDecision {
 
 impl LawDecision {
     fn write(&self, f: &mut fmt::Formatter<'_>, samples: f64, level: f64) -> fmt::Result {
-        let ranking = &self.best.ranking;
         let best = self.best.best();
-        writeln!(
-            f,
-            "law {}: at {} samples, train on {}",
-            self.best.law,
-            count(samples),
-            best.name
-        )?;
+        let law = self.best.law();
+        writeln!(f, "law {law}: at {} samples, train on {}", count(samples), best.name)?;
+        self.write_ranking(f, level)?;
+        if !best.out_of_range.is_empty() {
+            writeln!(f, "  ! {}: an extrapolation", outside(&best.out_of_range))?;
+        }
+        if best.wins < SETTLED {
+            writeln!(f, "  not settled: the best wins {} of the draws", percent(best.wins))?;
+        }
+        self.write_switches(f)?;
+        self.write_multipliers(f)?;
+        self.write_proposals(f)
+    }
+
+    fn write_ranking(&self, f: &mut fmt::Formatter<'_>, level: f64) -> fmt::Result {
+        let ranking = self.best.ranking();
         let wide = ranking.iter().map(|r| r.name.len()).max().unwrap_or(0).max("pool".len());
         let of_level = format!("{} interval", percent(level));
         writeln!(
@@ -199,12 +223,10 @@ impl LawDecision {
             let (value, doubt) = (short(metric.estimate), interval(metric, short));
             writeln!(f, "  {name:<wide$} {value:>9}   {doubt:<20} {wins:>6} {regret:>9}")?;
         }
-        if !best.out_of_range.is_empty() {
-            writeln!(f, "  ! {}: an extrapolation", outside(&best.out_of_range))?;
-        }
-        if best.wins < SETTLED {
-            writeln!(f, "  not settled: the best wins {} of the draws", percent(best.wins))?;
-        }
+        Ok(())
+    }
+
+    fn write_switches(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (low, high) = (count(self.range.0), count(self.range.1));
         if self.switches.is_empty() {
             writeln!(f, "  no switch of the best pool between {low} and {high} samples")?;
@@ -220,6 +242,10 @@ impl LawDecision {
                 percent(switch.never)
             )?;
         }
+        Ok(())
+    }
+
+    fn write_multipliers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (other, worth) in &self.multipliers {
             let times = if worth.multiplier.estimate.is_finite() {
                 let (times, doubt) =
@@ -230,6 +256,10 @@ impl LawDecision {
             };
             writeln!(f, "  {other} {times}")?;
         }
+        Ok(())
+    }
+
+    fn write_proposals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.next.is_empty() {
             writeln!(f, "  the next run that would settle most:")?;
         }
@@ -252,11 +282,7 @@ impl fmt::Display for ComputeDecision {
         writeln!(f, "{} FLOP, {} intervals:", short(self.compute), percent(self.level))?;
         for pool in &self.pools {
             let best = &pool.best;
-            let epochs = if best.epochs > 0.0 {
-                format!(", {} epochs", short(best.epochs))
-            } else {
-                String::new()
-            };
+            let epochs = best.epochs.map_or(String::new(), |e| format!(", {} epochs", short(e)));
             let cap = if best.at_cap { " (the most allowed)" } else { "" };
             let name = if pool.pool.is_empty() { "the pool" } else { &pool.pool };
             writeln!(

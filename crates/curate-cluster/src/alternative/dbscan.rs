@@ -6,8 +6,8 @@ use linfa_nn::{CommonNearestNeighbour, distance::L2Dist};
 use ndarray::Array2;
 use ndarray016::ArrayView2;
 
-use super::{AlternativeError, nearness, read_all};
-use crate::{Assignment, Clustering, Metric, assign};
+use super::{AlternativeError, read_all};
+use crate::{Assignment, ClusterError, Clustering, Metric, assign};
 
 /// Parameters of DBSCAN; [`DbscanParams::check`] makes them usable.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,8 +93,8 @@ impl Dbscan {
             return Err(AlternativeError::NoCluster { min_points, radius });
         }
         let centroids = means(&rows, &found, (k, dim), metric);
-        let mut assignment = assign(centroids.view(), metric, source, progress)?;
-        place(&mut assignment, &rows, &found, &centroids, metric);
+        let nearest = assign(centroids.view(), metric, source, progress)?;
+        let assignment = place(nearest, &rows, &found, &centroids, metric)?;
         let noise = (0..n).filter(|&row| found[row].is_none()).collect();
         let clustering = Clustering {
             centroids,
@@ -135,18 +135,20 @@ fn means(
 
 /// Puts every row of a cluster there, whichever centroid is nearest to it.
 fn place(
-    assignment: &mut Assignment,
+    nearest: Assignment,
     rows: &[f32],
     found: &[Option<usize>],
     centroids: &Array2<f32>,
     metric: Metric,
-) {
+) -> Result<Assignment, ClusterError> {
     let dim = centroids.ncols();
+    let (mut clusters, mut nearness) = (nearest.cluster().to_vec(), nearest.nearness().to_vec());
     for (row, &cluster) in found.iter().enumerate() {
         let Some(cluster) = cluster else { continue };
         let centroid = centroids.row(cluster);
         let centroid = centroid.as_slice().expect("standard layout");
-        assignment.cluster[row] = cluster as u32;
-        assignment.nearness[row] = nearness(metric, &rows[row * dim..][..dim], centroid);
+        clusters[row] = cluster as u32;
+        nearness[row] = metric.nearness_of(&rows[row * dim..][..dim], centroid);
     }
+    Assignment::new(centroids.nrows(), clusters, nearness)
 }

@@ -1,4 +1,4 @@
-//! Mixtures of Gaussians with full covariances, fitted by expectation maximisation.
+//! Mixtures of Gaussians with full covariances, fitted by expectation maximization.
 
 use curate_core::{EmbeddingSource, ParamsError, Progress, params::Checker};
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
@@ -6,7 +6,7 @@ use linfa_clustering::GaussianMixtureModel;
 use ndarray::Array2;
 use rand_xoshiro::{Xoshiro256Plus, rand_core::SeedableRng};
 
-use super::{AlternativeError, nearness, read_all};
+use super::{AlternativeError, read_all};
 use crate::{Assignment, ClusterError, Clustering, Metric};
 
 /// Parameters of a Gaussian mixture; [`GaussianMixtureParams::check`] makes them usable.
@@ -15,14 +15,14 @@ pub struct GaussianMixtureParams {
     clusters: usize,
     iterations: u64,
     tolerance: f64,
-    regularisation: f64,
+    regularization: f64,
     seed: u64,
 }
 
 impl GaussianMixtureParams {
     /// `clusters` Gaussians, started from linfa's k-means, at most 100 iterations.
     pub fn new(clusters: usize) -> Self {
-        Self { clusters, iterations: 100, tolerance: 1e-3, regularisation: 1e-6, seed: 0 }
+        Self { clusters, iterations: 100, tolerance: 1e-3, regularization: 1e-6, seed: 0 }
     }
 
     /// At most so many iterations; a mixture that has not converged by then is an error.
@@ -38,8 +38,8 @@ impl GaussianMixtureParams {
     }
 
     /// Added to the diagonal of the covariances.
-    pub fn regularisation(mut self, regularisation: f64) -> Self {
-        self.regularisation = regularisation;
+    pub fn regularization(mut self, regularization: f64) -> Self {
+        self.regularization = regularization;
         self
     }
 
@@ -66,8 +66,8 @@ impl GaussianMixtureParams {
         let finite_above = |x: f64| x > 0.0 && x.is_finite();
         let allowed = "a finite number above 0";
         check.that(finite_above(self.tolerance), "tolerance", self.tolerance, allowed);
-        let regularisation = self.regularisation;
-        check.that(finite_above(regularisation), "regularisation", regularisation, allowed);
+        let regularization = self.regularization;
+        check.that(finite_above(regularization), "regularization", regularization, allowed);
         check.finish()?;
         Ok(GaussianMixture(self))
     }
@@ -113,7 +113,7 @@ impl GaussianMixture {
         let model = GaussianMixtureModel::params_with_rng(clusters, rng)
             .max_n_iterations(self.0.iterations)
             .tolerance(self.0.tolerance)
-            .reg_covariance(self.0.regularisation)
+            .reg_covariance(self.0.regularization)
             .check()
             .map_err(|e| failed(&e))?
             .fit(&DatasetBase::from(table.view()))
@@ -124,16 +124,17 @@ impl GaussianMixture {
         }
         let means = model.means().iter().map(|&x| x as f32).collect();
         let centroids = Array2::from_shape_vec((clusters, dim), means).expect("k means");
-        let mut assignment = Assignment::default();
+        let (mut clusters_of, mut nearness) = (Vec::with_capacity(n), Vec::with_capacity(n));
         let mut probability = Vec::with_capacity(n);
         for (row, p) in rows.chunks_exact(dim.max(1)).zip(probabilities.rows()) {
             let cluster = (0..clusters).rev().max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap_or(0);
             let centroid = centroids.row(cluster);
             let centroid = centroid.as_slice().expect("standard layout");
-            assignment.cluster.push(cluster as u32);
-            assignment.nearness.push(nearness(Metric::Euclidean, row, centroid));
+            clusters_of.push(cluster as u32);
+            nearness.push(Metric::Euclidean.nearness_of(row, centroid));
             probability.push(p[cluster] as f32);
         }
+        let assignment = Assignment::new(clusters, clusters_of, nearness)?;
         let clustering = Clustering {
             centroids,
             metric: Metric::Euclidean,

@@ -1,21 +1,20 @@
 //! Images and texts of a pool to embeddings, shard by shard.
 
-use std::{
-    io::{Cursor, Write},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use curate_core::{Cancelled, NoProgress, Progress};
 use curate_io::{
-    IoError, Kind, Pool, PoolOptions, atomic, digest, npy, parts,
+    IoError, Kind, Pool, PoolOptions, atomic, digest,
+    npy::Precision,
+    npz::NpzWriter,
+    pieces,
     pool::{BadShards, Shard},
-    remote::{self, Wanted},
     table::{self, Column},
+    url::{self, FilesWanted},
 };
-use half::f16;
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::{
     Network,
@@ -29,17 +28,6 @@ use crate::{
 /// embeddings. The results do not depend on it.
 pub const EMBEDDED_TOGETHER: usize = 256;
 
-/// How embeddings are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// Single precision.
-    #[default]
-    F32,
-    /// Half precision, as DataComp's embeddings. Scores are computed before rounding.
-    F16,
-}
-
 /// How to embed a pool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EmbedParams {
@@ -47,7 +35,7 @@ pub struct EmbedParams {
     pub out: PathBuf,
     /// The name of the embeddings: arrays `NAME_img` and `NAME_txt`.
     pub name: String,
-    /// How they are stored.
+    /// How they are stored. Scores are computed before rounding.
     pub precision: Precision,
 }
 
@@ -112,9 +100,9 @@ pub fn embed_path(
     params: &EmbedParams,
     progress: &dyn Progress,
 ) -> Result<EmbedReport, IoError> {
-    let path = &remote::local(path, Wanted::Tables, progress)?;
+    let path = &url::local(path, FilesWanted::Tables, progress)?;
     // Where the path holds no pool, opening it says why.
-    let pieces = parts(path, options.format).unwrap_or_default();
+    let pieces = pieces(path, options.format).unwrap_or_default();
     if pieces.len() < 2 {
         let pool = Pool::open(path, options, progress)?;
         let report = embed(network, fingerprint, &pool, params, progress)?;
@@ -228,9 +216,7 @@ fn embed_shard(
     let dim = network.dim();
     let scores: Vec<f32> =
         images.chunks_exact(dim).zip(texts.chunks_exact(dim)).map(|(i, t)| dot(i, t)).collect();
-    let arrays =
-        [(format!("{}_img", params.name), images), (format!("{}_txt", params.name), texts)];
-    write_npz(&files.arrays, &arrays, rows.len(), dim, params.precision)?;
+    write_arrays(&files.arrays, params, dim, &images, &texts)?;
     let ids = rows.iter().map(|&row| pool.ids()[row].to_string()).collect();
     let columns = vec![("uid", Column::Text(ids)), ("score", Column::F32(scores))];
     table::write(&files.scores, columns)?;
@@ -280,7 +266,7 @@ struct Chunk {
 }
 
 fn embed_chunk(network: &Network, pool: &Pool, rows: &[usize]) -> Result<Chunk, IoError> {
-    let samples = pool.samples(rows, true)?;
+    let samples = pool.samples_with_images(rows)?;
     let pixels: Vec<Result<Vec<f32>, Trouble>> = samples
         .par_iter()
         .map(|sample| {
@@ -371,36 +357,19 @@ impl Files {
     }
 }
 
-/// Writes arrays as numpy's `savez` does, so that pools and numpy read them.
-fn write_npz(
+/// Writes the embeddings of a shard so that pools and numpy read them.
+fn write_arrays(
     path: &Path,
-    arrays: &[(String, Vec<f32>)],
-    rows: usize,
+    params: &EmbedParams,
     dim: usize,
-    precision: Precision,
+    images: &[f32],
+    texts: &[f32],
 ) -> Result<(), IoError> {
-    let failed = |e: zip::result::ZipError| {
-        IoError::new(Kind::Os, path, format!("could not be written: {e}"), "")
-    };
-    let options = SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Stored)
-        .last_modified_time(zip::DateTime::default())
-        .large_file(true);
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, values) in arrays {
-        zip.start_file(format!("{name}.npy"), options).map_err(failed)?;
-        let (descr, bytes): (_, Vec<u8>) = match precision {
-            Precision::F32 => ("'<f4'", values.iter().flat_map(|x| x.to_le_bytes()).collect()),
-            Precision::F16 => {
-                let half = values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes());
-                ("'<f2'", half.collect())
-            }
-        };
-        let written = zip
-            .write_all(&npy::header_bytes(descr, &[rows, dim]))
-            .and_then(|()| zip.write_all(&bytes));
-        written.map_err(|e| IoError::os(path, "written", e))?;
+    let mut npz = NpzWriter::create(path)?;
+    for (what, values) in [("img", images), ("txt", texts)] {
+        let rows = values.len() / dim.max(1);
+        let table = ArrayView2::from_shape((rows, dim), values).expect("whole rows were embedded");
+        npz.add(&format!("{}_{what}", params.name), table, params.precision)?;
     }
-    let file = zip.finish().map_err(failed)?;
-    atomic::write(path, file.get_ref())
+    npz.finish()
 }

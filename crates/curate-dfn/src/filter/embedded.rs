@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use curate_core::{EmbeddingSource, SampleId};
-use curate_io::{Embedding, IoError, Kind, table, vectors::Npz};
+use curate_io::{Embedding, IoError, Kind, npz::Npz, table};
 
 use crate::filter::embed::Files;
 

@@ -25,9 +25,8 @@ use curate_core::{Cut, CutError, SampleId, rank::Direction};
 
 pub use bad::{BadKind, BadRow, Counts};
 pub use classifier::{Classifier, ClassifierParams};
-pub use embed::{
-    EMBEDDED_TOGETHER, EmbedParams, EmbedReport, Precision, embed, embed_path, score_rows,
-};
+pub use curate_io::npy::Precision;
+pub use embed::{EMBEDDED_TOGETHER, EmbedParams, EmbedReport, embed, embed_path, score_rows};
 pub use embedded::{Embedded, EmbeddedShard, read_scores};
 pub use score::{Features, Method, Scores, sample, score};
 

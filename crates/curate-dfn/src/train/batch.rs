@@ -147,7 +147,7 @@ impl Pairs for PoolPairs<'_> {
 
     fn batch(&self, rows: &[usize], seed: u64) -> Result<Batch, IoError> {
         let rows: Vec<usize> = rows.iter().map(|&row| self.rows[row]).collect();
-        let samples = self.pool.samples(&rows, true)?;
+        let samples = self.pool.samples_with_images(&rows)?;
         let pairs: Vec<Option<(SampleId, Pair)>> = samples
             .into_par_iter()
             .map(|sample| {

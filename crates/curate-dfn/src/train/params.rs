@@ -169,7 +169,7 @@ mod tests {
             ..TrainParams::default()
         };
         let fields: Vec<_> =
-            wrong.check().unwrap_err().violations.iter().map(|v| v.field).collect();
+            wrong.check().unwrap_err().violations.into_iter().map(|v| v.field).collect();
         assert_eq!(fields.len(), 12, "{fields:?}");
     }
 }

@@ -3,8 +3,12 @@
 use std::path::Path;
 
 use curate_core::SampleId;
+use ndarray::{Array2, ArrayView2};
 
-use crate::{IoError, Kind, vectors::Part};
+use crate::{
+    error::{IoError, Kind},
+    vectors::StoredArray,
+};
 
 fn refused<T>(path: &Path) -> Result<T, IoError> {
     let problem = "is an HDF5 file, and this program was built without libhdf5";
@@ -32,7 +36,7 @@ pub(crate) fn embedding_names(path: &Path, _: usize) -> Result<Vec<String>, IoEr
     refused(path)
 }
 
-pub(crate) fn embedding(path: &Path, _: &str) -> Result<Part, IoError> {
+pub(crate) fn embedding(path: &Path, _: &str) -> Result<StoredArray, IoError> {
     refused(path)
 }
 
@@ -41,5 +45,13 @@ pub(crate) fn read_ids(path: &Path) -> Result<Vec<Option<String>>, IoError> {
 }
 
 pub(crate) fn write_ids(path: &Path, _: &[SampleId]) -> Result<(), IoError> {
+    refused(path)
+}
+
+pub(crate) fn read_centroids(path: &Path) -> Result<Array2<f32>, IoError> {
+    refused(path)
+}
+
+pub(crate) fn write_centroids(path: &Path, _: ArrayView2<'_, f32>) -> Result<(), IoError> {
     refused(path)
 }

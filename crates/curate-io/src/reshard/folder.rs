@@ -8,8 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Shuffle;
-use crate::{IoError, Kind, atomic};
+use super::options::Shuffle;
+use crate::{
+    atomic,
+    error::{IoError, Kind},
+};
 
 /// The record by which a later call knows what the shards in a folder are.
 const PLAN_FILE: &str = ".curate-reshard.json";
@@ -36,8 +39,7 @@ pub(super) fn check_folder(out: &Path, tars: &[PathBuf], overwrite: bool) -> Res
     if overwrite || out.join(PLAN_FILE).exists() || entries(out)?.is_empty() {
         return Ok(());
     }
-    let remedy = "name another folder, or replace the shards there with --overwrite";
-    Err(IoError::new(Kind::Disagree, out, "is not empty", remedy))
+    Err(IoError::new(Kind::Occupied, out, "is not empty", "name another folder"))
 }
 
 fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, IoError> {
@@ -55,8 +57,7 @@ pub(super) fn prepare(out: &Path, plan: &Plan, overwrite: bool) -> Result<(), Io
     }
     if !overwrite && record.exists() {
         let problem = "holds shards of another selection, pool or settings";
-        let remedy = "name another folder, or replace the shards there with --overwrite";
-        return Err(IoError::new(Kind::Disagree, out, problem, remedy));
+        return Err(IoError::new(Kind::Occupied, out, problem, "name another folder"));
     }
     for name in entries(out)?.iter().map(fs::DirEntry::file_name).filter(|name| is_ours(name)) {
         let path = out.join(name);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use curate_core::{SampleId, random};
 
-use super::{Shuffle, scan::Source};
+use super::{options::Shuffle, scan::Source};
 
 /// Which copy of which sample comes at each place of the output.
 pub(super) struct Order<'a> {

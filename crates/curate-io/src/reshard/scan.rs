@@ -11,12 +11,14 @@ use curate_core::Progress;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::Resharded;
+use super::options::Resharded;
 use crate::{
-    IoError, Kind, digest,
-    pool::{BadShards, SkippedShard, stem},
+    digest,
+    error::{IoError, Kind},
+    shard::{BadShards, SkippedShard},
+    shard_files::stem,
     sorted::SortedIds,
-    webdataset::{id_of, list_members},
+    tar_samples::{id_of, list_members},
 };
 
 /// The samples of one input shard that are written.

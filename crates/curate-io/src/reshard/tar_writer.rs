@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Write, path::Path};
 
-use crate::{IoError, atomic::AtomicFile, vectors::read_exact_at, webdataset::Member};
+use crate::{atomic::AtomicFile, error::IoError, positioned::read_exact_at, tar_samples::Member};
 
 /// Tar files are padded to blocks of this size.
 const TAR_RECORD: u64 = 10_240;

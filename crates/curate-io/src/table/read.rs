@@ -13,8 +13,9 @@ use parquet::arrow::{
 
 use super::values::{Real, each_vector};
 use crate::{
-    IoError, Kind,
-    vectors::{Part, Spool, list},
+    error::{IoError, Kind},
+    spool::Spool,
+    vectors::{StoredArray, list},
 };
 
 /// Vectors that are decoded at once.
@@ -34,7 +35,7 @@ impl<'a> Reader<'a> {
     /// Opens a file and reads its schema.
     ///
     /// # Errors
-    /// When it is no Parquet file, or is cut off.
+    /// When it is not a Parquet file, or is cut off.
     pub fn open(path: &'a Path) -> Result<Self, IoError> {
         let builder = guarded(path, || open(path, ArrowReaderOptions::new()))?;
         let rows = builder.metadata().file_metadata().num_rows();
@@ -73,7 +74,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When there is no such column, its vectors differ in length, or it cannot be read.
-    pub fn vectors(&self, column: &str) -> Result<Part, IoError> {
+    pub fn vectors(&self, column: &str) -> Result<StoredArray, IoError> {
         self.expect_type(column, "vectors", is_vectors)?;
         let what = format!("column `{column}`");
         let mut spool = Spool::new()?;
@@ -165,7 +166,8 @@ impl<'a> Reader<'a> {
     /// A text column; a gap is `None`. With `rows`, only those, ascending.
     ///
     /// # Errors
-    /// When there is no such column, it holds no text, or cannot be read.
+    /// When there is no such column, it holds no text, or cannot be read, and when `rows` do not
+    /// ascend or are not all in the file.
     pub fn text(
         &self,
         column: &str,
@@ -176,10 +178,10 @@ impl<'a> Reader<'a> {
         Ok(values)
     }
 
-    /// Hands every value of a text column to `each`, in row order.
+    /// Hands every value of a text column to `each`, in row order. With `rows`, only those.
     ///
     /// # Errors
-    /// When there is no such column, it holds no text, or cannot be read.
+    /// As [`Self::text`].
     pub fn each_text(
         &self,
         column: &str,
@@ -187,7 +189,23 @@ impl<'a> Reader<'a> {
         mut each: impl FnMut(Option<&str>),
     ) -> Result<(), IoError> {
         self.expect_type(column, "text", is_text)?;
+        rows.map_or(Ok(()), |rows| self.expect_ascending(rows))?;
         self.each(column, rows, |array| array.as_string_view().iter().for_each(&mut each))
+    }
+
+    /// Refuses rows that a selection of runs cannot say.
+    fn expect_ascending(&self, rows: &[usize]) -> Result<(), IoError> {
+        let remedy = "ask for rows of the file, each once, in ascending order";
+        let wrong = |problem| Err(IoError::new(Kind::Disagree, self.path, problem, remedy));
+        if let Some(pair) = rows.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return wrong(format!("row {} is asked for after row {}", pair[1], pair[0]));
+        }
+        match rows.last() {
+            Some(&row) if row >= self.rows => {
+                wrong(format!("has {} rows, but row {row} is asked for", self.rows))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn expect_type(

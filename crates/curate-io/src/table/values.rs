@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, cast::AsArray, types};
 use arrow_schema::DataType;
 
-use crate::IoError;
+use crate::error::IoError;
 
 /// Hands every list of an array to `each`.
 pub(super) fn each_vector(

@@ -12,7 +12,10 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use crate::{IoError, Kind, atomic::AtomicFile};
+use crate::{
+    atomic::AtomicFile,
+    error::{IoError, Kind},
+};
 
 /// A column of values.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,10 +79,7 @@ impl Column {
 /// Writes named columns of one length as Parquet. The same columns give the same bytes.
 ///
 /// # Errors
-/// When the bytes do not reach the disk.
-///
-/// # Panics
-/// When the columns differ in length.
+/// When the columns differ in length, or the bytes do not reach the disk.
 pub fn write(path: &Path, columns: Vec<(&str, Column)>) -> Result<(), IoError> {
     Writer::create(path, columns)?.finish()
 }
@@ -95,10 +95,7 @@ impl<'a> Writer<'a> {
     /// Starts a file with its first rows, which say what columns there are.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    ///
-    /// # Panics
-    /// When the columns differ in length.
+    /// When the columns differ in length, or the file cannot be written.
     pub fn create(path: &'a Path, columns: Vec<(&str, Column)>) -> Result<Self, IoError> {
         // By the kind of column, not by what it holds today: the schema is the same for every run.
         let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
@@ -125,17 +122,16 @@ impl<'a> Writer<'a> {
     /// Adds rows: the same columns, in the same order.
     ///
     /// # Errors
-    /// When the rows cannot be written.
-    ///
-    /// # Panics
-    /// When the columns differ in length, or are others than the first.
+    /// When the columns differ in length or are others than the first, or cannot be written.
     pub fn write(&mut self, columns: Vec<Column>) -> Result<(), IoError> {
         self.add(columns.into_iter().map(Column::into_array).collect())
     }
 
     fn add(&mut self, arrays: Vec<ArrayRef>) -> Result<(), IoError> {
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays);
-        let batch = batch.expect("the same columns of one length");
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|e| {
+            let remedy = "give the columns of the first rows, all of one length";
+            IoError::new(Kind::Disagree, self.path, format!("cannot be written: {e}"), remedy)
+        })?;
         self.inner.write(&batch).map_err(|e| written(self.path, e))
     }
 

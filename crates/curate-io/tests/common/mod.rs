@@ -11,7 +11,7 @@ use std::{
 
 use curate_core::NoProgress;
 use curate_io::{
-    IoError, Pool, PoolOptions,
+    IoError, Pool, PoolOptions, npy,
     table::{self, Column},
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -65,6 +65,23 @@ pub(crate) fn tar_of(members: &[(impl AsRef<[u8]>, &[u8])]) -> Vec<u8> {
         tar.append(&header, Cursor::new(bytes)).unwrap();
     }
     tar.into_inner().unwrap()
+}
+
+/// An npy file of a table.
+pub(crate) fn f32_table(values: &[f32], rows: usize, columns: usize) -> Vec<u8> {
+    npy::f32_table(values, rows, columns).unwrap()
+}
+
+/// An npy file of 64 zero bytes with this text as its header.
+pub(crate) fn npy(version: u8, text: &str) -> Vec<u8> {
+    let length = u32::try_from(text.len()).unwrap().to_le_bytes();
+    let length = if version == 1 { &length[..2] } else { &length };
+    [npy::MAGIC.as_slice(), &[version, 0], length, text.as_bytes(), &[0; 64]].concat()
+}
+
+/// The same, of this type and shape.
+pub(crate) fn npy_of(descr: &str, shape: &str) -> Vec<u8> {
+    npy(2, &format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"))
 }
 
 pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_io::remote::is_url;
+use curate_io::url::is_url;
 
 use super::{Recipe, Stage, check};
 use crate::Error;

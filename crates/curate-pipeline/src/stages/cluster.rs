@@ -225,8 +225,8 @@ impl Method for Cluster {
         let clustering = clusters.clustering();
         for (place, row) in clusters.rows().iter().enumerate() {
             let position = context.input.position(row).expect("a row that was given");
-            rows.value[position] = clustering.assignment.nearness[place];
-            rows.cluster[position] = Some(clustering.assignment.cluster[place]);
+            rows.value[position] = clustering.assignment.nearness()[place];
+            rows.cluster[position] = Some(clustering.assignment.cluster()[place]);
         }
         let told = ClusterTold { k_means: KMeansTold::of(clustering), sizes: clusters.sizes() };
         let centroids = clustering.centroids.clone();

@@ -346,7 +346,7 @@ fn verdicts(mut rows: StageRows, found: &Duplicates, decided: &Decided) -> Stage
         rows.related[position] = Some(copy.stays);
         rows.remove(position, EXACT_DUPLICATE);
     }
-    let clusters = &found.clusters().clustering().assignment.cluster;
+    let clusters = found.clusters().clustering().assignment.cluster();
     let compared = found.clusters().rows().iter().zip(found.similarities().iter().zip(clusters));
     for (row, (&similarity, &cluster)) in compared {
         let position = rows.position(row).expect("a row that was given");

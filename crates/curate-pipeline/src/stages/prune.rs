@@ -302,7 +302,7 @@ impl Method for Prune {
 fn verdicts(mut rows: StageRows, concepts: &Concepts, pruned: &Pruned) -> StageRows {
     rows.cluster = vec![None; rows.rows.len()];
     let (ranks, distances) = (concepts.ranks(), concepts.distances());
-    let clusters = &concepts.clusters().clustering().assignment.cluster;
+    let clusters = concepts.clusters().clustering().assignment.cluster();
     let by_quota = pruned.report.is_some();
     for (place, row) in concepts.clusters().rows().iter().enumerate() {
         let position = rows.position(row).expect("a row that was given");

@@ -61,7 +61,7 @@ pub(crate) fn write_pool(folder: &Path, rows: &[Row], per_shard: usize) {
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         for name in ["img", "txt"] {
             zip.start_file(format!("{name}.npy"), options).unwrap();
-            zip.write_all(&f32_table(&vectors, shard.len(), DIM)).unwrap();
+            zip.write_all(&f32_table(&vectors, shard.len(), DIM).unwrap()).unwrap();
         }
         zip.finish().unwrap();
     }

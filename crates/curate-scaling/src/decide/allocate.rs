@@ -1,16 +1,46 @@
 //! How to split compute between model size and data, repeats included.
 
-use crate::error::{Check, ParamsError, ScalingError};
+use crate::argument::check_positive;
+use crate::error::ScalingError;
 use crate::fit::Fit;
 use crate::law::{Field, Law, Point};
+use crate::uncertainty::{Ensemble, Interval};
+use curate_core::ParamsError;
+use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 
 /// Options of a compute-optimal allocation, not yet checked.
+///
+/// ```
+/// use curate_scaling::decide::AllocationParams;
+/// use curate_scaling::law::{Chinchilla, Law};
+/// use curate_scaling::{FitParams, Metric, NoProgress, Observation, Observations};
+///
+/// // Runs that follow the law exactly, at three sizes and four budgets.
+/// let (law, theta) = (Chinchilla::default(), [1.7, 400.0, 0.34, 410.0, 0.28]);
+/// let mut rows = Vec::new();
+/// for parameters in [1e7, 1e8, 1e9] {
+///     for samples in [1e9, 4e9, 2e10, 1e11] {
+///         let row = Observation::new("web", 1.0).samples(samples).parameters(parameters);
+///         rows.push(Observation { value: law.predict(&row.point(), &theta)?, ..row });
+///     }
+/// }
+/// let runs = Observations::new(Metric::Loss, vec![], rows)?;
+/// let fit = FitParams::new(law).fit(&runs, &NoProgress)?;
+///
+/// let split = AllocationParams::new(1e21).check()?.optimum(&fit, "web")?;
+/// assert!((6.0 * split.parameters * split.samples / 1e21 - 1.0).abs() < 1e-9);
+/// assert!((1e9..4e9).contains(&split.parameters));
+/// // With fewer samples than that, and two passes over them at most, the model grows.
+/// let few = AllocationParams::new(1e21).unique(1e10).max_epochs(2.0).check()?;
+/// assert!(few.optimum(&fit, "web")?.at_cap);
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AllocationParams {
     compute: f64,
-    unique: f64,
-    max_epochs: f64,
+    unique: Option<f64>,
+    max_epochs: Option<f64>,
 }
 
 /// Options of an allocation that passed [`AllocationParams::check`].
@@ -26,29 +56,38 @@ pub struct Allocation {
     pub parameters: f64,
     /// Samples (or tokens) seen.
     pub samples: f64,
-    /// Samples seen over distinct samples; zero with unlimited data.
-    pub epochs: f64,
+    /// Samples seen over distinct samples; `None` with unlimited data.
+    pub epochs: Option<f64>,
     /// Predicted metric.
     pub metric: f64,
     /// Whether the epoch cap binds.
     pub at_cap: bool,
 }
 
+/// How far the draws spread the split.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AllocationIntervals {
+    /// Samples (or tokens) seen.
+    pub samples: Interval,
+    /// Model parameters.
+    pub parameters: Interval,
+}
+
 impl AllocationParams {
     /// Unlimited data, any number of epochs, `C = 6 N D`.
     pub fn new(compute: f64) -> Self {
-        AllocationParams { compute, unique: f64::INFINITY, max_epochs: f64::INFINITY }
+        AllocationParams { compute, unique: None, max_epochs: None }
     }
 
     /// Sets the distinct samples available.
     pub fn unique(mut self, unique: f64) -> Self {
-        self.unique = unique;
+        self.unique = Some(unique);
         self
     }
 
     /// Sets the most epochs allowed.
     pub fn max_epochs(mut self, epochs: f64) -> Self {
-        self.max_epochs = epochs;
+        self.max_epochs = Some(epochs);
         self
     }
 
@@ -57,23 +96,51 @@ impl AllocationParams {
     /// # Errors
     /// All violations at once, each with field, value and allowed range.
     pub fn check(self) -> Result<ValidAllocationParams, ParamsError> {
-        let mut check = Check::default();
-        let compute = self.compute > 0.0 && self.compute.is_finite();
-        check.require(compute, "compute", self.compute, "a positive number of FLOP");
-        check.require(self.unique > 0.0, "unique", self.unique, "above 0");
-        check.require(self.max_epochs > 0.0, "max_epochs", self.max_epochs, "above 0");
+        let mut check = Checker::default();
+        check_positive(&mut check, "compute", self.compute);
+        for (name, option) in [("unique", self.unique), ("max_epochs", self.max_epochs)] {
+            if let Some(value) = option {
+                check.that(value > 0.0, name, value, "above 0");
+            }
+        }
         check.finish()?;
         Ok(ValidAllocationParams(self))
     }
 }
 
 impl ValidAllocationParams {
-    /// The best split for the law's parameters on `pool`, with the parameter vector `theta` (the
-    /// fit's own or a draw's).
+    /// The best split for the fit's parameters on `pool`.
     ///
     /// # Errors
     /// A law without model size, and an unknown pool.
-    pub fn optimum<L: Law>(
+    pub fn optimum<L: Law>(&self, fit: &Fit<L>, pool: &str) -> Result<Allocation, ScalingError> {
+        self.under(fit, fit.theta(), pool)
+    }
+
+    /// Intervals of the best split over the draws.
+    ///
+    /// # Errors
+    /// As [`ValidAllocationParams::optimum`] and [`Ensemble::interval`].
+    pub fn intervals<L: Law>(
+        &self,
+        fit: &Fit<L>,
+        draws: &Ensemble,
+        pool: &str,
+        level: f64,
+    ) -> Result<AllocationIntervals, ScalingError> {
+        self.optimum(fit, pool)?;
+        let of = |what: fn(&Allocation) -> f64| {
+            draws.interval(fit, level, |theta| {
+                self.under(fit, theta, pool).map_or(f64::NAN, |found| what(&found))
+            })
+        };
+        Ok(AllocationIntervals {
+            samples: of(|found| found.samples)?,
+            parameters: of(|found| found.parameters)?,
+        })
+    }
+
+    fn under<L: Law>(
         &self,
         fit: &Fit<L>,
         theta: &[f64],
@@ -86,24 +153,25 @@ impl ValidAllocationParams {
                 remedy: "fit chinchilla, data-constrained or over-training".into(),
             });
         }
-        let AllocationParams { compute, unique, max_epochs } = self.0;
+        let compute = self.0.compute;
+        let unique = self.0.unique.unwrap_or(f64::INFINITY);
+        let limit = unique * self.0.max_epochs.unwrap_or(f64::INFINITY);
         let local = fit.pool_theta(theta, pool)?;
         let metric = |log_samples: f64| {
             let samples = log_samples.exp();
-            let parameters = compute / (6.0 * samples);
-            let at = Point { parameters, ..Point::new(samples, unique.min(f64::MAX)) };
-            fit.law().predict(&at, &local)
+            let run = Point::new().samples(samples).unique(unique.min(f64::MAX));
+            fit.law().eval(&run.parameters(compute / (6.0 * samples)), &local, None)
         };
-        let most = (compute / 6.0).min(unique * max_epochs);
+        let most = (compute / 6.0).min(limit);
         let log_samples = minimum(most.min(1.0).ln(), most.ln(), metric);
         let samples = log_samples.exp();
         Ok(Allocation {
             compute,
             parameters: compute / (6.0 * samples),
             samples,
-            epochs: samples / unique,
+            epochs: unique.is_finite().then_some(samples / unique),
             metric: metric(log_samples),
-            at_cap: samples >= unique * max_epochs * (1.0 - 1e-6),
+            at_cap: samples >= limit * (1.0 - 1e-6),
         })
     }
 }

@@ -1,10 +1,12 @@
 //! The best pool for a budget, and how often it wins.
 
 use super::candidate::{Candidate, resolve_all};
+use crate::argument::{check_level, check_positive};
 use crate::error::ScalingError;
 use crate::fit::{Fit, OutOfRange};
 use crate::law::Law;
-use crate::uncertainty::{Ensemble, Interval, check_level};
+use crate::uncertainty::{Ensemble, Interval};
+use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 
 /// One candidate at one budget.
@@ -25,15 +27,28 @@ pub struct Ranked {
 /// The candidates at one budget, best prediction first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BestPool {
-    /// The law.
-    pub law: String,
-    /// Samples seen.
-    pub samples: f64,
-    /// All candidates, best prediction first.
-    pub ranking: Vec<Ranked>,
+    law: String,
+    samples: f64,
+    /// Never empty.
+    ranking: Vec<Ranked>,
 }
 
 impl BestPool {
+    /// The law.
+    pub fn law(&self) -> &str {
+        &self.law
+    }
+
+    /// Samples seen.
+    pub fn samples(&self) -> f64 {
+        self.samples
+    }
+
+    /// All candidates, best prediction first.
+    pub fn ranking(&self) -> &[Ranked] {
+        &self.ranking
+    }
+
     /// The candidate with the best prediction.
     pub fn best(&self) -> &Ranked {
         &self.ranking[0]
@@ -44,11 +59,12 @@ impl BestPool {
 ///
 /// ```
 /// use curate_scaling::decide::{Candidate, best_pool};
-/// use curate_scaling::{BootstrapParams, FitParams, example_runs, law::Qqt};
+/// use curate_scaling::{BootstrapParams, FitParams, NoProgress, example_runs, law::Qqt};
 ///
 /// let runs = example_runs();
-/// let fit = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life").fit(&runs)?;
-/// let draws = BootstrapParams::default().draws(100).run(&fit, &runs)?;
+/// let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
+/// let fit = params.fit(&runs, &NoProgress)?;
+/// let draws = BootstrapParams::default().draws(100).run(&fit, &runs, &NoProgress)?;
 /// let candidates = Candidate::cumulative(&["good", "fair", "poor"]);
 /// let small = best_pool(&fit, &draws, &candidates, 1e7, 0.9)?;
 /// let large = best_pool(&fit, &draws, &candidates, 1e9, 0.9)?;
@@ -58,7 +74,8 @@ impl BestPool {
 /// ```
 ///
 /// # Errors
-/// An unknown pool, a union that the law cannot predict, no candidates, a level outside `(0, 1)`.
+/// What [`Candidate::check`] refuses, no candidates, no draws or draws of another fit, samples that
+/// are not positive, and a level outside `(0, 1)`.
 pub fn best_pool<L: Law>(
     fit: &Fit<L>,
     draws: &Ensemble,
@@ -66,26 +83,37 @@ pub fn best_pool<L: Law>(
     samples: f64,
     level: f64,
 ) -> Result<BestPool, ScalingError> {
-    check_level(level)?;
+    check_question(samples, level)?;
+    draws.check_fit(fit)?;
     let resolved = resolve_all(fit, candidates)?;
     let (mut wins, mut regret) = (vec![0; candidates.len()], vec![0.0; candidates.len()]);
-    let draws_made = draws.thetas.len().max(1) as f64;
+    let draws_made = draws.thetas.len() as f64;
     for theta in &draws.thetas {
         let values: Vec<f64> = resolved.iter().map(|c| c.at(theta, samples)).collect();
         let best = lowest(&values);
         wins[best] += 1;
         regret.iter_mut().zip(&values).for_each(|(r, v)| *r += (v - values[best]) / draws_made);
     }
-    let rank = |(i, candidate): (usize, &Candidate)| Ranked {
-        name: candidate.name.clone(),
-        metric: draws.interval(fit, level, |theta| resolved[i].at(theta, samples)),
-        wins: f64::from(wins[i]) / draws_made,
-        regret: regret[i],
-        out_of_range: resolved[i].out_of_range(samples),
+    let rank = |(i, candidate): (usize, &Candidate)| {
+        Ok(Ranked {
+            name: candidate.name().into(),
+            metric: draws.interval(fit, level, |theta| resolved[i].at(theta, samples))?,
+            wins: f64::from(wins[i]) / draws_made,
+            regret: regret[i],
+            out_of_range: resolved[i].out_of_range(samples),
+        })
     };
-    let mut ranking: Vec<Ranked> = candidates.iter().enumerate().map(rank).collect();
+    let mut ranking: Vec<Ranked> =
+        candidates.iter().enumerate().map(rank).collect::<Result<_, ScalingError>>()?;
     ranking.sort_by(|a, b| a.metric.estimate.total_cmp(&b.metric.estimate));
     Ok(BestPool { law: fit.law().name().into(), samples, ranking })
+}
+
+pub(super) fn check_question(samples: f64, level: f64) -> Result<(), ScalingError> {
+    let mut check = Checker::default();
+    check_positive(&mut check, "samples", samples);
+    check_level(&mut check, level);
+    Ok(check.finish()?)
 }
 
 /// Index of the lowest value; the first of equals.

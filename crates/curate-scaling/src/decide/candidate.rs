@@ -1,27 +1,44 @@
 //! What could be trained on: a pool, or a union of pools.
 
+use crate::argument::check_positive;
 use crate::error::ScalingError;
 use crate::fit::{Fit, OutOfRange};
 use crate::law::{Law, Member, Point};
+use crate::uncertainty::{Ensemble, Prediction};
+use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A pool or union of pools that could be trained on, with what-if changes.
+///
+/// ```
+/// use curate_scaling::decide::Candidate;
+/// use curate_scaling::{FitParams, NoProgress, example_runs, law::Qqt};
+///
+/// let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
+/// let fit = params.fit(&example_runs(), &NoProgress)?;
+/// let both = Candidate::union("both", ["good", "fair"]);
+/// assert_eq!(both.total_unique(&fit), Some(2e7));
+/// let alone = Candidate::pool("good");
+/// // At ten epochs of the good pool, the fresh samples of the fair one are worth more.
+/// assert!(both.predict(&fit, 1e8)? < alone.predict(&fit, 1e8)?);
+/// // What if the good pool had ten times as many samples?
+/// let larger = alone.clone().pool_size("good", 1e8);
+/// assert!(larger.predict(&fit, 1e8)? < alone.predict(&fit, 1e8)?);
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// Its name in reports.
-    pub name: String,
-    /// The pools it is made of, as the fit calls them.
-    pub pools: Vec<String>,
-    /// Distinct samples of each pool, in order; the fit's where `None`.
-    pub unique: Vec<Option<f64>>,
-    /// Model parameters; the first pool's where `None`.
-    pub parameters: Option<f64>,
-    /// Mixture weights, for laws of mixtures.
-    pub mixture: Vec<f64>,
+    name: String,
+    pools: Vec<String>,
+    sizes: BTreeMap<String, f64>,
+    parameters: Option<f64>,
+    mixture: Vec<f64>,
 }
 
 impl Candidate {
-    /// One pool of the fit.
+    /// One pool of the fit. A pool that the fit has not seen is allowed if no parameter belongs to
+    /// a pool; give its [`Candidate::pool_size`].
     pub fn pool(name: impl Into<String>) -> Candidate {
         let name = name.into();
         Candidate::union(name.clone(), [name])
@@ -32,9 +49,13 @@ impl Candidate {
         name: impl Into<String>,
         pools: impl IntoIterator<Item = S>,
     ) -> Candidate {
-        let pools: Vec<String> = pools.into_iter().map(Into::into).collect();
-        let unique = vec![None; pools.len()];
-        Candidate { name: name.into(), pools, unique, parameters: None, mixture: Vec::new() }
+        Candidate {
+            name: name.into(),
+            pools: pools.into_iter().map(Into::into).collect(),
+            sizes: BTreeMap::new(),
+            parameters: None,
+            mixture: Vec::new(),
+        }
     }
 
     /// The best 1, 2, ... of `pools`, which are given best first: top 10 %, top 20 %, ...
@@ -52,60 +73,116 @@ impl Candidate {
         self
     }
 
-    /// What if its pools together had `unique` distinct samples, in the proportions they have?
-    ///
-    /// For a single pool this sets its size; a pool that the fit has not seen is then allowed if
-    /// no parameter belongs to a pool.
-    pub fn what_if_unique<L: Law>(mut self, fit: &Fit<L>, unique: f64) -> Candidate {
-        let sizes: Vec<f64> = self.sizes(fit).into_iter().map(|s| s.unwrap_or(1.0)).collect();
-        let scale = unique / sizes.iter().sum::<f64>();
-        self.unique = sizes.into_iter().map(|size| Some(size * scale)).collect();
+    /// What if one of its pools had `unique` distinct samples? The fit's number where not set.
+    pub fn pool_size(mut self, pool: impl Into<String>, unique: f64) -> Candidate {
+        self.sizes.insert(pool.into(), unique);
         self
     }
 
-    /// What if the model had this many parameters?
-    pub fn what_if_parameters(mut self, parameters: f64) -> Candidate {
+    /// What if the model had this many parameters? Those of the first pool's runs where not set.
+    pub fn parameters(mut self, parameters: f64) -> Candidate {
         self.parameters = Some(parameters);
         self
     }
 
-    /// Sets the mixture weights, in the order of the fit's domains.
-    pub fn with_mixture(mut self, weights: Vec<f64>) -> Candidate {
+    /// Sets the mixture weights, in the order of the fit's domains, which laws of mixtures need.
+    pub fn mixture(mut self, weights: Vec<f64>) -> Candidate {
         self.mixture = weights;
         self
     }
 
+    /// Its name in reports.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The pools it is made of, as the fit calls them.
+    pub fn pools(&self) -> &[String] {
+        &self.pools
+    }
+
     fn sizes<L: Law>(&self, fit: &Fit<L>) -> Vec<Option<f64>> {
         let known = |name: &String| fit.pools().iter().find(|p| p.name == *name)?.unique;
-        self.pools.iter().zip(&self.unique).map(|(n, own)| own.or_else(|| known(n))).collect()
+        self.pools.iter().map(|n| self.sizes.get(n).copied().or_else(|| known(n))).collect()
     }
 
-    /// Distinct samples of the whole; NaN where the fit does not know them.
-    pub fn total_unique<L: Law>(&self, fit: &Fit<L>) -> f64 {
-        self.sizes(fit).iter().map(|s| s.unwrap_or(f64::NAN)).sum()
+    /// Distinct samples of the whole; `None` where neither the fit nor the candidate knows them.
+    pub fn total_unique<L: Law>(&self, fit: &Fit<L>) -> Option<f64> {
+        self.sizes(fit).into_iter().sum()
     }
 
-    /// Prepares predictions from parameter vectors like [`Fit::theta`].
+    /// Refuses a candidate that the fit cannot predict.
     ///
     /// # Errors
-    /// An unknown pool, and a union under a law that says nothing about unions.
-    pub fn resolve<'a, L: Law>(&'a self, fit: &'a Fit<L>) -> Result<Resolved<'a, L>, ScalingError> {
-        let mut indices = Vec::with_capacity(self.pools.len());
-        for name in &self.pools {
-            // Refuses unknown pools where pools have parameters of their own.
-            fit.pool_theta(fit.theta(), name)?;
-            indices.push(fit.pools().iter().position(|p| p.name == *name).unwrap_or(0));
-        }
+    /// A pool that the fit does not have, no pool, one pool twice, a size that is not positive, a
+    /// union under a law that says nothing about unions, and a quantity that the law needs and
+    /// nothing gives.
+    pub fn check<L: Law>(&self, fit: &Fit<L>) -> Result<(), ScalingError> {
+        self.resolve(fit).map(drop)
+    }
+
+    /// Predicted metric after `samples` samples.
+    ///
+    /// # Errors
+    /// As [`Candidate::check`], and samples that are not positive.
+    pub fn predict<L: Law>(&self, fit: &Fit<L>, samples: f64) -> Result<f64, ScalingError> {
+        check_samples(samples)?;
+        Ok(self.resolve(fit)?.at(fit.theta(), samples))
+    }
+
+    /// Predicted metric after `samples` samples, with intervals of `level` over the draws.
+    ///
+    /// # Errors
+    /// As [`Candidate::predict`] and [`Ensemble::interval`].
+    pub fn predict_interval<L: Law>(
+        &self,
+        fit: &Fit<L>,
+        draws: &Ensemble,
+        samples: f64,
+        level: f64,
+    ) -> Result<Prediction, ScalingError> {
+        check_samples(samples)?;
+        let resolved = self.resolve(fit)?;
+        let by = |theta: &[f64]| resolved.at(theta, samples);
+        Ok(Prediction {
+            metric: by(fit.theta()),
+            curve: draws.interval(fit, level, by)?,
+            new_run: draws.new_run_interval(fit, level, by)?,
+            out_of_range: resolved.out_of_range(samples),
+        })
+    }
+
+    /// Where `samples` lies outside what the runs span.
+    ///
+    /// # Errors
+    /// As [`Candidate::predict`].
+    pub fn out_of_range<L: Law>(
+        &self,
+        fit: &Fit<L>,
+        samples: f64,
+    ) -> Result<Vec<OutOfRange>, ScalingError> {
+        check_samples(samples)?;
+        Ok(self.resolve(fit)?.out_of_range(samples))
+    }
+
+    /// Looks up its pools, once for many predictions.
+    pub(crate) fn resolve<'a, L: Law>(
+        &'a self,
+        fit: &'a Fit<L>,
+    ) -> Result<Resolved<'a, L>, ScalingError> {
+        self.check_own()?;
+        let pool = |name: &String| fit.pool_index(name);
         let first = fit.pools().iter().find(|p| Some(&p.name) == self.pools.first());
         let parameters = self.parameters.or(first.and_then(|p| p.parameters));
-        let sizes = self.sizes(fit).into_iter().map(|s| s.unwrap_or(f64::NAN)).collect();
         let resolved = Resolved {
             fit,
-            indices,
-            sizes,
+            indices: self.pools.iter().map(pool).collect::<Result<_, _>>()?,
+            sizes: self.sizes(fit).into_iter().map(|s| s.unwrap_or(f64::NAN)).collect(),
             parameters: parameters.unwrap_or(f64::NAN),
             mixture: &self.mixture,
         };
+        let remedy = "give it to the candidate, or ask `Fit::predict` with a point that has it";
+        fit.check_point(&resolved.whole(1.0), &format!("candidate `{}`", self.name), remedy)?;
         if resolved.predict(fit.theta(), 1e9).is_none() {
             return Err(ScalingError::NotAnswerable {
                 law: fit.law().name(),
@@ -115,11 +192,36 @@ impl Candidate {
         }
         Ok(resolved)
     }
+
+    /// What is wrong whatever the fit.
+    fn check_own(&self) -> Result<(), ScalingError> {
+        let mut check = Checker::default();
+        let distinct: BTreeSet<&String> = self.pools.iter().collect();
+        let field = || format!("candidate `{}`.pools", self.name);
+        let pools = self.pools.join(", ");
+        check.that(!distinct.is_empty(), field(), "empty", "at least one pool");
+        check.that(distinct.len() == self.pools.len(), field(), &pools, "disjoint pools");
+        for (pool, size) in &self.sizes {
+            let known = self.pools.contains(pool);
+            check.that(known, "pool_size.pool", pool, format!("one of its pools: {pools}"));
+            check.that(*size > 0.0, format!("pool_size({pool})"), size, "above 0");
+        }
+        if let Some(parameters) = self.parameters {
+            check_positive(&mut check, "parameters", parameters);
+        }
+        Ok(check.finish()?)
+    }
+}
+
+fn check_samples(samples: f64) -> Result<(), ScalingError> {
+    let mut check = Checker::default();
+    check_positive(&mut check, "samples", samples);
+    Ok(check.finish()?)
 }
 
 /// A candidate with its pools looked up.
 #[derive(Debug)]
-pub struct Resolved<'a, L> {
+pub(crate) struct Resolved<'a, L> {
     fit: &'a Fit<L>,
     indices: Vec<usize>,
     sizes: Vec<f64>,
@@ -131,8 +233,8 @@ impl<L: Law> Resolved<'_, L> {
     fn predict(&self, theta: &[f64], samples: f64) -> Option<f64> {
         let locals: Vec<Vec<f64>> =
             self.indices.iter().map(|&pool| self.fit.layout.local(theta, pool)).collect();
-        if let ([local], [unique]) = (&locals[..], &self.sizes[..]) {
-            return Some(self.fit.law().predict(&self.point(samples, *unique), local));
+        if let [local] = &locals[..] {
+            return Some(self.fit.law().eval(&self.whole(samples), local, None));
         }
         let pairs = self.sizes.iter().zip(&locals);
         let members: Vec<Member<'_>> =
@@ -140,19 +242,21 @@ impl<L: Law> Resolved<'_, L> {
         self.fit.law().predict_union(samples, &members)
     }
 
-    fn point(&self, samples: f64, unique: f64) -> Point<'_> {
-        let (parameters, mixture) = (self.parameters, self.mixture);
-        Point { samples, unique, parameters, upstream_loss: f64::NAN, mixture }
+    /// A run on all of it.
+    fn whole(&self, samples: f64) -> Point<'_> {
+        let unique = self.sizes.iter().sum();
+        let run = Point::new().samples(samples).unique(unique);
+        run.parameters(self.parameters).mixture(self.mixture)
     }
 
-    /// Predicted metric after `samples` samples, under the parameters `theta`.
-    pub fn at(&self, theta: &[f64], samples: f64) -> f64 {
+    /// Predicted metric after `samples` samples, under a fit's or a draw's parameters.
+    pub(crate) fn at(&self, theta: &[f64], samples: f64) -> f64 {
         self.predict(theta, samples).unwrap_or(f64::NAN)
     }
 
     /// Where `samples` lies outside what the data span.
-    pub fn out_of_range(&self, samples: f64) -> Vec<OutOfRange> {
-        self.fit.out_of_range(&self.point(samples, self.sizes.iter().sum()))
+    pub(crate) fn out_of_range(&self, samples: f64) -> Vec<OutOfRange> {
+        self.fit.out_of_range(&self.whole(samples))
     }
 }
 

@@ -7,7 +7,7 @@ mod crossing;
 mod mixture;
 mod next;
 
-pub use allocate::{Allocation, AllocationParams, ValidAllocationParams};
+pub use allocate::{Allocation, AllocationIntervals, AllocationParams, ValidAllocationParams};
 pub use best::{BestPool, Consensus, Ranked, across_laws, best_pool};
 pub use candidate::Candidate;
 pub use crossing::{Multiplier, Switch, samples_multiplier, switch_points};

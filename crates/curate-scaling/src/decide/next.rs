@@ -1,11 +1,13 @@
 //! Which small run would settle a decision.
 
 use super::best::lowest;
-use super::candidate::{Candidate, resolve_all};
+use super::candidate::{Candidate, Resolved, resolve_all};
+use crate::argument::check_positive;
 use crate::error::ScalingError;
 use crate::fit::{Fit, Space};
 use crate::law::Law;
 use crate::uncertainty::Ensemble;
+use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 
 /// A run that could be made.
@@ -41,8 +43,24 @@ pub struct Proposal {
 /// they win, plus a little. Cheap runs far from the question can settle more than dear ones near
 /// it.
 ///
+/// ```
+/// use curate_scaling::decide::{Candidate, Experiment, next_experiment};
+/// use curate_scaling::{BootstrapParams, FitParams, NoProgress, example_runs, law::Qqt};
+///
+/// let runs = example_runs();
+/// let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
+/// let fit = params.fit(&runs, &NoProgress)?;
+/// let draws = BootstrapParams::default().draws(100).run(&fit, &runs, &NoProgress)?;
+/// let pools = Candidate::cumulative(&["good", "fair", "poor"]);
+/// let run = |i: usize, samples| Experiment { candidate: pools[i].clone(), samples };
+/// let found = next_experiment(&fit, &draws, &pools, 3e8, &[run(0, 1e7), run(1, 1.6e8)])?;
+/// assert_eq!(found[0].candidate, "good+fair"); // The rival, at half the budget.
+/// assert!(found[0].settles > 0.3);
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
+///
 /// # Errors
-/// As [`super::best_pool`], and no experiments.
+/// As [`super::best_pool`], no experiments, and one whose samples are not positive.
 pub fn next_experiment<L: Law>(
     fit: &Fit<L>,
     draws: &Ensemble,
@@ -50,44 +68,77 @@ pub fn next_experiment<L: Law>(
     samples: f64,
     experiments: &[Experiment],
 ) -> Result<Vec<Proposal>, ScalingError> {
+    check(samples, experiments)?;
+    draws.check_fit(fit)?;
     let resolved = resolve_all(fit, candidates)?;
-    let space = fit.params().space;
-    let best = lowest(&resolved.iter().map(|c| c.at(fit.theta(), samples)).collect::<Vec<_>>());
-    let values: Vec<Vec<f64>> = draws
-        .thetas
-        .iter()
-        .map(|theta| resolved.iter().map(|c| c.at(theta, samples)).collect())
-        .collect();
-    let rivals: Vec<(Vec<f64>, f64)> = (0..candidates.len())
-        .filter(|&rival| rival != best)
-        .map(|rival| {
-            let gap = values.iter().map(|v| v[rival] - v[best]).collect();
-            let wins = values.iter().filter(|v| lowest(v) == rival).count();
-            (gap, (wins as f64 + 0.01 * values.len() as f64) / values.len() as f64)
-        })
-        .collect();
-    let propose = |experiment: &Experiment| {
-        let run = experiment.candidate.resolve(fit)?;
-        let measured = |theta: &Vec<f64>| space.forward(run.at(theta, experiment.samples));
-        let outcome: Vec<f64> = draws.thetas.iter().map(measured).collect();
-        let noise = fit.noise.unwrap_or(0.0).powi(2);
-        let weight: f64 = rivals.iter().map(|(_, w)| w).sum();
-        let settled = |(gap, w): &(Vec<f64>, f64)| w * explained(&outcome, gap, noise);
-        let settles = rivals.iter().map(settled).sum::<f64>() / weight.max(f64::MIN_POSITIVE);
-        let deviation = covariance(&outcome, &outcome).sqrt();
-        let center = run.at(fit.theta(), experiment.samples);
-        Ok(Proposal {
-            candidate: experiment.candidate.name.clone(),
-            samples: experiment.samples,
-            settles,
-            settles_per_million: settles / (experiment.samples / 1e6),
-            spread: if space == Space::Log { deviation * center } else { deviation },
-        })
-    };
+    let rivals = rivals(fit, draws, &resolved, samples);
+    let propose = |experiment: &Experiment| propose(fit, draws, &rivals, experiment);
     let mut proposals: Vec<Proposal> =
         experiments.iter().map(propose).collect::<Result<_, ScalingError>>()?;
     proposals.sort_by(|a, b| b.settles.total_cmp(&a.settles));
     Ok(proposals)
+}
+
+fn check(samples: f64, experiments: &[Experiment]) -> Result<(), ScalingError> {
+    let mut check = Checker::default();
+    check_positive(&mut check, "samples", samples);
+    check.that(!experiments.is_empty(), "experiments", "empty", "at least one run");
+    for experiment in experiments {
+        check_positive(&mut check, "experiment.samples", experiment.samples);
+    }
+    Ok(check.finish()?)
+}
+
+/// A candidate that might be better than the best.
+struct Rival {
+    /// How far it is behind, in each draw.
+    gap: Vec<f64>,
+    weight: f64,
+}
+
+fn rivals<L: Law>(
+    fit: &Fit<L>,
+    draws: &Ensemble,
+    resolved: &[Resolved<'_, L>],
+    samples: f64,
+) -> Vec<Rival> {
+    let under =
+        |theta: &[f64]| -> Vec<f64> { resolved.iter().map(|c| c.at(theta, samples)).collect() };
+    let best = lowest(&under(fit.theta()));
+    let values: Vec<Vec<f64>> = draws.thetas.iter().map(|theta| under(theta)).collect();
+    let rival = |rival: usize| {
+        let gap = values.iter().map(|v| v[rival] - v[best]).collect();
+        let wins = values.iter().filter(|v| lowest(v) == rival).count();
+        // A little for rivals that never win, so that one certain decision still ranks its runs.
+        let weight = (wins as f64 + 0.01 * values.len() as f64) / values.len() as f64;
+        Rival { gap, weight }
+    };
+    (0..resolved.len()).filter(|&i| i != best).map(rival).collect()
+}
+
+fn propose<L: Law>(
+    fit: &Fit<L>,
+    draws: &Ensemble,
+    rivals: &[Rival],
+    experiment: &Experiment,
+) -> Result<Proposal, ScalingError> {
+    let run = experiment.candidate.resolve(fit)?;
+    let space = fit.params().space;
+    let measured = |theta: &Vec<f64>| space.forward(run.at(theta, experiment.samples));
+    let outcome: Vec<f64> = draws.thetas.iter().map(measured).collect();
+    let noise = fit.noise.unwrap_or(0.0).powi(2);
+    let weight: f64 = rivals.iter().map(|rival| rival.weight).sum();
+    let settled = |rival: &Rival| rival.weight * explained(&outcome, &rival.gap, noise);
+    let settles = rivals.iter().map(settled).sum::<f64>() / weight.max(f64::MIN_POSITIVE);
+    let deviation = covariance(&outcome, &outcome).sqrt();
+    let center = run.at(fit.theta(), experiment.samples);
+    Ok(Proposal {
+        candidate: experiment.candidate.name().into(),
+        samples: experiment.samples,
+        settles,
+        settles_per_million: settles / (experiment.samples / 1e6),
+        spread: if space == Space::Log { deviation * center } else { deviation },
+    })
 }
 
 fn covariance(a: &[f64], b: &[f64]) -> f64 {

@@ -1,81 +1,13 @@
 //! What to fit and how.
 
-use crate::error::{Check, ParamsError, ScalingError};
-use crate::fit::{Fit, search};
+use super::loss::{Loss, Space};
+use crate::argument::MOST_DRAWS;
 use crate::law::{Law, LawKind, ParamSpec};
 use crate::observation::{Metric, Observations};
+use curate_core::ParamsError;
+use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What a residual `r` (prediction minus observation) costs; costs are **summed**, since a mean
-/// makes optimisers stop early (arXiv:2404.10102).
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Loss {
-    /// `r^2`.
-    #[default]
-    LeastSquares,
-    /// `r^2 / 2` up to `delta`, then linear.
-    Huber {
-        /// Where it becomes linear, in units of the space (or of sigma, if rows have one).
-        delta: f64,
-    },
-    /// Huber, with predictions above the observation costing `over` times as much: a cautious
-    /// (above one: optimistic) view.
-    Asymmetric {
-        /// Where it becomes linear.
-        delta: f64,
-        /// Cost of a prediction that is too high, relative to one too low.
-        over: f64,
-    },
-}
-
-impl Loss {
-    /// Cost, its derivative, and the weight `derivative / r` of iterated least squares.
-    pub(crate) fn cost(self, r: f64) -> (f64, f64, f64) {
-        match self {
-            Loss::LeastSquares => (r * r, 2.0 * r, 2.0),
-            Loss::Huber { delta } => huber(r, delta),
-            Loss::Asymmetric { delta, over } => {
-                let factor = if r > 0.0 { over } else { 1.0 };
-                let (cost, slope, weight) = huber(r, delta);
-                (factor * cost, factor * slope, factor * weight)
-            }
-        }
-    }
-}
-
-fn huber(r: f64, delta: f64) -> (f64, f64, f64) {
-    let size = r.abs();
-    if size <= delta {
-        (0.5 * r * r, r, 1.0)
-    } else {
-        (delta * (size - 0.5 * delta), delta * r.signum(), delta / size)
-    }
-}
-
-/// Where residuals are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Space {
-    /// Differences of the metric.
-    #[default]
-    Metric,
-    /// Differences of its logarithm.
-    Log,
-}
-
-impl Space {
-    /// The metric in this space.
-    pub(crate) fn forward(self, y: f64) -> f64 {
-        if self == Space::Log { y.ln() } else { y }
-    }
-
-    /// Back to the metric.
-    pub(crate) fn inverse(self, z: f64) -> f64 {
-        if self == Space::Log { z.exp() } else { z }
-    }
-}
 
 /// A normal prior in search coordinates: for positive parameters `spread` is relative (0.3 is
 /// about 30 %).
@@ -112,7 +44,7 @@ pub struct FitParams<L = LawKind> {
 }
 
 /// Options of a fit that passed [`FitParams::check`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ValidFitParams<L = LawKind>(pub(crate) FitParams<L>);
 
 impl<L: Law> FitParams<L> {
@@ -210,52 +142,29 @@ impl<L: Law> FitParams<L> {
     /// # Errors
     /// All violations at once, each with field, value and allowed range.
     pub fn check(self) -> Result<ValidFitParams<L>, ParamsError> {
-        let mut check = Check::default();
+        let mut check = Checker::default();
         let specs = self.law.params();
-        let names = specs.iter().map(|s| s.name.as_ref()).collect::<Vec<_>>().join(", ");
         for name in &self.per_pool {
             let known = specs.iter().any(|s| s.name == *name);
-            check.require(known, "per_pool", name, format!("one of {names}"));
+            check.that(known, "per_pool", name, format!("one of {}", names(&specs)));
         }
         for (name, value) in &self.fixed {
-            check_value(&mut check, &specs, &names, "fix", name, *value);
+            check_value(&mut check, &specs, "fix", name, *value);
         }
         for (name, prior) in &self.priors {
-            check_value(&mut check, &specs, &names, "prior", name, prior.center);
+            check_value(&mut check, &specs, "prior", name, prior.center);
             let spread = prior.spread;
-            check.require(spread > 0.0, format!("prior({name}).spread"), spread, "above 0");
-            let noise = self.noise.unwrap_or(f64::NAN);
-            check.require(noise > 0.0, "noise", noise, "above 0, which priors need");
+            check.that(spread > 0.0, format!("prior({name}).spread"), spread, "above 0");
+            let noise = self.noise.map_or("not given".into(), |noise| noise.to_string());
+            let allowed = "a number above 0, which priors are weighed with";
+            check.that(self.noise.is_some_and(|n| n > 0.0), "noise", noise, allowed);
         }
-        check_loss(&mut check, self.loss);
-        check.require(self.starts > 0, "starts", self.starts, "at least 1");
-        check.require(self.max_iterations > 0, "max_iterations", self.max_iterations, "at least 1");
+        self.loss.check(&mut check);
+        let starts = (1..=MOST_DRAWS).contains(&self.starts);
+        check.that(starts, "starts", self.starts, format!("from 1 to {MOST_DRAWS}"));
+        check.that(self.max_iterations > 0, "max_iterations", self.max_iterations, "at least 1");
         check.finish()?;
         Ok(ValidFitParams(self))
-    }
-
-    /// Checks and fits.
-    ///
-    /// # Errors
-    /// As [`FitParams::check`] and [`ValidFitParams::fit`].
-    pub fn fit(self, data: &Observations) -> Result<Fit<L>, ScalingError> {
-        self.check()?.fit(data)
-    }
-}
-
-impl<L: Law> ValidFitParams<L> {
-    /// The law to fit.
-    pub fn law(&self) -> &L {
-        &self.0.law
-    }
-
-    /// Fits the law to the table.
-    ///
-    /// # Errors
-    /// Rows that lack what the law needs, data that cannot identify its parameters, and a search
-    /// that finds no finite objective.
-    pub fn fit(self, data: &Observations) -> Result<Fit<L>, ScalingError> {
-        search::fit(self, data)
     }
 }
 
@@ -264,30 +173,23 @@ pub(crate) fn base_name(name: &str) -> &str {
     name.split_once('[').map_or(name, |(base, _)| base)
 }
 
+fn names(specs: &[ParamSpec]) -> String {
+    specs.iter().map(|s| s.name.as_ref()).collect::<Vec<_>>().join(", ")
+}
+
 fn check_value(
-    check: &mut Check,
+    check: &mut Checker,
     specs: &[ParamSpec],
-    names: &str,
-    option: &str,
+    option: &'static str,
     name: &str,
     value: f64,
 ) {
     let Some(spec) = specs.iter().find(|s| s.name == base_name(name)) else {
-        return check.require(false, option, name, format!("one of {names}"));
+        return check.that(false, option, name, format!("one of {}", names(specs)));
     };
     let inside = value >= spec.lower && value <= spec.upper;
     let allowed = format!("between {} and {}", spec.lower, spec.upper);
-    check.require(inside, format!("{option}({name})"), value, allowed);
-}
-
-fn check_loss(check: &mut Check, loss: Loss) {
-    let (delta, over) = match loss {
-        Loss::LeastSquares => return,
-        Loss::Huber { delta } => (delta, 1.0),
-        Loss::Asymmetric { delta, over } => (delta, over),
-    };
-    check.require(delta > 0.0, "loss.delta", delta, "above 0");
-    check.require(over > 0.0 && over.is_finite(), "loss.over", over, "above 0");
+    check.that(inside, format!("{option}({name})"), value, allowed);
 }
 
 #[cfg(test)]
@@ -307,7 +209,7 @@ mod tests {
             .max_iterations(0)
             .check()
             .unwrap_err();
-        let fields: Vec<&str> = error.violations.iter().map(|v| v.field.as_str()).collect();
+        let fields: Vec<&str> = error.violations.iter().map(|v| v.field.as_ref()).collect();
         let expected = [
             "per_pool",
             "fix",
@@ -321,16 +223,10 @@ mod tests {
         ];
         assert_eq!(fields, expected);
         let text = error.to_string();
-        assert!(text.contains("fix(b[top]) = 0.5 is not between -5 and -0.0001"), "{text}");
-    }
-
-    #[test]
-    fn losses_by_hand() {
-        assert_eq!(Loss::LeastSquares.cost(-3.0), (9.0, -6.0, 2.0));
-        assert_eq!(Loss::Huber { delta: 1.0 }.cost(-3.0), (2.5, -1.0, 1.0 / 3.0));
-        assert_eq!(Loss::Huber { delta: 1.0 }.cost(0.5), (0.125, 0.5, 1.0));
-        assert_eq!(Loss::Asymmetric { delta: 1.0, over: 10.0 }.cost(3.0).0, 25.0);
-        assert_eq!(Loss::Asymmetric { delta: 1.0, over: 10.0 }.cost(-3.0).0, 2.5);
+        assert!(
+            text.contains("`fix(b[top])` is 0.5, but must be between -5 and -0.0001"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The objective of a fit, with its gradient and its curvature.
 
 use super::layout::Layout;
-use super::params::{FitParams, Loss, Space, base_name};
+use super::loss::{Loss, Space};
+use super::params::{FitParams, base_name};
 use crate::law::{Law, ParamSpec, Point};
 use crate::linalg::Square;
 use crate::observation::Observations;
@@ -151,7 +152,7 @@ impl<'a, L: Law> Problem<'a, L> {
     pub(crate) fn objective(&self, x: &[f64]) -> f64 {
         let locals = self.locals(&self.theta(x));
         let cost = |row: &Row<'_>| {
-            let predicted = self.law.predict(&row.point, &locals[row.pool]);
+            let predicted = self.law.eval(&row.point, &locals[row.pool], None);
             let residual = (self.space.forward(predicted) - row.target) * row.scale;
             row.weight * self.loss.cost(residual).0
         };

@@ -1,6 +1,7 @@
 //! The Chinchilla law: model size and data, each seen once.
 
-use super::{Field, Law, ParamSpec, Point, Summary, log_between};
+use super::interface::{log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Summary};
 use serde::{Deserialize, Serialize};
 
 /// `L = E + A / N^alpha + B / D^beta` (Hoffmann et al. 2022, arXiv:2203.15556, eq. 2), `N`
@@ -23,6 +24,11 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// Parameters that they are written in.
+    pub(super) fn count(tied: bool) -> usize {
+        if tied { 4 } else { 5 }
+    }
+
     pub(super) fn read(theta: &[f64], tied: bool) -> Terms {
         if tied {
             Terms { floor: theta[0], a: theta[1], alpha: theta[3], b: theta[2], beta: theta[3] }
@@ -79,6 +85,9 @@ impl Law for Chinchilla {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
+        if !sized(theta, grad.as_deref(), Terms::count(self.tied)) {
+            return f64::NAN;
+        }
         let t = Terms::read(theta, self.tied);
         let (log_n, log_d) = (at.parameters.ln(), at.samples.ln());
         let (size, data) = ((-t.alpha * log_n).exp(), (-t.beta * log_d).exp());
@@ -90,6 +99,10 @@ impl Law for Chinchilla {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
+        let count = Terms::count(self.tied);
+        if unit.len() != count {
+            return vec![f64::NAN; count];
+        }
         starts(self.tied, data, unit)
     }
 }
@@ -101,11 +114,11 @@ mod tests {
 
     #[test]
     fn chinchilla_by_hand_and_its_gradients() {
-        let at = Point { parameters: 1e4, ..Point::new(1e6, f64::NAN) };
+        let at = Point::new().samples(1e6).parameters(1e4);
         let free = [1.5, 20.0, 0.5, 30.0, 0.5];
         let tied = [1.5, 20.0, 30.0, 0.5];
-        assert!((Chinchilla { tied: false }.predict(&at, &free) - 1.73).abs() < 1e-14);
-        assert!((Chinchilla { tied: true }.predict(&at, &tied) - 1.73).abs() < 1e-14);
+        assert!((Chinchilla { tied: false }.eval(&at, &free, None) - 1.73).abs() < 1e-14);
+        assert!((Chinchilla { tied: true }.eval(&at, &tied, None) - 1.73).abs() < 1e-14);
         assert_gradient(&Chinchilla { tied: false }, &at, &free);
         assert_gradient(&Chinchilla { tied: true }, &at, &tied);
     }

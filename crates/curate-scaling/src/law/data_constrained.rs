@@ -1,7 +1,8 @@
 //! Data-constrained scaling: what a repeated token and an excess parameter are worth.
 
 use super::chinchilla::{Terms, specs, starts};
-use super::{Field, Law, ParamSpec, Point, Summary, log_between};
+use super::interface::{log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Summary};
 use serde::{Deserialize, Serialize};
 
 /// How the worth of repeats decays.
@@ -93,8 +94,12 @@ impl Law for DataConstrained {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
+        let count = Terms::count(self.tied);
+        if !sized(theta, grad.as_deref(), count + 2) {
+            return f64::NAN;
+        }
         let t = Terms::read(theta, self.tied);
-        let [r_data, r_size] = theta[theta.len() - 2..] else { unreachable!("two repeats") };
+        let (r_data, r_size) = (theta[count], theta[count + 1]);
         let unique = at.unique.min(at.samples);
         let (log_size, by_terms) = Self::log_optimal_size(&t, unique);
         let capped = log_size < at.parameters.ln();
@@ -122,10 +127,13 @@ impl Law for DataConstrained {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
-        let last = unit.len() - 2;
+        let count = Terms::count(self.tied);
+        if unit.len() != count + 2 {
+            return vec![f64::NAN; count + 2];
+        }
         let mut theta = starts(self.tied, data, unit);
-        theta.push(log_between(1.0, 300.0, unit[last]));
-        theta.push(log_between(0.5, 300.0, unit[last + 1]));
+        theta.push(log_between(1.0, 300.0, unit[count]));
+        theta.push(log_between(0.5, 300.0, unit[count + 1]));
         theta
     }
 }
@@ -139,10 +147,10 @@ mod tests {
     #[test]
     fn without_repeats_it_is_chinchilla() {
         let theta = [1.8, 400.0, 0.34, 410.0, 0.28, 15.0, 5.0];
-        let at = Point { parameters: 1e7, ..Point::new(1e10, 1e10) };
+        let at = Point::new().samples(1e10).unique(1e10).parameters(1e7);
         let law = DataConstrained::default();
-        let plain = Chinchilla { tied: false }.predict(&at, &theta[..5]);
-        assert!((law.predict(&at, &theta) - plain).abs() < 1e-12);
+        let plain = Chinchilla { tied: false }.eval(&at, &theta[..5], None);
+        assert!((law.eval(&at, &theta, None) - plain).abs() < 1e-12);
     }
 
     #[test]
@@ -150,7 +158,7 @@ mod tests {
         let free = [1.8, 400.0, 0.34, 410.0, 0.28, 15.0, 5.0];
         let tied = [1.8, 500.0, 1500.0, 0.35, 15.0, 5.0];
         for parameters in [1e7, 2e10] {
-            let at = Point { parameters, ..Point::new(4e10, 3e9) };
+            let at = Point::new().samples(4e10).unique(3e9).parameters(parameters);
             for decay in [Decay::Exponential, Decay::Geometric] {
                 assert_gradient(&DataConstrained { tied: false, decay }, &at, &free);
                 assert_gradient(&DataConstrained { tied: true, decay }, &at, &tied);
@@ -160,9 +168,9 @@ mod tests {
 
     #[test]
     fn the_exponential_form_approximates_the_geometric_sum() {
-        let at = Point { parameters: 1e7, ..Point::new(4e10, 1e10) };
+        let at = Point::new().samples(4e10).unique(1e10).parameters(1e7);
         let theta = [1.8, 400.0, 0.34, 410.0, 0.28, 60.0, 5.0];
-        let by = |decay| DataConstrained { tied: false, decay }.predict(&at, &theta);
+        let by = |decay| DataConstrained { tied: false, decay }.eval(&at, &theta, None);
         assert!((by(Decay::Exponential) - by(Decay::Geometric)).abs() < 1e-2);
         assert_ne!(by(Decay::Exponential), by(Decay::Geometric));
     }

@@ -1,6 +1,7 @@
 //! From upstream loss to downstream error.
 
-use super::{Field, Law, ParamSpec, Point, Summary, log_between};
+use super::interface::{log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Summary};
 use serde::{Deserialize, Serialize};
 
 /// `Err(L) = epsilon - k exp(-gamma L)` (Gadre et al. 2024, arXiv:2403.08540, eq. 5): downstream
@@ -26,7 +27,10 @@ impl Law for LossToError {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
-        let [ceiling, k, gamma] = theta else { unreachable!("three parameters") };
+        if !sized(theta, grad.as_deref(), 3) {
+            return f64::NAN;
+        }
+        let [ceiling, k, gamma] = theta else { return f64::NAN };
         let gain = (-gamma * at.upstream_loss).exp();
         if let Some(grad) = grad {
             grad.copy_from_slice(&[1.0, -gain, k * gain * at.upstream_loss]);
@@ -35,9 +39,10 @@ impl Law for LossToError {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
+        let [ceiling, _, gamma] = unit else { return vec![f64::NAN; 3] };
         let spread = (data.highest - data.lowest).max(1e-3);
-        let ceiling = data.highest + spread * unit[0];
-        let gamma = log_between(0.1, 5.0, unit[2]);
+        let ceiling = data.highest + spread * ceiling;
+        let gamma = log_between(0.1, 5.0, *gamma);
         let k = (ceiling - data.metric).max(1e-6) * (gamma * data.upstream_loss).exp();
         vec![ceiling, k, gamma]
     }
@@ -50,8 +55,8 @@ mod tests {
 
     #[test]
     fn error_falls_from_the_ceiling() {
-        let at = Point { upstream_loss: 2f64.ln(), ..Point::new(f64::NAN, f64::NAN) };
-        assert!((LossToError.predict(&at, &[0.9, 0.4, 2.0]) - 0.8).abs() < 1e-14);
+        let at = Point::new().upstream_loss(2f64.ln());
+        assert!((LossToError.eval(&at, &[0.9, 0.4, 2.0], None) - 0.8).abs() < 1e-14);
         assert_gradient(&LossToError, &at, &[0.9, 0.4, 2.0]);
     }
 }

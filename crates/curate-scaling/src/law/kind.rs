@@ -1,13 +1,25 @@
 //! Every built-in law under one type, for files and command lines.
 
+use super::interface::{Law, Member, ParamSpec, Summary};
 use super::*;
 use crate::error::ScalingError;
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 macro_rules! law_kind {
     ($($(#[$doc:meta])* $variant:ident($law:ty)),+ $(,)?) => {
-        /// A built-in law, chosen at run time: `"qqt".parse::<LawKind>()`.
+        /// A built-in law, chosen at run time.
+        ///
+        /// ```
+        /// use curate_scaling::{Law, LawKind};
+        ///
+        /// let law: LawKind = "qqt-proportional".parse()?;
+        /// assert_eq!(law.params().len(), 4);
+        /// assert_eq!(LawKind::named("exponential-mixing", 7)?.params().len(), 8);
+        /// # Ok::<(), curate_scaling::ScalingError>(())
+        /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[non_exhaustive]
         #[serde(tag = "law", rename_all = "kebab-case")]
         pub enum LawKind {
             $($(#[$doc])* $variant($law),)+

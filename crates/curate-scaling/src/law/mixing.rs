@@ -1,6 +1,7 @@
 //! Laws of the data mixture: which weights of which domains.
 
-use super::{Field, Law, ParamSpec, Point, Summary, log_between};
+use super::interface::{log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Summary};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -43,6 +44,9 @@ impl Law for ExponentialMixing {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
+        if !sized(theta, grad.as_deref(), 1 + self.domains) || at.mixture.len() != self.domains {
+            return f64::NAN;
+        }
         let exponent: f64 = theta[1..].iter().zip(at.mixture).map(|(t, r)| t * r).sum();
         let value = exponent.exp();
         if let Some(grad) = grad {
@@ -53,6 +57,9 @@ impl Law for ExponentialMixing {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
+        if unit.len() != 1 + self.domains {
+            return vec![f64::NAN; 1 + self.domains];
+        }
         let floor = 0.98 * unit[0] * data.lowest;
         let level = (data.metric - floor).ln();
         let spread = unit[1..].iter().map(|u| level + 2.0 * (u - 0.5));
@@ -60,13 +67,21 @@ impl Law for ExponentialMixing {
     }
 
     fn mixture_gradient(&self, at: &Point<'_>, theta: &[f64], grad: &mut [f64]) -> bool {
-        let value = self.predict(at, theta) - theta[0];
+        if grad.len() != self.domains || theta.len() != 1 + self.domains {
+            return false;
+        }
+        let value = self.eval(at, theta, None) - theta[0];
         grad.iter_mut().zip(&theta[1..]).for_each(|(g, t)| *g = value * t);
         true
     }
 }
 
 impl AdditiveMixing {
+    /// Number of parameters: five of the Chinchilla part, two a domain.
+    fn count(&self) -> usize {
+        5 + 2 * self.domains
+    }
+
     /// `sum_j C_j h_j^g_j`; calls `each(j, h_j^g_j, ln h_j)` for domains of positive weight.
     fn worth(&self, at: &Point<'_>, theta: &[f64], mut each: impl FnMut(usize, f64, f64)) -> f64 {
         let (coefficients, exponents) = theta[5..].split_at(self.domains);
@@ -105,7 +120,10 @@ impl Law for AdditiveMixing {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
-        let [floor, a, alpha, b, beta] = theta[..5] else { unreachable!("five parameters") };
+        if !sized(theta, grad.as_deref(), self.count()) || at.mixture.len() != self.domains {
+            return f64::NAN;
+        }
+        let [floor, a, alpha, b, beta, ..] = *theta else { return f64::NAN };
         let (log_n, log_d) = (at.parameters.ln(), at.samples.ln());
         let (size, data) = ((-alpha * log_n).exp(), (-beta * log_d).exp());
         let worth = match grad {
@@ -128,6 +146,9 @@ impl Law for AdditiveMixing {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
+        if unit.len() != self.count() {
+            return vec![f64::NAN; self.count()];
+        }
         let floor = data.lowest * (0.1 + 0.6 * unit[0]);
         let rest = (data.metric - floor) / 3.0;
         let (alpha, beta) = (log_between(0.1, 1.0, unit[2]), log_between(0.1, 1.0, unit[4]));
@@ -140,6 +161,10 @@ impl Law for AdditiveMixing {
     }
 
     fn mixture_gradient(&self, at: &Point<'_>, theta: &[f64], grad: &mut [f64]) -> bool {
+        let domains = [grad.len(), at.mixture.len()] == [self.domains; 2];
+        if !domains || theta.len() != self.count() {
+            return false;
+        }
         grad.fill(0.0);
         let (coefficients, exponents) = theta[5..].split_at(self.domains);
         let worth = self.worth(at, theta, |j, powered, _| {
@@ -158,7 +183,7 @@ mod tests {
     const WEIGHTS: [f64; 3] = [0.5, 0.3, 0.2];
 
     fn at() -> Point<'static> {
-        Point { parameters: 1e8, mixture: &WEIGHTS, ..Point::new(1e9, f64::NAN) }
+        Point::new().samples(1e9).parameters(1e8).mixture(&WEIGHTS)
     }
 
     fn assert_mixture_gradient<L: Law>(law: &L, theta: &[f64]) {
@@ -168,7 +193,7 @@ mod tests {
             let moved = |step: f64| {
                 let mut weights = WEIGHTS;
                 weights[j] += step;
-                law.predict(&Point { mixture: &weights, ..at() }, theta)
+                law.eval(&at().mixture(&weights), theta, None)
             };
             let numeric = (moved(1e-6) - moved(-1e-6)) / 2e-6;
             assert!((analytic - numeric).abs() < 1e-6 * analytic.abs().max(1e-3));
@@ -179,7 +204,7 @@ mod tests {
     fn exponential_mixing_by_hand() {
         let law = ExponentialMixing { domains: 3 };
         let theta = [2.0, 1.0, -1.0, 0.5];
-        assert!((law.predict(&at(), &theta) - (2.0 + 0.3f64.exp())).abs() < 1e-14);
+        assert!((law.eval(&at(), &theta, None) - (2.0 + 0.3f64.exp())).abs() < 1e-14);
         assert_gradient(&law, &at(), &theta);
         assert_mixture_gradient(&law, &theta);
     }
@@ -189,7 +214,7 @@ mod tests {
         let law = AdditiveMixing { domains: 3 };
         let theta = [1.0, 1e4, 0.5, 0.0, 0.5, 1.0, 2.0, 3.0, 1.0, 1.0, 1.0];
         // 1 + 1e4 / 1e4 + 0 + 1 / (0.5 + 0.6 + 0.6)
-        assert!((law.predict(&at(), &theta) - (2.0 + 1.0 / 1.7)).abs() < 1e-14);
+        assert!((law.eval(&at(), &theta, None) - (2.0 + 1.0 / 1.7)).abs() < 1e-14);
         let theta = [1.0, 1e4, 0.4, 2e3, 0.5, 1.0, 2.0, 3.0, 0.3, 0.6, 1.1];
         assert_gradient(&law, &at(), &theta);
         assert_mixture_gradient(&law, &theta);

@@ -1,6 +1,7 @@
 //! Over-training: loss at a fixed ratio of data to parameters.
 
-use super::{Field, Law, ParamSpec, Point, Summary, log_between};
+use super::interface::{log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Summary};
 use serde::{Deserialize, Serialize};
 
 /// `L = E + (a M^eta + b M^-eta) C^-eta` with `C = 6 N D` and `M = D / N` (Gadre et al. 2024,
@@ -13,9 +14,8 @@ pub struct OverTraining;
 
 impl OverTraining {
     /// `[alpha, beta, k, E]` of the authors' code for parameters `[E, a, b, eta]`.
-    pub fn as_coded(theta: &[f64]) -> [f64; 4] {
-        let eta = theta[3];
-        [theta[1] * 6f64.powf(-eta), theta[2], -2.0 * eta, theta[0]]
+    pub fn as_coded([floor, a, b, eta]: [f64; 4]) -> [f64; 4] {
+        [a * 6f64.powf(-eta), b, -2.0 * eta, floor]
     }
 }
 
@@ -38,7 +38,10 @@ impl Law for OverTraining {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
-        let [floor, a, b, eta] = theta else { unreachable!("four parameters") };
+        if !sized(theta, grad.as_deref(), 4) {
+            return f64::NAN;
+        }
+        let [floor, a, b, eta] = theta else { return f64::NAN };
         let log_flop = (6.0 * at.parameters * at.samples).ln();
         let log_ratio = (at.samples / at.parameters).ln();
         let (by_a, by_b) =
@@ -51,10 +54,11 @@ impl Law for OverTraining {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
-        let floor = 0.95 * unit[0] * data.lowest;
-        let eta = log_between(0.05, 0.5, unit[3]);
+        let [floor, share, _, eta] = unit else { return vec![f64::NAN; 4] };
+        let floor = 0.95 * floor * data.lowest;
+        let eta = log_between(0.05, 0.5, *eta);
         let rest = data.metric - floor;
-        let share = 0.1 + 0.8 * unit[1];
+        let share = 0.1 + 0.8 * share;
         let a = share * rest * (6.0 * data.parameters * data.parameters).powf(eta);
         let b = (1.0 - share) * rest * (6.0 * data.samples * data.samples).powf(eta);
         vec![floor, a, b, eta]
@@ -69,10 +73,10 @@ mod tests {
     #[test]
     fn both_ways_of_writing_it_agree() {
         let theta = [1.5, 140.0, 190.0, 0.12];
-        let at = Point { parameters: 1e7, ..Point::new(2e8, f64::NAN) };
-        let [alpha, beta, k, floor] = OverTraining::as_coded(&theta);
+        let at = Point::new().samples(2e8).parameters(1e7);
+        let [alpha, beta, k, floor] = OverTraining::as_coded(theta);
         let coded = floor + alpha * 1e7_f64.powf(k) + beta * 6f64.powf(k / 2.0) * 2e8_f64.powf(k);
-        assert!((OverTraining.predict(&at, &theta) - coded).abs() < 1e-12);
+        assert!((OverTraining.eval(&at, &theta, None) - coded).abs() < 1e-12);
         assert_gradient(&OverTraining, &at, &theta);
     }
 }

@@ -1,6 +1,7 @@
 //! Power laws in the samples seen, without repetition.
 
-use super::{Field, Law, ParamSpec, Point, Summary, log_between};
+use super::interface::{log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Summary};
 use serde::{Deserialize, Serialize};
 
 /// `y = E + A n^-c`: the plain power law in samples seen.
@@ -25,7 +26,10 @@ impl Law for Power {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
-        let [floor, amplitude, exponent] = theta else { unreachable!("three parameters") };
+        if !sized(theta, grad.as_deref(), 3) {
+            return f64::NAN;
+        }
+        let [floor, amplitude, exponent] = theta else { return f64::NAN };
         let log_n = at.samples.ln();
         let decay = (-exponent * log_n).exp();
         if let Some(grad) = grad {
@@ -35,8 +39,9 @@ impl Law for Power {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
-        let floor = 0.98 * unit[0] * data.lowest;
-        let exponent = log_between(0.03, 1.5, unit[2]);
+        let [floor, _, exponent] = unit else { return vec![f64::NAN; 3] };
+        let floor = 0.98 * floor * data.lowest;
+        let exponent = log_between(0.03, 1.5, *exponent);
         vec![floor, (data.metric - floor) * data.samples.powf(exponent), exponent]
     }
 }
@@ -51,7 +56,7 @@ pub struct ShiftedPower;
 
 impl ShiftedPower {
     /// The paper's `A` for a parameter vector `[E, L, shift, c]`.
-    pub fn amplitude(theta: &[f64]) -> f64 {
+    pub fn amplitude(theta: &[f64; 4]) -> f64 {
         theta[1] * theta[2].powf(theta[3])
     }
 }
@@ -75,7 +80,10 @@ impl Law for ShiftedPower {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
-        let [floor, reducible, shift, exponent] = theta else { unreachable!("four parameters") };
+        if !sized(theta, grad.as_deref(), 4) {
+            return f64::NAN;
+        }
+        let [floor, reducible, shift, exponent] = theta else { return f64::NAN };
         let log_ratio = (at.samples / shift).ln_1p();
         let decay = (-exponent * log_ratio).exp();
         if let Some(grad) = grad {
@@ -87,10 +95,11 @@ impl Law for ShiftedPower {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
-        let floor = 0.95 * unit[0] * data.lowest;
-        let shift = data.samples * log_between(0.01, 30.0, unit[2]);
-        let reducible = (data.highest - floor) * (1.0 + 0.5 * unit[1]);
-        vec![floor, reducible, shift, log_between(0.05, 2.0, unit[3])]
+        let [floor, reducible, shift, exponent] = unit else { return vec![f64::NAN; 4] };
+        let floor = 0.95 * floor * data.lowest;
+        let shift = data.samples * log_between(0.01, 30.0, *shift);
+        let reducible = (data.highest - floor) * (1.0 + 0.5 * reducible);
+        vec![floor, reducible, shift, log_between(0.05, 2.0, *exponent)]
     }
 }
 
@@ -101,17 +110,17 @@ mod tests {
 
     #[test]
     fn power_matches_hand_computed_values() {
-        let at = Point::new(100.0, f64::NAN);
-        assert!((Power.predict(&at, &[0.25, 5.0, 0.5]) - 0.75).abs() < 1e-15);
+        let at = Point::new().samples(100.0);
+        assert!((Power.eval(&at, &[0.25, 5.0, 0.5], None) - 0.75).abs() < 1e-15);
         assert_gradient(&Power, &at, &[0.25, 5.0, 0.5]);
     }
 
     #[test]
     fn shifted_power_is_the_paper_form() {
         let theta = [0.2, 0.8, 50.0, 0.7];
-        let at = Point::new(150.0, f64::NAN);
+        let at = Point::new().samples(150.0);
         let paper = 0.2 + ShiftedPower::amplitude(&theta) * (150.0_f64 + 50.0).powf(-0.7);
-        assert!((ShiftedPower.predict(&at, &theta) - paper).abs() < 1e-14);
+        assert!((ShiftedPower.eval(&at, &theta, None) - paper).abs() < 1e-14);
         assert_gradient(&ShiftedPower, &at, &theta);
     }
 }

@@ -7,10 +7,11 @@
 //!   `n_j` the samples seen after `j` epochs, the last one `n`;
 //! - effective data: `y = (n_eff / n_0)^b + d`, `n_eff = sum_j (samples in epoch j) 2^(-j / tau)`.
 //!
-//! `n_0` ("unit samples") is where the reducible error is one. The paper's normaliser is
-//! `a = 1e5 / n_0` ([`normaliser_from_unit_samples`]).
+//! `n_0` ("unit samples") is where the reducible error is one. The paper's normalizer is
+//! `a = 1e5 / n_0` ([`normalizer_from_unit_samples`]).
 
-use super::{Field, Law, Member, ParamSpec, Point, Summary, log_between};
+use super::interface::{log_between, sized};
+use super::{Field, Law, Member, ParamSpec, Point, Summary};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
 
@@ -54,13 +55,13 @@ pub struct Qqt {
     pub compat: bool,
 }
 
-/// The paper's normaliser `a` for a number of unit samples.
-pub fn normaliser_from_unit_samples(unit_samples: f64) -> f64 {
+/// The paper's normalizer `a` for a number of unit samples.
+pub fn normalizer_from_unit_samples(unit_samples: f64) -> f64 {
     1e5 / unit_samples
 }
 
-/// Unit samples for the paper's normaliser `a`.
-pub fn unit_samples_from_normaliser(a: f64) -> f64 {
+/// Unit samples for the paper's normalizer `a`.
+pub fn unit_samples_from_normalizer(a: f64) -> f64 {
     1e5 / a
 }
 
@@ -76,7 +77,11 @@ struct Decayed {
 fn epochs(samples: f64, unique: f64, mut each: impl FnMut(f64, f64) -> bool) {
     let last = (samples / unique).floor();
     let mut j = 1.0;
-    while j <= last && each(j, if j < last { j + 1.0 } else { samples / unique }) {
+    // Without an end there is no last epoch, and a half-life without one would never stop.
+    while j <= last
+        && last.is_finite()
+        && each(j, if j < last { j + 1.0 } else { samples / unique })
+    {
         j += 1.0;
     }
 }
@@ -90,6 +95,7 @@ fn discounted_log_ratio(samples: f64, unique: f64, tau: f64) -> Decayed {
         let term = discount * (end / j).ln();
         sum += term;
         moment += j * term;
+        // What is left is below rounding: a budget of a billion epochs costs no more than its worth.
         discount * j > 1e-18
     });
     Decayed { sum, by_half_life: moment * LN_2 / (tau * tau) }
@@ -110,8 +116,13 @@ fn effective_samples(samples: f64, unique: f64, tau: f64) -> Decayed {
 }
 
 impl Qqt {
+    /// Number of parameters.
+    fn count(&self) -> usize {
+        if self.half_life == HalfLife::Power { 5 } else { 4 }
+    }
+
     /// The half-life in epochs of a pool of `unique` samples.
-    pub fn epochs_to_half(&self, unique: f64, theta: &[f64]) -> f64 {
+    fn epochs_to_half(&self, unique: f64, theta: &[f64]) -> f64 {
         match self.half_life {
             HalfLife::Constant => theta[3],
             HalfLife::Proportional => theta[3] * unique / 1e6,
@@ -127,7 +138,7 @@ impl Qqt {
     }
 
     fn utility(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
-        let [unit_samples, b, d] = theta[..3] else { unreachable!("three parameters") };
+        let (unit_samples, b, d) = (theta[0], theta[1], theta[2]);
         let tau = self.epochs_to_half(at.unique, theta);
         let repeats = discounted_log_ratio(at.samples, at.unique, tau);
         let first = (at.samples.min(at.unique) / unit_samples).ln();
@@ -146,7 +157,7 @@ impl Qqt {
     }
 
     fn effective_data(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
-        let [unit_samples, b, d] = theta[..3] else { unreachable!("three parameters") };
+        let (unit_samples, b, d) = (theta[0], theta[1], theta[2]);
         let tau = self.epochs_to_half(at.unique, theta);
         let seen = effective_samples(at.samples, at.unique, tau);
         let log_seen = (seen.sum / unit_samples).ln();
@@ -246,6 +257,9 @@ impl Law for Qqt {
     }
 
     fn eval(&self, at: &Point<'_>, theta: &[f64], grad: Option<&mut [f64]>) -> f64 {
+        if !sized(theta, grad.as_deref(), self.count()) {
+            return f64::NAN;
+        }
         match self.form {
             QqtForm::Utility => self.utility(at, theta, grad),
             QqtForm::EffectiveData => self.effective_data(at, theta, grad),
@@ -253,6 +267,9 @@ impl Law for Qqt {
     }
 
     fn start(&self, data: &Summary, unit: &[f64]) -> Vec<f64> {
+        if unit.len() != self.count() {
+            return vec![f64::NAN; self.count()];
+        }
         let floor = 0.95 * unit[2] * data.lowest;
         let b = -log_between(0.03, 1.0, unit[1]);
         let tau = log_between(1.0, 30.0, unit[3]);
@@ -280,6 +297,12 @@ impl Law for Qqt {
 
     fn predict_union(&self, samples: f64, members: &[Member<'_>]) -> Option<f64> {
         let union: f64 = members.iter().map(|m| m.unique).sum();
+        if members.is_empty() {
+            return None;
+        }
+        if members.iter().any(|m| m.theta.len() != self.count()) {
+            return Some(f64::NAN);
+        }
         Some(match self.form {
             QqtForm::Utility => self.union_utility(samples, union, members),
             QqtForm::EffectiveData => self.union_effective(samples, union, members),
@@ -294,15 +317,19 @@ mod tests {
 
     const THETA: [f64; 4] = [4e6, -0.5, 0.25, 1.0];
 
+    fn at(samples: f64, unique: f64) -> Point<'static> {
+        Point::new().samples(samples).unique(unique)
+    }
+
     #[test]
     fn two_and_a_half_epochs_by_hand() {
         // 16M samples once: sqrt(4 / 16) = 1/2; epoch 2 doubles them at half the exponent, the
         // half epoch after it multiplies them by 5/4 at a quarter.
         let expected = 0.5 * 2f64.powf(-0.25) * 1.25f64.powf(-0.125) + 0.25;
-        let got = Qqt::default().predict(&Point::new(40e6, 16e6), &THETA);
+        let got = Qqt::default().eval(&at(40e6, 16e6), &THETA, None);
         assert!((got - expected).abs() < 1e-15);
         let compat = Qqt { compat: true, ..Qqt::default() };
-        let got = compat.predict(&Point::new(40e6, 16e6), &THETA);
+        let got = compat.eval(&at(40e6, 16e6), &THETA, None);
         assert!((got - 0.75 * 2f64.powf(-0.25) * 1.25f64.powf(-0.125)).abs() < 1e-15);
     }
 
@@ -310,7 +337,7 @@ mod tests {
     fn effective_data_by_hand() {
         // 16M + 16M / 2 + 8M / 4 = 26M effective samples.
         let law = Qqt { form: QqtForm::EffectiveData, ..Qqt::default() };
-        let got = law.predict(&Point::new(40e6, 16e6), &THETA);
+        let got = law.eval(&at(40e6, 16e6), &THETA, None);
         assert!((got - ((26.0f64 / 4.0).powf(-0.5) + 0.25)).abs() < 1e-15);
     }
 
@@ -322,8 +349,8 @@ mod tests {
                     let law = Qqt { form, half_life, compat };
                     let theta = [4e6, -0.2, 0.1, 0.8, 0.6];
                     let theta = &theta[..law.params().len()];
-                    assert_gradient(&law, &Point::new(91e6, 12.8e6), theta);
-                    assert_gradient(&law, &Point::new(9e6, 12.8e6), theta);
+                    assert_gradient(&law, &at(91e6, 12.8e6), theta);
+                    assert_gradient(&law, &at(9e6, 12.8e6), theta);
                 }
             }
         }
@@ -333,12 +360,12 @@ mod tests {
     fn a_union_of_one_is_the_pool_and_equal_pools_are_one_bigger_pool() {
         for form in [QqtForm::Utility, QqtForm::EffectiveData] {
             let law = Qqt { form, ..Qqt::default() };
-            let alone = law.predict(&Point::new(40e6, 16e6), &THETA);
+            let alone = law.eval(&at(40e6, 16e6), &THETA, None);
             let member = Member { unique: 16e6, theta: &THETA };
             assert!((law.predict_union(40e6, &[member]).unwrap() - alone).abs() < 1e-14);
 
             let law = Qqt { half_life: HalfLife::Proportional, ..law };
-            let whole = law.predict(&Point::new(100e6, 48e6), &THETA);
+            let whole = law.eval(&at(100e6, 48e6), &THETA, None);
             let parts = [16e6, 24e6, 8e6].map(|unique| Member { unique, theta: &THETA });
             assert!((law.predict_union(100e6, &parts).unwrap() - whole).abs() < 1e-14);
         }
@@ -346,7 +373,7 @@ mod tests {
 
     #[test]
     fn long_training_costs_no_more_than_its_repeats_are_worth() {
-        let by = |epochs: f64| Qqt::default().predict(&Point::new(epochs * 16e6, 16e6), &THETA);
+        let by = |epochs: f64| Qqt::default().eval(&at(epochs * 16e6, 16e6), &THETA, None);
         assert!((by(1e9) - by(1e4)).abs() < 1e-15);
     }
 }

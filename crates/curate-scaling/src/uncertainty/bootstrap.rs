@@ -1,13 +1,17 @@
 //! Refitting resampled data.
 
-use super::Ensemble;
-use crate::error::{Check, ParamsError, ScalingError};
+use super::ensemble::Ensemble;
+use crate::argument::MOST_DRAWS;
+use crate::dice::Dice;
+use crate::error::ScalingError;
 use crate::fit::problem::Problem;
-use crate::fit::solver::{levenberg_marquardt, polish};
-use crate::fit::{Fit, Loss};
+use crate::fit::solver::levenberg_marquardt;
+use crate::fit::{Fit, Loss, polish};
 use crate::law::Law;
 use crate::observation::Observations;
-use crate::stats::Dice;
+use crate::task::Task;
+use curate_core::params::Checker;
+use curate_core::{Cancelled, ParamsError, Progress};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +20,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub enum Resample {
     /// Residuals are dealt anew onto the fitted curve, inflated for the parameters searched. The
-    /// design stays as it is, so few points a pool are enough; needs one kind of noise throughout.
+    /// design stays as it is, so few points per pool are enough; needs one kind of noise throughout.
     #[default]
     Residual,
     /// Rows are drawn anew with replacement, within each pool if pools have parameters of their
@@ -26,10 +30,27 @@ pub enum Resample {
 
 /// The hash stream of draws.
 const STREAM: u64 = 2;
-/// Relative gain below which a draw's search may stop.
+/// Relative gain below which a draw's search may stop: a draw starts at the fit, a few steps from its
+/// own optimum, and its error is far below the spread of the draws.
 const WORTHWHILE: f64 = 1e-7;
 
 /// Options of a bootstrap, not yet checked.
+///
+/// ```
+/// use curate_scaling::{BootstrapParams, FitParams, NoProgress, Point, example_runs, law::Qqt};
+///
+/// let runs = example_runs();
+/// let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
+/// let fit = params.fit(&runs, &NoProgress)?;
+/// let draws = BootstrapParams::default().draws(200).seed(1).run(&fit, &runs, &NoProgress)?;
+/// let at = Point::new().samples(4e7).unique(1e7);
+/// let found = draws.predict_interval(&fit, "good", &at, 0.9)?;
+/// assert!(found.curve.low < found.metric && found.metric < found.curve.high);
+///
+/// let wrong = BootstrapParams::default().draws(1).max_iterations(0).check().unwrap_err();
+/// assert_eq!(wrong.violations.len(), 2);
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootstrapParams {
     draws: usize,
@@ -80,9 +101,10 @@ impl BootstrapParams {
     /// # Errors
     /// All violations at once, each with field, value and allowed range.
     pub fn check(self) -> Result<ValidBootstrapParams, ParamsError> {
-        let mut check = Check::default();
-        check.require(self.draws >= 2, "draws", self.draws, "at least 2");
-        check.require(self.max_iterations > 0, "max_iterations", self.max_iterations, "at least 1");
+        let mut check = Checker::default();
+        let draws = (2..=MOST_DRAWS).contains(&self.draws);
+        check.that(draws, "draws", self.draws, format!("from 2 to {MOST_DRAWS}"));
+        check.that(self.max_iterations > 0, "max_iterations", self.max_iterations, "at least 1");
         check.finish()?;
         Ok(ValidBootstrapParams(self))
     }
@@ -91,17 +113,28 @@ impl BootstrapParams {
     ///
     /// # Errors
     /// As [`BootstrapParams::check`] and [`ValidBootstrapParams::run`].
-    pub fn run<L: Law>(self, fit: &Fit<L>, data: &Observations) -> Result<Ensemble, ScalingError> {
-        self.check()?.run(fit, data)
+    pub fn run<L: Law>(
+        self,
+        fit: &Fit<L>,
+        data: &Observations,
+        progress: &dyn Progress,
+    ) -> Result<Ensemble, ScalingError> {
+        self.check()?.run(fit, data, progress)
     }
 }
 
 impl ValidBootstrapParams {
-    /// Refits every draw, starting at the fit.
+    /// Refits every draw, starting at the fit. `progress` hears of one task, in draws.
     ///
     /// # Errors
-    /// A table other than the one fitted, and residuals without degrees of freedom.
-    pub fn run<L: Law>(self, fit: &Fit<L>, data: &Observations) -> Result<Ensemble, ScalingError> {
+    /// A table other than the one fitted, residuals without degrees of freedom, and
+    /// [`ScalingError::Cancelled`].
+    pub fn run<L: Law>(
+        self,
+        fit: &Fit<L>,
+        data: &Observations,
+        progress: &dyn Progress,
+    ) -> Result<Ensemble, ScalingError> {
         fit.check_data(data)?;
         if fit.freedom() == 0 {
             return Err(ScalingError::NotIdentified {
@@ -111,20 +144,7 @@ impl ValidBootstrapParams {
                 remedy: "add runs, or fix or share parameters".into(),
             });
         }
-        let problem = fit.problem(data);
-        let x = problem.coordinates_of(fit.theta());
-        let deck = Deck::new(&problem, &x);
-        let found: Vec<Option<Vec<f64>>> = (0..self.0.draws)
-            .into_par_iter()
-            .map_init(
-                || problem.clone(),
-                |drawn, draw| {
-                    let dice = Dice::new(self.0.seed, STREAM, draw as u64);
-                    deck.deal(&problem, drawn, self.0.resample, dice);
-                    self.refit(drawn, &x, fit.params().loss)
-                },
-            )
-            .collect();
+        let found = self.refit_all(fit, data, progress)?;
         let failed = found.iter().filter(|theta| theta.is_none()).count();
         let source = match self.0.resample {
             Resample::Residual => "residual",
@@ -136,6 +156,33 @@ impl ValidBootstrapParams {
             source: source.into(),
             seed: self.0.seed,
         })
+    }
+
+    /// The parameters of each draw, `None` where its search ended nowhere finite. Every thread
+    /// deals into a problem of its own, since only the rows differ between draws.
+    fn refit_all<L: Law>(
+        &self,
+        fit: &Fit<L>,
+        data: &Observations,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Option<Vec<f64>>>, Cancelled> {
+        let problem = fit.problem(data);
+        let x = problem.coordinates_of(fit.theta());
+        let deck = Deck::new(&problem, &x);
+        let task = Task::start(progress, "bootstrap", self.0.draws, "draws");
+        (0..self.0.draws)
+            .into_par_iter()
+            .map_init(
+                || problem.clone(),
+                |drawn, draw| {
+                    task.unit(|| {
+                        let dice = Dice::new(self.0.seed, STREAM, draw as u64);
+                        deck.deal(&problem, drawn, self.0.resample, dice);
+                        self.refit(drawn, &x, fit.params().loss)
+                    })
+                },
+            )
+            .collect()
     }
 
     fn refit<L: Law>(&self, drawn: &Problem<'_, L>, x: &[f64], loss: Loss) -> Option<Vec<f64>> {
@@ -152,13 +199,16 @@ impl ValidBootstrapParams {
 struct Deck {
     /// Fitted values in the fit's space.
     fitted: Vec<f64>,
-    /// Centred and inflated residuals over sigma.
+    /// Centered and inflated residuals over sigma.
     residuals: Vec<f64>,
     /// Rows that may stand in for each other.
     strata: Vec<Vec<usize>>,
 }
 
 impl Deck {
+    /// Residuals of a fit are smaller than the noise, since the parameters bent towards them: they
+    /// are inflated by `sqrt(n / (n - p))`. Their mean is not zero where the law has no floor of its
+    /// own, and would shift every draw: it is taken off.
     fn new<L: Law>(problem: &Problem<'_, L>, x: &[f64]) -> Deck {
         let (mut fitted, mut residuals) = (Vec::new(), Vec::new());
         problem.for_each_row(x, |row, residual, _| {

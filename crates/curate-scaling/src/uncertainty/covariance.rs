@@ -1,15 +1,13 @@
 //! The quadratic picture around the optimum.
 
-use super::{Ensemble, Interval, check_level};
+use super::ensemble::Interval;
+use crate::argument;
 use crate::error::ScalingError;
-use crate::fit::Fit;
+use crate::fit::{Fit, Slot};
 use crate::law::{Law, Transform};
 use crate::linalg::Square;
-use crate::stats::{Dice, student_two_sided};
+use crate::stats::student_two_sided;
 use serde::{Deserialize, Serialize};
-
-/// The hash stream of draws from the covariance.
-const STREAM: u64 = 3;
 
 /// One parameter and its doubt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,9 +40,9 @@ impl<L: Law> Fit<L> {
     /// # Errors
     /// A level outside `(0, 1)`.
     pub fn parameters(&self, level: f64) -> Result<Vec<ParameterDoubt>, ScalingError> {
-        check_level(level)?;
+        argument::level(level)?;
         let t = student_two_sided(level, self.freedom().max(1) as f64);
-        let plain = |(slot, value): (&crate::fit::Slot, &f64)| ParameterDoubt {
+        let plain = |(slot, value): (&Slot, &f64)| ParameterDoubt {
             name: slot.name.clone(),
             value: *value,
             standard_error: None,
@@ -67,78 +65,63 @@ impl<L: Law> Fit<L> {
         Ok(all)
     }
 
-    /// Interval of a predicted metric by the delta method and Student's t: where the curve lies,
-    /// or with `new_run` where one new measurement would. `None` when the covariance is not
-    /// determined.
+    /// Interval of where the curve of a predicted metric lies, by the delta method and Student's t.
+    /// `metric` gets vectors like [`Fit::theta`].
     ///
     /// # Errors
-    /// A level outside `(0, 1)`.
-    pub fn metric_interval(
+    /// A level outside `(0, 1)`, and data that do not determine every direction of the parameters.
+    pub fn curve_interval(
         &self,
         level: f64,
-        new_run: bool,
         metric: impl Fn(&[f64]) -> f64,
-    ) -> Result<Option<Interval>, ScalingError> {
-        check_level(level)?;
-        let Some(covariance) = self.covariance() else { return Ok(None) };
+    ) -> Result<Interval, ScalingError> {
+        self.delta_interval(level, 0.0, metric)
+    }
+
+    /// Interval of where one new measurement of a predicted metric would lie: the curve's doubt
+    /// and the noise of one run.
+    ///
+    /// # Errors
+    /// As [`Fit::curve_interval`].
+    pub fn new_run_interval(
+        &self,
+        level: f64,
+        metric: impl Fn(&[f64]) -> f64,
+    ) -> Result<Interval, ScalingError> {
+        self.delta_interval(level, self.noise.unwrap_or(0.0).powi(2), metric)
+    }
+
+    /// The delta method: the metric's slope by each search coordinate, by central differences since
+    /// a quantity of the caller's has no analytic one, carried through the covariance. `own` is
+    /// variance of its own to add.
+    fn delta_interval(
+        &self,
+        level: f64,
+        own: f64,
+        metric: impl Fn(&[f64]) -> f64,
+    ) -> Result<Interval, ScalingError> {
+        const STEP: f64 = 1e-5;
+        argument::level(level)?;
+        let covariance = self.covariance().ok_or_else(|| ScalingError::NotAnswerable {
+            law: self.law().name(),
+            problem: "the data do not determine every direction of the parameters".into(),
+            remedy: "fix a parameter or add a prior, or use a bootstrap".into(),
+        })?;
         let space = self.params().space;
         let estimate = metric(self.theta());
         let slope = |&(slot, transform): &(usize, Transform)| {
-            let step = 1e-5;
             let moved = |sign: f64| {
                 let mut theta = self.theta().to_vec();
-                theta[slot] = transform.inverse(transform.forward(theta[slot]) + sign * step);
+                theta[slot] = transform.inverse(transform.forward(theta[slot]) + sign * STEP);
                 space.forward(metric(&theta))
             };
-            (moved(1.0) - moved(-1.0)) / (2.0 * step)
+            (moved(1.0) - moved(-1.0)) / (2.0 * STEP)
         };
         let gradient: Vec<f64> = self.transforms().iter().map(slope).collect();
-        let own = if new_run { self.noise.unwrap_or(0.0).powi(2) } else { 0.0 };
         let t = student_two_sided(level, self.freedom().max(1) as f64);
         let half = t * (covariance.form(&gradient, &gradient).max(0.0) + own).sqrt();
         let center = space.forward(estimate);
         let (low, high) = (space.inverse(center - half), space.inverse(center + half));
-        Ok(Some(Interval { estimate, low, high }))
-    }
-
-    /// Draws from the normal distribution of the covariance: an [`Ensemble`] without refitting,
-    /// as good as the quadratic picture is.
-    ///
-    /// # Errors
-    /// A covariance that the data do not determine.
-    pub fn covariance_ensemble(&self, draws: usize, seed: u64) -> Result<Ensemble, ScalingError> {
-        let undetermined = || ScalingError::NotAnswerable {
-            law: self.law().name(),
-            problem: "the data do not determine every direction of the parameters".into(),
-            remedy: "fix a parameter or add a prior, or use a bootstrap".into(),
-        };
-        let covariance = self.covariance().ok_or_else(undetermined)?;
-        let moving: Vec<usize> =
-            (0..covariance.size).filter(|&i| covariance.at(i, i) > 0.0).collect();
-        let mut factor = Square::zeros(moving.len());
-        for (r, &i) in moving.iter().enumerate() {
-            for (c, &j) in moving.iter().enumerate() {
-                factor.set(r, c, covariance.at(i, j));
-            }
-        }
-        if !factor.factor() {
-            return Err(undetermined());
-        }
-        let (transforms, specs) = (self.transforms(), self.law().params());
-        let draw = |draw: usize| {
-            let dice = Dice::new(seed, STREAM, draw as u64);
-            let normals: Vec<f64> = (0..moving.len()).map(|i| dice.normal(i)).collect();
-            let mut theta = self.theta().to_vec();
-            for (r, &i) in moving.iter().enumerate() {
-                let (slot, transform) = transforms[i];
-                let spec = &specs[self.layout.slots[slot].parameter];
-                let shift: f64 = (0..=r).map(|c| factor.at(r, c) * normals[c]).sum();
-                let moved = transform.inverse(transform.forward(theta[slot]) + shift);
-                theta[slot] = moved.clamp(spec.lower, spec.upper);
-            }
-            theta
-        };
-        let thetas = (0..draws).map(draw).collect();
-        Ok(Ensemble { thetas, failed: 0, source: "covariance".into(), seed })
+        Ok(Interval { estimate, low, high })
     }
 }

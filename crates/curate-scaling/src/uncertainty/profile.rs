@@ -1,13 +1,18 @@
 //! The objective along one parameter, everything else refitted.
 
-use super::{Interval, check_level};
+use super::ensemble::Interval;
+use crate::argument;
 use crate::error::ScalingError;
 use crate::fit::problem::{Problem, rows};
-use crate::fit::search::{Spread, minimise, starting_points};
+use crate::fit::search::minimize;
+use crate::fit::spread::Spread;
+use crate::fit::start::starting_points;
 use crate::fit::{Fit, Layout};
 use crate::law::Law;
 use crate::observation::Observations;
 use crate::stats::student_two_sided;
+use crate::task::Task;
+use curate_core::Progress;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +27,14 @@ pub struct ProfilePoint {
     pub theta: Vec<f64>,
 }
 
-/// The objective along one parameter.
+/// Minima of the fit that every point is searched from.
+const MINIMA: usize = 8;
+/// Drawn starting points that every point is searched from.
+const STARTS: usize = 16;
+/// Sweeps from neighbor to neighbor: one up, one down.
+const SWEEPS: usize = 2;
+
+/// The objective along one parameter: what [`profile`] finds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// The parameter.
@@ -38,21 +50,36 @@ pub struct Profile {
     freedom: f64,
 }
 
-/// Profiles `parameter` (`name`, or `name[pool]`) over `values` in natural units.
+/// Profiles `parameter` (`name`, or `name[pool]`) over `values` in natural units. `progress` hears
+/// of one task, in refits.
+///
+/// ```
+/// use curate_scaling::uncertainty::profile;
+/// use curate_scaling::{FitParams, NoProgress, example_runs, law::Qqt};
+///
+/// let runs = example_runs();
+/// let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
+/// let fit = params.fit(&runs, &NoProgress)?;
+/// let floors: Vec<f64> = (0..=8).map(|i| 0.05 * f64::from(i)).collect();
+/// let found = profile(&fit, &runs, "d", &floors, &NoProgress)?;
+/// let interval = found.interval(0.9)?;
+/// assert!(interval.low < 0.1 && 0.1 < interval.high); // The runs were made with 0.1.
+/// assert!(found.better().is_none()); // No point lies below the fit: it is no local minimum.
+/// # Ok::<(), curate_scaling::ScalingError>(())
+/// ```
 ///
 /// # Errors
-/// An unknown or fixed parameter, values outside its range, and a table other than the one fitted.
+/// An unknown or fixed parameter, values outside its range, a table other than the one fitted, and
+/// [`ScalingError::Cancelled`].
 pub fn profile<L: Law>(
     fit: &Fit<L>,
     data: &Observations,
     parameter: &str,
     values: &[f64],
+    progress: &dyn Progress,
 ) -> Result<Profile, ScalingError> {
     fit.check_data(data)?;
     let slot = fit.slot(parameter)?;
-    let free = fit.problem(data);
-    let x = free.coordinates_of(fit.theta());
-    let unit = Spread::of(&free, &x, fit.params().loss).map_or(f64::NAN, |spread| spread.rise());
     if fit.slots()[slot].fixed.is_some() {
         return Err(ScalingError::NotAnswerable {
             law: fit.law().name(),
@@ -60,24 +87,20 @@ pub fn profile<L: Law>(
             remedy: "fit it first, then profile it".into(),
         });
     }
-    let mut starts: Vec<Vec<f64>> = fit.minima.iter().take(8).map(|m| m.theta.clone()).collect();
+    let free = fit.problem(data);
+    let x = free.coordinates_of(fit.theta());
+    let unit = Spread::of(&free, &x, fit.params().loss).map_or(f64::NAN, |spread| spread.rise());
+    let mut starts: Vec<Vec<f64>> =
+        fit.minima.iter().take(MINIMA).map(|m| m.theta.clone()).collect();
     let drawn = starting_points(&free, fit.params(), data, &fit.pool_names());
-    starts.extend(drawn.iter().take(16).map(|x| free.theta(x)));
-    let first = |&value: &f64| point(fit, data, parameter, value, &starts);
+    starts.extend(drawn.iter().take(STARTS).map(|x| free.theta(x)));
+    let refits = values.len() + SWEEPS * values.len().saturating_sub(1);
+    let task = Task::start(progress, &format!("profile {parameter}"), refits, "refits");
+    let first = |&value: &f64| task.unit(|| point(fit, data, parameter, value, &starts))?;
     let mut points: Vec<ProfilePoint> = values.par_iter().map(first).collect::<Result<_, _>>()?;
-    // A valley that the minima do not lie in is found from the neighbour that does.
-    let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_by(|&i, &j| points[i].value.total_cmp(&points[j].value));
-    for _ in 0..2 {
-        for pair in order.windows(2) {
-            let start = [points[pair[0]].theta.clone()];
-            let again = point(fit, data, parameter, points[pair[1]].value, &start)?;
-            if again.objective < points[pair[1]].objective {
-                points[pair[1]] = again;
-            }
-        }
-        order.reverse();
-    }
+    sweep(&mut points, |value, start| {
+        task.unit(|| point(fit, data, parameter, value, &[start.to_vec()]))?
+    })?;
     Ok(Profile {
         parameter: parameter.into(),
         points,
@@ -86,6 +109,27 @@ pub fn profile<L: Law>(
         unit,
         freedom: fit.freedom() as f64,
     })
+}
+
+/// Refits every point from its neighbor's parameters, up and down the values, and keeps what is
+/// lower: a valley that neither the minima nor the drawn starts lie in is found from the neighbor
+/// that does, and handed on from there.
+fn sweep(
+    points: &mut [ProfilePoint],
+    refit: impl Fn(f64, &[f64]) -> Result<ProfilePoint, ScalingError>,
+) -> Result<(), ScalingError> {
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by(|&i, &j| points[i].value.total_cmp(&points[j].value));
+    for _ in 0..SWEEPS {
+        for pair in order.windows(2) {
+            let again = refit(points[pair[1]].value, &points[pair[0]].theta)?;
+            if again.objective < points[pair[1]].objective {
+                points[pair[1]] = again;
+            }
+        }
+        order.reverse();
+    }
+    Ok(())
 }
 
 /// The smallest objective with the parameter held at `value`, from each of `starts`.
@@ -102,7 +146,7 @@ fn point<L: Law>(
     let problem = Problem::new(&params, &layout, rows);
     let found = starts
         .iter()
-        .map(|theta| minimise(&problem, problem.coordinates_of(theta), &params))
+        .map(|theta| minimize(&problem, problem.coordinates_of(theta), &params))
         .min_by(|a, b| a.objective.total_cmp(&b.objective))
         .expect("a profile has a start");
     let theta = problem.theta(&found.x);
@@ -118,8 +162,12 @@ impl Profile {
     }
 
     /// The objective up to which a value is inside the interval of `level`.
-    pub fn threshold(&self, level: f64) -> f64 {
-        self.objective + self.unit * student_two_sided(level, self.freedom.max(1.0)).powi(2)
+    ///
+    /// # Errors
+    /// A level outside `(0, 1)`.
+    pub fn threshold(&self, level: f64) -> Result<f64, ScalingError> {
+        argument::level(level)?;
+        Ok(self.objective + self.unit * student_two_sided(level, self.freedom.max(1.0)).powi(2))
     }
 
     /// Likelihood interval: an end is infinite where the profile's values do not reach the
@@ -128,8 +176,7 @@ impl Profile {
     /// # Errors
     /// A level outside `(0, 1)`.
     pub fn interval(&self, level: f64) -> Result<Interval, ScalingError> {
-        check_level(level)?;
-        let threshold = self.threshold(level);
+        let threshold = self.threshold(level)?;
         let mut points: Vec<(f64, f64)> =
             self.points.iter().map(|p| (p.value, p.objective)).collect();
         points.push((self.estimate, self.objective));
@@ -145,5 +192,25 @@ impl Profile {
             low: below.map_or(f64::NEG_INFINITY, |w| cross(w[1], w[0])),
             high: above.map_or(f64::INFINITY, |w| cross(w[0], w[1])),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FitParams, example_runs, law::Qqt};
+    use curate_core::NoProgress;
+
+    #[test]
+    fn a_profile_unmasks_a_local_minimum() {
+        let data = example_runs();
+        let params = FitParams::new(Qqt::default()).per_pool("b").per_pool("half_life");
+        let fit = params.fit(&data, &NoProgress).unwrap();
+        let mut stuck = fit.clone();
+        stuck.minima[0].objective *= 1.5;
+        let at = [fit.get("d").unwrap()];
+        let found = profile(&stuck, &data, "d", &at, &NoProgress).unwrap();
+        assert!(found.better().is_some());
+        assert!(profile(&fit, &data, "d", &at, &NoProgress).unwrap().better().is_none());
     }
 }

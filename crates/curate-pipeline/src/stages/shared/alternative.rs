@@ -85,7 +85,7 @@ impl Alternative {
                 let clusters = clusters.min(source.rows());
                 let found = gaussians(clusters, seed)?.fit(source, context.progress);
                 // Its means are Euclidean; later stages take directions.
-                let labels = found.map_err(failed)?.clustering.assignment.cluster;
+                let labels = found.map_err(failed)?.clustering.assignment.cluster().to_vec();
                 super::given_clusters::of_labels(labels, source, context.progress)
             }
         }

@@ -114,7 +114,7 @@ impl Rows for Part<'_> {
             });
         }
         for rows in self.chosen.chunks(CAPTIONS) {
-            let samples = self.columns.pool.samples(rows, false)?;
+            let samples = self.columns.pool.samples(rows)?;
             samples.iter().for_each(|sample| each(sample.caption.as_deref()));
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::{
 };
 
 use curate_core::SampleId;
-use curate_io::{IoError, Kind, table, webdataset::id_of_key};
+use curate_io::{IoError, Kind, ids::id_of_key, table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

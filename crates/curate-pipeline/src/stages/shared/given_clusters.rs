@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use curate_cluster::{Assignment, Clustering, Clusters, Engine, Metric, assign, load_centroids};
+use curate_cluster::{Assignment, Clustering, Clusters, Engine, Metric, assign};
 use curate_core::{EmbeddingSource, Progress, Rows, Selection, embedding, fault::Faulty};
-use curate_io::{IoError, Kind, Pool};
+use curate_io::{IoError, Kind, Pool, vectors::StoredArray};
 use ndarray::Array2;
 
-use super::clustering::{KMeansRecipe, KMeansTold, block_bytes, dim};
+use super::{
+    clustering::{KMeansRecipe, KMeansTold, block_bytes, dim},
+    vectors::of_file,
+};
 use crate::{
     Error,
     error::StageError,
@@ -119,12 +122,12 @@ fn of_stage(stage: &str, context: &Context<'_>) -> Result<Clusters, StageError> 
     let unknown = || StageError::Problem(format!("no earlier cluster stage is named `{stage}`"));
     let left = context.earlier.rows(stage).ok_or_else(unknown)?;
     let folder = context.earlier.folder(stage).ok_or_else(unknown)?;
-    let (mut rows, mut assignment) = (Vec::new(), Assignment::default());
+    let (mut rows, mut labels, mut nearness) = (Vec::new(), Vec::new(), Vec::new());
     for (position, cluster) in left.cluster.iter().enumerate() {
         if let Some(cluster) = *cluster {
             rows.push(left.rows[position]);
-            assignment.cluster.push(cluster);
-            assignment.nearness.push(left.value[position]);
+            labels.push(cluster);
+            nearness.push(left.value[position]);
         }
     }
     let rows = Selection::from_unsorted(rows);
@@ -133,11 +136,15 @@ fn of_stage(stage: &str, context: &Context<'_>) -> Result<Clusters, StageError> 
         return Ok(Clusters::none(0));
     }
     let centroids = centroids_of(&folder.join(CENTROIDS))?;
+    let assignment = Assignment::new(centroids.nrows(), labels, nearness)?;
     Ok(Clusters::new(rows, made(centroids, assignment))?)
 }
 
 fn centroids_of(path: &Path) -> Result<Array2<f32>, StageError> {
-    load_centroids(path).map_err(|e| StageError::Problem(e.to_string()))
+    let dim = StoredArray::open_npy(path)?.dim();
+    let values = of_file(path, dim)?;
+    let k = values.len() / dim.max(1);
+    Ok(Array2::from_shape_vec((k, dim), values).expect("k vectors of dim numbers"))
 }
 
 fn made(centroids: Array2<f32>, assignment: Assignment) -> Clustering {
@@ -215,7 +222,7 @@ pub(crate) fn of_labels(
         nearness[row] = embedding::dot(vector, centroid) as f32;
     })?;
     let centroids = Array2::from_shape_vec((k, dim), centroids).expect("k vectors of dim numbers");
-    Ok(made(centroids, Assignment { cluster: labels, nearness }))
+    Ok(made(centroids, Assignment::new(k, labels, nearness)?))
 }
 
 fn unit(sum: &[f64]) -> Vec<f32> {
@@ -261,8 +268,8 @@ mod tests {
         assert_eq!(found.centroids.row(1).to_vec(), [0.0, 0.0], "an empty cluster");
         assert_eq!(found.centroids.row(2).to_vec(), [0.0, 1.0]);
         assert_eq!(found.sizes(), [2, 0, 2]);
-        assert!((found.assignment.nearness[3] - 0.894_427_2).abs() < 1e-6);
-        assert_eq!(found.assignment.nearness[1], 1.0);
+        assert!((found.assignment.nearness()[3] - 0.894_427_2).abs() < 1e-6);
+        assert_eq!(found.assignment.nearness()[1], 1.0);
     }
 
     #[test]

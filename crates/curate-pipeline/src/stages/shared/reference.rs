@@ -11,7 +11,7 @@ use curate_core::{
     embedding::{RowsOf, UnitRows},
     fault::{self, NormPolicy},
 };
-use curate_io::{Embedding, IoError, Pool, PoolOptions, vectors::Part};
+use curate_io::{Embedding, IoError, Pool, PoolOptions, vectors::StoredArray};
 use ndarray::ArrayView2;
 
 use crate::{
@@ -75,7 +75,7 @@ impl Reference {
                 (own.clone(), rows, Names::ThisPool)
             }
             Self::Vectors(path) => {
-                let embedding = Embedding::new(vec![Part::open_npy(path)?])?;
+                let embedding = Embedding::new(vec![StoredArray::open_npy(path)?])?;
                 let rows = (0..embedding.rows()).collect();
                 (embedding, rows, Names::File(file_name(path)))
             }
@@ -160,8 +160,8 @@ impl Opened {
             let vectors = ArrayView2::from_shape((members.len(), dim), &vectors)
                 .expect("a vector for each member");
             let found = assign(vectors, Metric::Spherical, rows, progress)?;
-            let found = found.cluster.into_iter().zip(found.nearness);
-            for (best, (place, similarity)) in nearest.iter_mut().zip(found) {
+            let found = found.cluster().iter().zip(found.nearness());
+            for (best, (&place, &similarity)) in nearest.iter_mut().zip(found) {
                 if best.1.is_nan() || similarity > best.1 {
                     *best = (chunk * CHUNK + place as usize, similarity);
                 }

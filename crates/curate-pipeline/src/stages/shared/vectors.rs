@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use curate_core::{EmbeddingSource, embedding, fault::NormPolicy};
-use curate_io::{Embedding, IoError, Kind, vectors::Part};
+use curate_io::{Embedding, IoError, Kind, vectors::StoredArray};
 
 use super::quarantine::quarantine;
 use crate::{error::StageError, rows::StageRows, stage::Context};
@@ -53,7 +53,7 @@ impl Vectors {
 
 /// The vectors of an npy file, one after the other.
 pub(crate) fn of_file(path: &Path, dim: usize) -> Result<Vec<f32>, StageError> {
-    let part = Part::open_npy(path)?;
+    let part = StoredArray::open_npy(path)?;
     if part.dim() != dim {
         let problem = format!("holds vectors of {} numbers, the pool's have {dim}", part.dim());
         let remedy = "embed both with one network";
@@ -64,7 +64,9 @@ pub(crate) fn of_file(path: &Path, dim: usize) -> Result<Vec<f32>, StageError> {
     all.read(0..all.rows(), &mut values)?;
     let bad = values.chunks_exact(dim.max(1)).position(|v| v.iter().any(|x| !x.is_finite()));
     if let Some(row) = bad {
-        return Err(IoError::malformed(path, format!("row {row} holds what is no number")).into());
+        return Err(
+            IoError::malformed(path, format!("row {row} holds a NaN or an infinity")).into()
+        );
     }
     if values.is_empty() {
         return Err(IoError::malformed(path, "holds no vector").into());

@@ -1,0 +1,172 @@
+//! k-means from its start to the cluster of every row.
+
+use curate_core::{EmbeddingSource, Progress, SampleId, embedding::RowsOf, random};
+use curate_kernels::Engine;
+use ndarray::{Array2, ArrayView2};
+
+use crate::{
+    ClusterError, Clustering, KMeans,
+    facts::{self, Facts},
+    init, lloyd, minibatch, result,
+    search::Search,
+};
+
+/// What training leaves.
+pub(crate) struct Trained<'e> {
+    pub(crate) centroids: Vec<f32>,
+    pub(crate) objective: Vec<f64>,
+    pub(crate) converged: bool,
+    pub(crate) reseeded: usize,
+    /// A search among these centroids that remembers the rows it was trained on.
+    pub(crate) search: Option<Search<'e>>,
+    /// What is known of the rows it was trained on.
+    pub(crate) facts: Facts,
+}
+
+impl KMeans {
+    /// Clusters the rows of `source`; `ids` has one id a row and decides the random draws.
+    ///
+    /// # Errors
+    /// When there are fewer rows than clusters, a row is not finite, rows cannot be read, or the
+    /// caller cancels.
+    pub fn fit<S: EmbeddingSource + ?Sized>(
+        &self,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Clustering, ClusterError> {
+        self.fit_on(None, source, ids, progress)
+    }
+
+    /// [`Self::fit`] with nearest centroids searched on `engine`; on the native kernels when there
+    /// is none. Sums stay on the host, so only the choice between centroids that are equally near but
+    /// for rounding can differ between engines.
+    ///
+    /// # Errors
+    /// As [`Self::fit`], and when the engine fails.
+    pub fn fit_on<S: EmbeddingSource + ?Sized>(
+        &self,
+        engine: Option<&dyn Engine>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Clustering, ClusterError> {
+        self.fit_with(engine, None, source, ids, progress)
+    }
+
+    /// [`Self::fit`] from centroids that are given, one a row, in place of a random start: to go on
+    /// from an earlier result, or to start two programs alike.
+    ///
+    /// # Errors
+    /// As [`Self::fit`], and when `start` is not as many finite vectors of the rows' length as there
+    /// are clusters.
+    pub fn fit_from<S: EmbeddingSource + ?Sized>(
+        &self,
+        start: ArrayView2<'_, f32>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Clustering, ClusterError> {
+        if start.ncols() != source.dim() {
+            let (centroids, rows) = (start.ncols(), source.dim());
+            return Err(ClusterError::DimMismatch { centroids, rows });
+        }
+        if start.nrows() != self.clusters() {
+            return Err(ClusterError::StartMismatch {
+                centroids: start.nrows(),
+                clusters: self.clusters(),
+            });
+        }
+        let start: Vec<f32> = start.iter().copied().collect();
+        facts::check_centroids(self.metric(), &start, source.dim())?;
+        self.fit_with(None, Some(start), source, ids, progress)
+    }
+
+    fn fit_with<S: EmbeddingSource + ?Sized>(
+        &self,
+        engine: Option<&dyn Engine>,
+        start: Option<Vec<f32>>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Clustering, ClusterError> {
+        let (clusters, rows) = (self.clusters(), source.rows());
+        if ids.len() != rows {
+            return Err(ClusterError::IdsMismatch { ids: ids.len(), rows });
+        }
+        if rows < clusters {
+            return Err(ClusterError::TooFewRows { clusters, rows });
+        }
+        let trained = match self.training_rows(ids) {
+            Some(sample) => {
+                let ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();
+                let rows = RowsOf::new(source, &sample);
+                let trained = self.train(engine, start, &rows, &ids, progress);
+                // What is known of these rows says nothing of the others.
+                Trained {
+                    search: None,
+                    facts: Facts::Unknown,
+                    ..trained.map_err(|e| e.at(&sample))?
+                }
+            }
+            None => self.train(engine, start, source, ids, progress)?,
+        };
+        let Trained { centroids, objective, converged, reseeded, search, facts } = trained;
+        let (dim, metric) = (source.dim(), self.metric());
+        let mut search = match search {
+            Some(search) => search,
+            None => Search::new(engine, &centroids, dim, metric)?,
+        };
+        let centroids = Array2::from_shape_vec((clusters, dim), centroids)
+            .expect("k vectors of the source's length");
+        let assignment = result::assign_with(&mut search, clusters, source, &facts, progress)?;
+        Ok(Clustering { centroids, metric, assignment, objective, converged, reseeded })
+    }
+
+    /// The rows to train on, ascending; `None` for all.
+    fn training_rows(&self, ids: &[SampleId]) -> Option<Vec<usize>> {
+        let wanted = self.train_rows_per_cluster()?.saturating_mul(self.clusters());
+        let seed = random::derive(self.seed(), "k-means training rows");
+        (wanted < ids.len()).then(|| {
+            let mut sample = init::smallest_hashes(ids, wanted, seed);
+            sample.sort_unstable();
+            sample
+        })
+    }
+
+    fn train<'e, S: EmbeddingSource + ?Sized>(
+        &self,
+        engine: Option<&'e dyn Engine>,
+        start: Option<Vec<f32>>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Trained<'e>, ClusterError> {
+        let facts = Facts::before(self.metric(), source, progress)?;
+        let centroids = match start {
+            Some(start) => start,
+            None => init::start(self, source, &facts, ids, progress)?,
+        };
+        let start = Trained {
+            centroids,
+            objective: Vec::new(),
+            converged: false,
+            reseeded: 0,
+            search: None,
+            facts,
+        };
+        match self.batch_rows() {
+            Some(rows) => minibatch::train(self, engine, start, rows, source, ids, progress),
+            None => lloyd::train(self, engine, start, source, ids, progress),
+        }
+    }
+}
+
+impl Trained<'_> {
+    /// Takes down the mean objective of a pass; returns whether it stalled.
+    pub(crate) fn stalled(&mut self, mean: f64, tolerance: f64) -> bool {
+        let last = self.objective.last().copied();
+        self.objective.push(mean);
+        tolerance > 0.0 && last.is_some_and(|last| last - mean <= tolerance * last)
+    }
+}

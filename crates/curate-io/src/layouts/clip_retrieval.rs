@@ -1,0 +1,201 @@
+//! clip-retrieval's folders: `img_emb/img_emb_0.npy`, `text_emb/text_emb_0.npy` and
+//! `metadata/metadata_0.parquet`, in the order of their numbers. And npy files without any of that.
+
+use std::path::{Path, PathBuf};
+
+use super::parquet_rows;
+use crate::{
+    arrays_beside::{Place, places_beside},
+    error::{IoError, Kind},
+    layout::{
+        CAPTIONS, Certainty, Detail, KEYS, Layout, Names, Numbers, OpenShard, RowIds, ShardRows,
+        Sign,
+    },
+    shard::Sample,
+    shard_files::shard_files,
+    table::Reader,
+    vectors::StoredArray,
+};
+
+/// The folders of arrays, which are the names of their embeddings too.
+const ARRAYS: [&str; 2] = ["img_emb", "text_emb"];
+
+/// The folder of what describes the rows.
+const METADATA: &str = "metadata";
+
+pub(super) struct ClipRetrieval;
+
+impl Layout for ClipRetrieval {
+    fn name(&self) -> &'static str {
+        "clip-retrieval folders"
+    }
+
+    fn signs(&self) -> &'static [Sign] {
+        const SIGN: Sign = Sign { folder: ARRAYS[0], ending: "npy", certainty: Certainty::Own };
+        &[SIGN, Sign { folder: ARRAYS[1], ..SIGN }]
+    }
+
+    fn endings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The files of `img_emb`, or of `text_emb` where there are no images. By number: names alone
+    /// would put `img_emb_10` before `img_emb_2`.
+    fn shards(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
+        let folder = ARRAYS.map(|name| path.join(name)).into_iter().find(|f| f.is_dir());
+        let mut files = shard_files(&folder.unwrap_or_else(|| path.to_owned()), &["npy"])?;
+        files.sort_by_key(|file| (number_of(file), file.clone()));
+        Ok(files)
+    }
+
+    fn open(&self, file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
+        open(file)
+    }
+
+    fn companions(&self, file: &Path) -> Vec<PathBuf> {
+        companions(file)
+    }
+
+    #[cfg(feature = "object-store")]
+    fn needed(&self, _: crate::layout::Has<'_>) -> crate::layout::Needed {
+        let folders = [&[METADATA], &ARRAYS[..]].concat();
+        crate::layout::Needed { folders, endings: vec!["parquet", "npy"] }
+    }
+}
+
+/// The number at the end of `img_emb_12.npy`.
+fn number_of(file: &Path) -> Option<u64> {
+    file.file_stem()?.to_str()?.rsplit_once('_')?.1.parse().ok()
+}
+
+/// Where clip-retrieval puts the file of another folder that belongs to `file`,
+/// `FOLDER/img_emb/img_emb_0.npy`; `None` where that is none of its arrays.
+fn sibling(file: &Path, folder: &str, ending: &str) -> Option<PathBuf> {
+    let of = file.parent()?;
+    let name = of.file_name()?.to_str()?;
+    let rest = file.file_stem()?.to_str()?.strip_prefix(name)?;
+    let ours = ARRAYS.contains(&name);
+    ours.then(|| of.with_file_name(folder).join(format!("{folder}{rest}.{ending}")))
+}
+
+pub(super) fn companions(file: &Path) -> Vec<PathBuf> {
+    let beside = ["npz", "npy"].map(|ending| file.with_extension(ending));
+    let siblings = ARRAYS.map(|name| sibling(file, name, "npy"));
+    let metadata = sibling(file, METADATA, "parquet");
+    beside.into_iter().chain(siblings.into_iter().chain([metadata]).flatten()).collect()
+}
+
+/// Opens an npy file, with what describes its rows where there is such a file.
+pub(super) fn open(file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
+    let rows = StoredArray::open_npy(file)?.rows();
+    let metadata = sibling(file, METADATA, "parquet").filter(|m| m.exists());
+    let Some(metadata) = metadata else {
+        let ids = ShardRows { ids: RowIds::Numbered(rows), faults: vec![] };
+        return Ok((ids, Box::new(Array { file: file.to_owned(), rows })));
+    };
+    let there = Reader::open(&metadata)?.rows();
+    if there != rows {
+        let problem = format!("has {there} rows, but {} has {rows}", file.display());
+        return Err(IoError::new(Kind::Disagree, &metadata, problem, "write both files again"));
+    }
+    Ok((read_rows(file, &metadata)?, Box::new(Described { file: file.to_owned(), metadata })))
+}
+
+fn read_rows(file: &Path, metadata: &Path) -> Result<ShardRows, IoError> {
+    let reader = Reader::open(metadata)?;
+    let there = reader.text_columns();
+    let has = |name: &&str| there.iter().any(|column| column == name);
+    let id = ["uid"].iter().chain(&KEYS).find(|name| has(name));
+    let mut names = Names::of(file);
+    if let Some(id) = id {
+        reader.each_text(id, None, |value| names.add(id, value))?;
+    }
+    if let Some(caption) = CAPTIONS.iter().find(|name| has(name)) {
+        let mut row = 0;
+        reader.each_text(caption, None, |text| {
+            names.caption(row, text);
+            row += 1;
+        })?;
+    }
+    let found = names.finish();
+    let numbered = RowIds::Numbered(reader.rows());
+    Ok(if id.is_some() { found } else { ShardRows { ids: numbered, ..found } })
+}
+
+fn embeddings(file: &Path) -> Result<Vec<(String, Place)>, IoError> {
+    if sibling(file, METADATA, "parquet").is_none() {
+        return places_beside(file);
+    }
+    let arrays = ARRAYS.iter().filter_map(|name| Some((name, sibling(file, name, "npy")?)));
+    let there = arrays.filter(|(_, array)| array.exists());
+    Ok(there.map(|(name, array)| ((*name).to_owned(), Place::npy(array))).collect())
+}
+
+/// An array of which nothing else is known.
+struct Array {
+    file: PathBuf,
+    rows: usize,
+}
+
+impl OpenShard for Array {
+    fn path(&self) -> &Path {
+        &self.file
+    }
+
+    fn numeric_columns(&self) -> Result<Option<Vec<String>>, IoError> {
+        Ok(Some(Vec::new()))
+    }
+
+    fn column(&self, _: &str) -> Result<Numbers, IoError> {
+        Ok(Numbers::Missing)
+    }
+
+    fn labels(&self, _: &str) -> Result<Vec<Option<String>>, IoError> {
+        Ok(vec![None; self.rows])
+    }
+
+    fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {
+        Ok(vec![Sample::default(); rows.len()])
+    }
+
+    fn embeddings(&self) -> Result<Vec<(String, Place)>, IoError> {
+        embeddings(&self.file)
+    }
+}
+
+/// An array whose rows a Parquet file describes.
+struct Described {
+    file: PathBuf,
+    metadata: PathBuf,
+}
+
+impl OpenShard for Described {
+    fn path(&self) -> &Path {
+        &self.metadata
+    }
+
+    fn numeric_columns(&self) -> Result<Option<Vec<String>>, IoError> {
+        parquet_rows::numeric_columns(&self.metadata)
+    }
+
+    fn column(&self, name: &str) -> Result<Numbers, IoError> {
+        parquet_rows::column(&self.metadata, name)
+    }
+
+    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
+        parquet_rows::labels(&self.metadata, field)
+    }
+
+    fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {
+        let mut samples = parquet_rows::samples(&self.metadata, rows)?;
+        for sample in &mut samples {
+            let caption = sample.fields.get("caption").cloned();
+            sample.caption = sample.caption.take().or(caption);
+        }
+        Ok(samples)
+    }
+
+    fn embeddings(&self) -> Result<Vec<(String, Place)>, IoError> {
+        embeddings(&self.file)
+    }
+}

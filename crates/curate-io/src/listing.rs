@@ -1,0 +1,186 @@
+//! The rows of a pool, shard by shard, and what is wrong with them.
+
+use std::path::{Path, PathBuf};
+
+use curate_core::{Progress, SampleId, fault::Fault};
+use rayon::prelude::*;
+
+use crate::{
+    arrays_beside::array_of,
+    error::{IoError, Kind},
+    layout::{Detail, Layout, OpenShard, RowIds, ShardRows},
+    shard::{BadShards, Sample, Shard, SkippedShard, rows_within},
+    shard_files::stem,
+};
+
+/// The shards of a pool that are open, and what is known of their rows.
+#[derive(Default)]
+pub(crate) struct Listing {
+    pub(crate) shards: Vec<Shard>,
+    /// As many, in the same order.
+    pub(crate) open: Vec<Box<dyn OpenShard>>,
+    pub(crate) skipped: Vec<SkippedShard>,
+    pub(crate) ids: Vec<SampleId>,
+    pub(crate) faults: Vec<(usize, Fault)>,
+}
+
+/// Which shards are taken.
+#[derive(Clone, Copy)]
+pub(crate) struct ShardRule<'a> {
+    pub(crate) bad_shards: BadShards,
+    /// The embeddings that a shard must have.
+    pub(crate) embeddings: &'a [&'a str],
+}
+
+impl ShardRule<'_> {
+    /// An error unless the shard has the embeddings asked for. Where a bad shard is an error, it
+    /// comes when the embedding is opened.
+    fn check(self, file: &Path, rows: usize, shard: &dyn OpenShard) -> Result<(), IoError> {
+        if self.bad_shards == BadShards::Skip {
+            for name in self.embeddings {
+                array_of(name, file, rows, shard.embeddings()?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Listing {
+    /// Opens all shards of a pool in parallel and lists their rows in order of the files.
+    pub(crate) fn read(
+        layout: &dyn Layout,
+        path: &Path,
+        rule: ShardRule<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Self, IoError> {
+        let files = layout.shards(path)?;
+        progress.start(layout.task(), files.len() as u64, "shards");
+        let found: Vec<_> = files
+            .par_iter()
+            .map(|file| {
+                progress.check().map_err(|_| IoError::cancelled(file))?;
+                let found = open(layout, file, rule);
+                progress.advance(1);
+                found
+            })
+            .collect();
+        progress.finish();
+        let mut listing = Self::default();
+        for (file, found) in files.into_iter().zip(found) {
+            match found {
+                Ok((rows, shard)) => listing.add(layout, file, rows, shard),
+                Err(e) if rule.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+                    listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(listing)
+    }
+
+    fn add(
+        &mut self,
+        layout: &dyn Layout,
+        file: PathBuf,
+        found: ShardRows,
+        open: Box<dyn OpenShard>,
+    ) {
+        let first = self.ids.len();
+        let rows = first..first + found.ids.len();
+        match found.ids {
+            RowIds::Named(ids) => self.ids.extend(ids),
+            RowIds::Numbered(_) => self.ids.extend(rows.clone().map(|row| SampleId(row as u128))),
+        }
+        self.faults.extend(found.faults.into_iter().map(|(row, fault)| (first + row, fault)));
+        let name = stem(&file);
+        let beside = layout.companions(&file).into_iter();
+        let beside: Vec<PathBuf> = beside.filter(|b| *b != file && b.exists()).collect();
+        let files = std::iter::once(file).chain(beside).collect();
+        self.shards.push(Shard { name, rows, files });
+        self.open.push(open);
+    }
+
+    /// Asks all open shards in parallel, for answers in their order.
+    pub(crate) fn each_shard<T: Send>(
+        &self,
+        ask: impl Fn(&dyn OpenShard) -> Result<T, IoError> + Sync,
+    ) -> Result<Vec<T>, IoError> {
+        let answers: Vec<Result<T, IoError>> =
+            self.open.par_iter().map(|shard| ask(&**shard)).collect();
+        answers.into_iter().collect()
+    }
+
+    /// An error unless a shard gave a value for every row that was listed.
+    pub(crate) fn check_rows(&self, shard: usize, values: usize) -> Result<(), IoError> {
+        let shard = &self.shards[shard];
+        if values == shard.rows.len() {
+            return Ok(());
+        }
+        let problem = "changed while it was read: it has other rows now";
+        Err(IoError::new(Kind::Disagree, &shard.files[0], problem, "start again"))
+    }
+
+    /// The samples of ascending rows.
+    pub(crate) fn samples(&self, rows: &[usize], detail: Detail) -> Result<Vec<Sample>, IoError> {
+        let mut samples = Vec::with_capacity(rows.len());
+        for (at, (shard, open)) in self.shards.iter().zip(&self.open).enumerate() {
+            let local = rows_within(rows, &shard.rows);
+            if local.is_empty() {
+                continue;
+            }
+            let found = open.samples(&local, detail)?;
+            if found.len() < local.len() {
+                self.check_rows(at, found.len())?;
+            }
+            for (mut sample, row) in found.into_iter().zip(local) {
+                sample.id = self.ids[shard.rows.start + row];
+                sample.shard.clone_from(&shard.name);
+                samples.push(sample);
+            }
+        }
+        Ok(samples)
+    }
+
+    /// Marks later rows with the id of an earlier one.
+    pub(crate) fn add_duplicates(&mut self) {
+        // Row numbers are sorted, 8 bytes each; a set of the ids would take more than they do.
+        let mut order: Vec<usize> = (0..self.ids.len()).collect();
+        order.sort_unstable_by_key(|&row| (self.ids[row], row));
+        let repeats = order.windows(2).filter(|w| self.ids[w[0]] == self.ids[w[1]]);
+        self.faults.extend(repeats.map(|w| (w[1], Fault::DuplicateId)));
+        // One fault per row: the first found, that is, the one of the row itself. The sort is stable.
+        self.faults.sort_by_key(|&(row, _)| row);
+        self.faults.dedup_by_key(|(row, _)| *row);
+    }
+}
+
+fn open(
+    layout: &dyn Layout,
+    file: &Path,
+    rule: ShardRule<'_>,
+) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
+    if !file.exists() {
+        let remedy = "fetch it, or leave it out of the pattern";
+        let problem = "is in the pattern but does not exist";
+        return Err(IoError::new(Kind::NotFound, file, problem, remedy));
+    }
+    let (rows, shard) = layout.open(file)?;
+    rule.check(file, rows.ids.len(), &*shard)?;
+    Ok((rows, shard))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_later_repeats_of_an_id_are_faults() {
+        let mut listing = Listing {
+            ids: [5, 3, 5, 5].map(SampleId).to_vec(),
+            faults: vec![(2, Fault::CaptionMissing)],
+            ..Listing::default()
+        };
+        listing.add_duplicates();
+        assert_eq!(listing.faults, [(2, Fault::CaptionMissing), (3, Fault::DuplicateId)]);
+    }
+}

@@ -1,0 +1,191 @@
+//! Arrays in npz files: read where they lie, and written as `numpy.savez` writes them.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ndarray::ArrayView2;
+use zip::{
+    CompressionMethod, ZipArchive, ZipWriter, read::ZipFile, result::ZipError,
+    write::SimpleFileOptions,
+};
+
+use crate::{
+    atomic::AtomicFile,
+    error::{IoError, Kind},
+    npy::{self, Header, Precision},
+    spool::no_room,
+    vectors::{StoredArray, check_table, list},
+};
+
+/// The arrays of an npz file.
+pub struct Npz {
+    path: PathBuf,
+    archive: ZipArchive<File>,
+}
+
+impl Npz {
+    /// Opens an npz file and reads its list of members.
+    ///
+    /// # Errors
+    /// When it is not a zip file, or is cut off.
+    pub fn open(path: &Path) -> Result<Self, IoError> {
+        let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+        let archive = ZipArchive::new(file).map_err(|e| {
+            let problem = "is no npz file, or is cut off: its list of members cannot be read";
+            IoError::malformed(path, problem).caused_by(e)
+        })?;
+        Ok(Self { path: path.to_owned(), archive })
+    }
+
+    /// The names of the arrays, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.archive.file_names().filter_map(Result::ok);
+        let mut names: Vec<String> =
+            names.filter_map(|name| name.strip_suffix(".npy").map(str::to_owned)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The array `name`. A stored member is read in place; a deflated one is unpacked into a
+    /// temporary file first.
+    ///
+    /// # Errors
+    /// When there is not such an array, or it is not a table of floats, or is cut off.
+    pub fn array(&mut self, name: &str) -> Result<StoredArray, IoError> {
+        let path = self.path.clone();
+        let names = self.names();
+        let what = format!("array `{name}`");
+        let unreadable =
+            |e| IoError::malformed(&path, format!("{what} cannot be unpacked")).caused_by(e);
+        let mut member = match self.archive.by_name(&format!("{name}.npy")) {
+            Ok(member) => member,
+            Err(ZipError::FileNotFound) => {
+                let problem = format!("has no array `{name}`; it has {}", list(&names));
+                return Err(IoError::new(Kind::NotFound, &path, problem, "name one of those"));
+            }
+            Err(e) => return Err(unreadable(e)),
+        };
+        let header = Header::read(&mut member)
+            .map_err(|e| IoError::malformed(&path, format!("{what} {e}")))?;
+        if member.compression() != CompressionMethod::Stored {
+            return unpack(&path, member, &header, &what);
+        }
+        // The member's own header says where its data starts: its name and extra field may differ in
+        // length from those in the list of members.
+        let (start, length) = (member.data_start(), member.size());
+        drop(member);
+        let start =
+            start.ok_or_else(|| unreadable(io::Error::from(io::ErrorKind::InvalidData).into()))?;
+        let file = File::open(&path).map_err(|e| IoError::os(&path, "read", e))?;
+        let end = file.metadata().map_err(|e| IoError::os(&path, "read", e))?.len();
+        // The list of members is at the end of the file and may promise what was cut out before it.
+        let there = length.min(end.saturating_sub(start));
+        StoredArray::within(&path, Arc::new(file), start..start + there, &header, &what)
+    }
+}
+
+/// Unpacks a deflated array, of which the header is read already, into a temporary file: rows of it
+/// could not be read where they lie, since deflate has no places to start at.
+fn unpack(
+    path: &Path,
+    mut member: ZipFile<'_, File>,
+    header: &Header,
+    what: &str,
+) -> Result<StoredArray, IoError> {
+    // Before room on the disk is taken for what is not there.
+    check_table(path, member.size(), header, what)?;
+    let mut spool = tempfile::tempfile().map_err(no_room)?;
+    // A gap in place of the header, so that offsets are those of an npy file.
+    spool.seek(SeekFrom::Start(header.len as u64)).map_err(no_room)?;
+    // What a hostile member unpacks to beyond its promise is not taken.
+    let mut left = header.data_len().unwrap_or(0);
+    let (mut buffer, mut length) = (vec![0; 1 << 16], header.len as u64);
+    loop {
+        let read = member.read(&mut buffer).map_err(|e| {
+            IoError::malformed(path, format!("{what} cannot be unpacked"))
+                .caused_by(ZipError::from(e))
+        });
+        let n = read?.min(left);
+        if n == 0 {
+            return StoredArray::within(path, Arc::new(spool), 0..length, header, what);
+        }
+        spool.write_all(&buffer[..n]).map_err(no_room)?;
+        (left, length) = (left - n, length + n as u64);
+    }
+}
+
+/// An npz file in the writing, with the bytes of `numpy.savez`: members are stored as they are, so that
+/// their rows can be read where they lie, and have no dates. The file appears whole or not at all.
+///
+/// ```
+/// use curate_core::EmbeddingSource;
+/// use curate_io::{Embedding, npy::Precision, npz::{Npz, NpzWriter}};
+/// use ndarray::array;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("00000.npz");
+/// let mut npz = NpzWriter::create(&path)?;
+/// npz.add("b32_img", array![[1.0, 0.0], [0.6, 0.8]].view(), Precision::F16)?;
+/// npz.finish()?;
+///
+/// let rows = Embedding::new(vec![Npz::open(&path)?.array("b32_img")?])?;
+/// let mut second = [0.0; 2];
+/// rows.read(1..2, &mut second)?;
+/// assert!((second[0] - 0.6).abs() < 1e-3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct NpzWriter {
+    path: PathBuf,
+    zip: ZipWriter<AtomicFile>,
+}
+
+impl NpzWriter {
+    /// Starts a file that will be `path`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written to.
+    pub fn create(path: &Path) -> Result<Self, IoError> {
+        Ok(Self { path: path.to_owned(), zip: ZipWriter::new(AtomicFile::create(path)?) })
+    }
+
+    /// Adds a table of vectors, one per row.
+    ///
+    /// # Errors
+    /// When the bytes cannot be written, or there is an array of that name already.
+    pub fn add(
+        &mut self,
+        name: &str,
+        table: ArrayView2<'_, f32>,
+        precision: Precision,
+    ) -> Result<(), IoError> {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default())
+            // The lengths are known only afterwards, and their room in the header is kept before.
+            .large_file(true);
+        self.zip
+            .start_file(format!("{name}.npy"), options)
+            .map_err(|e| not_written(&self.path, e))?;
+        npy::write_table(&mut self.zip, table, precision)
+            .map_err(|e| IoError::os(&self.path, "written", e))
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// When the bytes do not reach the disk.
+    pub fn finish(self) -> Result<(), IoError> {
+        self.zip.finish().map_err(|e| not_written(&self.path, e))?.commit()
+    }
+}
+
+fn not_written(path: &Path, error: ZipError) -> IoError {
+    match error {
+        ZipError::Io(e) => IoError::os(path, "written", e),
+        other => IoError::new(Kind::Os, path, format!("could not be written: {other}"), ""),
+    }
+}

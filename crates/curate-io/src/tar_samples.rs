@@ -1,0 +1,10 @@
+//! The samples in a tar file: members that share a key up to the first dot.
+
+mod list;
+mod member;
+mod record;
+mod window;
+
+pub(crate) use list::{list_members, read_sample};
+pub(crate) use member::{Member, TarSample};
+pub(crate) use record::{LONGEST_TEXT, id_of, record, uid_text};

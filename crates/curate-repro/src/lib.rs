@@ -1,0 +1,14 @@
+//! Claims of the papers, measured again with the crates of this workspace.
+//!
+//! A module for each subject: [`scaling`] for the laws of data and compute. Each brings the
+//! published data it needs (`data/SUBJECT`, with its provenance), fixes the numbers to reproduce and
+//! their tolerances as [`Claim`]s, and writes one result file below `docs/results`, from which the
+//! book's tables are spliced. The next paper's claims are the next module, with a word for it in
+//! `main.rs`.
+//!
+//! Nothing here is published: a user of the crates needs none of it.
+
+mod claim;
+pub mod scaling;
+
+pub use claim::{Bar, Claim, Kind};
