@@ -49,6 +49,15 @@ impl From<IoError> for Failure {
 }
 
 impl Failure {
+    /// The flag that does what the error's remedy says, where the library cannot name it: what ends
+    /// its sentence.
+    pub(crate) fn flag(&self) -> &'static str {
+        match self {
+            Self::Pipeline(Error::Conflict { .. } | Error::Damaged(_)) => " with --overwrite",
+            _ => "",
+        }
+    }
+
     /// What the libraries cannot say, since they know neither commands nor flags.
     pub(crate) fn in_words_of_the_program(mut self) -> Self {
         if let Self::Pipeline(Error::Io(error)) | Self::Baseline(BaselineError::Io(error)) =

@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             let error = error.in_words_of_the_program();
-            eprintln!("error: {error}");
+            eprintln!("error: {error}{}", error.flag());
             let mut cause = error.source();
             while let Some(error) = cause {
                 eprintln!("  because: {error}");

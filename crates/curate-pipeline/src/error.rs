@@ -12,6 +12,7 @@ use curate_prune::PruneError;
 
 /// A run, or a look at one, failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The recipe is not valid.
     #[error("{}: {}", path.display(), problems.join("\n  "))]
@@ -30,7 +31,7 @@ pub enum Error {
         problem: String,
     },
     /// The run folder holds the result of other settings or another pool.
-    #[error("{}: stage `{stage}` was computed with other settings ({}); choose another folder, or replace it with --overwrite", folder.display(), changes.join(", "))]
+    #[error("{}: stage `{stage}` was computed with other settings ({}); choose another folder, or replace it", folder.display(), changes.join(", "))]
     Conflict {
         /// The run folder.
         folder: PathBuf,
@@ -47,6 +48,9 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A file of a finished stage is not what the stage wrote; another run may replace the stage.
+    #[error(transparent)]
+    Damaged(IoError),
     /// A file or folder.
     #[error(transparent)]
     Io(#[from] IoError),
@@ -68,6 +72,7 @@ impl Error {
 
 /// What can go wrong inside a stage, before the stage's name is known.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub(crate) enum StageError {
     #[error("{0}")]
     Problem(String),

@@ -2,10 +2,10 @@
 
 use std::{fmt, path::Path};
 
-use curate_core::{NoProgress, Removal, SampleId};
+use curate_core::{NoProgress, Removal, SampleId, fault::Fault};
 use curate_io::Sample;
 
-use crate::{Error, recipe::POOL, run::Run};
+use crate::{Error, earlier::POOL, run::Run, stage::told};
 
 /// What each stage said of a sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,10 +31,14 @@ pub struct Step {
     pub value: Option<f64>,
     /// What the number was compared with.
     pub threshold: Option<f64>,
+    /// What the two numbers are, in words; `None` for a stage without numbers.
+    pub meaning: Option<String>,
     /// The sample's cluster.
     pub cluster: Option<u32>,
     /// The most similar preferred sample of its cluster.
     pub related: Option<Sample>,
+    /// The most similar row of a reference outside the pool: its id, or its file and number.
+    pub reference: Option<String>,
     /// Why the stage removed it; `None` when it stayed.
     pub removal: Option<Removal>,
 }
@@ -58,18 +62,26 @@ pub fn explain(folder: &Path, id: &str) -> Result<Explanation, Error> {
     if let Some(fault) = run.pool_fault(row) {
         steps.push(Step::quarantined(Removal::new(row, fault.name())));
     }
-    for (record, rows) in run.records.iter().zip(&run.rows) {
+    for ((stage, record), rows) in run.recipe.stages.iter().zip(&run.records).zip(&run.rows) {
         let Some(position) = rows.position(row) else { continue };
         let number = |x: f32| (!x.is_nan()).then(|| f64::from(x));
         let related = rows.related.get(position).copied().flatten();
         let related = related.map(|row| run.pool.samples(&[row])).transpose()?;
+        let (value, threshold) = (number(rows.value[position]), number(rows.threshold[position]));
+        let fault = rows.rule(position).and_then(Fault::named);
         steps.push(Step {
             stage: record.name.clone(),
             kind: record.kind.clone(),
-            value: number(rows.value[position]),
-            threshold: number(rows.threshold[position]),
+            meaning: match fault {
+                // The number of a row that could not be judged is not the stage's.
+                Some(_) => value.map(|_| format!("length {} of its vector", told(value))),
+                None => stage.resolve()?.explain(value, threshold),
+            },
+            value,
+            threshold,
             cluster: rows.cluster.get(position).copied().flatten(),
             related: related.map(|mut found| found.swap_remove(0)),
+            reference: rows.reference.get(position).cloned().flatten(),
             removal: rows.removal(position),
         });
     }
@@ -84,50 +96,13 @@ impl Step {
             kind: "quarantine".to_owned(),
             value: None,
             threshold: None,
+            meaning: None,
             cluster: None,
             related: None,
+            reference: None,
             removal: Some(removal),
         }
     }
-
-    /// What the stage's number is, in words.
-    fn says(&self) -> String {
-        let number = |x: Option<f64>| x.map_or("none".to_owned(), short);
-        match self.kind.as_str() {
-            "score" => format!("score {}", number(self.value)),
-            "threshold" | "fraction" | "top" => {
-                format!("score {}, threshold {}", number(self.value), number(self.threshold))
-            }
-            "semantic-dedup" => {
-                format!(
-                    "similarity {} to a preferred sample, limit {}",
-                    number(self.value),
-                    number(self.threshold)
-                )
-            }
-            // A control's number is compared with nothing.
-            "concept-prune" if self.threshold.is_none() => {
-                format!("distance {} to its centroid", number(self.value))
-            }
-            "concept-prune" => {
-                format!(
-                    "rank {} in its concept, quota {}",
-                    number(self.value),
-                    number(self.threshold)
-                )
-            }
-            "baseline" if self.value.is_some() => {
-                format!("found {}, limit {}", number(self.value), number(self.threshold))
-            }
-            _ => String::new(),
-        }
-    }
-}
-
-/// A number with up to six digits after the point, without trailing zeros.
-fn short(x: f64) -> String {
-    let text = format!("{x:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 impl fmt::Display for Explanation {
@@ -143,14 +118,17 @@ impl fmt::Display for Explanation {
                 None => "stays".to_owned(),
             };
             writeln!(f, "  {:<8} {outcome}", step.stage)?;
-            if !step.says().is_empty() {
-                writeln!(f, "           {}", step.says())?;
+            if let Some(meaning) = &step.meaning {
+                writeln!(f, "           {meaning}")?;
             }
             if let Some(cluster) = step.cluster {
                 writeln!(f, "           cluster {cluster}")?;
             }
             if let Some(related) = &step.related {
                 writeln!(f, "           nearest {}  {}", related.id, caption(related))?;
+            }
+            if let Some(reference) = &step.reference {
+                writeln!(f, "           nearest {reference} of the reference")?;
             }
         }
         Ok(())

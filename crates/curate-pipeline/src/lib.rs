@@ -18,22 +18,30 @@
 //! [`explain::explain`] tells why one sample stayed or went, [`reselect::reselect`] applies another threshold to a
 //! finished stage without computing it again, [`compare::compare`] sets two selections side by side.
 
-mod check;
+mod advance;
 pub mod compare;
+mod earlier;
 mod error;
 pub mod evidence;
+mod execute;
 pub mod explain;
+mod folder;
 pub mod inspect;
 pub mod manifest;
+mod page;
 pub mod plan;
 pub mod recipe;
+mod record;
 mod report;
 pub mod reselect;
+mod rows;
 pub mod run;
 mod stage;
 mod stages;
 
+pub use advance::RunOptions;
 pub use error::Error;
+pub use execute::{RunSummary, run};
 pub use recipe::Recipe;
-pub use run::{RunOptions, RunSummary, run};
-pub use stage::{StageRecord, StageRows};
+pub use record::StageRecord;
+pub use rows::StageRows;

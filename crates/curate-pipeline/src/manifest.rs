@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
+    time::UNIX_EPOCH,
 };
 
 use curate_core::Progress;
 use curate_io::{IoError, Kind, Pool, atomic, digest, pool::SkippedShard};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, StageRecord, run::Run};
+use crate::{Error, folder::FORMAT, record::StageRecord};
 
 /// What is known of the pool of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,29 +146,6 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    pub(crate) fn new(
-        run: &Run,
-        pool: PoolRecord,
-        outputs: &[PathBuf],
-        elapsed: Duration,
-    ) -> Result<Self, Error> {
-        let digests = digest::of_files(outputs)?;
-        let name =
-            |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self {
-            format: crate::run::FORMAT,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            name: run.recipe.name.clone(),
-            seed: run.recipe.seed,
-            rows: run.pool.len(),
-            kept: run.kept.len(),
-            pool,
-            stages: run.records.clone(),
-            outputs: outputs.iter().map(name).zip(digests).collect(),
-            seconds: elapsed.as_secs_f64(),
-        })
-    }
-
     /// Reads a manifest.
     ///
     /// # Errors
@@ -177,12 +154,9 @@ impl Manifest {
         let text = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
         let manifest: Self = serde_json::from_slice(&text)
             .map_err(|e| IoError::malformed(path, "is no manifest of a run").caused_by(e))?;
-        if manifest.format != crate::run::FORMAT {
-            let problem = format!(
-                "has run format {}, this program reads {}",
-                manifest.format,
-                crate::run::FORMAT
-            );
+        if manifest.format != FORMAT {
+            let problem =
+                format!("has run format {}, this program reads {}", manifest.format, FORMAT);
             let remedy = format!("use curate {}", manifest.version);
             return Err(IoError::new(Kind::Unsupported, path, problem, remedy).into());
         }

@@ -2,14 +2,9 @@
 
 use std::path::Path;
 
-use curate_core::{Cut, NoProgress, SampleId, Selection, rank::Direction};
+use curate_core::{Cut, NoProgress, SampleId, Selection, fault::Fault};
 
-use crate::{
-    Error, StageRows,
-    error::StageError,
-    recipe::{DedupMode, Stage},
-    run::Run,
-};
+use crate::{Error, error::StageError, rows::StageRows, run::Run, stage::Numbers};
 
 /// A selection made from a finished stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,16 +31,15 @@ pub struct Reselection {
 /// When there is no finished run in the folder, no such stage, or the cut does not fit its numbers.
 pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Cut) -> Result<Reselection, Error> {
     let run = Run::open(folder, &NoProgress)?;
-    let index = find(&run, folder, stage, wanted)?;
+    let (index, numbers) = find(&run, folder, stage, wanted)?;
     let rows = &run.rows[index];
-    let written = &run.recipe.stages[index];
     let ids: Vec<SampleId> = rows.rows.iter().map(|&row| run.pool.ids()[row]).collect();
     let outcome = wanted
-        .apply(&numbers(rows), &ids, direction(written))
-        .map_err(|e| StageError::from(e).in_stage(written.name()))?;
+        .apply(&values(rows), &ids, numbers.better())
+        .map_err(|e| StageError::from(e).in_stage(&run.records[index].name))?;
     let kept: Selection = outcome.kept.iter().map(|position| rows.rows[position]).collect();
     Ok(Reselection {
-        stage: written.name().to_owned(),
+        stage: run.records[index].name.clone(),
         given: rows.rows.len(),
         ids: kept.rows().iter().map(|&row| run.pool.ids()[row]).collect(),
         kept,
@@ -53,43 +47,36 @@ pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Cut) -> Result<Resel
     })
 }
 
-fn find(run: &Run, folder: &Path, name: Option<&str>, wanted: Cut) -> Result<usize, Error> {
-    let epsilon = matches!(wanted, Cut::Epsilon(_));
-    let fits = |stage: &Stage| match stage {
-        // Numbers of a greedy search hold for its own epsilon alone.
-        Stage::SemanticDedup(s) => s.mode == DedupMode::Reference,
-        Stage::Score(_) | Stage::Threshold(_) | Stage::Fraction(_) | Stage::Top(_) => !epsilon,
-        Stage::ConceptPrune(_) | Stage::Combine(_) | Stage::Baseline(_) => false,
-    };
-    let stages = &run.recipe.stages;
-    let found = match name {
-        Some(name) => stages.iter().position(|stage| stage.name() == name && fits(stage)),
-        None => stages.iter().rposition(fits),
-    };
-    found.ok_or_else(|| {
-        let usable: Vec<_> =
-            stages.iter().filter(|s| fits(s)).map(|s| format!("`{}`", s.name())).collect();
-        let asked = name.map_or("a stage".to_owned(), |name| format!("stage `{name}`"));
-        let problem =
-            format!("{asked} has no numbers for this cut; usable here: {}", usable.join(", "));
-        Error::Run { folder: folder.to_owned(), problem }
-    })
+/// The stage whose numbers are cut: its place and what its numbers are.
+fn find(
+    run: &Run,
+    folder: &Path,
+    name: Option<&str>,
+    wanted: Cut,
+) -> Result<(usize, Numbers), Error> {
+    let mut usable = Vec::new();
+    for (index, stage) in run.recipe.stages.iter().enumerate() {
+        let numbers = stage.resolve()?.numbers();
+        let fits = |numbers: &Numbers| match wanted {
+            Cut::Epsilon(_) => *numbers == Numbers::Similarities,
+            _ => true,
+        };
+        usable.extend(numbers.filter(fits).map(|numbers| (index, stage.name(), numbers)));
+    }
+    let asked = |(_, stage, _): &&(usize, &str, Numbers)| name.is_none_or(|name| name == *stage);
+    if let Some(&(index, _, numbers)) = usable.iter().rfind(asked) {
+        return Ok((index, numbers));
+    }
+    let usable: Vec<_> = usable.iter().map(|(_, stage, _)| format!("`{stage}`")).collect();
+    let asked = name.map_or("a stage".to_owned(), |name| format!("stage `{name}`"));
+    let problem =
+        format!("{asked} has no numbers for this cut; usable here: {}", usable.join(", "));
+    Err(Error::Run { folder: folder.to_owned(), problem })
 }
 
 /// Rows that were set aside have a norm, not a score: they count as rows without a number.
-fn numbers(rows: &StageRows) -> Vec<f32> {
-    let quarantined = |position| {
-        rows.rule(position).is_some_and(|rule| curate_core::fault::Fault::named(rule).is_some())
-    };
+fn values(rows: &StageRows) -> Vec<f32> {
+    let quarantined =
+        |position| rows.rule(position).is_some_and(|rule| Fault::named(rule).is_some());
     (0..rows.rows.len()).map(|i| if quarantined(i) { f32::NAN } else { rows.value[i] }).collect()
-}
-
-fn direction(stage: &Stage) -> Direction {
-    match stage {
-        Stage::SemanticDedup(_) => Direction::LowerIsBetter,
-        Stage::Fraction(s) => s.better,
-        Stage::Top(s) => s.better,
-        Stage::Threshold(s) if s.at_most.is_some() => Direction::LowerIsBetter,
-        _ => Direction::HigherIsBetter,
-    }
 }

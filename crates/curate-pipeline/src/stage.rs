@@ -1,342 +1,339 @@
-//! What a stage leaves behind: a value and a verdict for every row it was given.
+//! What a kind of stage has to say of itself: two traits, implemented in one file a kind.
+//!
+//! [`Settings`] is the stage as a recipe writes it, with what it leaves open. [`Method`] is the same
+//! stage when nothing is open any more: it is carried out, put into words, priced, explained and
+//! reported. Nothing else in this crate knows one kind from another.
 
 use std::{
-    collections::BTreeMap,
+    borrow::Cow,
     path::{Path, PathBuf},
 };
 
 use curate_core::{
-    Removal, Selection,
-    fault::{Fault, Faulty},
+    EmbeddingSource, Given, ParamsError, Progress, Rows, RowsError, SampleId, Selection,
+    fault::NormPolicy, rank::Direction,
 };
-use curate_io::{
-    IoError, Kind, atomic, digest,
-    npy::{self, Precision},
-    table::{self, Column},
+use curate_device::DeviceName;
+use curate_io::Pool;
+use curate_report::Section;
+
+use crate::{
+    Error,
+    earlier::Earlier,
+    error::StageError,
+    page::Page,
+    record::{Outcome, StageRecord},
+    rows::StageRows,
 };
-use serde::{Deserialize, Serialize};
 
-/// A stage's verdict on each row that it was given.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StageRows {
-    /// The rows of the pool that the stage was given, ascending.
-    pub rows: Vec<usize>,
-    /// Index into `rules` of the rule that removed the row; 0 for a row that stays.
-    verdict: Vec<u8>,
-    /// The rules that removed rows; the first entry stands for "stays".
-    rules: Vec<String>,
-    /// The stage's number for each row: its score, its similarity to a preferred row, its rank in
-    /// its cluster. NaN where it has none.
-    pub value: Vec<f32>,
-    /// What the number is compared with; NaN where it is compared with nothing.
-    pub threshold: Vec<f32>,
-    /// The row's cluster; empty when the stage does not cluster.
-    pub cluster: Vec<Option<u32>>,
-    /// The most similar preferred row; empty when the stage does not compare rows.
-    pub related: Vec<Option<usize>>,
-}
+/// A stage as a recipe writes it: the keys of its table.
+pub(crate) trait Settings {
+    /// The stage's name.
+    fn name(&self) -> &str;
 
-impl StageRows {
-    /// All rows stay, without values.
-    pub(crate) fn new(input: &Selection) -> Self {
-        let n = input.len();
-        Self {
-            rows: input.rows().to_vec(),
-            verdict: vec![0; n],
-            rules: vec![String::new()],
-            value: vec![f32::NAN; n],
-            threshold: vec![f32::NAN; n],
-            cluster: vec![],
-            related: vec![],
-        }
+    /// Where it takes its rows from.
+    fn sources(&self) -> Vec<Source<'_>>;
+
+    /// What it reads beside its rows.
+    fn reads(&self) -> Reads<'_> {
+        Reads::default()
     }
 
-    /// All rows stay but the faulty ones, whose value is the length of their vector.
-    pub(crate) fn with_faults(input: &Selection, faults: &[Faulty]) -> Self {
-        let mut rows = Self::new(input);
-        for faulty in faults {
-            let position = input.position(faulty.row).expect("a row that was given");
-            rows.remove(position, faulty.fault.name());
-            rows.value[position] = faulty.norm as f32;
-        }
+    /// What later stages can ask of it, beside the rows that it leaves.
+    fn gives(&self) -> Gives {
+        Gives::Rows
+    }
+
+    /// Tells everything that is wrong with its values.
+    fn check(&self, wrong: &mut Problems);
+
+    /// Lets the relative paths that it names start at a folder.
+    fn anchor(&mut self, _folder: &Path) {}
+
+    /// Searches nearest centroids on another device; nothing to do for a stage that does not
+    /// cluster.
+    fn set_device(&mut self, _device: DeviceName) {}
+
+    /// Fills in what the recipe left open, now that the number of rows is known. What it fills in is
+    /// what `recipe.toml` in the run folder shows.
+    fn complete(&mut self, _rows: usize) {}
+
+    /// The completed stage, without open questions.
+    ///
+    /// # Errors
+    /// The first thing that [`Self::check`] would tell.
+    fn resolve(&self) -> Result<Box<dyn Method>, StageError>;
+}
+
+/// A stage without open questions.
+pub(crate) trait Method {
+    /// Judges the rows that it is given.
+    fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError>;
+
+    /// Its rule, for people: "keep …", without a full stop.
+    fn in_words(&self) -> String;
+
+    /// Rows that it leaves of so many, at most.
+    fn leaves(&self, rows: usize) -> usize {
         rows
     }
 
-    /// Removes the row at `position` by a rule.
-    pub(crate) fn remove(&mut self, position: usize, rule: &str) {
-        let known = self.rules.iter().position(|r| r == rule);
-        let index = known.unwrap_or_else(|| {
-            self.rules.push(rule.to_owned());
-            self.rules.len() - 1
-        });
-        self.verdict[position] = u8::try_from(index).expect("a stage has a handful of rules");
+    /// What judging so many rows needs.
+    fn cost(&self, _rows: usize, _pool: &Pool) -> Result<Cost, Error> {
+        Ok(Cost::default())
     }
 
-    /// The rule that removed the row at `position`.
-    pub fn rule(&self, position: usize) -> Option<&str> {
-        match self.verdict[position] {
-            0 => None,
-            index => Some(&self.rules[index as usize]),
+    /// What its number of a row says, and what the number was compared with.
+    fn explain(&self, _value: Option<f64>, _threshold: Option<f64>) -> Option<String> {
+        None
+    }
+
+    /// How its numbers can be cut again, without computing them again.
+    fn numbers(&self) -> Option<Numbers> {
+        None
+    }
+
+    /// The least or largest value of this score that it keeps, where it cuts this score.
+    fn threshold_on(&self, _score: &str, _record: &StageRecord) -> Result<Option<f64>, Error> {
+        Ok(None)
+    }
+
+    /// Its part of the report.
+    fn report(&self, _page: &Page<'_>, _done: &Done<'_>) -> Result<Vec<Section>, Error> {
+        Ok(vec![])
+    }
+
+    /// What a reader of the report should know before anything else.
+    fn notes(&self, _record: &StageRecord) -> Result<Vec<String>, Error> {
+        Ok(vec![])
+    }
+}
+
+/// Where a stage takes rows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source<'a> {
+    /// The stage before; the pool for the first stage.
+    Before,
+    /// A stage by name, or the pool.
+    Named(&'a str),
+    /// A subset file. It removed nothing itself, so its rows are chosen among the whole pool's.
+    File(&'a Path),
+}
+
+impl<'a> Source<'a> {
+    /// The one source of a stage with the key `from`.
+    pub(crate) fn from(name: Option<&'a str>) -> Vec<Self> {
+        vec![name.map_or(Self::Before, Self::Named)]
+    }
+
+    /// The path, for a file.
+    pub(crate) fn file(self) -> Option<&'a Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Before | Self::Named(_) => None,
         }
     }
 
-    /// True when the row at `position` stays.
-    pub fn keeps(&self, position: usize) -> bool {
-        self.verdict[position] == 0
+    /// A name, or a path where there is a `.` or `/` in it.
+    pub(crate) fn of(text: &'a str) -> Self {
+        if text.contains(['.', '/']) { Self::File(Path::new(text)) } else { Self::Named(text) }
     }
+}
 
-    /// The position of a row of the pool.
-    pub fn position(&self, row: usize) -> Option<usize> {
-        self.rows.binary_search(&row).ok()
-    }
+/// What a stage reads beside its rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads<'a> {
+    /// Embeddings of the pool.
+    pub(crate) embeddings: Vec<&'a str>,
+    /// Sets of rows, beside those that it is given.
+    pub(crate) sets: Vec<Source<'a>>,
+    /// Earlier stages that give a score.
+    pub(crate) scores: Vec<&'a str>,
+    /// Earlier stages that cluster.
+    pub(crate) clusters: Vec<&'a str>,
+    /// Files and folders.
+    pub(crate) files: Vec<&'a Path>,
+    /// Where it searches nearest centroids.
+    pub(crate) device: Option<DeviceName>,
+}
 
-    /// The rows that stay.
-    pub fn kept(&self) -> Selection {
-        let kept = (0..self.rows.len()).filter(|&i| self.keeps(i)).map(|i| self.rows[i]);
-        Selection::from_unsorted(kept.collect())
-    }
+/// What later stages can ask of a stage, beside the rows that it leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gives {
+    /// Nothing.
+    Rows,
+    /// A number for each row that stays.
+    Score,
+    /// A cluster for each row that stays, and centroids.
+    Clusters,
+}
 
-    /// How many rows each rule removed.
-    pub fn removed(&self) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for &index in self.verdict.iter().filter(|&&index| index > 0) {
-            *counts.entry(self.rules[index as usize].clone()).or_default() += 1;
+/// What is wrong with a stage, collected while it is checked.
+#[derive(Default)]
+pub(crate) struct Problems(pub(crate) Vec<String>);
+
+impl Problems {
+    pub(crate) fn must(&mut self, holds: bool, what: &str) {
+        if !holds {
+            self.0.push(what.to_owned());
         }
-        counts
     }
 
-    /// Why the row at `position` was removed; `None` for a row that stays.
-    pub fn removal(&self, position: usize) -> Option<Removal> {
-        let rule = self.rule(position)?;
-        let number = |x: f32| (!x.is_nan()).then(|| f64::from(x));
-        // A quarantined row was not compared with anything.
-        let compared = Fault::named(rule).is_none();
-        Some(Removal {
-            row: self.rows[position],
-            rule: rule.to_owned(),
-            value: number(self.value[position]),
-            threshold: number(self.threshold[position]).filter(|_| compared),
-            cause: self.related.get(position).copied().flatten().filter(|_| compared),
-            cluster: self.cluster.get(position).copied().flatten(),
+    /// What a method says of its parameters, under the keys that recipes have for them.
+    pub(crate) fn violations(&mut self, error: &ParamsError, key: impl Fn(&str) -> String) {
+        for violation in &error.violations {
+            let allowed = violation.allowed.trim_start_matches("a number ");
+            let key = key(&violation.field.replace('_', "-"));
+            self.0.push(format!("`{key}` must be {allowed}, not {}", violation.value));
+        }
+    }
+
+    /// A share of rows to keep.
+    pub(crate) fn fraction(&mut self, fraction: Option<f64>) {
+        let holds = fraction.is_none_or(|share| share > 0.0 && share <= 1.0);
+        self.must(holds, "`fraction` must be above 0 and at most 1");
+    }
+
+    /// A number of rows, clusters or the like.
+    pub(crate) fn at_least_one(&mut self, key: &str, count: Option<usize>) {
+        self.must(count != Some(0), &format!("`{key}` must be at least 1"));
+    }
+}
+
+/// What a stage needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Cost {
+    /// Bytes that it reads, embeddings in single precision.
+    pub(crate) reads: u64,
+    /// Bytes of memory.
+    pub(crate) memory: u64,
+    /// Floating-point operations.
+    pub(crate) operations: f64,
+}
+
+/// What a stage's numbers are, for a later cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// Scores, of which this end is the good one.
+    Scores(Direction),
+    /// Largest similarities to a preferred row.
+    Similarities,
+}
+
+impl Numbers {
+    pub(crate) fn better(self) -> Direction {
+        match self {
+            Self::Scores(better) => better,
+            Self::Similarities => Direction::LowerIsBetter,
+        }
+    }
+}
+
+/// A finished stage, where its report is written.
+pub(crate) struct Done<'a> {
+    pub(crate) record: &'a StageRecord,
+    pub(crate) rows: &'a StageRows,
+    /// The stages that cut its score: name and threshold.
+    pub(crate) cuts: Vec<(&'a str, f64)>,
+}
+
+/// What a stage may look at while it is carried out.
+pub(crate) struct Context<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) seed: u64,
+    /// The rows it is given.
+    pub(crate) input: &'a Selection,
+    /// What the stages before it left.
+    pub(crate) earlier: &'a Earlier,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+impl Context<'_> {
+    /// The ids of the given rows.
+    pub(crate) fn ids(&self) -> Vec<SampleId> {
+        self.input.rows().iter().map(|&row| self.pool.ids()[row]).collect()
+    }
+
+    /// The given rows, with the vectors of an embedding.
+    pub(crate) fn rows<'s>(
+        &'s self,
+        embedding: &'s dyn EmbeddingSource,
+        name: &str,
+        norm: NormPolicy,
+    ) -> Result<Rows<'s>, StageError> {
+        let given = Given { ids: Some(self.pool.ids()), rows: Some(self.input.clone()), norm };
+        Rows::read(embedding, given, self.progress).map_err(|error| match error {
+            RowsError::NotUnit { count, rows, median } => StageError::Problem(format!(
+                "{count} of {rows} vectors of `{name}` do not have length 1 (median {median:.3}); set \
+                 `norm = \"any\"` to scale them"
+            )),
+            other => other.into(),
         })
     }
 
-    fn write(&self, path: &Path) -> Result<(), IoError> {
-        let optional = |rows: &[Option<usize>]| rows.iter().map(|r| r.map(|r| r as u64)).collect();
-        let mut columns = vec![
-            ("row", Column::U64(self.rows.iter().map(|&row| row as u64).collect())),
-            ("kept", Column::Bool(self.verdict.iter().map(|&index| index == 0).collect())),
-            ("value", Column::F32(self.value.clone())),
-            ("threshold", Column::F32(self.threshold.clone())),
-            (
-                "rule",
-                Column::OptText(
-                    (0..self.rows.len()).map(|i| self.rule(i).map(str::to_owned)).collect(),
-                ),
-            ),
-        ];
-        if !self.cluster.is_empty() {
-            let cluster = self.cluster.iter().map(|c| c.map(u64::from)).collect();
-            columns.push(("cluster", Column::OptU64(cluster)));
-        }
-        if !self.related.is_empty() {
-            columns.push(("related", Column::OptU64(optional(&self.related))));
-        }
-        table::write(path, columns)
+    /// A score of every row of the pool; NaN for a row that the score stage was not given or set
+    /// aside.
+    pub(crate) fn score_of_pool(&self, name: &str) -> Result<Vec<f32>, StageError> {
+        let mut scores = vec![f32::NAN; self.pool.len()];
+        let given = self.score(name)?;
+        self.input.iter().zip(given).for_each(|(row, score)| scores[row] = score);
+        Ok(scores)
     }
 
-    fn read(path: &Path) -> Result<Self, IoError> {
-        let reader = table::Reader::open(path)?;
-        let index = |x: Option<u64>| x.and_then(|x| usize::try_from(x).ok());
-        let rows: Option<Vec<usize>> = reader.u64("row")?.into_iter().map(index).collect();
-        let rows = rows.ok_or_else(|| IoError::malformed(path, "column `row` has gaps"))?;
-        let mut found = Self::new(&Selection::from_unsorted(rows));
-        found.value = reader.f32("value")?;
-        found.threshold = reader.f32("threshold")?;
-        for (position, rule) in reader.text("rule", None)?.into_iter().enumerate() {
-            if let Some(rule) = rule {
-                found.remove(position, &rule);
+    /// A score of the given rows; NaN for a row that the score stage was not given or set aside.
+    pub(crate) fn score(&self, name: &str) -> Result<Vec<f32>, StageError> {
+        let Some(scored) = self.earlier.rows(name) else {
+            return Err(StageError::Problem(format!("no earlier score stage is named `{name}`")));
+        };
+        let position = |row| scored.position(row).filter(|&position| scored.keeps(position));
+        let value = |&row: &usize| position(row).map_or(f32::NAN, |i| scored.value[i]);
+        Ok(self.input.rows().iter().map(value).collect())
+    }
+
+    /// The rows of a source.
+    pub(crate) fn set(&self, source: Source<'_>) -> Result<Cow<'_, Selection>, StageError> {
+        match source {
+            Source::Before => Ok(Cow::Borrowed(self.input)),
+            Source::Named(name) => match self.earlier.set(name) {
+                Some(set) => Ok(Cow::Borrowed(set)),
+                None => Err(StageError::Problem(format!("no earlier stage is named `{name}`"))),
+            },
+            Source::File(file) => {
+                let mut ids = curate_io::subset::read(file)?;
+                ids.sort_unstable();
+                let usable = self.earlier.pool().rows().iter().copied();
+                let rows = usable.filter(|&row| ids.binary_search(&self.pool.ids()[row]).is_ok());
+                Ok(Cow::Owned(Selection::from_unsorted(rows.collect())))
             }
         }
-        let has = |name: &str| reader.columns().iter().any(|column| column == name);
-        if has("cluster") {
-            let cluster = reader.u64("cluster")?.into_iter();
-            found.cluster = cluster.map(|c| c.and_then(|c| u32::try_from(c).ok())).collect();
-        }
-        if has("related") {
-            found.related = reader.u64("related")?.into_iter().map(index).collect();
-        }
-        Ok(found)
     }
 }
 
-/// What is known of a finished stage beside its rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StageRecord {
-    /// The stage's name.
-    pub name: String,
-    /// Its kind, as recipes write it.
-    pub kind: String,
-    /// A digest of everything the result depends on: settings, inputs, pool, version.
-    pub fingerprint: String,
-    /// The settings with every default.
-    pub settings: serde_json::Value,
-    /// Rows that it was given.
-    pub rows_in: usize,
-    /// Rows that it left.
-    pub rows_out: usize,
-    /// Rows that each rule removed.
-    pub removed: BTreeMap<String, usize>,
-    /// What the stage found out: a threshold, an objective, a table of clusters.
-    pub info: BTreeMap<String, serde_json::Value>,
-    /// SHA-256 of each of its files.
-    pub files: BTreeMap<String, String>,
-    /// Seconds that it took.
-    pub seconds: f64,
+/// A path that starts at a folder where it is relative, without `.` in it.
+pub(crate) fn anchored(folder: &Path, path: &Path) -> PathBuf {
+    folder.join(path).components().collect()
 }
 
-/// A stage's result in memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) rows: StageRows,
-    pub(crate) info: BTreeMap<String, serde_json::Value>,
-    /// Centroids, `k x d`, for stages that cluster.
-    pub(crate) centroids: Option<ndarray::Array2<f32>>,
+/// A share in percent, for people.
+pub(crate) fn percent(share: f64) -> f64 {
+    (share * 100_000.0).round() / 1_000.0
 }
 
-impl Outcome {
-    pub(crate) fn new(rows: StageRows) -> Self {
-        Self { rows, info: BTreeMap::new(), centroids: None }
+/// A number with up to so many digits after the point, without trailing zeros.
+pub(crate) fn short(x: f64, digits: usize) -> String {
+    let text = format!("{x:.digits$}");
+    if !text.contains('.') {
+        return text;
     }
-
-    pub(crate) fn tell(&mut self, name: &str, value: impl Into<serde_json::Value>) {
-        self.info.insert(name.to_owned(), value.into());
-    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The folder of a stage.
-pub(crate) fn folder(run: &Path, index: usize, name: &str) -> PathBuf {
-    run.join("stages").join(format!("{:02}-{name}", index + 1))
+/// A number of [`Method::explain`], for people.
+pub(crate) fn told(x: Option<f64>) -> String {
+    x.map_or("none".to_owned(), |x| short(x, 6))
 }
 
-const ROWS: &str = "rows.parquet";
-const CENTROIDS: &str = "centroids.npy";
-const RECORD: &str = "stage.json";
-
-/// Writes a stage's files; the record comes last and makes the stage count as finished.
-pub(crate) fn save(
-    folder: &Path,
-    outcome: &Outcome,
-    record: &mut StageRecord,
-) -> Result<(), IoError> {
-    outcome.rows.write(&folder.join(ROWS))?;
-    let mut files = vec![ROWS];
-    if let Some(centroids) = &outcome.centroids {
-        npy::write(&folder.join(CENTROIDS), centroids.view(), Precision::F32)?;
-        files.push(CENTROIDS);
-    }
-    for name in files {
-        record.files.insert(name.to_owned(), digest::of_file(&folder.join(name))?);
-    }
-    let text = serde_json::to_string_pretty(record).expect("a record is JSON");
-    atomic::write(&folder.join(RECORD), (text + "\n").as_bytes())
-}
-
-/// The record of a finished stage, if there is one.
-pub(crate) fn record(folder: &Path) -> Result<Option<StageRecord>, IoError> {
-    let path = folder.join(RECORD);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = std::fs::read(&path).map_err(|e| IoError::os(&path, "read", e))?;
-    let record = serde_json::from_slice(&text)
-        .map_err(|e| damaged(&path, "is no record of a stage").caused_by(e))?;
-    Ok(Some(record))
-}
-
-/// The rows of a finished stage, after their digest was compared with the record's.
-pub(crate) fn load(folder: &Path, record: &StageRecord) -> Result<StageRows, IoError> {
-    for (name, expected) in &record.files {
-        let path = folder.join(name);
-        if digest::of_file(&path)? != *expected {
-            return Err(damaged(&path, "is not the file that the stage wrote: its digest differs"));
-        }
-    }
-    StageRows::read(&folder.join(ROWS))
-}
-
-fn damaged(path: &Path, problem: &str) -> IoError {
-    IoError::new(Kind::Malformed, path, problem, "compute the stage again with --overwrite")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows() -> StageRows {
-        let mut rows = StageRows::new(&Selection::from_unsorted(vec![2, 5, 9]));
-        rows.value = vec![0.5, f32::NAN, 0.25];
-        rows.threshold = vec![0.4; 3];
-        rows.cluster = vec![Some(1), None, Some(0)];
-        rows.related = vec![None, Some(2), Some(5)];
-        rows.remove(1, "embedding-nan");
-        rows.remove(2, "semantic-duplicate");
-        rows
-    }
-
-    #[test]
-    fn rows_survive_the_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rows.parquet");
-        rows().write(&path).unwrap();
-        let again = StageRows::read(&path).unwrap();
-        assert!(again.value[1].is_nan());
-        let mut expected = rows();
-        let mut again = again;
-        (expected.value[1], again.value[1]) = (0.0, 0.0);
-        assert_eq!(again, expected);
-        assert_eq!(again.kept().rows(), [2]);
-    }
-
-    #[test]
-    fn a_quarantined_row_was_compared_with_nothing() {
-        let rows = rows();
-        assert_eq!(rows.removal(0), None);
-        let fault = rows.removal(1).unwrap();
-        assert_eq!(
-            (fault.rule.as_str(), fault.threshold, fault.cause),
-            ("embedding-nan", None, None)
-        );
-        let duplicate = rows.removal(2).unwrap();
-        assert_eq!(
-            (duplicate.value, duplicate.cause, duplicate.cluster),
-            (Some(0.25), Some(5), Some(0))
-        );
-        assert_eq!(rows.removed().values().sum::<usize>(), 2);
-    }
-
-    #[test]
-    fn a_changed_file_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut record = StageRecord {
-            name: "x".into(),
-            kind: "score".into(),
-            fingerprint: String::new(),
-            settings: serde_json::Value::Null,
-            rows_in: 3,
-            rows_out: 1,
-            removed: BTreeMap::new(),
-            info: BTreeMap::new(),
-            files: BTreeMap::new(),
-            seconds: 0.0,
-        };
-        assert_eq!(super::record(folder.path()).unwrap(), None);
-        save(folder.path(), &Outcome::new(rows()), &mut record).unwrap();
-        let found = super::record(folder.path()).unwrap().unwrap();
-        assert_eq!(found, record);
-        load(folder.path(), &found).unwrap();
-        std::fs::write(folder.path().join(ROWS), b"other").unwrap();
-        let error = load(folder.path(), &found).unwrap_err().to_string();
-        assert!(error.contains("its digest differs; compute the stage again"), "{error}");
-    }
+/// For keys that are not written where they say what is said without them.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use curate_io::url::is_url;
 
-use super::{Recipe, ScoreStage, Stage, is_file};
+use super::{Recipe, Stage, check};
 use crate::Error;
 
 impl Recipe {
@@ -21,24 +21,8 @@ impl Recipe {
         if !is_url(&recipe.pool.path) {
             recipe.pool.path = absolute(&folder.join(&recipe.pool.path))?;
         }
-        for stage in &mut recipe.stages {
-            match stage {
-                Stage::Combine(stage) => {
-                    for source in stage.of.iter_mut().filter(|s| is_file(s)) {
-                        *source = absolute(&folder.join(&*source))?.to_string_lossy().into_owned();
-                    }
-                }
-                Stage::Baseline(stage) => {
-                    for file in stage.files_mut() {
-                        *file = absolute(&folder.join(&*file))?;
-                    }
-                }
-                Stage::Score(ScoreStage { network: Some(network), .. }) => {
-                    *network = absolute(&folder.join(&*network))?;
-                }
-                _ => {}
-            }
-        }
+        let folder = absolute(folder)?;
+        recipe.stages.iter_mut().for_each(|stage| stage.anchor(&folder));
         Ok(recipe)
     }
 
@@ -70,7 +54,7 @@ impl Recipe {
         match recipe {
             Ok(recipe) if problems.is_empty() => {
                 let recipe = Self { stages, ..recipe };
-                let problems = crate::check::problems(&recipe);
+                let problems = check::problems(&recipe);
                 if problems.is_empty() { Ok(recipe) } else { Err(problems) }
             }
             Ok(_) => Err(problems),
@@ -84,6 +68,8 @@ impl Recipe {
 
 /// The run folder must find its pool from wherever the next command is given.
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    // The folder of `recipe.toml` is the empty path.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     Ok(std::path::absolute(path).map_err(|e| curate_io::IoError::os(path, "read", e))?)
 }
 
@@ -91,34 +77,23 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
 fn read_stage(value: toml::Value) -> Result<Stage, String> {
     let of = |key: &str| value.get(key).and_then(toml::Value::as_str).map(str::to_owned);
     let Some(kind) = of("kind") else {
-        let kinds =
-            "score, threshold, fraction, top, semantic-dedup, concept-prune, combine, baseline";
-        return Err(format!(": `kind` is missing; it is one of {kinds}"));
+        return Err(format!(": `kind` is missing; it is one of {}", Stage::KINDS.join(", ")));
     };
     let label = match of("name") {
         Some(name) => format!(" (`{kind}` named `{name}`)"),
         None => format!(" (`{kind}`)"),
     };
-    stage_of(&kind, value).map_err(|e| format!("{label}: {}", one_line(&e.to_string())))
-}
-
-/// Reads a stage whose kind is known. The derived reader of [`Stage`] would do, but for errors that
-/// do not name the key.
-fn stage_of(kind: &str, value: toml::Value) -> Result<Stage, toml::de::Error> {
-    let mut settings = value.clone();
+    let mut settings = value;
     if let Some(table) = settings.as_table_mut() {
         table.remove("kind");
     }
-    match kind {
-        "score" => settings.try_into().map(Stage::Score),
-        "threshold" => settings.try_into().map(Stage::Threshold),
-        "fraction" => settings.try_into().map(Stage::Fraction),
-        "top" => settings.try_into().map(Stage::Top),
-        "semantic-dedup" => settings.try_into().map(Stage::SemanticDedup),
-        "concept-prune" => settings.try_into().map(Stage::ConceptPrune),
-        "combine" => settings.try_into().map(Stage::Combine),
-        "baseline" => settings.try_into().map(Stage::Baseline),
-        _ => value.try_into(),
+    match Stage::read(&kind, settings) {
+        Some(read) => read.map_err(|e| format!("{label}: {}", one_line(&e.to_string()))),
+        None => {
+            let kinds: Vec<_> = Stage::KINDS.iter().map(|kind| format!("`{kind}`")).collect();
+            let kinds = kinds.join(", ");
+            Err(format!("{label}: unknown variant `{kind}`, expected one of {kinds} in `kind`"))
+        }
     }
 }
 

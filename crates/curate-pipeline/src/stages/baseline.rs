@@ -1,41 +1,253 @@
 //! DataComp's baselines on the rows of a pool.
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::path::{Path, PathBuf};
 
 use curate_baselines::{
-    Arch, Baseline, FEATURES, Inputs, Rows, ScoreCut, Table, Verdict, check, judge, threshold,
+    Arch, Baseline, FEATURES, Inputs, MorphyRule, Name, ScoreCut, Settings as Rule, Verdict, check,
+    judge, threshold,
 };
-use curate_core::{EmbeddingSource, SampleId, Selection, SourceError, fault::Fault};
-use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard};
+use curate_core::{Selection, SourceError, fault::Fault};
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Context, percent};
+use super::shared::baseline_rows::{Columns, Part};
 use crate::{
+    Error,
     error::StageError,
-    recipe::{BaselineStage, POOL},
-    stage::{Outcome, StageRows},
+    record::{Outcome, StageRecord},
+    rows::StageRows,
+    stage::{
+        Context, Method, Problems, Reads, Settings, Source, anchored, is_default, percent, told,
+    },
 };
 
-/// Captions that are read at once where no table holds them.
-const CAPTIONS: usize = 1024;
+/// A stage that keeps the rows that one of DataComp's baselines keeps (arXiv 2304.14108): the same
+/// rules as `curate baseline`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BaselineStage {
+    /// The stage's name.
+    #[serde(default = "name")]
+    pub name: String,
+    /// The stage whose rows it takes; left out, the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The baseline, as DataComp names it.
+    pub rule: Name,
+    /// Whose CLIP score is cut, for `clip_score` and `image_based_intersect_clip_score`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<Arch>,
+    /// Keeps rows of at least this score. Either this or `fraction`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Keeps rows of at least the score at place `floor(fraction * rows)` from the top, counted
+    /// from 0, ties included. The rows are those that the stage was given; where that is the whole
+    /// pool, with the rows that were set aside when it was read, as DataComp counts. For
+    /// `random_subset` the share to draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fraction: Option<f64>,
+    /// A fastText model that names languages, such as lid.176.bin. Left out, a built-in identifier
+    /// of 16 languages is used, which gives another subset. A relative path starts at the recipe's
+    /// folder, as all paths here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language_model: Option<PathBuf>,
+    /// WordNet 3.0's folder, for `text_based`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wordnet: Option<PathBuf>,
+    /// The WordNet ids to look for, one a line, for `text_based`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_ids: Option<PathBuf>,
+    /// How words are brought to their base form, for `text_based`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub morphy: MorphyRule,
+    /// Centroids of the pool's ViT-L/14 image features, an npy file, for `image_based`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub centroids: Option<PathBuf>,
+    /// ViT-L/14 features of the pictures wanted, an npy file, for `image_based`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_features: Option<PathBuf>,
+}
 
-pub(super) fn execute(stage: &BaselineStage, context: &Context<'_>) -> Result<Outcome, StageError> {
-    let settings = stage.settings(context.seed);
-    let baseline = settings.baseline()?;
-    let loaded = settings.read()?;
-    let inputs = loaded.inputs();
-    check(&baseline, &inputs)?;
-    let columns = Columns::read(&baseline, context.pool)?;
-    let given = columns.parts(context.input)?;
-    let threshold = if *context.input == context.sets[POOL] {
-        // DataComp counts every row of the pool, those with faults included.
-        let all = Selection::from_unsorted((0..context.pool.len()).collect());
-        threshold(&baseline, &columns.parts(&all)?, context.progress)?
-    } else {
-        threshold(&baseline, &given, context.progress)?
-    };
-    let verdicts = judge_all(&baseline, &given, &inputs, threshold, context)?;
-    let mut rows = StageRows::new(context.input);
+fn name() -> String {
+    "baseline".to_owned()
+}
+
+impl Settings for BaselineStage {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sources(&self) -> Vec<Source<'_>> {
+        Source::from(self.from.as_deref())
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        let features = self.rule.reads_features().then_some(FEATURES);
+        Reads {
+            embeddings: features.into_iter().collect(),
+            files: self.files().into_iter().flatten().map(PathBuf::as_path).collect(),
+            ..Reads::default()
+        }
+    }
+
+    fn check(&self, wrong: &mut Problems) {
+        let checked = self.settings(0).baseline().map(|baseline| baseline.check());
+        match checked {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => wrong.must(false, &error.to_string()),
+            Err(error) => wrong.must(false, &error.to_string()),
+        }
+    }
+
+    fn anchor(&mut self, folder: &Path) {
+        self.files_mut().for_each(|path| *path = anchored(folder, path));
+    }
+
+    fn resolve(&self) -> Result<Box<dyn Method>, StageError> {
+        Ok(Box::new(Filter { baseline: self.settings(0).baseline()?, stage: self.clone() }))
+    }
+}
+
+impl BaselineStage {
+    /// As the baselines take it, with the recipe's seed.
+    fn settings(&self, seed: u64) -> Rule {
+        Rule {
+            name: self.rule,
+            arch: self.arch,
+            threshold: self.threshold,
+            fraction: self.fraction,
+            seed: (self.rule == Name::RandomSubset).then_some(seed),
+            language_model: self.language_model.clone(),
+            wordnet: self.wordnet.clone(),
+            entity_ids: self.entity_ids.clone(),
+            morphy: self.morphy,
+            centroids: self.centroids.clone(),
+            target_features: self.target_features.clone(),
+        }
+    }
+
+    /// The files and folders that it names.
+    fn files(&self) -> [&Option<PathBuf>; 5] {
+        [
+            &self.language_model,
+            &self.wordnet,
+            &self.entity_ids,
+            &self.centroids,
+            &self.target_features,
+        ]
+    }
+
+    fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let files = [
+            &mut self.language_model,
+            &mut self.wordnet,
+            &mut self.entity_ids,
+            &mut self.centroids,
+            &mut self.target_features,
+        ];
+        files.into_iter().flatten()
+    }
+}
+
+/// A baseline whose settings fit its rule.
+struct Filter {
+    stage: BaselineStage,
+    /// With the seed 0: only its execution knows the recipe's.
+    baseline: Baseline,
+}
+
+/// What a baseline tells.
+#[derive(Default, Serialize, Deserialize)]
+struct BaselineTold {
+    /// The score at the place of the fraction, or the threshold itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    /// The model that named languages: its path, or that of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+}
+
+/// What names languages where no model is given.
+const BUILT_IN: &str = "built-in";
+
+impl Method for Filter {
+    fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
+        let settings = self.stage.settings(context.seed);
+        let baseline = settings.baseline()?;
+        let loaded = settings.read()?;
+        let inputs = loaded.inputs();
+        check(&baseline, &inputs)?;
+        let columns = Columns::read(&baseline, context.pool)?;
+        let given = columns.parts(context.input)?;
+        let threshold = if context.input == context.earlier.pool() {
+            // DataComp counts every row of the pool, those with faults included.
+            let all = Selection::all(context.pool.len());
+            threshold(&baseline, &columns.parts(&all)?, context.progress)?
+        } else {
+            threshold(&baseline, &given, context.progress)?
+        };
+        let verdicts = judge_all(&baseline, &given, &inputs, threshold, context)?;
+        let model = self.stage.language_model.as_ref().map(|model| model.display().to_string());
+        let language = model.unwrap_or_else(|| BUILT_IN.to_owned());
+        let language = baseline.asks_language().then_some(language);
+        Ok(Outcome::new(judged(context.input, verdicts))
+            .telling(&BaselineTold { threshold, language }))
+    }
+
+    fn in_words(&self) -> String {
+        let rows = match self.baseline {
+            Baseline::NoFilter => "all rows".to_owned(),
+            Baseline::RandomSubset { fraction, .. } => {
+                format!("a random {} % of the ids", percent(fraction))
+            }
+            Baseline::BasicFilter => {
+                "rows with an English caption of more than 2 words and 5 characters and an image of \
+                 at least 200 pixels a side, aspect at most 3"
+                    .to_owned()
+            }
+            Baseline::ClipScore { arch, cut } => format!("rows {}", cut_in_words(arch, cut)),
+            Baseline::Laion2b => {
+                "rows with an English caption and a ViT-B/32 score of at least 0.28".to_owned()
+            }
+            Baseline::TextBased => "rows whose English caption names an entity".to_owned(),
+            Baseline::ImageBased => "rows whose picture falls into a wanted cluster".to_owned(),
+            Baseline::ImageBasedIntersectClipScore { arch, cut } => {
+                let cut = cut_in_words(arch, cut);
+                format!("rows {cut} whose picture falls into a wanted cluster")
+            }
+        };
+        format!("keep {rows} (DataComp's {})", self.stage.rule)
+    }
+
+    fn explain(&self, value: Option<f64>, threshold: Option<f64>) -> Option<String> {
+        value.map(|_| format!("found {}, limit {}", told(value), told(threshold)))
+    }
+
+    fn notes(&self, record: &StageRecord) -> Result<Vec<String>, Error> {
+        let language = record.told::<BaselineTold>()?.and_then(|told| told.language);
+        if language.as_deref() != Some(BUILT_IN) {
+            return Ok(vec![]);
+        }
+        let note = "languages were named by the built-in identifier of 16 languages; DataComp's \
+                    subset needs `language-model`";
+        Ok(vec![note.to_owned()])
+    }
+}
+
+fn cut_in_words(arch: Arch, cut: ScoreCut) -> String {
+    let network = if arch == Arch::B32 { "ViT-B/32" } else { "ViT-L/14" };
+    match cut {
+        ScoreCut::Threshold(least) => format!("whose {network} score is at least {least}"),
+        ScoreCut::Fraction(share) => {
+            format!("of the best {} % by {network} score", percent(share))
+        }
+    }
+}
+
+/// The verdicts as a stage's rows.
+fn judged(input: &Selection, verdicts: Vec<Verdict>) -> StageRows {
+    let mut rows = StageRows::new(input);
     if verdicts.iter().any(|verdict| verdict.cluster.is_some()) {
         rows.cluster = verdicts.iter().map(|verdict| verdict.cluster).collect();
     }
@@ -46,15 +258,7 @@ pub(super) fn execute(stage: &BaselineStage, context: &Context<'_>) -> Result<Ou
             rows.remove(position, &rule_name(rule));
         }
     }
-    let mut outcome = Outcome::new(rows);
-    if let Some(threshold) = threshold {
-        outcome.tell("threshold", threshold);
-    }
-    if baseline.asks_language() {
-        let model = stage.language_model.as_ref();
-        outcome.tell("language", model.map_or("built-in".into(), |m| m.display().to_string()));
-    }
-    Ok(outcome)
+    rows
 }
 
 /// Judges the parts in parallel, in order.
@@ -89,213 +293,21 @@ fn rule_name(rule: &str) -> String {
     }
 }
 
-/// A baseline in words, for people.
-pub(super) fn in_words(stage: &BaselineStage) -> String {
-    let network = |arch| if arch == Arch::B32 { "ViT-B/32" } else { "ViT-L/14" };
-    let cut = |arch, cut| match cut {
-        ScoreCut::Threshold(least) => format!("whose {} score is at least {least}", network(arch)),
-        ScoreCut::Fraction(share) => {
-            format!("of the best {} % by {} score", percent(share), network(arch))
-        }
-    };
-    let rows = match stage.settings(0).baseline() {
-        Err(_) => return format!("keep rows by DataComp's {}", stage.rule),
-        Ok(Baseline::NoFilter) => "all rows".to_owned(),
-        Ok(Baseline::RandomSubset { fraction, .. }) => {
-            format!("a random {} % of the ids", percent(fraction))
-        }
-        Ok(Baseline::BasicFilter) => {
-            "rows with an English caption of more than 2 words and 5 characters and an image of at \
-             least 200 pixels a side, aspect at most 3"
-                .to_owned()
-        }
-        Ok(Baseline::ClipScore { arch, cut: by }) => format!("rows {}", cut(arch, by)),
-        Ok(Baseline::Laion2b) => {
-            "rows with an English caption and a ViT-B/32 score of at least 0.28".to_owned()
-        }
-        Ok(Baseline::TextBased) => "rows whose English caption names an entity".to_owned(),
-        Ok(Baseline::ImageBased) => "rows whose picture falls into a wanted cluster".to_owned(),
-        Ok(Baseline::ImageBasedIntersectClipScore { arch, cut: by }) => {
-            format!("rows {} whose picture falls into a wanted cluster", cut(arch, by))
-        }
-    };
-    format!("keep {rows} (DataComp's {})", stage.rule)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What the rule reads of a pool. In DataComp's layout it is read from the shards' tables as
-/// `curate baseline` reads them, with the scores' own precision.
-struct Columns<'a> {
-    pool: &'a Pool,
-    numbers: BTreeMap<&'static str, Vec<f32>>,
-    features: Option<Embedding>,
-}
-
-impl<'a> Columns<'a> {
-    fn read(baseline: &Baseline, pool: &'a Pool) -> Result<Self, IoError> {
-        let mut found = Self { pool, numbers: BTreeMap::new(), features: None };
-        if pool.format() == Format::Datacomp {
-            return Ok(found);
-        }
-        for column in baseline.columns() {
-            found.numbers.insert(column, pool.column(column)?);
-        }
-        if baseline.reads_features() {
-            found.features = Some(pool.embedding(FEATURES)?);
-        }
-        Ok(found)
-    }
-
-    /// Some rows of the pool, shard by shard.
-    fn parts(&'a self, rows: &Selection) -> Result<Vec<Part<'a>>, IoError> {
-        let mut parts = Vec::new();
-        for shard in self.pool.shards() {
-            let chosen = rows_in(rows.rows(), &shard.rows).to_vec();
-            if chosen.is_empty() {
-                continue;
-            }
-            let table = (self.pool.format() == Format::Datacomp)
-                .then(|| Table::open(&shard.files[0]))
-                .transpose()?;
-            parts.push(Part { columns: self, shard, table, chosen });
-        }
-        Ok(parts)
-    }
-}
-
-fn rows_in<'a>(rows: &'a [usize], range: &Range<usize>) -> &'a [usize] {
-    let from = rows.partition_point(|&row| row < range.start);
-    let to = rows.partition_point(|&row| row < range.end);
-    &rows[from..to]
-}
-
-/// Some rows of a shard.
-struct Part<'a> {
-    columns: &'a Columns<'a>,
-    shard: &'a Shard,
-    /// The shard's table, in DataComp's layout.
-    table: Option<Table>,
-    /// Rows of the pool, ascending.
-    chosen: Vec<usize>,
-}
-
-impl Part<'_> {
-    fn ids(&self) -> Vec<SampleId> {
-        self.chosen.iter().map(|&row| self.columns.pool.ids()[row]).collect()
-    }
-
-    fn local(&self) -> Vec<usize> {
-        self.chosen.iter().map(|row| row - self.shard.rows.start).collect()
-    }
-}
-
-/// Which of the rows that come one after the other are wanted: those of a list that ascends.
-struct Only {
-    rows: std::vec::IntoIter<usize>,
-    next: Option<usize>,
-    row: usize,
-}
-
-impl Only {
-    fn new(rows: Vec<usize>) -> Self {
-        let mut rows = rows.into_iter();
-        Self { next: rows.next(), rows, row: 0 }
-    }
-
-    /// Whether the row that comes now is one of them.
-    fn takes(&mut self) -> bool {
-        let takes = self.next == Some(self.row);
-        if takes {
-            self.next = self.rows.next();
-        }
-        self.row += 1;
-        takes
-    }
-}
-
-impl Rows for Part<'_> {
-    fn len(&self) -> usize {
-        self.chosen.len()
-    }
-
-    fn each_caption(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
-        if let Some(table) = &self.table {
-            let mut only = Only::new(self.local());
-            return table.each_caption(&mut |caption| {
-                if only.takes() {
-                    each(caption);
-                }
-            });
-        }
-        for rows in self.chosen.chunks(CAPTIONS) {
-            let samples = self.columns.pool.samples(rows)?;
-            samples.iter().for_each(|sample| each(sample.caption.as_deref()));
-        }
-        Ok(())
-    }
-
-    fn each_block(&self, column: &str, each: &mut dyn FnMut(&[f64])) -> Result<(), IoError> {
-        let mut taken = Vec::new();
-        match &self.table {
-            Some(table) => {
-                let mut only = Only::new(self.local());
-                table.each_block(column, &mut |numbers| {
-                    taken.clear();
-                    taken.extend(numbers.iter().filter(|_| only.takes()));
-                    each(&taken);
-                })
-            }
-            None => {
-                let values = &self.columns.numbers[column];
-                taken.extend(self.chosen.iter().map(|&row| f64::from(values[row])));
-                each(&taken);
-                Ok(())
-            }
-        }
-    }
-
-    fn holds_singles(&self, column: &str) -> Result<bool, IoError> {
-        self.table.as_ref().map_or(Ok(true), |table| table.holds_singles(column))
-    }
-
-    fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {
-        let pool = self.columns.pool;
-        Ok(match (&self.table, &self.columns.features) {
-            (Some(table), _) => {
-                Box::new(Chosen { source: table.features(name)?, rows: self.local() })
-            }
-            (None, features) => {
-                let features = features.clone().map_or_else(|| pool.embedding(name), Ok)?;
-                Box::new(Chosen { source: Box::new(features), rows: self.chosen.clone() })
-            }
-        })
-    }
-
-    fn path(&self) -> &Path {
-        &self.shard.files[0]
-    }
-}
-
-/// Some rows of an embedding.
-struct Chosen<'a> {
-    source: Box<dyn EmbeddingSource + 'a>,
-    rows: Vec<usize>,
-}
-
-impl EmbeddingSource for Chosen<'_> {
-    fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn dim(&self) -> usize {
-        self.source.dim()
-    }
-
-    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
-        self.source.gather(&self.rows[rows], out)
-    }
-
-    fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
-        let rows: Vec<usize> = rows.iter().map(|&row| self.rows[row]).collect();
-        self.source.gather(&rows, out)
+    #[test]
+    fn the_rule_says_what_it_reads_and_what_is_wrong_with_it() {
+        let image = "rule = \"image_based\"\ncentroids = \"c.npy\"\ntarget-features = \"t.npy\"";
+        let mut stage: BaselineStage = toml::from_str(image).unwrap();
+        stage.anchor(Path::new("/recipes"));
+        let reads = stage.reads();
+        assert_eq!(reads.embeddings, [FEATURES]);
+        assert_eq!(reads.files, [Path::new("/recipes/c.npy"), Path::new("/recipes/t.npy")]);
+        let stage: BaselineStage = toml::from_str("rule = \"clip_score\"").unwrap();
+        let mut wrong = Problems::default();
+        stage.check(&mut wrong);
+        assert_eq!(wrong.0.len(), 1, "{:?}", wrong.0);
     }
 }

@@ -1,221 +1,191 @@
-//! The kinds of stages.
+//! The kinds of stages, one file each.
 
+mod against;
 mod baseline;
+mod classifier;
 mod cluster;
 mod combine;
-mod cut;
 mod dedup;
+mod fraction;
+mod neg_clip_loss;
+mod norm_sim;
 mod prune;
+mod rank;
 mod score;
+mod shared;
+mod threshold;
+mod top;
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use curate_core::{
-    EmbeddingSource, Given, Progress, Rows, RowsError, SampleId, Selection, embedding, fault,
-    fault::NormPolicy,
-};
-use curate_io::Pool;
+use curate_device::DeviceName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::StageError,
-    recipe::{Op, Stage},
-    stage::{Outcome, StageRows},
+    Error,
+    stage::{Method, Settings, Source},
 };
 
-/// What a stage may look at.
-pub(crate) struct Context<'a> {
-    pub(crate) pool: &'a Pool,
-    pub(crate) seed: u64,
-    /// The rows it is given.
-    pub(crate) input: &'a Selection,
-    /// The rows that each earlier stage left, and the whole pool.
-    pub(crate) sets: &'a BTreeMap<String, Selection>,
-    /// The results of earlier score stages.
-    pub(crate) scores: &'a BTreeMap<String, StageRows>,
-    pub(crate) progress: &'a dyn Progress,
-}
+pub use against::DedupAgainstStage;
+pub use baseline::BaselineStage;
+pub use classifier::ClassifierStage;
+pub use cluster::ClusterStage;
+pub use combine::{CombineStage, Op};
+pub use dedup::{DedupMode, SemanticDedupStage};
+pub use fraction::FractionStage;
+pub use neg_clip_loss::NegClipLossStage;
+pub use norm_sim::{NormSimStage, SimilarityNorm};
+pub use prune::ConceptPruneStage;
+pub use rank::{RankStage, RankedScore};
+pub use score::ScoreStage;
+pub use shared::{alternative::ClusterMethod, by_id::Repeated, clustering::KMeansRecipe};
+pub use threshold::ThresholdStage;
+pub use top::TopStage;
 
-impl Context<'_> {
-    /// The ids of the given rows.
-    fn ids(&self) -> Vec<SampleId> {
-        self.input.rows().iter().map(|&row| self.pool.ids()[row]).collect()
-    }
-
-    /// The given rows, with the vectors of an embedding.
-    fn rows<'s>(
-        &'s self,
-        embedding: &'s dyn EmbeddingSource,
-        name: &str,
-        norm: NormPolicy,
-    ) -> Result<Rows<'s>, StageError> {
-        let rows = Some(self.input.clone());
-        let given = Given { ids: Some(self.pool.ids()), rows, norm };
-        Rows::read(embedding, given, self.progress).map_err(|error| match error {
-            RowsError::NotUnit { count, rows, median } => StageError::Problem(format!(
-                "{count} of {rows} vectors of `{name}` do not have length 1 (median {median:.3}); set \
-                 `norm = \"any\"` to scale them"
-            )),
-            other => other.into(),
-        })
-    }
-
-    /// A score of every row of the pool; NaN for a row that the score stage was not given or set aside.
-    fn score_of_pool(&self, name: &str) -> Vec<f32> {
-        let mut scores = vec![f32::NAN; self.pool.len()];
-        let scored = &self.scores[name];
-        for (position, &row) in scored.rows.iter().enumerate().filter(|(p, _)| scored.keeps(*p)) {
-            scores[row] = scored.value[position];
+/// Makes the list of kinds: what recipes are read as, their schema, and the way from a stage to what
+/// its file says of it.
+macro_rules! stages {
+    ($($(#[$words:meta])* $kind:literal => $variant:ident($settings:ty),)*) => {
+        /// One stage of a recipe.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "kind")]
+        #[non_exhaustive]
+        pub enum Stage {
+            $($(#[$words])* #[serde(rename = $kind)] $variant($settings),)*
         }
-        scores
-    }
 
-    /// A score of the given rows; NaN for a row that the score stage was not given or set aside.
-    fn score(&self, name: &str) -> Vec<f32> {
-        let scored = &self.scores[name];
-        let position = |row| scored.position(row).filter(|&position| scored.keeps(position));
-        let value = |&row: &usize| position(row).map_or(f32::NAN, |i| scored.value[i]);
-        self.input.rows().iter().map(value).collect()
-    }
-}
+        impl Stage {
+            /// The kinds, as recipes write them.
+            pub const KINDS: &[&str] = &[$($kind),*];
 
-/// Fills in what the recipe left open, now that the number of rows is known.
-pub(crate) fn resolve(stage: &Stage, rows: usize) -> Stage {
-    let mut stage = stage.clone();
-    if let Some(k_means) = stage.k_means() {
-        stage.set_device(k_means.device.resolve());
-    }
-    match &mut stage {
-        Stage::SemanticDedup(s) => {
-            if s.epsilon.is_none() && s.fraction.is_none() && s.count.is_none() {
-                s.epsilon = Some(0.05);
-            }
-            s.clusters.get_or_insert(curate_dedup::suggested_clusters(rows));
-        }
-        Stage::ConceptPrune(s) => {
-            s.temperature.get_or_insert(s.preset.temperature());
-            s.balance.get_or_insert(s.preset.balance());
-            s.clusters.get_or_insert(curate_prune::suggested_clusters(rows));
-        }
-        _ => {}
-    }
-    stage
-}
-
-/// Carries out a resolved stage.
-pub(crate) fn execute(stage: &Stage, context: &Context<'_>) -> Result<Outcome, StageError> {
-    match stage {
-        Stage::Score(s) => score::execute(s, context),
-        Stage::Threshold(s) => cut::threshold(s, context),
-        Stage::Fraction(s) => cut::fraction(s, context),
-        Stage::Top(s) => cut::top(s, context),
-        Stage::SemanticDedup(s) => dedup::execute(s, context),
-        Stage::ConceptPrune(s) => prune::execute(s, context),
-        Stage::Combine(s) => combine::execute(s, context),
-        Stage::Baseline(s) => baseline::execute(s, context),
-    }
-}
-
-/// A rule in words, for people.
-pub(crate) fn in_words(stage: &Stage) -> String {
-    match stage {
-        Stage::Score(s) => match (&s.column, &s.cosine, &s.network) {
-            (Some(column), ..) => format!("score each row by column {column}"),
-            (_, Some([a, b]), _) => format!("score each row by the cosine of {a} and {b}"),
-            (.., Some(network)) => {
-                let name = network.file_name().unwrap_or(network.as_os_str()).display();
-                format!("score each row by how well picture and caption agree for network {name}")
-            }
-            _ => "score each row".to_owned(),
-        },
-        Stage::Threshold(s) => match (s.at_least, s.at_most) {
-            (Some(least), _) => format!("keep rows whose {} is at least {least}", s.score),
-            (_, most) => {
-                format!("keep rows whose {} is at most {}", s.score, most.unwrap_or_default())
-            }
-        },
-        Stage::Fraction(s) => {
-            format!("keep the best {} % of rows by {}", percent(s.fraction), s.score)
-        }
-        Stage::Top(s) => format!("keep the best {} rows by {}", s.count, s.score),
-        Stage::SemanticDedup(s) => match (s.epsilon, s.fraction, s.count) {
-            (Some(epsilon), ..) => format!(
-                "remove rows whose cosine in {} to a preferred row of their cluster is above {}",
-                s.embedding,
-                curate_core::rank::similarity_threshold(epsilon)
-            ),
-            (_, Some(fraction), _) => {
-                format!(
-                    "keep the {} % of rows that are least duplicated in {}",
-                    percent(fraction),
-                    s.embedding
-                )
-            }
-            (.., count) => {
-                let count = count.unwrap_or_default();
-                format!("keep the {count} rows that are least duplicated in {}", s.embedding)
-            }
-        },
-        Stage::ConceptPrune(s) => {
-            let wanted = match (s.fraction, s.count) {
-                (Some(fraction), _) => format!("{} %", percent(fraction)),
-                (_, count) => count.unwrap_or_default().to_string(),
-            };
-            match s.control {
-                None => {
-                    format!(
-                        "keep {wanted} of the rows, more of complex concepts in {}",
-                        s.embedding
-                    )
+            /// The kind, as recipes write it.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $kind,)*
                 }
-                Some(control) => {
-                    format!("keep {wanted} of the rows, {}, in {}", control.in_words(), s.embedding)
+            }
+
+            pub(crate) fn settings(&self) -> &dyn Settings {
+                match self {
+                    $(Self::$variant(settings) => settings,)*
+                }
+            }
+
+            fn settings_mut(&mut self) -> &mut dyn Settings {
+                match self {
+                    $(Self::$variant(settings) => settings,)*
+                }
+            }
+
+            /// Reads a stage from its table without `kind`; `None` for a kind that there is not. The
+            /// derived reader of the whole would do, but for errors that do not name the key.
+            pub(crate) fn read(
+                kind: &str,
+                table: toml::Value,
+            ) -> Option<Result<Self, toml::de::Error>> {
+                match kind {
+                    $($kind => Some(table.try_into().map(Self::$variant)),)*
+                    _ => None,
                 }
             }
         }
-        Stage::Baseline(s) => baseline::in_words(s),
-        Stage::Combine(s) => {
-            let all = s.of.join(", ");
-            match s.op {
-                Op::Union => format!("keep rows in any of {all}"),
-                Op::Intersect => format!("keep rows in all of {all}"),
-                Op::Minus => format!("keep rows of the first but of none of the others of {all}"),
+
+        $(impl From<$settings> for Stage {
+            fn from(settings: $settings) -> Self {
+                Self::$variant(settings)
             }
+        })*
+    };
+}
+
+stages! {
+    /// Gives every row a score. Removes only rows that cannot be scored.
+    "score" => Score(ScoreStage),
+    /// Keeps rows whose score is good enough.
+    "threshold" => Threshold(ThresholdStage),
+    /// Keeps the best fraction of rows.
+    "fraction" => Fraction(FractionStage),
+    /// Keeps the best so many rows.
+    "top" => Top(TopStage),
+    /// Removes rows that mean the same as a preferred row (SemDeDup, arXiv 2303.09540).
+    "semantic-dedup" => SemanticDedup(SemanticDedupStage),
+    /// Keeps more rows of complex concepts than of simple ones (arXiv 2401.04578).
+    "concept-prune" => ConceptPrune(ConceptPruneStage),
+    /// Combines the rows of other stages or of subset files.
+    "combine" => Combine(CombineStage),
+    /// Keeps the rows that one of DataComp's baselines keeps (arXiv 2304.14108).
+    "baseline" => Baseline(BaselineStage),
+    /// Scores pairs by their cosine less what both have with all others (arXiv 2405.19547).
+    "neg-clip-loss" => NegClipLoss(NegClipLossStage),
+    /// Scores rows by their similarity to a target set (arXiv 2405.19547).
+    "norm-sim" => NormSim(NormSimStage),
+    /// Scores rows by how much a classifier takes them for good samples (arXiv 2309.17425).
+    "classifier" => Classifier(ClassifierStage),
+    /// Scores rows by the weighted mean of their ranks in several scores.
+    "rank" => Rank(RankStage),
+    /// Clusters rows, for later stages to share.
+    "cluster" => Cluster(ClusterStage),
+    /// Removes rows that are near to a reference: what is kept already, or an evaluation set.
+    "dedup-against" => DedupAgainst(DedupAgainstStage),
+}
+
+impl Stage {
+    /// The stage's name.
+    pub fn name(&self) -> &str {
+        self.settings().name()
+    }
+
+    /// Clusters on another device; does nothing to a stage that does not cluster.
+    pub fn set_device(&mut self, device: DeviceName) {
+        self.settings_mut().set_device(device);
+    }
+
+    /// The score stages that this stage reads.
+    pub fn scores(&self) -> Vec<&str> {
+        self.settings().reads().scores
+    }
+
+    /// Where it takes its rows from.
+    pub(crate) fn sources(&self) -> Vec<Source<'_>> {
+        self.settings().sources()
+    }
+
+    /// Lets the relative paths that it names start at a folder.
+    pub(crate) fn anchor(&mut self, folder: &Path) {
+        self.settings_mut().anchor(folder);
+    }
+
+    /// With everything that the recipe left open filled in, now that the number of rows is known.
+    pub(crate) fn completed(&self, rows: usize) -> Self {
+        let mut stage = self.clone();
+        if let Some(device) = self.settings().reads().device {
+            stage.set_device(device.resolve());
         }
+        stage.settings_mut().complete(rows);
+        stage
+    }
+
+    /// The completed stage without open questions.
+    pub(crate) fn resolve(&self) -> Result<Box<dyn Method>, Error> {
+        self.settings().resolve().map_err(|e| e.in_stage(self.name()))
     }
 }
 
-fn percent(share: f64) -> f64 {
-    (share * 100_000.0).round() / 1_000.0
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Quarantines rows whose vectors cannot be used; returns the positions of the others.
-fn quarantine(
-    embedding: &dyn EmbeddingSource,
-    name: &str,
-    norm: NormPolicy,
-    rows: &mut StageRows,
-    progress: &dyn Progress,
-) -> Result<Vec<usize>, StageError> {
-    progress.start(&format!("check {name}"), rows.rows.len() as u64, "rows");
-    let given = rows.rows.clone();
-    let source = embedding::RowsOf::new(embedding, &given);
-    let faulty = fault::check(&source, norm, progress)?;
-    progress.finish();
-    let unnormalised = faulty.iter().filter(|f| f.fault == fault::Fault::EmbeddingNotUnit);
-    let count = unnormalised.clone().count();
-    if 2 * count > given.len() {
-        let mut norms: Vec<f64> = unnormalised.map(|f| f.norm).collect();
-        norms.sort_unstable_by(f64::total_cmp);
-        return Err(StageError::Problem(format!(
-            "{count} of {} vectors of `{name}` do not have length 1 (median {:.3}); set `norm = \"any\"` to \
-             scale them",
-            given.len(),
-            norms[norms.len() / 2]
-        )));
+    #[test]
+    fn every_kind_is_read_under_the_name_that_it_is_written_under() {
+        let stage = Stage::read("top", toml::toml! { count = 3 }.into()).unwrap().unwrap();
+        let written = toml::Value::try_from(&stage).unwrap();
+        assert_eq!(written["kind"].as_str(), Some(stage.kind()));
+        assert_eq!(written.try_into::<Stage>().unwrap(), stage);
+        for kind in Stage::KINDS {
+            let empty = Stage::read(kind, toml::Table::new().into());
+            assert!(empty.is_some(), "{kind} is in the list and has a reader");
+        }
+        assert!(Stage::read("sort", toml::Table::new().into()).is_none());
     }
-    for bad in &faulty {
-        rows.remove(bad.row, bad.fault.name());
-        rows.value[bad.row] = bad.norm as f32;
-    }
-    Ok((0..given.len()).filter(|&i| rows.keeps(i)).collect())
 }

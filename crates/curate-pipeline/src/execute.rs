@@ -1,0 +1,161 @@
+//! Carrying out a recipe.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use curate_core::{Progress, SampleId};
+use curate_io::{IoError, Pool, atomic, digest, subset};
+
+use crate::{
+    Error, Recipe,
+    advance::{RunOptions, Stages},
+    error::StageError,
+    evidence, folder,
+    manifest::{Manifest, PoolRecord},
+    recipe,
+    record::StageRecord,
+    report,
+    run::Run,
+};
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// Rows of the pool.
+    pub rows: usize,
+    /// Rows that stay.
+    pub kept: usize,
+    /// Rows that were set aside when the pool was read.
+    pub quarantined: usize,
+    /// The stages, in order.
+    pub stages: Vec<StageRecord>,
+    /// Names of stages that were read instead of computed.
+    pub reused: Vec<String>,
+    /// The files to look at and to use.
+    pub files: Vec<PathBuf>,
+}
+
+/// Carries out a recipe and writes everything to the folder `out`.
+///
+/// Stages whose result is there already, for the same settings, inputs and pool, are read. A run
+/// that stopped, for whatever reason, goes on at the stage that it had not finished.
+///
+/// # Errors
+/// When a file cannot be read or written, a stage cannot do what it was asked, the folder holds
+/// results of other settings (and [`RunOptions::overwrite`] is not set), or the caller cancels.
+pub fn run(
+    recipe: &Recipe,
+    out: &Path,
+    options: RunOptions,
+    progress: &dyn Progress,
+) -> Result<RunSummary, Error> {
+    let started = Instant::now();
+    let problems = recipe::problems(recipe);
+    if !problems.is_empty() {
+        return Err(Error::Recipe { path: recipe.name.clone().into(), problems });
+    }
+    let pool = recipe.open_pool(progress)?;
+    check_sources(recipe, &pool)?;
+    folder::check_apart(out, &pool)?;
+    fs::create_dir_all(out).map_err(|e| IoError::os(out, "created", e))?;
+    let _lock = folder::lock(out)?;
+    folder::remove_leftovers(out)?;
+    let pool_record = PoolRecord::new(&pool, out, progress)?;
+    let mut stages = Stages::new(recipe, &pool, out, options, &pool_record.digest);
+    for stage in &recipe.stages {
+        stages.advance(stage, progress)?;
+    }
+    let finished = stages.finished();
+    // Until the new manifest is there, the folder holds no finished run.
+    folder::remove(&out.join(folder::MANIFEST))?;
+    folder::remove_stale_stages(out, finished.records.iter().map(|record| &*record.name))?;
+    let recipe = Recipe { stages: finished.completed, ..recipe.clone() };
+    let (rows, kept) = finished.earlier.into_parts();
+    let run = Run { recipe, pool, records: finished.records, rows, kept };
+    let files = write_outputs(&run, out, pool_record, started, progress)?;
+    Ok(RunSummary {
+        rows: run.pool.len(),
+        kept: run.kept.len(),
+        quarantined: run.pool.faults().len(),
+        stages: run.records,
+        reused: finished.reused,
+        files,
+    })
+}
+
+/// Finds misspelt embeddings and files, and devices that are not there, before the first stage
+/// spends its time.
+fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
+    for stage in &recipe.stages {
+        let reads = stage.settings().reads();
+        for name in reads.embeddings {
+            pool.embedding(name)?;
+        }
+        if let Some(device) = reads.device {
+            device.engine().map_err(|e| StageError::from(e).in_stage(stage.name()))?;
+        }
+        if let Some(missing) = reads.files.into_iter().find(|file| !file.exists()) {
+            let error = std::io::ErrorKind::NotFound.into();
+            return Err(IoError::os(missing, "read", error).into());
+        }
+    }
+    Ok(())
+}
+
+fn write_outputs(
+    run: &Run,
+    out: &Path,
+    pool: PoolRecord,
+    started: Instant,
+    progress: &dyn Progress,
+) -> Result<Vec<PathBuf>, Error> {
+    let recipe_path = out.join(folder::RECIPE);
+    atomic::write(&recipe_path, run.recipe.to_toml().as_bytes())?;
+    let kept: Vec<SampleId> = run.kept.rows().iter().map(|&row| run.pool.ids()[row]).collect();
+    let mut files = Vec::new();
+    for (format, path) in subset::files_in(out, &run.recipe.output.formats) {
+        subset::write(&path, format, &kept)?;
+        files.push(path);
+    }
+    let evidence_path = out.join(folder::EVIDENCE);
+    evidence::write(run, &evidence_path)?;
+    files.push(evidence_path);
+    if run.recipe.output.report {
+        progress.start("report", 1, "file");
+        let path = out.join(folder::REPORT);
+        atomic::write(&path, report::of(run, &pool)?.to_html().as_bytes())?;
+        progress.finish();
+        files.push(path);
+    }
+    let outputs = [std::slice::from_ref(&recipe_path), &files].concat();
+    let path = out.join(folder::MANIFEST);
+    atomic::write(&path, manifest(run, pool, &outputs, started)?.to_json().as_bytes())?;
+    files.push(path.clone());
+    folder::remove_outputs(out, &[&outputs[..], &[path]].concat())?;
+    Ok(files)
+}
+
+fn manifest(
+    run: &Run,
+    pool: PoolRecord,
+    outputs: &[PathBuf],
+    started: Instant,
+) -> Result<Manifest, Error> {
+    let digests = digest::of_files(outputs)?;
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Manifest {
+        format: folder::FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: run.recipe.name.clone(),
+        seed: run.recipe.seed,
+        rows: run.pool.len(),
+        kept: run.kept.len(),
+        pool,
+        stages: run.records.clone(),
+        outputs: outputs.iter().map(name).zip(digests).collect(),
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}

@@ -1,0 +1,120 @@
+//! Recipes: which pool, which stages, which outputs.
+
+mod check;
+mod read;
+
+use std::path::PathBuf;
+
+use curate_core::Progress;
+use curate_io::{
+    Pool, PoolOptions,
+    pool::{BadShards, Format},
+    subset::SubsetFormat,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+pub(crate) use check::problems;
+
+pub use crate::{earlier::POOL, stages::*};
+
+/// What to do with a pool: a list of stages. Read from TOML; unknown keys are errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipe {
+    /// A name for the report's title.
+    #[serde(default = "defaults::name")]
+    pub name: String,
+    /// The seed of all random draws. Draws depend on the seed and a sample's id, so they do not
+    /// change when the pool is split into other shards.
+    #[serde(default)]
+    pub seed: u64,
+    /// The pool to curate.
+    pub pool: PoolRecipe,
+    /// What to write besides evidence, manifest and report.
+    #[serde(default)]
+    pub output: OutputRecipe,
+    /// The stages, in order. Each takes the rows that the one before left, unless it says `from`.
+    #[serde(rename = "stage")]
+    pub stages: Vec<Stage>,
+}
+
+/// Where the pool is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PoolRecipe {
+    /// A folder, a file, or a pattern such as `shards/{00000..00099}.tar`. A relative path starts
+    /// at the recipe's folder.
+    pub path: PathBuf,
+    /// The layout. Left out, the files tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// What to do with a shard that cannot be read.
+    #[serde(default)]
+    pub bad_shards: BadShards,
+}
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OutputRecipe {
+    /// The forms of the subset.
+    #[serde(default = "defaults::formats")]
+    pub formats: Vec<SubsetFormat>,
+    /// Whether to write `report.html`.
+    #[serde(default = "defaults::yes")]
+    pub report: bool,
+    /// Whether the report shows images.
+    #[serde(default = "defaults::yes")]
+    pub images: bool,
+}
+
+impl Default for OutputRecipe {
+    fn default() -> Self {
+        Self { formats: defaults::formats(), report: true, images: true }
+    }
+}
+
+mod defaults {
+    use super::SubsetFormat;
+
+    pub(super) fn name() -> String {
+        "curation".to_owned()
+    }
+
+    pub(super) fn formats() -> Vec<SubsetFormat> {
+        vec![SubsetFormat::Npy, SubsetFormat::Parquet]
+    }
+
+    pub(super) fn yes() -> bool {
+        true
+    }
+}
+
+impl Recipe {
+    /// Opens the recipe's pool.
+    pub(crate) fn open_pool(&self, progress: &dyn Progress) -> Result<Pool, Error> {
+        let options = PoolOptions { format: self.pool.format, bad_shards: self.pool.bad_shards };
+        Ok(Pool::open_with(&self.pool.path, options, &self.embeddings(), progress)?)
+    }
+
+    /// The embeddings that the stages read.
+    pub(crate) fn embeddings(&self) -> Vec<&str> {
+        self.stages.iter().flat_map(|stage| stage.settings().reads().embeddings).collect()
+    }
+
+    /// The recipe as TOML, with every default.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("a recipe has only what TOML can say")
+    }
+
+    /// The JSON Schema of recipes.
+    pub fn schema() -> String {
+        let schema = schemars::schema_for!(Recipe);
+        let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+        text.push('\n');
+        text
+    }
+}

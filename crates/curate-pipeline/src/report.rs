@@ -1,0 +1,226 @@
+//! The report of a run: what a person looks at.
+
+use std::collections::BTreeMap;
+
+use curate_core::fault::Fault;
+use curate_report::{
+    Column, Fact, Funnel, FunnelStep, Gallery, Group, Note, Removal, Report, Section, Table, Tile,
+    Value, Verdict,
+};
+
+use crate::{
+    Error,
+    earlier::POOL,
+    manifest::PoolRecord,
+    page::{Page, thousands},
+    run::Run,
+    stage::{Done, Method},
+    stages::Stage,
+};
+
+/// Quarantined rows shown for each fault.
+const QUARANTINED: usize = 6;
+
+/// Makes the report of a run.
+pub(crate) fn of(run: &Run, pool: &PoolRecord) -> Result<Report, Error> {
+    let page = Page { pool: &run.pool, kept: &run.kept, images: run.recipe.output.images };
+    let methods = run.recipe.stages.iter().map(Stage::resolve).collect::<Result<Vec<_>, _>>()?;
+    let (rows, kept) = (run.pool.len(), run.kept.len());
+    let mut report = Report::new(format!("Curation of {}", run.recipe.name));
+    report.subtitle = format!(
+        "{}, {} stages, curate {}",
+        pool.format,
+        run.records.len(),
+        env!("CARGO_PKG_VERSION")
+    );
+    report.lead.push(format!(
+        "{} rows in, {} kept ({:.1} %). Every removed row has its reason in evidence.parquet.",
+        thousands(rows),
+        thousands(kept),
+        100.0 * kept as f64 / rows.max(1) as f64
+    ));
+    report.tiles = tiles(run, pool);
+    report.notes = notes(run, pool, &methods)?;
+    report.sections.push(funnel(run, &methods));
+    for (index, method) in methods.iter().enumerate() {
+        let record = &run.records[index];
+        let cuts = cuts_on(&record.name, run, &methods)?;
+        let done = Done { record, rows: &run.rows[index], cuts };
+        report.sections.extend(method.report(&page, &done)?);
+    }
+    report.sections.extend(categories(run)?);
+    report.sections.push(quarantine(run, &page)?);
+    report.facts = facts(run, pool);
+    Ok(report)
+}
+
+/// The stages that cut a score: name and threshold.
+fn cuts_on<'a>(
+    score: &str,
+    run: &'a Run,
+    methods: &[Box<dyn Method>],
+) -> Result<Vec<(&'a str, f64)>, Error> {
+    let mut cuts = Vec::new();
+    for (record, method) in run.records.iter().zip(methods) {
+        cuts.extend(method.threshold_on(score, record)?.map(|at| (&*record.name, at)));
+    }
+    Ok(cuts)
+}
+
+fn tiles(run: &Run, pool: &PoolRecord) -> Vec<Tile> {
+    let removed = run.pool.len() - run.kept.len();
+    let quarantined: usize = quarantined_rows(run).len();
+    vec![
+        Tile::new("rows in the pool", run.pool.len()).hint(crate::plan::bytes(pool.bytes())),
+        Tile::new("kept", run.kept.len()).hint("the subset"),
+        Tile::new("removed", removed).hint("each with its reason"),
+        Tile::new("quarantined", quarantined).hint("could not be judged"),
+    ]
+}
+
+fn notes(run: &Run, pool: &PoolRecord, methods: &[Box<dyn Method>]) -> Result<Vec<Note>, Error> {
+    let mut notes: Vec<Note> = pool
+        .skipped
+        .iter()
+        .map(|s| Note::warning(format!("Shard {} was left out: {}.", s.name, s.reason)))
+        .collect();
+    if run.kept.is_empty() {
+        notes
+            .push(Note::warning("No row is left. The funnel shows which stage took the last one."));
+    }
+    for (record, method) in run.records.iter().zip(methods) {
+        let said = method.notes(record)?.into_iter();
+        notes.extend(said.map(|text| Note::info(format!("Stage {}: {text}.", record.name))));
+    }
+    Ok(notes)
+}
+
+fn facts(run: &Run, pool: &PoolRecord) -> Vec<Fact> {
+    let mut facts = vec![
+        Fact::new("pool", Value::Code(pool.path.display().to_string())),
+        Fact::new("pool digest", Value::Code(pool.digest.clone())),
+        Fact::new("seed", run.recipe.seed.to_string()),
+        Fact::new("version", env!("CARGO_PKG_VERSION")),
+    ];
+    for record in &run.records {
+        facts
+            .push(Fact::new(format!("seconds of {}", record.name), Value::Seconds(record.seconds)));
+    }
+    facts
+}
+
+fn funnel(run: &Run, methods: &[Box<dyn Method>]) -> Section {
+    let mut steps = vec![pool_step(run)];
+    for (method, record) in methods.iter().zip(&run.records) {
+        steps.push(FunnelStep {
+            stage: record.name.clone(),
+            rule: method.in_words(),
+            rows_in: record.rows_in as u64,
+            rows_out: record.rows_out as u64,
+            removed: record.removed.iter().map(|(rule, &rows)| removal(rule, rows)).collect(),
+        });
+    }
+    let funnel = Funnel { unit: "rows".into(), steps, ..Funnel::default() };
+    Section::new("Funnel").intro("What each stage was given and what it left.").block(funnel)
+}
+
+fn pool_step(run: &Run) -> FunnelStep {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, fault) in run.pool.faults() {
+        *counts.entry(fault.name()).or_default() += 1;
+    }
+    FunnelStep {
+        stage: POOL.into(),
+        rule: "rows with an id, a caption and an image".into(),
+        rows_in: run.pool.len() as u64,
+        rows_out: (run.pool.len() - run.pool.faults().len()) as u64,
+        removed: counts.into_iter().map(|(rule, rows)| removal(rule, rows)).collect(),
+    }
+}
+
+fn removal(rule: &str, rows: usize) -> Removal {
+    match Fault::named(rule) {
+        Some(fault) => Removal::quarantined(fault.in_words(), rows as u64),
+        None => Removal::new(rule.replace('-', " "), rows as u64),
+    }
+}
+
+/// Rows that any stage set aside, with the fault, in row order.
+fn quarantined_rows(run: &Run) -> BTreeMap<usize, Fault> {
+    let mut found: BTreeMap<usize, Fault> = run.pool.faults().iter().copied().collect();
+    for rows in &run.rows {
+        for (position, &row) in rows.rows.iter().enumerate() {
+            if let Some(fault) = rows.rule(position).and_then(Fault::named) {
+                found.entry(row).or_insert(fault);
+            }
+        }
+    }
+    found
+}
+
+/// What stays of each source and each kind of caption, where the pool says them.
+fn categories(run: &Run) -> Result<Option<Section>, Error> {
+    let mut tables = Vec::new();
+    for field in ["source", "caption_kind"] {
+        let labels = run.pool.labels(field)?;
+        if labels.iter().all(Option::is_none) {
+            continue;
+        }
+        let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for (row, label) in labels.iter().enumerate() {
+            let entry = counts.entry(label.as_deref().unwrap_or("none")).or_default();
+            entry.0 += 1;
+            entry.1 += u64::from(run.kept.contains(row));
+        }
+        tables.push(Table {
+            title: format!("Kept by {}", field.replace('_', " ")),
+            columns: vec![
+                Column::new(field.replace('_', " ")),
+                Column::bar("rows"),
+                Column::bar("kept"),
+                Column::bar("share kept"),
+            ],
+            rows: counts
+                .into_iter()
+                .map(|(label, (rows, kept))| {
+                    let share = kept as f64 / rows as f64;
+                    vec![
+                        Value::Text(label.into()),
+                        Value::Count(rows),
+                        Value::Count(kept),
+                        Value::Share(share),
+                    ]
+                })
+                .collect(),
+            ..Table::default()
+        });
+    }
+    let section = Section::new("Where the subset comes from");
+    Ok((!tables.is_empty()).then(|| tables.into_iter().fold(section, Section::block)))
+}
+
+fn quarantine(run: &Run, page: &Page<'_>) -> Result<Section, Error> {
+    let mut by_fault: BTreeMap<Fault, Vec<usize>> = BTreeMap::new();
+    for (row, fault) in quarantined_rows(run) {
+        by_fault.entry(fault).or_default().push(row);
+    }
+    let mut groups = Vec::new();
+    for (fault, rows) in by_fault {
+        let shown = &rows[..rows.len().min(QUARANTINED)];
+        groups.push(Group {
+            heading: format!("{}: {} rows", fault.in_words(), thousands(rows.len())),
+            cards: page.cards(shown, |_| Verdict::Quarantined, |row| format!("row {row}"))?,
+            omitted: (rows.len() - shown.len()) as u64,
+            ..Group::default()
+        });
+    }
+    Ok(Section::new("Quarantine")
+        .intro(
+            "Rows that could not be judged. They were set aside and changed no other row's fate.",
+        )
+        .block(Gallery {
+            groups,
+            when_empty: "Every row could be judged.".into(),
+            ..Gallery::default()
+        }))
+}

@@ -1,0 +1,207 @@
+//! The report's section of a stage that removes duplicates.
+
+use std::collections::BTreeMap;
+
+use curate_report::{Curve, CurveChart, Gallery, Group, Histogram, Marker, Role, Section};
+
+use crate::{
+    Error,
+    page::{Page, spread, stage_verdict, thousands},
+    rows::StageRows,
+    stage::{Done, short},
+};
+
+/// Groups of duplicates shown.
+const DUPLICATE_GROUPS: usize = 24;
+/// Removed rows shown beside the row that stays.
+const DUPLICATES_A_GROUP: usize = 5;
+
+/// How similar rows are to preferred ones, what another limit would keep, and some groups.
+pub(crate) fn section(
+    page: &Page<'_>,
+    done: &Done<'_>,
+    threshold: Option<f64>,
+) -> Result<Section, Error> {
+    let rows = done.rows;
+    let judged: Vec<usize> = (0..rows.rows.len())
+        .filter(|&i| rows.cluster.get(i).is_some_and(Option::is_some))
+        .collect();
+    let section = Section::new(format!("Duplicates ({})", done.record.name)).intro(
+        "In each cluster rows stand in order of preference; a row goes when a preferred row is too \
+         similar to it.",
+    );
+    let title = "Largest similarity to a preferred row";
+    Ok(section
+        .block(similarities(title, rows, &judged, threshold))
+        .block(kept_curve(&values(rows, &judged), threshold))
+        .block(duplicate_groups(page, rows)?))
+}
+
+/// How similar rows are to a reference, what another limit would keep, and the rows about the limit.
+pub(crate) fn near_reference(
+    page: &Page<'_>,
+    done: &Done<'_>,
+    threshold: Option<f64>,
+) -> Result<Section, Error> {
+    let rows = done.rows;
+    let compared = |i: &usize| !rows.threshold[*i].is_nan() && !rows.value[*i].is_nan();
+    let mut judged: Vec<usize> = (0..rows.rows.len()).filter(compared).collect();
+    let title = "Largest similarity to the reference";
+    let section = Section::new(format!("Near the reference ({})", done.record.name))
+        .intro("A row goes when a row of the reference is too similar to it.")
+        .block(similarities(title, rows, &judged, threshold))
+        .block(kept_curve(&values(rows, &judged), threshold));
+    judged.sort_by(|&a, &b| rows.value[b].total_cmp(&rows.value[a]).then(a.cmp(&b)));
+    let removed = judged.partition_point(|&i| !rows.keeps(i));
+    let part = |places: &[usize]| -> Vec<usize> { places.iter().map(|&i| rows.rows[i]).collect() };
+    let (first, last) = (removed.saturating_sub(DUPLICATE_GROUPS), removed + DUPLICATE_GROUPS);
+    let detail = |row| similarity_to(rows, row);
+    let group = |heading: &str, places: &[usize]| -> Result<Group, Error> {
+        let cards = page.cards(&part(places), |row| stage_verdict(rows, row), detail)?;
+        Ok(Group { heading: heading.into(), cards, ..Group::default() })
+    };
+    let groups = vec![
+        group("Just too near", &judged[first..removed])?,
+        group("Just far enough", &judged[removed..last.min(judged.len())])?,
+    ];
+    Ok(section.block(Gallery {
+        title: "Rows about the limit".into(),
+        groups,
+        when_empty: "No row was compared.".into(),
+        ..Gallery::default()
+    }))
+}
+
+fn similarity_to(rows: &StageRows, row: usize) -> String {
+    let Some(position) = rows.position(row) else { return String::new() };
+    let to = rows.reference.get(position).and_then(Option::as_deref).unwrap_or("the reference");
+    format!("similarity {:.4} to {to}", rows.value[position])
+}
+
+fn values(rows: &StageRows, positions: &[usize]) -> Vec<f32> {
+    positions.iter().map(|&i| rows.value[i]).collect()
+}
+
+fn similarities(
+    title: &str,
+    rows: &StageRows,
+    judged: &[usize],
+    threshold: Option<f64>,
+) -> Histogram {
+    let (stay, go): (Vec<usize>, Vec<usize>) = judged.iter().partition(|&&i| rows.keeps(i));
+    let series: [(&str, Role, &[f32]); 2] = [
+        ("kept", Role::Kept, &values(rows, &stay)),
+        ("removed", Role::Removed, &values(rows, &go)),
+    ];
+    Histogram {
+        title: title.into(),
+        x_label: "cosine".into(),
+        unit: "rows".into(),
+        stacked: true,
+        threshold: threshold.map(|t| Marker::new(t, format!("limit {}", short(t, 4)))),
+        when_empty: "No row was compared.".into(),
+        ..Histogram::of_values(48, &series)
+    }
+}
+
+/// Groups of duplicates: a row that the stage kept, and the rows that went for it, directly or
+/// for another row that went.
+fn duplicate_groups(page: &Page<'_>, rows: &StageRows) -> Result<Gallery, Error> {
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (position, &row) in rows.rows.iter().enumerate() {
+        if rows.removal(position).is_some_and(|removal| removal.cause.is_some()) {
+            groups.entry(survivor(rows, row)).or_default().push(row);
+        }
+    }
+    let total = groups.len();
+    let mut largest: Vec<(usize, Vec<usize>)> = groups.into_iter().collect();
+    largest.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then(a.0.cmp(&b.0)));
+    let mut shown = Vec::new();
+    for (head, gone) in leading_and_spread(&largest, DUPLICATE_GROUPS) {
+        let members = spread(&gone, DUPLICATES_A_GROUP);
+        let members: Vec<usize> = std::iter::once(head).chain(members).collect();
+        shown.push(Group {
+            heading: match gone.len() {
+                1 => "1 row went for this one".to_owned(),
+                n => format!("{} rows went for this one", thousands(n)),
+            },
+            omitted: (gone.len() + 1 - members.len()) as u64,
+            cards: page.cards(
+                &members,
+                |row| stage_verdict(rows, row),
+                |row| nearest(rows, row, head),
+            )?,
+            ..Group::default()
+        });
+    }
+    Ok(Gallery {
+        title: "Duplicate groups".into(),
+        note: "The largest groups, then some of all sizes.".into(),
+        omitted: (total - shown.len()) as u64,
+        groups: shown,
+        when_empty: "No duplicates were found.".into(),
+    })
+}
+
+/// The row for which a duplicate went in the end: the first one on its chain of causes that the
+/// stage kept. Causes come earlier in the order of preference, so the chain ends.
+fn survivor(rows: &StageRows, row: usize) -> usize {
+    let cause =
+        |row| rows.position(row).and_then(|i| rows.removal(i)).and_then(|removal| removal.cause);
+    std::iter::successors(Some(row), |&row| cause(row)).last().unwrap_or(row)
+}
+
+/// How near a duplicate is, and to which row of its group.
+fn nearest(rows: &StageRows, row: usize, head: usize) -> String {
+    let Some(position) = rows.position(row).filter(|_| row != head) else {
+        return "preferred".to_owned();
+    };
+    let cause = rows.related.get(position).copied().flatten();
+    let to = if cause == Some(head) { "" } else { ", to another that went" };
+    format!("similarity {:.4}{to}", rows.value[position])
+}
+
+/// Half of the places for the leading items, the other half spread over the rest.
+fn leading_and_spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
+    let leading = items.len().min(count / 2);
+    [items[..leading].to_vec(), spread(&items[leading..], count - leading)].concat()
+}
+
+/// How many rows each epsilon would keep.
+fn kept_curve(similarities: &[f32], threshold: Option<f64>) -> CurveChart {
+    let mut sorted = similarities.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let n = sorted.len().max(1) as f64;
+    let kept = |epsilon: f64| sorted.partition_point(|&s| f64::from(s) <= 1.0 - epsilon) as f64 / n;
+    let points =
+        (0..=60).map(|i| f64::from(i) / 100.0).map(|epsilon| (epsilon, kept(epsilon))).collect();
+    CurveChart {
+        title: "What another epsilon would keep".into(),
+        x_label: "epsilon".into(),
+        y_label: "share of the stage's rows".into(),
+        y_percent: true,
+        curves: vec![Curve { name: "kept".into(), role: Role::Kept, points, ..Curve::default() }],
+        markers: threshold
+            .map(|t| Marker::new(1.0 - t, format!("epsilon {}", short(1.0 - t, 4))))
+            .into_iter()
+            .collect(),
+        note: "`curate select RUN --epsilon …` writes the subset of another point of this curve."
+            .into(),
+        when_empty: "No row was compared.".into(),
+        ..CurveChart::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_curve_of_kept_rows_falls_with_epsilon() {
+        let curve = kept_curve(&[0.0, 0.5, 0.96, 1.0], Some(0.95));
+        let points = &curve.curves[0].points;
+        assert_eq!(points[0], (0.0, 1.0));
+        assert_eq!(points[5].1, 0.5);
+        assert!(points.windows(2).all(|w| w[1].1 <= w[0].1));
+    }
+}
