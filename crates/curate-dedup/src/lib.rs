@@ -18,7 +18,7 @@
 //! let kept = found.keep(Keep::Epsilon(0.05), &[1, 2, 3].map(|id| curate_core::SampleId(id)));
 //! assert_eq!(kept.kept, [true, false, true]);
 //! assert_eq!(found.cause(1), Some(0));
-//! # Ok::<(), curate_core::SourceError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # The rule
