@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand};
 use curate::core::Cut;
 use curate_device::DeviceName;
 
-use crate::{filter::args::FilterCommand, plan::args::PlanCommand};
+use crate::{
+    filter::args::{FilterCommand, fraction},
+    plan::args::PlanCommand,
+};
 
 /// Decide which samples of an image-text pool to train on.
 ///
@@ -170,12 +173,5 @@ impl CutArgs {
         let threshold = self.threshold.map(Cut::Threshold);
         let epsilon = self.epsilon.map(Cut::Epsilon);
         fraction.or(top).or(threshold).or(epsilon).expect("clap requires one of the group")
-    }
-}
-
-pub(crate) fn fraction(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(fraction) if fraction > 0.0 && fraction <= 1.0 => Ok(fraction),
-        _ => Err("must be a number above 0 and at most 1".to_owned()),
     }
 }
