@@ -6,10 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use curate::core::Cut;
 use curate_device::DeviceName;
 
-use crate::{
-    filter::args::{FilterCommand, fraction},
-    plan::args::PlanCommand,
-};
+use crate::{filter::args::FilterCommand, plan::args::PlanCommand, values::fraction};
 
 /// Decide which samples of an image-text pool to train on.
 ///

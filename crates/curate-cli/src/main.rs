@@ -15,6 +15,7 @@ mod progress;
 mod reshard;
 mod show;
 mod subset;
+mod values;
 
 use std::{
     error::Error as _,

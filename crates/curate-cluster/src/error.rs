@@ -48,6 +48,12 @@ pub enum ClusterError {
         /// Dimensions of the rows.
         rows: usize,
     },
+    /// The rows have no numbers.
+    #[error("the {rows} rows have no dimensions: give an embedding of at least one")]
+    NoDimensions {
+        /// Rows there are.
+        rows: usize,
+    },
     /// There is no centroid to assign rows to.
     #[error("no centroid for {rows} rows: give at least one")]
     NoCentroids {
@@ -70,8 +76,9 @@ pub enum ClusterError {
     },
     /// A centroid has a length other than 1, and the metric is spherical.
     #[error(
-        "centroid {centroid} has length {norm}, and spherical distances need length 1: scale it \
-         (`curate_core::embedding::normalise`), or use the metric Euclidean"
+        "centroid {centroid} has length {}, and spherical distances need length 1: scale it \
+         (`curate_core::embedding::normalise`), or use the metric Euclidean",
+        *norm as f32
     )]
     CentroidNotUnit {
         /// The first such centroid.
@@ -87,8 +94,9 @@ pub enum ClusterError {
     },
     /// A row has a length other than 1 (or 0), and the metric is spherical.
     #[error(
-        "row {row} has length {norm}, and spherical clustering needs length 1: scale the rows \
-         (`curate_core::embedding::UnitRows`), or use the metric Euclidean"
+        "row {row} has length {}, and spherical clustering needs length 1: scale the rows \
+         (`curate_core::embedding::UnitRows`), or use the metric Euclidean",
+        *norm as f32
     )]
     NotUnit {
         /// The first such row.
@@ -179,9 +187,9 @@ pub enum ClusterError {
         /// `clusters`, `dimensions`, or `scale` (the exponent of the steps).
         what: &'static str,
         /// Those of the sums that were to grow.
-        own: i64,
+        own: i128,
         /// Those of the other part.
-        other: i64,
+        other: i128,
     },
     /// The engine that was to search failed.
     #[error("the device failed: {0}: use the native kernels, or another device")]

@@ -97,6 +97,9 @@ impl KMeans {
         if rows < clusters {
             return Err(ClusterError::TooFewRows { clusters, rows });
         }
+        if source.dim() == 0 {
+            return Err(ClusterError::NoDimensions { rows });
+        }
         let trained = match self.training_rows(ids) {
             Some(sample) => {
                 let ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();

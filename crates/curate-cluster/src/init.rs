@@ -84,10 +84,10 @@ fn shrink<S: EmbeddingSource + ?Sized>(
         let products = embedding::dots(block, centroid).into_iter();
         match facts.squares(rows) {
             Some(squares) => {
-                let distance = |(dot, square): (f64, &f64)| metric.from_product(dot, square + own);
+                let distance = |(dot, square): (f64, &f64)| metric.of_product(dot, square + own);
                 products.zip(squares).map(distance).collect::<Vec<_>>()
             }
-            None => products.map(|dot| metric.from_product(dot, 0.0)).collect(),
+            None => products.map(|dot| metric.of_product(dot, 0.0)).collect(),
         }
     })?;
     for (old, new) in distances.iter_mut().zip(blocks.concat()) {

@@ -77,7 +77,7 @@ impl Metric {
 
     /// [`Self::between`] from the inner product of the two vectors and the sum of their squared
     /// lengths, and not below 0.
-    pub(crate) fn from_product(self, product: f64, squares: f64) -> f64 {
+    pub(crate) fn of_product(self, product: f64, squares: f64) -> f64 {
         let distance = match self {
             Self::Spherical => 1.0 - product,
             Self::Euclidean => squares - 2.0 * product,
@@ -113,7 +113,7 @@ mod tests {
         assert!((nearness - 0.8).abs() < 1e-6 && euclidean.distance(nearness) == nearness);
         assert!((euclidean.nearness_of(&row, &centroid) - nearness).abs() < 1e-6);
         assert_eq!(euclidean.nearness(0.501, 1.0), 0.0, "never below 0");
-        assert_eq!(euclidean.from_product(0.5, 2.0), 1.0);
-        assert_eq!(spherical.from_product(1.5, 0.0), 0.0);
+        assert_eq!(euclidean.of_product(0.5, 2.0), 1.0);
+        assert_eq!(spherical.of_product(1.5, 0.0), 0.0);
     }
 }

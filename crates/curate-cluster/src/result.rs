@@ -187,7 +187,7 @@ impl Clustering {
 /// Assigns every row of `source` to its nearest centroid.
 ///
 /// # Errors
-/// When dimensions differ, there is no centroid for the rows, a centroid or a row is not finite, or
+/// When dimensions differ or there are none, there is no centroid for the rows, a centroid or a row is not finite, or
 /// is not of length 1 (or 0) and the metric is spherical, rows cannot be read, or the caller cancels.
 pub fn assign<S: EmbeddingSource + ?Sized>(
     centroids: ArrayView2<'_, f32>,
@@ -212,6 +212,9 @@ pub fn assign_on<S: EmbeddingSource + ?Sized>(
     let (k, dim) = centroids.dim();
     if dim != source.dim() {
         return Err(ClusterError::DimMismatch { centroids: dim, rows: source.dim() });
+    }
+    if dim == 0 && source.rows() > 0 {
+        return Err(ClusterError::NoDimensions { rows: source.rows() });
     }
     if k == 0 && source.rows() > 0 {
         return Err(ClusterError::NoCentroids { rows: source.rows() });

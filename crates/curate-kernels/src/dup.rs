@@ -42,44 +42,46 @@ pub struct Earlier {
 pub fn max_earlier(rows: &[f32], dim: usize) -> Vec<Earlier> {
     let with = dispatch::instructions();
     vnni::integers()
-        .and_then(|kind| max_earlier_in_integers((with, kind), rows, dim))
+        .and_then(|kind| max_earlier_in_integers(with, kind, rows, dim))
         .unwrap_or_else(|| max_earlier_with(with, rows, dim))
 }
 
-/// Rows packed as integers, and their centre; `None` when f32 is better or a row is not finite.
+/// Rows packed as integers, and their center; `None` when f32 is better or a row is not finite.
 fn pack_integers(with: Instructions, rows: &[f32], dim: usize) -> Option<(Vec<f32>, QuantPanels)> {
     let count = rows.len().checked_div(dim)?;
     assert_eq!(rows.len(), count * dim, "whole vectors");
     if count < INTEGER_ROWS || !(INTEGER_DIM..=quant::MAX_DIM).contains(&dim) {
         return None;
     }
-    let centre = mean(rows, dim);
-    let panels = QuantPanels::pack(with, count, |i| (&rows[i * dim..][..dim], 0.0), &centre)?;
-    Some((centre, panels))
+    let center = mean(rows, dim);
+    let panels = QuantPanels::pack(with, count, |i| (&rows[i * dim..][..dim], 0.0), &center)?;
+    Some((center, panels))
 }
 
 fn earlier_vectors<'a>(
-    (with, kind): (Instructions, Integers),
+    with: Instructions,
+    kind: Integers,
     panels: &'a QuantPanels,
-    centre: &'a [f32],
+    center: &'a [f32],
     rows: &'a [f32],
 ) -> Vectors<'a> {
-    Vectors { with, kind, panels, centre, plain: (rows, &[]), order: &[] }
+    Vectors { with, kind, panels, center, vectors: rows, biases: &[], order: &[] }
 }
 
 /// Row `j` looking at the rows before it.
 fn earlier<'a>(vectors: &Vectors<'a>, j: usize, above: f32) -> Query<'a> {
-    let dim = vectors.centre.len();
-    Query { above, strict: true, ..Query::all(&vectors.plain.0[j * dim..][..dim], j) }
+    let dim = vectors.center.len();
+    Query { above, strict: true, ..Query::all(&vectors.vectors[j * dim..][..dim], j) }
 }
 
 fn max_earlier_in_integers(
-    instructions: (Instructions, Integers),
+    with: Instructions,
+    kind: Integers,
     rows: &[f32],
     dim: usize,
 ) -> Option<Vec<Earlier>> {
-    let (centre, panels) = pack_integers(instructions.0, rows, dim)?;
-    let vectors = earlier_vectors(instructions, &panels, &centre, rows);
+    let (center, panels) = pack_integers(with, rows, dim)?;
+    let vectors = earlier_vectors(with, kind, &panels, &center, rows);
     let mut out = vec![Earlier::default(); panels.count()];
     // Later blocks have more panels to visit; handing them out one by one keeps threads busy.
     out.par_chunks_mut(INTEGER_BLOCK).with_max_len(1).enumerate().for_each(|(block, out)| {
@@ -234,14 +236,14 @@ mod tests {
             for rows in [rows(n, dim), numbers(n * dim, 3)] {
                 let expected = reference::max_earlier(&rows, dim);
                 for kind in vnni::available() {
-                    let found = max_earlier_in_integers((with, kind), &rows, dim);
+                    let found = max_earlier_in_integers(with, kind, &rows, dim);
                     assert_eq!(found.unwrap(), expected, "{kind:?} {n} x {dim}");
                 }
             }
         }
         let mut rows = rows(64, 32);
         rows[70] = f32::NAN;
-        assert_eq!(max_earlier_in_integers((with, Integers::Plain), &rows, 32), None);
+        assert_eq!(max_earlier_in_integers(with, Integers::Plain, &rows, 32), None);
     }
 
     #[test]

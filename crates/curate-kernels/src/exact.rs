@@ -53,8 +53,8 @@ impl ExactSum {
         }
         // From the smallest exponent on, so that many small numbers are not lost on a large one. A
         // subnormal counts the steps of the smallest normal numbers.
-        let step = |exponent: usize| power_of_two(exponent.max(1) as i32 - 150);
-        finite.iter().enumerate().map(|(e, &sum)| sum as f64 * step(e)).sum()
+        let step = |exponent: i32| power_of_two(exponent.max(1) - 150);
+        (0..).zip(finite).map(|(exponent, &sum)| sum as f64 * step(exponent)).sum()
     }
 }
 

@@ -179,8 +179,8 @@ impl Rows<'_> {
         apply: impl Fn(i64, i64) -> i64,
     ) {
         // Once a group instead of once a number: what the bits of all its rows have too much.
-        let bits = self.magic.to_bits().cast_signed();
-        let excess = apply(0, bits.wrapping_mul(self.rows.len() as i64));
+        let bits = self.magic.to_bits().wrapping_mul(self.rows.len() as u64);
+        let excess = apply(0, bits.cast_signed());
         let mut sums = sum.map(|sum| sum.wrapping_sub(excess));
         for &row in self.rows {
             let x: &[f32; N] = self.vectors[row as usize * self.dim + first..]
@@ -262,7 +262,7 @@ mod tests {
         for (n, dim) in [(1, 1), (9, 31), (20, 32), (30, 67), (3, 200)] {
             let vectors = numbers(n * dim, 1);
             let rows: Vec<u32> = (0..n as u32).filter(|row| row % 3 != 1).collect();
-            let start: Vec<i64> = (0..dim as i64).map(|t| t * 1_000_003 - 77).collect();
+            let start: Vec<i64> = (0..).map(|t: i64| t * 1_000_003 - 77).take(dim).collect();
             let mut expected = start.clone();
             for &row in &rows {
                 let row = &vectors[row as usize * dim..][..dim];

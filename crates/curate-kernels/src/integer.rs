@@ -9,7 +9,7 @@ use crate::{
     dispatch::Instructions,
     dots,
     quant::{PANEL, QuantPanels, QuantRows, ROWS, Row, Tile},
-    vnni::{self, Integers},
+    vnni::{self, Integers, Rule},
 };
 
 /// A row that looks for its best vector.
@@ -53,9 +53,11 @@ pub(crate) struct Vectors<'a> {
     /// The vectors, packed.
     pub(crate) panels: &'a QuantPanels,
     /// What is taken off every vector before it is packed.
-    pub(crate) centre: &'a [f32],
-    /// The vectors as they are, and their biases, by index.
-    pub(crate) plain: (&'a [f32], &'a [f32]),
+    pub(crate) center: &'a [f32],
+    /// The vectors as they are, by index.
+    pub(crate) vectors: &'a [f32],
+    /// Their biases; empty when there are none.
+    pub(crate) biases: &'a [f32],
     /// The index of the vector at each position; empty when they are the same.
     pub(crate) order: &'a [u32],
 }
@@ -66,12 +68,12 @@ impl<'a> Vectors<'a> {
     }
 
     fn vector(&self, position: u32) -> &'a [f32] {
-        let dim = self.centre.len();
-        &self.plain.0[self.index(position) as usize * dim..][..dim]
+        let dim = self.center.len();
+        &self.vectors[self.index(position) as usize * dim..][..dim]
     }
 
     fn bias(&self, position: u32) -> f32 {
-        self.plain.1.get(self.index(position) as usize).copied().unwrap_or(0.0)
+        self.biases.get(self.index(position) as usize).copied().unwrap_or(0.0)
     }
 }
 
@@ -141,12 +143,12 @@ pub(crate) fn search(
 
 /// Finds the pairs that matter and computes them in f32, without their biases.
 fn find(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>]) {
-    let dim = vectors.centre.len();
+    let dim = vectors.center.len();
     work.rows.clear(queries.len(), dim);
     work.found.clear();
     work.looks.resize_with(queries.len().max(work.looks.len()), Look::default);
     for (i, query) in queries.iter().enumerate() {
-        let parts = work.rows.put(vectors.with, i, query.row, vectors.centre);
+        let parts = work.rows.put(vectors.with, i, query.row, vectors.center);
         let row = Row::new(&parts, &vectors.panels.most, dim);
         let usable = parts.usable() && row.margin().is_finite();
         work.looks[i].reset(query, row, usable);
@@ -163,6 +165,7 @@ fn look_at_panels(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<
         let offsets = vectors.panels.offset[first..].first_chunk().expect("padded to whole panels");
         let tiles = work.rows.tiles().zip(queries.chunks(ROWS)).zip(work.looks.chunks_mut(ROWS));
         for (t, ((rows, queries), looks)) in tiles.enumerate() {
+            // Queries come by ascending limit: where the last one looks no further, none does.
             if queries.last().is_none_or(|last| last.limit <= first) {
                 continue;
             }
@@ -175,7 +178,9 @@ fn look_at_panels(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<
                 let mut hit = |column, value| {
                     work.found.push(((t * ROWS + r) as u32, (first + column) as u32, value));
                 };
-                note(vectors.kind, &tile[r], real, (scales, offsets), look, &mut hit);
+                let (scale, threshold) = (look.row.scale, look.threshold);
+                let rule = Rule { scale, scales, offsets, threshold, real };
+                note(vectors.kind, &tile[r], rule, look, &mut hit);
             }
         }
     }
@@ -186,18 +191,19 @@ fn look_at_panels(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<
 fn note(
     kind: Integers,
     products: &[i32; PANEL],
-    real: usize,
-    factors: (&[f32; PANEL], &[f32; PANEL]),
+    rule: Rule<'_>,
     look: &mut Look,
     hit: &mut impl FnMut(usize, f32),
 ) {
     let mut values = [0.0; PANEL];
-    let numbers = (look.row.scale, look.threshold, real);
-    let mut hits = vnni::look(kind, products, numbers, factors, &mut values, &mut look.lanes);
+    let mut hits = vnni::look(kind, products, rule, &mut values, &mut look.lanes);
     while hits != 0 {
         let column = hits.trailing_zeros() as usize;
         hits &= hits - 1;
         hit(column, values[column]);
+        // The best so far, less what either of two approximate values may be off: whatever comes below
+        // in a later panel cannot win any more. What was hit before the best was found is sieved again
+        // in `compute_again`.
         look.threshold = look.threshold.max(values[column] - look.margin);
     }
 }
@@ -223,7 +229,7 @@ fn compute_again(vectors: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'
             *lane = lane.max(value);
         }
     }
-    // A row's pairs together: they share its elements.
+    // A row's pairs together: they share its elements, and `dots::grouped` reads it once for many.
     work.pairs.sort_unstable();
     let pairs = &work.pairs;
     let of = |p: usize| {

@@ -13,11 +13,11 @@ const LANES: usize = 16;
 dispatched! {
     /// Writes `x - m` to `y`; returns its largest absolute element, its square and its inner product
     /// with `m`. A NaN makes the square a NaN.
-    fn centre = centre_body(x: &[f32], m: &[f32], y: &mut [f32]) -> (f32, f32, f32)
+    fn center = center_body(x: &[f32], m: &[f32], y: &mut [f32]) -> (f32, f32, f32)
 }
 
 #[inline(always)]
-fn centre_body(x: &[f32], m: &[f32], y: &mut [f32]) -> (f32, f32, f32) {
+fn center_body(x: &[f32], m: &[f32], y: &mut [f32]) -> (f32, f32, f32) {
     let (mut largest, mut square, mut shift) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
     let n = x.len().min(m.len()).min(y.len());
     let (x, m, y) = (&x[..n], &m[..n], &mut y[..n]);
@@ -46,17 +46,17 @@ fn centre_body(x: &[f32], m: &[f32], y: &mut [f32]) -> (f32, f32, f32) {
 
 dispatched! {
     /// Writes `round(y / scale)` to `q`; returns the square of what that loses and the sum of `q`.
-    fn quantise = quantise_body(y: &[f32], scale: f32, inverse: f32, q: &mut [i8]) -> (f32, i32)
+    fn quantize = quantize_body(y: &[f32], scale: f32, inverse: f32, q: &mut [i8]) -> (f32, i32)
 }
 
 #[inline(always)]
-fn quantise_body(y: &[f32], scale: f32, inverse: f32, q: &mut [i8]) -> (f32, i32) {
+fn quantize_body(y: &[f32], scale: f32, inverse: f32, q: &mut [i8]) -> (f32, i32) {
     let (mut square, mut sum) = ([0.0_f32; LANES], [0_i32; LANES]);
     let n = y.len().min(q.len());
     let (y, q) = (&y[..n], &mut q[..n]);
     let whole = n / LANES * LANES;
     let one = |y: f32| -> (i32, f32) {
-        // In [2^23, 2^24) neighbouring f32 are integers: adding rounds to the nearest, and the bits
+        // In [2^23, 2^24) neighboring f32 are integers: adding rounds to the nearest, and the bits
         // count up from those of the number added.
         let shifted = (y * inverse).clamp(-127.0, 127.0) + ROUND;
         let rest = y - scale * (shifted - ROUND);
@@ -145,13 +145,13 @@ mod tests {
             let inner: f64 = exact.iter().zip(&m).map(|(d, &m)| d * f64::from(m)).sum();
             for with in available() {
                 let (mut y, mut q) = (vec![0.0; dim], vec![0; dim]);
-                let (l, s, i) = centre(with, &x, &m, &mut y);
+                let (l, s, i) = center(with, &x, &m, &mut y);
                 let near = |a: f32, b: f64| (f64::from(a) - b).abs() < 1e-4;
                 assert!(near(l, largest) && near(s, length) && near(i, inner), "{with:?} {dim}");
                 assert!(near(distance(with, &x, &m), length));
                 assert!(near(square(with, &y), length));
                 let scale = l / 127.0;
-                let (rest, sum) = quantise(with, &y, scale, 1.0 / scale, &mut q);
+                let (rest, sum) = quantize(with, &y, scale, 1.0 / scale, &mut q);
                 assert_eq!(sum, q.iter().map(|&q| i32::from(q)).sum::<i32>());
                 let lost: f64 = y
                     .iter()

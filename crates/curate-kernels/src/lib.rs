@@ -1,8 +1,8 @@
-//! Blocked similarity kernels with the reduction fused in, so that the `n x k` matrix of
-//! similarities never exists.
+//! Similarity kernels with the reduction fused in, so that the `n x k` matrix of similarities never
+//! exists: nearest centroids, the best few, the most similar earlier row.
 //!
 //! - [`Centroids::nearest`]: for each row the best of `k` centroids (k-means assignment).
-//! - [`Tracker`]: the same for centroids that moved a little, where bounds leave most rows
+//! - [`Tracker`]: the same for centroids that move between passes, where bounds leave most rows
 //!   nothing to do (k-means iterations).
 //! - [`Centroids::top`]: for each row the best few.
 //! - [`max_earlier`]: for each row its most similar earlier row (semantic deduplication);
@@ -24,12 +24,35 @@
 //! assert_eq!(nearest[1].index, 0);
 //! ```
 //!
+//! # The searches
+//! $$ \mathrm{nearest}(x) = \mathrm{argmax}_j \left( \langle x, c_j \rangle + b_j \right) \qquad
+//! \mathrm{earlier}(x_i) = \max \left( 0, \max_{j < i} \langle x_i, x_j \rangle \right) $$
+//!
+//! With $b_j = -|c_j|^2 / 2$ the nearest centroid is the one at the smallest Euclidean distance.
+//!
+//! # Optimization
+//! Without it the kernels are two orders of magnitude slower, and a debug build of a program leaves its
+//! dependencies without it: one that clusters, deduplicates and prunes takes 12 seconds instead of 0.4.
+//! Put this into your program's `Cargo.toml`:
+//!
+//! ```toml
+//! [profile.dev.package."*"]
+//! opt-level = 3
+//! ```
+//!
 //! # The same bytes everywhere
 //! Every inner product is one chain of fused multiply-adds in element order, with one accumulator.
-//! Its bytes depend neither on the neighbours of the row in its block, nor on the number of
+//! Its bytes depend neither on the neighbors of the row in its block, nor on the number of
 //! threads, nor on the instruction set: AVX-512, AVX2, NEON and the portable path (where a fused
 //! multiply-add is a function call) compute the same chain, many of them side by side. A row that
 //! occurs twice gets the same answer twice.
+//!
+//! | | BLAS and a search over its matrix | faiss `IndexFlatIP` | this crate |
+//! |---|---|---|---|
+//! | memory beside rows and centroids | `4 n k` bytes, or blocks of it | blocks | one tile of 12 x 32 |
+//! | order of additions | depends on shapes, threads and processor | as its BLAS | that of the elements, always |
+//! | arithmetic | f32 | f32 | f32; 8-bit integers for a first look where the processor has them |
+//! | ties | as found | as found | the lowest index |
 //!
 //! # Low precision first, exact after
 //! On processors with `avx512_vnni` the searches look at 8-bit integers first, four times as many a
@@ -38,8 +61,27 @@
 //! So the answer is that of the f32 search to the bit, on every machine.
 //!
 //! # Cost
-//! `2 * n * k * d` operations for [`Centroids::nearest`], half of `2 * m * m * d` for
-//! [`max_earlier`]; the working set is one panel of 32 vectors and one block of rows.
+//! `2 n k d` operations for [`Centroids::nearest`], half of `2 m^2 d` for [`max_earlier`]; the working
+//! set is one panel of 32 vectors and one block of rows. Packed centroids take `4 k d` bytes more, a
+//! quarter of that as integers.
+//!
+//! # When not to use it
+//! - For approximate search among many millions of vectors: an index (HNSW, IVF) looks at a small part of
+//!   them.
+//! - For vectors of a few dimensions: a k-d tree does, and packing costs as much as it saves.
+//! - Where a GPU is at hand and bytes may differ from run to run: its matrix product is faster; implement
+//!   [`Engine`] to let k-means use it.
+//!
+//! Functions that take slices check their lengths and panic when these do not fit each other, as slices
+//! themselves do; each says so. Values are never a reason to panic: a NaN finds nothing.
+//!
+//! # References
+//! - G. Hamerly, "Making k-means even faster", SDM 2010: the bounds of [`Tracker`].
+//! - A. Abbas et al., "SemDeDup", [arXiv 2303.09540](https://arxiv.org/abs/2303.09540): what
+//!   [`max_earlier`] and [`survivors`] compute.
+//! - J. Johnson, M. Douze, H. Jégou, "Billion-scale similarity search with GPUs",
+//!   [arXiv 1702.08734](https://arxiv.org/abs/1702.08734): fusing the selection into the product.
+//! - U. Kulisch, "Computer Arithmetic and Validity", 2008: exact accumulation, as in [`ExactSum`].
 
 mod attention;
 mod bytes;
@@ -62,6 +104,7 @@ pub mod reference;
 mod tile;
 mod top;
 mod track;
+mod tracker;
 mod vnni;
 
 /// The squared length of a vector, in f32 and in sixteen sums side by side: within a millionth of what
@@ -81,4 +124,4 @@ pub use exact::ExactSum;
 pub use fixed::{FixedPoint, largest};
 pub use nearest::{Centroids, Nearest, inner_products};
 pub use products::{Matrix, Then};
-pub use track::Tracker;
+pub use tracker::Tracker;

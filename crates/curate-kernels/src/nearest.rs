@@ -42,7 +42,7 @@ pub struct Centroids {
     pub(crate) vectors: Vec<f32>,
     pub(crate) bias: Vec<f32>,
     /// What is taken off vectors to make their bounds small; it changes no answer.
-    pub(crate) centre: Vec<f32>,
+    pub(crate) center: Vec<f32>,
     /// The index of the centroid at each packed position; empty when they are the same.
     pub(crate) order: Vec<u32>,
     /// The other way round.
@@ -58,8 +58,8 @@ pub struct Centroids {
 
 /// Centroids as the kernels read them.
 pub(crate) enum Packed {
-    /// In f32, with biases padded to whole panels.
-    Float(Panels, Vec<f32>),
+    /// In f32.
+    Float(FloatPanels),
     /// In 8-bit integers for a first look.
     Integer(Integers, QuantPanels),
 }
@@ -86,26 +86,25 @@ impl Centroids {
         assert_eq!(centroids.len(), count * dim, "whole vectors");
         let bias = bias.map_or_else(|| vec![0.0; count], <[f32]>::to_vec);
         assert_eq!(bias.len(), count, "one bias for each centroid");
-        let centre = mean(centroids, dim);
-        Self::pack(kind, (centroids.to_vec(), bias), centre, Vec::new(), Vec::new())
+        let center = mean(centroids, dim);
+        Self::pack(kind, centroids.to_vec(), bias, center, Vec::new(), Vec::new())
     }
 
     pub(crate) fn pack(
         kind: Option<Integers>,
-        (vectors, bias): (Vec<f32>, Vec<f32>),
-        centre: Vec<f32>,
+        vectors: Vec<f32>,
+        bias: Vec<f32>,
+        center: Vec<f32>,
         order: Vec<u32>,
         growth: Vec<f32>,
     ) -> Self {
-        let dim = centre.len();
-        let packed = pack_integers(kind, &vectors, &bias, &centre, &order).unwrap_or_else(|| {
-            let (panels, bias) = pack_floats(&vectors, &bias, dim, &order);
-            Packed::Float(panels, bias)
-        });
+        let dim = center.len();
+        let packed = pack_integers(kind, &vectors, &bias, &center, &order)
+            .unwrap_or_else(|| Packed::Float(FloatPanels::pack(&vectors, &bias, dim, &order)));
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, &i)| place[i as usize] = position as u32);
         let eta = eta(&vectors, &bias, dim);
-        Self { dim, vectors, bias, centre, order, place, growth, eta, packed }
+        Self { dim, vectors, bias, center, order, place, growth, eta, packed }
     }
 
     /// Where a centroid is packed.
@@ -133,7 +132,7 @@ impl Centroids {
     pub(crate) fn nearest_with(&self, with: Instructions, rows: &[f32], out: &mut [Nearest]) {
         assert_eq!(rows.len(), out.len() * self.dim, "one answer for each row");
         match &self.packed {
-            Packed::Float(panels, bias) => self.nearest_float(with, (panels, bias), rows, out),
+            Packed::Float(floats) => self.nearest_float(with, floats, rows, out),
             Packed::Integer(kind, panels) => {
                 self.nearest_integer(&self.searched(with, *kind, panels), rows, out);
             }
@@ -143,7 +142,7 @@ impl Centroids {
     fn nearest_float(
         &self,
         with: Instructions,
-        (panels, bias): (&Panels, &[f32]),
+        floats: &FloatPanels,
         rows: &[f32],
         out: &mut [Nearest],
     ) {
@@ -152,8 +151,8 @@ impl Centroids {
             packed.pack(rows, self.dim);
             out.fill(Nearest { index: 0, value: f32::NEG_INFINITY });
             let mut tiles = dispatch::room(&packed);
-            for (first, _, panel) in panels.iter() {
-                let bias = bias[first..].first_chunk().expect("padded to whole panels");
+            for (first, _, panel) in floats.panels.iter() {
+                let bias = floats.bias(first);
                 dispatch::tiles(with, panel, &packed, 0, &mut tiles);
                 for (products, best) in tiles.as_flattened_mut().iter_mut().zip(&mut *out) {
                     improve(best, products, bias, first);
@@ -185,8 +184,9 @@ impl Centroids {
             with,
             kind,
             panels,
-            centre: &self.centre,
-            plain: (&self.vectors, &self.bias),
+            center: &self.center,
+            vectors: &self.vectors,
+            biases: &self.bias,
             order: &self.order,
         }
     }
@@ -196,11 +196,11 @@ fn pack_integers(
     kind: Option<Integers>,
     vectors: &[f32],
     bias: &[f32],
-    centre: &[f32],
+    center: &[f32],
     order: &[u32],
 ) -> Option<Packed> {
     let kind = kind?;
-    let (dim, count) = (centre.len(), bias.len());
+    let (dim, count) = (center.len(), bias.len());
     if count < INTEGER_CENTROIDS || !(INTEGER_DIM..=quant::MAX_DIM).contains(&dim) {
         return None;
     }
@@ -208,28 +208,37 @@ fn pack_integers(
         let index = order.get(position).map_or(position, |&index| index as usize);
         (&vectors[index * dim..][..dim], bias[index])
     };
-    let panels = QuantPanels::pack(dispatch::instructions(), count, vector, centre)?;
+    let panels = QuantPanels::pack(dispatch::instructions(), count, vector, center)?;
     Some(Packed::Integer(kind, panels))
 }
 
-/// Vectors in panels, in this order, and their biases padded to whole panels.
-pub(crate) fn pack_floats(
-    vectors: &[f32],
-    bias: &[f32],
-    dim: usize,
-    order: &[u32],
-) -> (Panels, Vec<f32>) {
-    let mut padded = vec![f32::NEG_INFINITY; bias.len().div_ceil(PANEL) * PANEL];
-    if order.is_empty() {
-        padded[..bias.len()].copy_from_slice(bias);
-        return (Panels::pack(vectors, dim), padded);
+/// Vectors in panels and their biases, in f32.
+pub(crate) struct FloatPanels {
+    pub(crate) panels: Panels,
+    /// Padded to whole panels with what no search ever chooses.
+    biases: Vec<f32>,
+}
+
+impl FloatPanels {
+    /// Packs vectors in this order; in their own when `order` is empty.
+    pub(crate) fn pack(vectors: &[f32], bias: &[f32], dim: usize, order: &[u32]) -> Self {
+        let mut biases = vec![f32::NEG_INFINITY; bias.len().div_ceil(PANEL) * PANEL];
+        if order.is_empty() {
+            biases[..bias.len()].copy_from_slice(bias);
+            return Self { panels: Panels::pack(vectors, dim), biases };
+        }
+        let mut sorted = Vec::with_capacity(vectors.len());
+        for (padded, &index) in biases.iter_mut().zip(order) {
+            *padded = bias[index as usize];
+            sorted.extend_from_slice(&vectors[index as usize * dim..][..dim]);
+        }
+        Self { panels: Panels::pack(&sorted, dim), biases }
     }
-    let mut sorted = Vec::with_capacity(vectors.len());
-    for (padded, &index) in padded.iter_mut().zip(order) {
-        *padded = bias[index as usize];
-        sorted.extend_from_slice(&vectors[index as usize * dim..][..dim]);
+
+    /// The biases of the panel that begins with vector `first`.
+    pub(crate) fn bias(&self, first: usize) -> &[f32; PANEL] {
+        self.biases[first..].first_chunk().expect("padded to whole panels")
     }
-    (Panels::pack(&sorted, dim), padded)
 }
 
 /// What a chain of `dim` multiply-adds and a bias can lose: each rounds once, by at most 2^-24 of
@@ -256,6 +265,8 @@ pub(crate) fn mean(vectors: &[f32], dim: usize) -> Vec<f32> {
 #[inline]
 fn improve(best: &mut Nearest, products: &mut [f32; PANEL], bias: &[f32; PANEL], first: usize) {
     let max = add_bias(products, bias);
+    // The largest of a panel first, in lanes; where it is only matters when it wins, which after the
+    // first panels is rare.
     if max > best.value {
         let column = products.iter().position(|&p| p == max).unwrap_or(0);
         *best = Nearest { index: (first + column) as u32, value: max };

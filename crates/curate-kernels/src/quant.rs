@@ -1,7 +1,7 @@
 //! Vectors as 8-bit integers, with a bound on what that loses: a first look that costs a quarter of
 //! the arithmetic and decides most pairs; the rest is computed in f32.
 //!
-//! With a centre `m`, a vector is `m + s q + e`: a scale `s`, integers `q` from -127 to 127 and what
+//! With a center `m`, a vector is `m + s q + e`: a scale `s`, integers `q` from -127 to 127 and what
 //! is left, `e`. Then
 //!
 //! ```text
@@ -10,7 +10,7 @@
 //! ```
 //!
 //! by Cauchy and Schwarz. The lengths are measured, not assumed, so the bound holds for any data;
-//! the centre only makes it small. All of it is rounded up, and [`Row::eta`] bounds what the f32
+//! the center only makes it small. All of it is rounded up, and [`Row::eta`] bounds what the f32
 //! chain itself loses, so a pair that is ruled out here cannot be the best in f32 either.
 
 use crate::{dispatch::Instructions, lanes};
@@ -25,7 +25,7 @@ pub(crate) const ROWS: usize = 12;
 pub(crate) const MAX_DIM: usize = 32_768;
 /// Lengths beyond this are left to f32: their bounds could overflow.
 const MAX_LENGTH: f32 = 1e15;
-/// Below this a vector counts as its centre: its scale would be too small to divide by.
+/// Below this a vector counts as its center: its scale would be too small to divide by.
 const MIN_LARGEST: f32 = 1e-30;
 /// Relative rounding of an f32 operation.
 const UNIT: f32 = 1.0 / 16_777_216.0;
@@ -61,11 +61,11 @@ impl Parts {
 pub(crate) fn split(
     with: Instructions,
     x: &[f32],
-    centre: &[f32],
+    center: &[f32],
     y: &mut [f32],
     q: &mut [i8],
 ) -> Parts {
-    let (largest, square, shift) = lanes::centre(with, x, centre, y);
+    let (largest, square, shift) = lanes::center(with, x, center, y);
     let length = square.sqrt() * UP;
     if length.is_nan() || length >= MAX_LENGTH {
         // No bound holds: nothing that follows is used.
@@ -74,7 +74,7 @@ pub(crate) fn split(
     }
     let scale = if largest > MIN_LARGEST { largest / 127.0 } else { 0.0 };
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-    let (rest, sum) = lanes::quantise(with, y, scale, inverse, q);
+    let (rest, sum) = lanes::quantize(with, y, scale, inverse, q);
     // What `x - m` itself and the product with the scale lost, element by element.
     let rest = rest.sqrt() * UP + 4.0 * UNIT * length;
     Parts { scale, length, rest, sum, shift }
@@ -92,7 +92,7 @@ pub(crate) struct Most {
     /// `|<m, c> + bias|`, `|bias|` and `|m|^2`.
     pub(crate) offset: f32,
     /// `|m|`.
-    pub(crate) centre: f32,
+    pub(crate) center: f32,
 }
 
 /// Vectors in panels of [`PANEL`], four elements of each side by side, as unsigned `q + 128`.
@@ -115,9 +115,9 @@ impl QuantPanels {
         with: Instructions,
         count: usize,
         vector: impl Fn(usize) -> (&'a [f32], f32),
-        centre: &[f32],
+        center: &[f32],
     ) -> Option<Self> {
-        let dim = centre.len();
+        let dim = center.len();
         let groups = dim.div_ceil(GROUP);
         let panels = count.div_ceil(PANEL);
         let mut packed = Self {
@@ -125,14 +125,14 @@ impl QuantPanels {
             groups,
             scale: vec![0.0; panels * PANEL],
             offset: vec![f32::NEG_INFINITY; panels * PANEL],
-            most: Most { centre: lanes::square(with, centre).sqrt() * UP, ..Most::default() },
+            most: Most { center: lanes::square(with, center).sqrt() * UP, ..Most::default() },
             count,
         };
         let (mut y, mut q) = (vec![0.0; dim], vec![0; dim]);
-        let square: f64 = centre.iter().map(|&m| f64::from(m) * f64::from(m)).sum();
+        let square: f64 = center.iter().map(|&m| f64::from(m) * f64::from(m)).sum();
         for i in 0..count {
             let (vector, bias) = vector(i);
-            let parts = split(with, vector, centre, &mut y, &mut q);
+            let parts = split(with, vector, center, &mut y, &mut q);
             if !parts.usable() || !bias.is_finite() {
                 return None;
             }
@@ -200,10 +200,10 @@ impl Row {
         let rounding = 16.0 * UNIT * (own * (most.length + most.rest) + most.offset);
         // What a sum of `dim` products can lose; the offsets hold one too.
         let chain = (dim + 8) as f32 * UNIT * UP;
-        let offset = chain * most.length * most.centre;
+        let offset = chain * most.length * most.center;
         let error = parts.rest * most.length + own * most.rest + rounding + offset;
-        let norm = parts.length + most.centre;
-        let eta = chain * (norm * most.norm + parts.length * most.centre)
+        let norm = parts.length + most.center;
+        let eta = chain * (norm * most.norm + parts.length * most.center)
             + 8.0 * UNIT * (norm * most.norm + most.offset);
         Self {
             scale: parts.scale,
@@ -245,9 +245,9 @@ impl QuantRows {
         with: Instructions,
         i: usize,
         row: &[f32],
-        centre: &[f32],
+        center: &[f32],
     ) -> Parts {
-        let parts = split(with, row, centre, &mut self.y, &mut self.q);
+        let parts = split(with, row, center, &mut self.y, &mut self.q);
         let tile = &mut self.data[i / ROWS * self.groups..];
         each_group(&self.q, tile, |packed, q| packed[i % ROWS] = q);
         parts

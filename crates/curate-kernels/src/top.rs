@@ -4,8 +4,7 @@ use rayon::prelude::*;
 
 use crate::{
     Centroids, Nearest, dispatch,
-    nearest::{BLOCK, add_bias, pack_floats},
-    panels::Panels,
+    nearest::{BLOCK, FloatPanels, add_bias},
     tile::PackedRows,
 };
 
@@ -27,20 +26,20 @@ impl Centroids {
         if l == 0 {
             return;
         }
-        let (panels, bias) = pack_floats(&self.vectors, &self.bias, self.dim, &[]);
+        let floats = FloatPanels::pack(&self.vectors, &self.bias, self.dim, &[]);
         out.par_chunks_mut(BLOCK * l)
             .zip(rows.par_chunks((BLOCK * self.dim).max(1)))
-            .for_each(|(out, rows)| top_of_block(&panels, &bias, rows, l, out));
+            .for_each(|(out, rows)| top_of_block(&floats, rows, l, out));
     }
 }
 
-fn top_of_block(panels: &Panels, bias: &[f32], rows: &[f32], l: usize, out: &mut [Nearest]) {
+fn top_of_block(floats: &FloatPanels, rows: &[f32], l: usize, out: &mut [Nearest]) {
     let mut packed = PackedRows::default();
-    packed.pack(rows, panels.dim());
+    packed.pack(rows, floats.panels.dim());
     let mut tiles = dispatch::room(&packed);
     out.fill(Nearest { index: 0, value: f32::NEG_INFINITY });
-    for (first, real, panel) in panels.iter() {
-        let bias = bias[first..].first_chunk().expect("padded to whole panels");
+    for (first, real, panel) in floats.panels.iter() {
+        let bias = floats.bias(first);
         dispatch::tiles(dispatch::instructions(), panel, &packed, 0, &mut tiles);
         let products = tiles.as_flattened_mut().iter_mut();
         for (products, best) in products.zip(out.chunks_exact_mut(l)) {

@@ -18,7 +18,7 @@
 //! groups (Ding et al. 2015) lie between.
 //!
 //! # What must hold
-//! A bound is valid for a row when three things are so, and [`Tracker`] sees to all of them:
+//! A bound is valid for a row when three things are so, and [`crate::Tracker`] sees to all of them:
 //! - it took in **every** move since the row was last looked at: a row that a pass left out is
 //!   forgotten when the centroids move, since [`Centroids::growth`] tells of one move alone;
 //! - it took in no move twice: a growth can be negative, so that would make the bound too small;
@@ -32,10 +32,9 @@ use crate::{
     dots,
     integer::{self, Answer, Query, Vectors, Workspace},
     lanes,
-    nearest::{BLOCK, INTEGER_BLOCK, Packed, add_bias},
-    panels::Panels,
+    nearest::{BLOCK, FloatPanels, INTEGER_BLOCK, Packed, add_bias},
     tile::{PackedRows, ROWS},
-    vnni::{self, Integers},
+    vnni::Integers,
 };
 
 /// Rows that one task works on.
@@ -44,34 +43,6 @@ const TASK: usize = 512;
 const UNIT: f32 = 1.0 / 16_777_216.0;
 /// Makes up for the rounding of lengths measured in lanes.
 const UP: f32 = 1.001;
-
-/// Nearest centroids of the same rows again and again, while the centroids move between passes.
-///
-/// A pass hands all rows to [`Tracker::nearest`], a few at a time and always in the same order; then
-/// [`Tracker::move_to`] moves the centroids. The answers are those of [`Centroids::nearest`] at every
-/// pass, to the bit, whatever was left out in the passes before: what is known of rows only saves
-/// work. It takes 12 bytes a row.
-///
-/// ```
-/// use curate_kernels::{Centroids, Nearest, Tracker};
-///
-/// let rows = [0.6, 0.8, 1.0, 0.0];
-/// let mut tracker = Tracker::new(Centroids::new(&[1.0, 0.0, 0.0, 1.0], 2, None), 2);
-/// let mut nearest = [Nearest::default(); 2];
-/// tracker.nearest(&rows, &mut nearest);
-/// assert_eq!(nearest[0].index, 1);
-/// tracker.move_to(&[0.8, 0.6, 0.0, 1.0], None);
-/// tracker.nearest(&rows, &mut nearest);
-/// assert_eq!((nearest[0].index, nearest[0].value), (0, 0.96));
-/// ```
-pub struct Tracker {
-    centroids: Centroids,
-    rows: Vec<Tracked>,
-    /// Rows that this pass has seen; those from here on are as the pass before left them.
-    seen: usize,
-    /// No row that is known lies farther from the center of the bounds.
-    reach: f32,
-}
 
 /// A row's best centroid, and how far the others are behind.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,66 +54,14 @@ pub(crate) struct Tracked {
 
 impl Tracked {
     /// A row of which nothing is known: whatever its own centroid, others may be better.
-    const UNKNOWN: Self =
+    pub(crate) const UNKNOWN: Self =
         Self { nearest: Nearest { index: 0, value: f32::NEG_INFINITY }, others: f32::INFINITY };
-}
-
-impl Tracker {
-    /// Tracks so many rows, of which nothing is known yet.
-    pub fn new(centroids: Centroids, rows: usize) -> Self {
-        Self { centroids, rows: vec![Tracked::UNKNOWN; rows], seen: 0, reach: 0.0 }
-    }
-
-    /// Writes the best centroid of each of the next rows into `out`; `vectors` holds `out.len()` of
-    /// them. After the last row the first one comes again. Runs on all threads of the current pool.
-    ///
-    /// # Panics
-    /// When the lengths do not fit each other.
-    pub fn nearest(&mut self, mut vectors: &[f32], mut out: &mut [Nearest]) {
-        let dim = self.centroids.dim;
-        assert_eq!(vectors.len(), out.len() * dim, "one answer for each row");
-        if self.rows.is_empty() {
-            return self.centroids.nearest_parallel(vectors, out);
-        }
-        while !out.is_empty() {
-            if self.seen == self.rows.len() {
-                self.stay();
-            }
-            let count = out.len().min(self.rows.len() - self.seen);
-            let (now, later) = out.split_at_mut(count);
-            let known = &mut self.rows[self.seen..][..count];
-            self.reach = self.reach.max(self.centroids.track(&vectors[..count * dim], known));
-            now.iter_mut().zip(known).for_each(|(out, known)| *out = known.nearest);
-            self.seen += count;
-            (vectors, out) = (&vectors[count * dim..], later);
-        }
-    }
-
-    /// Ends the pass: the centroids move to `vectors`, with new biases.
-    ///
-    /// # Panics
-    /// When the lengths are not those of the centroids before.
-    pub fn move_to(&mut self, vectors: &[f32], bias: Option<&[f32]>) {
-        self.move_with(vnni::integers(), vectors, bias);
-    }
-
-    fn move_with(&mut self, kind: Option<Integers>, vectors: &[f32], bias: Option<&[f32]>) {
-        self.rows[self.seen..].fill(Tracked::UNKNOWN);
-        self.centroids = self.centroids.moved_with(kind, vectors, bias, self.reach);
-        self.seen = 0;
-    }
-
-    /// A pass over centroids that did not move. The growth of the last move is spent.
-    fn stay(&mut self) {
-        let (vectors, bias) = (self.centroids.vectors.clone(), self.centroids.bias.clone());
-        self.move_to(&vectors, Some(&bias));
-    }
 }
 
 impl Centroids {
     /// These centroids after they moved to `vectors`, with new biases. No row whose bound they will
     /// bring up to date may lie farther than `reach` from their center.
-    fn moved_with(
+    pub(crate) fn moved_with(
         &self,
         kind: Option<Integers>,
         vectors: &[f32],
@@ -157,26 +76,31 @@ impl Centroids {
         order.sort_unstable_by(|&a, &b| {
             growth[b as usize].total_cmp(&growth[a as usize]).then(a.cmp(&b))
         });
+        // Largest growth first, so that what could have passed a row's own centroid is a prefix and one
+        // binary search finds its end. Ties by index, or the packing would depend on the sort.
         let growth = order.iter().map(|&index| growth[index as usize]).collect();
-        Self::pack(kind, (vectors.to_vec(), bias), self.centre.clone(), order, growth)
+        Self::pack(kind, vectors.to_vec(), bias, self.center.clone(), order, growth)
     }
 
     /// At least how much each centroid's value can have grown for any row.
     fn growth_to(&self, vectors: &[f32], bias: &[f32], reach: f32) -> Vec<f32> {
         let with = dispatch::instructions();
-        let centre = lanes::square(with, &self.centre).sqrt() * UP;
+        let center = lanes::square(with, &self.center).sqrt() * UP;
         let growth = |(j, (old, new)): (usize, (&[f32], &[f32]))| {
             let step = lanes::distance(with, old, new).sqrt() * UP;
+            // Exactly nothing, not something within rounding: most centroids stand still in late
+            // passes, and a growth above 0 would make every row look at all of them.
             if step == 0.0 && bias[j] == self.bias[j] && old == new {
                 return 0.0;
             }
-            let along: f64 = (self.centre.iter().zip(old).zip(new))
+            // In f64, because it is the small difference of large numbers.
+            let along: f64 = (self.center.iter().zip(old).zip(new))
                 .map(|((&m, &old), &new)| f64::from(m) * (f64::from(new) - f64::from(old)))
                 .sum();
             let rest = along + f64::from(bias[j]) - f64::from(self.bias[j]);
             let norm = lanes::square(with, old).sqrt() * UP + step;
             // The bounds it will be added to are rounded too.
-            let rounding = 8.0 * UNIT * ((reach + centre) * norm + bias[j].abs());
+            let rounding = 8.0 * UNIT * ((reach + center) * norm + bias[j].abs());
             let growth = reach * step + rest as f32 + rounding;
             if growth.is_nan() { f32::INFINITY } else { growth }
         };
@@ -188,7 +112,7 @@ impl Centroids {
     /// Updates what is known of each row, on all threads of the current pool: of fresh centroids
     /// everything is found out, of moved ones ([`Centroids::moved_with`]) what the bounds leave open.
     /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most.
-    fn track(&self, rows: &[f32], tracked: &mut [Tracked]) -> f32 {
+    pub(crate) fn track(&self, rows: &[f32], tracked: &mut [Tracked]) -> f32 {
         self.track_with(dispatch::instructions(), rows, tracked)
     }
 
@@ -246,7 +170,7 @@ impl<'a> Task<'a> {
 
     /// At least how far a row lies from the center of the bounds.
     fn far(&self, row: usize) -> f32 {
-        lanes::distance(self.with, self.row(row), &self.all.centre).sqrt() * UP
+        lanes::distance(self.with, self.row(row), &self.all.center).sqrt() * UP
     }
 
     /// Looks at the own centroid, then at those that could have passed it.
@@ -272,6 +196,7 @@ impl<'a> Task<'a> {
                 open.push(limit);
             }
         }
+        // Rows that look equally far together: a block of them stops at the panel where its last does.
         open.sort_unstable_by_key(|open| (open.limit, open.row));
         self.look(&open, true);
         reach
@@ -284,6 +209,7 @@ impl<'a> Task<'a> {
         // Written so that a NaN on either side means a look.
         let behind = |growth: &f32| others + growth + eta < nearest.value;
         let limit = growth.partition_point(|growth| !behind(growth));
+        // Its own centroid may have moved most of all; that its value was looked at again is enough.
         let only_own = limit == 1 && order[0] == nearest.index;
         let first_other = if order[0] == nearest.index { 1 } else { 0 };
         let rest = growth.get(limit.max(first_other));
@@ -298,7 +224,7 @@ impl<'a> Task<'a> {
     /// Looks at the first centroids for each open row; `known` says whether its own value is there.
     fn look(&mut self, open: &[Open], known: bool) {
         match &self.all.packed {
-            Packed::Float(panels, bias) => {
+            Packed::Float(floats) => {
                 let eta_of_unit = self.all.eta;
                 let mut buffer = Vec::new();
                 let mut packed = PackedRows::default();
@@ -306,7 +232,7 @@ impl<'a> Task<'a> {
                     buffer.clear();
                     open.iter().for_each(|o| buffer.extend_from_slice(self.row(o.row as usize)));
                     packed.pack(&buffer, self.all.dim);
-                    self.look_in_floats(&packed, (panels, bias), open, eta_of_unit);
+                    self.look_in_floats(&packed, floats, open, eta_of_unit);
                 }
             }
             Packed::Integer(kind, panels) => {
@@ -338,14 +264,14 @@ impl<'a> Task<'a> {
     fn look_in_floats(
         &mut self,
         packed: &PackedRows,
-        (panels, bias): (&Panels, &[f32]),
+        floats: &FloatPanels,
         open: &[Open],
         eta_of_unit: f32,
     ) {
         let mut tiles = dispatch::room(packed);
         let mut others = vec![f32::NEG_INFINITY; open.len()];
-        for (first, real, panel) in panels.iter() {
-            let bias = bias[first..].first_chunk().expect("padded to whole panels");
+        for (first, real, panel) in floats.panels.iter() {
+            let bias = floats.bias(first);
             // The first rows look least far.
             let skip = open.partition_point(|open| open.limit as usize <= first) / ROWS;
             if skip * ROWS >= open.len() {
@@ -359,7 +285,7 @@ impl<'a> Task<'a> {
                 if max < best.value {
                     *others = others.max(max);
                 } else {
-                    improve(best, others, &products[..real], (first, &self.all.order));
+                    improve(best, others, &products[..real], first, &self.all.order);
                 }
             }
         }
@@ -372,10 +298,11 @@ impl<'a> Task<'a> {
 }
 
 /// Replaces `best` where a value is larger, or equal at a lower index; the others bound the rest.
-fn improve(best: &mut Nearest, others: &mut f32, values: &[f32], (first, order): (usize, &[u32])) {
+fn improve(best: &mut Nearest, others: &mut f32, values: &[f32], first: usize, order: &[u32]) {
     for (column, &value) in values.iter().enumerate() {
         let position = first + column;
         let index = order.get(position).copied().unwrap_or(position as u32);
+        // A row's own centroid is in the prefix too, and must not become a bound on the others.
         if index == best.index && best.value > f32::NEG_INFINITY {
             continue;
         }
@@ -391,7 +318,7 @@ fn improve(best: &mut Nearest, others: &mut f32, values: &[f32], (first, order):
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dispatch::available, numbers::numbers, reference};
+    use crate::{dispatch::available, numbers::numbers, reference, vnni};
 
     /// A few steps of centroids, each with what a search over all finds, for every kind.
     fn follow(steps: &[(Vec<f32>, Vec<f32>)], rows: &[f32], dim: usize) {
@@ -454,51 +381,5 @@ mod tests {
         let bias = vec![0.0; k];
         let steps = [(apart.clone(), bias.clone()), (together, bias.clone()), (apart, bias)];
         follow(&steps, &rows, dim);
-    }
-
-    /// Passes that leave rows out, go round twice or end in the middle of a call.
-    #[test]
-    fn no_order_of_calls_gives_another_answer_than_a_search() {
-        let (n, k, dim) = (200, 80, 33);
-        // Some rows lie far from the others, so that a reach without them would be too small.
-        let mut rows = numbers(n * dim, 1);
-        rows[150 * dim..].iter_mut().for_each(|x| *x *= 20.0);
-        for kind in vnni::available().into_iter().map(Some).chain([None]) {
-            let mut now = numbers(k * dim, 2);
-            let mut tracker = Tracker::new(Centroids::with(kind, &now, dim, None), n);
-            for (pass, calls) in
-                [&[60][..], &[200], &[90, 30], &[200, 200], &[150, 100], &[], &[200], &[1, 199]]
-                    .into_iter()
-                    .enumerate()
-            {
-                let mut next = 0;
-                for &count in calls {
-                    let some: Vec<f32> = (next..next + count)
-                        .flat_map(|row| &rows[row % n * dim..][..dim])
-                        .copied()
-                        .collect();
-                    let mut out = vec![Nearest::default(); count];
-                    tracker.nearest(&some, &mut out);
-                    assert_eq!(out, reference::nearest(&some, &now, dim, None), "{kind:?} {pass}");
-                    next += count;
-                }
-                let change = numbers(k * dim, 10 + pass as u32);
-                now.iter_mut().zip(change).for_each(|(x, d)| *x += 0.05 * d);
-                tracker.move_with(kind, &now, None);
-            }
-        }
-    }
-
-    #[test]
-    fn without_rows_or_centroids_there_is_nothing_to_remember() {
-        let mut out = [Nearest::default(); 2];
-        Tracker::new(Centroids::new(&[1.0, 2.0], 1, None), 0).nearest(&[3.0, -1.0], &mut out);
-        assert_eq!(out.map(|n| n.index), [1, 0]);
-        let mut empty = Tracker::new(Centroids::new(&[], 1, None), 2);
-        for _ in 0..2 {
-            empty.nearest(&[3.0, -1.0], &mut out);
-            assert!(out.iter().all(|n| n.value == f32::NEG_INFINITY));
-            empty.move_to(&[], None);
-        }
     }
 }

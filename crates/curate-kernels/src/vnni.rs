@@ -122,43 +122,47 @@ fn tile_vnni(
     }
 }
 
+/// How the products of a row with one panel become values, and which of them matter.
+#[derive(Clone, Copy)]
+pub(crate) struct Rule<'a> {
+    /// The row's scale.
+    pub(crate) scale: f32,
+    /// Those of the panel's vectors, and what is added to their values.
+    pub(crate) scales: &'a [f32; PANEL],
+    pub(crate) offsets: &'a [f32; PANEL],
+    /// A value matters that reaches this,
+    pub(crate) threshold: f32,
+    /// and that belongs to one of so many vectors.
+    pub(crate) real: usize,
+}
+
 /// Turns a row of a tile into approximate values, `scale * s_j * product + offset_j`, and says which
-/// of the first `real` reach `threshold`, as bits. The largest value of those that do not is folded
-/// into `lanes`.
+/// matter, as bits. The largest value of those that do not is folded into `lanes`: what is passed over
+/// bounds the value of everything that was not looked at again.
 #[inline]
 #[allow(unsafe_code)]
 pub(crate) fn look(
     with: Integers,
     products: &[i32; PANEL],
-    (scale, threshold, real): (f32, f32, usize),
-    (scales, offsets): (&[f32; PANEL], &[f32; PANEL]),
+    rule: Rule<'_>,
     values: &mut [f32; PANEL],
     lanes: &mut [f32; PANEL],
 ) -> u32 {
     match with {
         // SAFETY: `Integers::Vnni` is only made where the CPU was found to have the instructions.
         #[cfg(target_arch = "x86_64")]
-        Integers::Vnni => unsafe {
-            look_wide(products, scale, threshold, real, scales, offsets, values, lanes)
-        },
+        Integers::Vnni => unsafe { look_wide(products, rule, values, lanes) },
         #[cfg(test)]
-        Integers::Plain => {
-            look_body(products, scale, threshold, real, scales, offsets, values, lanes)
-        }
+        Integers::Plain => look_body(products, rule, values, lanes),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 #[allow(unsafe_code)]
-#[expect(clippy::too_many_arguments, reason = "one loop, inlined into two functions")]
 fn look_wide(
     products: &[i32; PANEL],
-    scale: f32,
-    threshold: f32,
-    real: usize,
-    scales: &[f32; PANEL],
-    offsets: &[f32; PANEL],
+    rule: Rule<'_>,
     values: &mut [f32; PANEL],
     lanes: &mut [f32; PANEL],
 ) -> u32 {
@@ -167,6 +171,7 @@ fn look_wide(
         _mm512_loadu_si512, _mm512_mask_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
     const HALF: usize = PANEL / 2;
+    let Rule { scale, scales, offsets, threshold, real } = rule;
     let bound = _mm512_set1_ps(threshold);
     let scale = _mm512_set1_ps(scale);
     let real = u32::MAX.checked_shr((PANEL - real.min(PANEL)) as u32).unwrap_or(0);
@@ -194,17 +199,13 @@ fn look_wide(
 }
 
 #[cfg(test)]
-#[expect(clippy::too_many_arguments, reason = "the plain form of `look_wide`")]
 fn look_body(
     products: &[i32; PANEL],
-    scale: f32,
-    threshold: f32,
-    real: usize,
-    scales: &[f32; PANEL],
-    offsets: &[f32; PANEL],
+    rule: Rule<'_>,
     values: &mut [f32; PANEL],
     lanes: &mut [f32; PANEL],
 ) -> u32 {
+    let Rule { scale, scales, offsets, threshold, real } = rule;
     let mut found = 0;
     for c in 0..real.min(PANEL) {
         values[c] = (scale * scales[c]).mul_add(products[c] as f32, offsets[c]);
@@ -265,17 +266,11 @@ mod tests {
             for real in [0, 1, 16, 17, 32] {
                 let (mut values, mut lanes) = ([0.0; PANEL], [-3.0; PANEL]);
                 let (mut by_plain, mut plain_lanes) = (values, lanes);
-                let numbers = (0.75, 4.0, real);
-                let found =
-                    look(with, &products, numbers, (&scales, &offsets), &mut values, &mut lanes);
-                let expected = look(
-                    Integers::Plain,
-                    &products,
-                    numbers,
-                    (&scales, &offsets),
-                    &mut by_plain,
-                    &mut plain_lanes,
-                );
+                let (scales, offsets) = (&scales, &offsets);
+                let rule = Rule { scale: 0.75, scales, offsets, threshold: 4.0, real };
+                let found = look(with, &products, rule, &mut values, &mut lanes);
+                let expected =
+                    look(Integers::Plain, &products, rule, &mut by_plain, &mut plain_lanes);
                 assert_eq!(found, expected, "{with:?} {real}");
                 assert_eq!(lanes, plain_lanes);
                 for c in (0..PANEL).filter(|c| found >> c & 1 == 1) {

@@ -1,4 +1,8 @@
 //! Axes: from values to pixels, and ticks at round numbers.
+//!
+//! Everything here has to bear any f64. A span that is infinite or empty would make ticks without
+//! end, so [`Axis::over`] lets no such axis exist: spans are finite and above zero. A step is at least
+//! the span over the number of ticks wanted, so there are never more ticks than that and one.
 
 use crate::{Scale, number};
 
@@ -12,10 +16,11 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// The usual number of steps from tick to tick.
+    /// The number of steps between ticks that suits most charts.
     pub(crate) const STEPS: f64 = 5.0;
 
-    /// Spans exactly the finite values that the scale can show; `None` if there are none.
+    /// Spans exactly the finite values that the scale can show. `None` if there are none, or if they
+    /// lie so far apart that their span is infinite.
     pub(crate) fn over(
         scale: Scale,
         values: impl Iterator<Item = f64>,
@@ -28,6 +33,7 @@ impl Axis {
             return None;
         }
         if low == high {
+            // A share of the value itself where 0.5 would be lost in rounding.
             let half = 0.5_f64.max(high.abs() * 1e-9);
             (low, high) = (low - half, high + half);
         }
@@ -40,7 +46,8 @@ impl Axis {
         Self { low: self.low - pad, high: self.high + pad, ..self }
     }
 
-    /// The same axis, widened to the next of [`Self::STEPS`] ticks at both ends if linear.
+    /// A linear axis, widened at both ends to the next of [`Self::STEPS`] ticks. A logarithmic one
+    /// stays: whole decades would leave most of a chart empty.
     pub(crate) fn rounded(self) -> Self {
         let step = step(self.high - self.low, Self::STEPS);
         match self.scale {
@@ -56,14 +63,14 @@ impl Axis {
         shows(self.scale, value)
     }
 
-    /// True if the value has a place between the ends, with a little tolerance for rounding.
+    /// True if the value lies between the ends, with a little tolerance for rounding.
     pub(crate) fn contains(&self, value: f64) -> bool {
         let slack = (self.high - self.low) * 1e-9;
         let range = self.low - slack..=self.high + slack;
         self.shows(value) && range.contains(&forward(self.scale, value))
     }
 
-    /// The pixel of a value; the first pixel for what the scale cannot show.
+    /// The pixel of a value. For what the scale cannot show, the first one.
     pub(crate) fn at(&self, value: f64) -> f64 {
         if !self.shows(value) {
             return self.from;
@@ -87,13 +94,15 @@ impl Axis {
 
     fn linear_ticks(&self, most: f64) -> Vec<f64> {
         let step = step(self.high - self.low, most);
+        // Rounding must not cost a tick that falls on an end.
         let slack = step * 1e-6;
         let first = ((self.low - slack) / step).ceil();
         let last = ((self.high + slack) / step).floor();
+        // Multiples of the step rather than a running sum, whose errors would show in the labels.
         (0..=(last - first) as usize).map(|index| (first + index as f64) * step).collect()
     }
 
-    /// Powers of ten; below two of them, also their doubles and fives.
+    /// Powers of ten; on an axis of two decades or fewer, also twice and five times each.
     fn log_ticks(&self, most: f64) -> Vec<f64> {
         let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
         let skip = ((f64::from(last - first) / most).ceil() as usize).max(1);
@@ -115,7 +124,7 @@ fn forward(scale: Scale, value: f64) -> f64 {
     }
 }
 
-/// The largest of 1, 2 or 5 times a power of ten that gives about `most` steps.
+/// The smallest step of 1, 2 or 5 times a power of ten that needs at most `most` of them.
 fn step(span: f64, most: f64) -> f64 {
     let rough = span / most;
     let power = 10_f64.powf(rough.log10().floor());
@@ -127,8 +136,8 @@ fn step(span: f64, most: f64) -> f64 {
 const UNITS: [(f64, f64, &str); 4] =
     [(1e12, 1e12, "T"), (1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "k")];
 
-/// With as many decimals as part the value from its neighbours, a step away; a step of zero
-/// writes it without regard to them.
+/// A tick's label, with just enough decimals to tell it from its neighbors one step away. A step of
+/// zero stands for no neighbors: the label then has as many digits as the value needs.
 fn label(value: f64, step: f64, percent: bool) -> String {
     let (value, step) = if percent { (value * 100.0, step * 100.0) } else { (value, step) };
     let large = value.abs().max(step * 10.0);
@@ -166,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_has_an_axis_and_none_has_not() {
+    fn one_value_makes_an_axis_and_none_does_not() {
         assert_eq!(labels(Scale::Linear, 3.0, 3.0), ["2.6", "2.8", "3.0", "3.2", "3.4"]);
         let none = [f64::NAN, f64::INFINITY].into_iter();
         assert!(Axis::over(Scale::Linear, none, (0.0, 1.0)).is_none());

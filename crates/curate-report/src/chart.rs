@@ -1,4 +1,4 @@
-//! What histograms and curves share: frame, axes, legend, markers, the numbers as a table.
+//! What histograms and curves share: frame, axes, legend, markers, and the numbers as a table.
 
 use crate::axis::Axis;
 use crate::html::{Html, put};
@@ -10,10 +10,10 @@ const HEIGHT: f64 = 270.0;
 /// The plot's pixels from left to right, and from the bottom up.
 pub(crate) const X: (f64, f64) = (52.0, WIDTH - 16.0);
 pub(crate) const Y: (f64, f64) = (HEIGHT - 46.0, 36.0);
-/// More rows than this are not repeated as a table below a drawing.
+/// A chart of more numbers than this is not repeated as a table.
 const MOST_NUMBERS: usize = 200;
 
-/// The style class of each series: its role's, or the next neutral one.
+/// The style class of each series: that of its role, or the next neutral one.
 pub(crate) fn classes(roles: impl Iterator<Item = Role>) -> Vec<String> {
     let mut plain = 0;
     let class = |role| match role {
@@ -39,7 +39,7 @@ pub(crate) fn close(html: &mut Html) {
     put!(html, "</figure>\n");
 }
 
-/// A patch of a series' fill, or a stretch of its line, for a legend.
+/// A patch filled like a series, or a piece of its line, for the legend.
 pub(crate) fn swatch(class: &str, line: bool) -> String {
     let shape = if line {
         format!("<path class=\"line {class}\" d=\"M0 5H22\"/>")
@@ -53,7 +53,7 @@ pub(crate) fn swatch(class: &str, line: bool) -> String {
     )
 }
 
-/// Names beside swatches; nothing if there is only one series and it has no name.
+/// Names beside swatches; nothing if no series has a name.
 pub(crate) fn legend<'a>(html: &mut Html, entries: impl Iterator<Item = (String, &'a str)>) {
     let named: Vec<_> = entries.filter(|(_, name)| !name.is_empty()).collect();
     if named.is_empty() {
@@ -71,7 +71,7 @@ pub(crate) fn open_svg(html: &mut Html, label: &str) {
     put!(html, "aria-label=\"{}\">\n", esc(label));
 }
 
-/// Grid, ticks and labels. Drawn before the data, so that the data lies on top.
+/// Grid, ticks and labels. Drawn before the data, so that the data lie on top.
 pub(crate) fn axes(html: &mut Html, x: &Axis, y: &Axis, labels: (&str, &str), percent: bool) {
     let (left, right) = X;
     let (bottom, top) = Y;
@@ -115,7 +115,7 @@ pub(crate) fn markers<'a>(html: &mut Html, x: &Axis, markers: &'a [Marker]) -> V
     for (row, marker) in inside.into_iter().enumerate() {
         let at = x.at(marker.value);
         let height = top - 5.0 + 13.0 * row as f64;
-        // The label stands on the side that has room for it.
+        // The label goes to the side that has room for it.
         let (class, shift) =
             if at > f64::midpoint(X.0, X.1) { ("end", -5.0) } else { ("start", 5.0) };
         put!(html, "<path class=\"marker\" d=\"M{at:.1} {bottom}V{:.1}\"/>", top - 14.0);
@@ -137,7 +137,7 @@ pub(crate) fn outside(html: &mut Html, markers: &[&Marker]) {
     }
 }
 
-/// The drawing's numbers as a folded table, for those who cannot see it or want to copy them.
+/// The chart's numbers as a folded table, for those who cannot see it or want to copy them.
 pub(crate) fn numbers(html: &mut Html, headings: &[&str], rows: Vec<Vec<Value>>) {
     if rows.len() > MOST_NUMBERS {
         return;

@@ -1,4 +1,4 @@
-//! Lines and points over x.
+//! Draws lines and points over x.
 
 use crate::axis::Axis;
 use crate::chart::{self, X, Y};
@@ -73,7 +73,7 @@ fn swatch(style: CurveStyle, class: &str, at: usize) -> String {
     )
 }
 
-/// A shape of its own for each of four curves, so that colour is not all that tells them apart.
+/// Four shapes in turn, so that curves differ by more than color.
 fn dot(at: usize, x: f64, y: f64) -> String {
     match at % 4 {
         0 => format!("M{:.1} {y:.1}a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z", x - 3.5),
@@ -115,7 +115,7 @@ fn band(html: &mut Html, curve: &Curve, class: &str, x: &Axis, y: &Axis) {
     put!(html, "\"/>\n");
 }
 
-/// The dots, which a plain line has too, though clear, to be hovered.
+/// The dots. A plain line has them too, but invisible, so that its points can be hovered over.
 fn points(
     html: &mut Html,
     chart: &CurveChart,

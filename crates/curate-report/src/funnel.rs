@@ -1,4 +1,4 @@
-//! One bar a stage: kept, removed, quarantined, and what earlier stages took.
+//! Draws one bar per stage: kept, removed, quarantined, and what earlier stages removed.
 
 use crate::chart::swatch;
 use crate::html::{Html, put};
@@ -23,7 +23,7 @@ pub(crate) fn draw(html: &mut Html, funnel: &Funnel) {
     }
     put!(
         html,
-        "<span><i class=\"track\"></i>removed before</span></p>\n<ol class=\"funnel\" role=\"list\">\n"
+        "<span><i class=\"track\"></i>removed earlier</span></p>\n<ol class=\"funnel\" role=\"list\">\n"
     );
     let level = if funnel.title.is_empty() { 3 } else { 4 };
     let mut expected = pool;
@@ -46,13 +46,13 @@ fn draw_step(html: &mut Html, step: &FunnelStep, level: u8, pool: u64, unit: &st
     put!(html, "<p class=\"out\"><b>{rows}</b> {unit} kept ");
     put!(html, "<span>{} of the pool</span> ", share_of(step.rows_out, pool));
     let input = count(step.rows_in);
-    put!(html, "<span>{} of {input} in</span></p>\n", share_of(step.rows_out, step.rows_in));
+    put!(html, "<span>{} of {input} received</span></p>\n", share_of(step.rows_out, step.rows_in));
     reasons(html, step);
 }
 
 fn bar(html: &mut Html, step: &FunnelStep, pool: u64) {
     let set_aside = sum(step, true);
-    // Everything else that did not come out was removed, whether or not a reason says so.
+    // Whatever else did not come out was removed, whether or not a reason accounts for it.
     let removed = step.rows_in.saturating_sub(step.rows_out).saturating_sub(set_aside);
     put!(html, "<div class=\"bar\" aria-hidden=\"true\">");
     let mut left = 0.0;
@@ -87,27 +87,27 @@ fn reasons(html: &mut Html, step: &FunnelStep) {
         let (rows, share) = (count(removal.rows), share_of(removal.rows, step.rows_in));
         put!(html, "<li class=\"{class}\">{}", icon_use(&format!("icon-{class}")));
         put!(html, "<span><b>{rows}</b> {word}: {}", esc(&removal.reason));
-        put!(html, " <i class=\"share\">{share} of those in</i></span></li>\n");
+        put!(html, " <i class=\"share\">{share} of those received</i></span></li>\n");
     }
     put!(html, "</ul>\n");
 }
 
-/// The numbers come from outside; say where they do not add up instead of hiding it.
+/// The numbers come from the caller. Where they do not add up, say so.
 fn faults(html: &mut Html, step: &FunnelStep, expected: u64, unit: &str) {
     if step.rows_in != expected {
         let (takes, gave) = (count(step.rows_in), count(expected));
-        let text = format!("This stage took {takes} {unit}; the one before it kept {gave}.");
+        let text = format!("This stage received {takes} {unit}, but the one before kept {gave}.");
         html.paragraph("fault", &text);
     }
     if step.rows_out > step.rows_in {
-        let text = format!("It kept more {unit} than it took.");
+        let text = format!("This stage kept more {unit} than it received.");
         return html.paragraph("fault", &text);
     }
     let gone = step.rows_in - step.rows_out;
     let told = sum(step, false).saturating_add(sum(step, true));
     if told != gone {
         let (gone, told) = (count(gone), count(told));
-        let text = format!("{gone} {unit} went; the reasons account for {told}.");
+        let text = format!("{gone} {unit} were removed, but the reasons account for {told}.");
         html.paragraph("fault", &text);
     }
 }

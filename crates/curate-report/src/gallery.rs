@@ -1,4 +1,4 @@
-//! Groups of cards.
+//! Draws groups of cards.
 
 use crate::html::{Html, SharedImages, put};
 use crate::number::count;
@@ -6,7 +6,7 @@ use crate::page::{facts, icon_use};
 use crate::text::{esc, shorten};
 use crate::{Card, Gallery, Group, Verdict};
 
-/// The most characters of a caption held for hovering.
+/// The most characters of a caption shown on hovering.
 const HOVER: usize = 1000;
 
 pub(crate) fn draw(html: &mut Html, gallery: &Gallery, images: &SharedImages<'_>) {
@@ -78,7 +78,7 @@ fn words(verdict: Verdict) -> (&'static str, &'static str) {
 fn draw_image(html: &mut Html, card: &Card, images: &SharedImages<'_>) {
     match &card.image {
         Some(image) => {
-            // The caption stands beside the image, so the alternative text only names it.
+            // The caption stands beside the image; the alternative text need not repeat it.
             let alt = if card.id.is_empty() {
                 "Image".to_owned()
             } else {

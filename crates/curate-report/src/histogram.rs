@@ -1,4 +1,4 @@
-//! Histograms.
+//! Draws histograms.
 
 use crate::axis::Axis;
 use crate::chart::{self, X, Y};
@@ -24,7 +24,7 @@ pub(crate) fn draw(html: &mut Html, histogram: &Histogram) {
     chart::close(html);
 }
 
-/// The bins between two edges each, with their counts by series.
+/// The bins by their two edges, with the counts of each series.
 struct Bins {
     edges: Vec<(f64, f64)>,
     counts: Vec<Vec<u64>>,
@@ -35,7 +35,7 @@ fn bins(histogram: &Histogram) -> Result<Bins, &'static str> {
     let edges: Vec<_> = histogram.edges.windows(2).map(|pair| (pair[0], pair[1])).collect();
     let ascending = |&(low, high): &(f64, f64)| low < high && (high - low).is_finite();
     if !edges.iter().all(ascending) {
-        return Err("The bin edges do not ascend, so nothing is drawn.");
+        return Err("The bin edges are not in ascending order, so nothing is drawn.");
     }
     let padded = |counts: &Vec<u64>| {
         (0..edges.len()).map(|bin| counts.get(bin).copied().unwrap_or(0)).collect()
@@ -86,8 +86,8 @@ fn count_axis(scale: Scale, bins: &Bins, stacked: bool) -> Option<Axis> {
     } else {
         bins.counts.iter().map(most).max().unwrap_or(0)
     };
-    // Below four, ticks would fall on fractions of a row; on a log scale, a count of one must
-    // stand above the axis.
+    // With fewer than four rows, ticks would fall on fractions of a row. On a log scale a count of
+    // one would have no height if the axis began at one.
     let floor = if scale == Scale::Log { 0.7 } else { 0.0 };
     let ends = [floor, most.max(4) as f64].into_iter();
     Some(Axis::over(scale, ends, Y)?.rounded())
@@ -135,7 +135,7 @@ fn rect(html: &mut Html, class: &str, x: &Axis, edges: (f64, f64), (bottom, top)
     put!(html, "width=\"{width:.2}\" height=\"{height:.2}\"/>\n");
 }
 
-/// A clear strip over each bin that tells its numbers, so that low bars can be hovered too.
+/// An invisible strip over each bin that shows its numbers, so that low bars can be hovered over too.
 fn hover(html: &mut Html, histogram: &Histogram, bins: &Bins, x: &Axis) {
     for (bin, &(low, high)) in bins.edges.iter().enumerate() {
         let (left, right) = (x.at(low), x.at(high));

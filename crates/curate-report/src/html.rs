@@ -1,4 +1,4 @@
-//! The page under construction: a string, and the images that several cards share.
+//! A page under construction: a string, and the images that several cards share.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -8,13 +8,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::text::esc;
 use crate::{Block, Image, Report};
 
-/// Appends formatted markup. Text from outside must pass through [`esc`].
+/// Appends formatted markup. Text from callers must pass through [`esc`].
 macro_rules! put {
     ($html:expr, $($format:tt)*) => { $html.put(format_args!($($format)*)) };
 }
 pub(crate) use put;
 
-/// Markup, growing.
+/// Markup that grows.
 #[derive(Default)]
 pub(crate) struct Html(pub(crate) String);
 
@@ -23,7 +23,7 @@ impl Html {
         self.0.write_fmt(markup).expect("a String takes every write");
     }
 
-    /// A paragraph of this class, or nothing if there is nothing to say.
+    /// A paragraph of this class; nothing for an empty text.
     pub(crate) fn paragraph(&mut self, class: &str, text: &str) {
         if !text.is_empty() {
             put!(self, "<p class=\"{class}\">{}</p>\n", esc(text));
@@ -36,12 +36,12 @@ impl Html {
         }
     }
 
-    /// Says why nothing is shown: the caller's words, or ours.
+    /// Says why nothing is shown, in the caller's words if there are any.
     pub(crate) fn empty(&mut self, words: &str, otherwise: &str) {
         self.paragraph("empty", if words.is_empty() { otherwise } else { words });
     }
 
-    /// Says how many more there are than are shown, if any.
+    /// Says how many more there are than are shown.
     pub(crate) fn omitted(&mut self, rows: u64, unit: &str) {
         if rows > 0 {
             put!(
@@ -53,7 +53,7 @@ impl Html {
     }
 }
 
-/// The images that more than one card shows, numbered in order of appearance.
+/// The images that more than one card shows, numbered by first repeat.
 pub(crate) struct SharedImages<'a> {
     images: Vec<&'a Image>,
     numbers: HashMap<&'a [u8], usize>,
@@ -74,7 +74,8 @@ impl<'a> SharedImages<'a> {
         shared
     }
 
-    /// Each shared image once, to be drawn elsewhere through `<use>`, which needs no script.
+    /// Stores each shared image once. Cards draw it through `<use>`: an `<img>` would need its bytes
+    /// again, and anything else a script.
     pub(crate) fn definitions(&self, html: &mut Html) {
         for (number, image) in self.images.iter().enumerate() {
             let (width, height) = drawn_size(image);
@@ -106,10 +107,10 @@ impl<'a> SharedImages<'a> {
     }
 }
 
-/// Images up to this many pixels are enlarged with sharp pixels; smoothing would blur them.
+/// Images of at most this many pixels a side are enlarged without smoothing, which would blur them.
 const PIXEL_ART: u32 = 96;
 
-/// A header that does not tell the size gets a square, in which the browser fits the image.
+/// An image whose header does not give its size gets a square, into which the browser fits it.
 fn drawn_size(image: &Image) -> (u32, u32) {
     image.size().unwrap_or((256, 256))
 }

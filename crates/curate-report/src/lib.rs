@@ -1,10 +1,11 @@
-//! One self-contained HTML file about a curation run: funnel, histograms, galleries.
+//! Writes one self-contained HTML file about a curation run: funnel, histograms, curves, galleries,
+//! tables.
 //!
-//! A run decides the fate of each sample of a pool; this crate shows it to a person. It knows
-//! nothing of pools or of pipelines: it takes plain data (a [`Report`] of [`Section`]s of
-//! [`Block`]s) and returns markup. The page has no scripts, fetches nothing, and its content
-//! security policy forbids both, so that it can be mailed, archived, and opened without trust in
-//! the captions that it shows.
+//! A run decides the fate of every sample in a pool; this crate shows it to a person. It knows
+//! nothing of pools or pipelines: it takes plain data (a [`Report`] made of [`Section`]s made of
+//! [`Block`]s) and returns markup. The page has no scripts and fetches nothing, and its content
+//! security policy forbids both, so it can be mailed, archived and opened without trusting the
+//! captions that it shows.
 //!
 //! ```
 //! use curate_report::{Funnel, FunnelStep, Removal, Report, Section, Tile};
@@ -32,23 +33,33 @@
 //! assert_eq!(html, report.to_html());
 //! ```
 //!
+//! `examples/sample_report` writes a page with every kind of block.
+//!
 //! # What it promises
 //!
-//! - **Same report, same bytes.** No clock, no randomness, no map order.
-//! - **All text is hostile.** Markup is escaped; control characters and bidirectional overrides
-//!   are replaced by visible signs; a caption of any length takes the room of a short one. Images
-//!   are embedded only if they begin as a PNG, JPEG, WebP or GIF, and never as SVG.
-//! - **Nothing vanishes.** What is empty says why, what is not finite is counted, what was left out
-//!   of a gallery or table is said, and numbers that do not add up are pointed at.
-//! - **Colour is never all.** Kept, removed and quarantined also differ by word, icon and pattern;
-//!   each drawing has its numbers as a folded table (up to 200 rows).
-//! - **Each image once.** Equal bytes are stored once, however many cards show them.
+//! - **The same report gives the same bytes.** No clock, no randomness, no order of a hash map.
+//! - **All text is treated as hostile.** Markup is escaped. Control characters and bidirectional
+//!   overrides are replaced by visible signs. A caption of any length takes no more room than a short
+//!   one. Images are embedded only if they begin as a PNG, JPEG, WebP or GIF, never as SVG.
+//! - **Nothing is dropped silently.** An empty block says why it is empty, values that are not finite
+//!   are counted, what a gallery or table leaves out is stated, and numbers that do not add up are
+//!   pointed out.
+//! - **Nothing is told by color alone.** Kept, removed and quarantined also differ by word, icon and
+//!   pattern, and each chart has its numbers as a folded table (up to 200 rows).
+//! - **Each image is stored once,** however many cards show it.
+//!
+//! # Cost
+//!
+//! Time is linear in the size of the page. Memory is the report plus the markup of its largest
+//! section ([`Report::write_html`]), or the whole page ([`Report::to_html`]). Images take a third
+//! more room than their files, since the page holds them in base64. The crate has no features; it
+//! depends on `base64` and `serde`.
 //!
 //! # When not to use it
 //!
-//! For exploring a whole pool: a page of more than a few thousand images is slow in any browser.
-//! Draw a sample and say in [`Group::omitted`] how many are not shown. Memory is the size of the
-//! report plus its largest section's markup ([`Report::write_html`]).
+//! To explore a whole pool: a page with more than a few thousand images is slow in any browser. Draw
+//! a sample, and say in [`Group::omitted`] how many are not shown. Nor for charts that react to the
+//! reader: without scripts there is only hovering and folding.
 
 mod axis;
 mod chart;
@@ -80,12 +91,16 @@ impl Report {
         page::pieces(self).collect()
     }
 
-    /// Writes the page that [`Report::to_html`] returns, section by section.
+    /// Writes the page that [`Report::to_html`] returns, one section at a time.
     ///
     /// # Errors
     ///
-    /// Those of the writer; what it took until then is a page cut short.
+    /// Those of the writer, which has then received part of a page.
     pub fn write_html(&self, out: &mut impl io::Write) -> io::Result<()> {
         page::pieces(self).try_for_each(|piece| out.write_all(piece.as_bytes()))
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,9 +1,9 @@
 //! The plain data that a report is made of.
 //!
-//! Every struct has public fields and a `Default`, so a caller fills what it has and leaves the
-//! rest: `Funnel { steps, ..Funnel::default() }`. All text is plain text, never markup: the
-//! renderer escapes it. A field named `when_empty` is the sentence shown in place of a block that
-//! has nothing to draw ("No duplicates were found."); set it always, it is used only then.
+//! Every struct has public fields and a `Default`, so callers fill in what they have and leave the
+//! rest: `Funnel { steps, ..Funnel::default() }`. All text is plain text, never markup: the renderer
+//! escapes it. A field named `when_empty` is the sentence shown in place of a block that has nothing
+//! to draw ("No duplicates were found."); it is safe to set it always.
 
 mod chart;
 mod gallery;
@@ -19,28 +19,29 @@ use serde::Serialize;
 
 /// A whole report: one page about one run.
 ///
-/// The page shows, in this order: title, subtitle, lead sentences, tiles, notes, the sections, and
-/// the run facts as a last section.
+/// The page shows, in this order: title, subtitle, lead sentences, tiles, notes, sections, and last
+/// the run facts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// What the page is about, for example `Curation of shapes-8k`. Also the browser's tab title.
+    /// What the page is about, for example `Curation of shapes-8k`. Also the title of the browser
+    /// tab.
     pub title: String,
     /// One line below the title: recipe, pool, version.
     pub subtitle: String,
     /// The result in sentences, one paragraph each: `8,000 pairs in, 2,312 kept (28.9%).`
     pub lead: Vec<String>,
-    /// The few numbers that a reader wants first.
+    /// The few numbers that a reader wants to see first.
     pub tiles: Vec<Tile>,
     /// Warnings and remarks about the run as a whole.
     pub notes: Vec<Note>,
     /// The body, in reading order.
     pub sections: Vec<Section>,
-    /// What is needed to repeat or to cite the run: pool, seed, version, digests, seconds a stage.
+    /// What it takes to repeat or cite the run: pool, seed, version, digests, seconds per stage.
     pub facts: Vec<Fact>,
 }
 
 impl Report {
-    /// An empty report of this title.
+    /// An empty report with this title.
     #[must_use]
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
@@ -65,14 +66,14 @@ impl Tile {
         Self { label: label.into(), value: value.into(), hint: String::new() }
     }
 
-    /// The same tile with a remark below the value.
+    /// Adds a remark below the value.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
     }
 }
 
-/// A labelled value: a line of the run facts, or of a group's figures.
+/// A labeled value: a line of the run facts, or of a group's figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Fact {
     /// What the value is: `seed`.
@@ -82,7 +83,7 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// A fact of this label and value.
+    /// A fact with this label and value.
     #[must_use]
     pub fn new(label: impl Into<String>, value: impl Into<Value>) -> Self {
         Self { label: label.into(), value: value.into() }
@@ -99,13 +100,13 @@ pub struct Note {
 }
 
 impl Note {
-    /// Something good to know.
+    /// A remark worth knowing.
     #[must_use]
     pub fn info(text: impl Into<String>) -> Self {
         Self { tone: Tone::Info, text: text.into() }
     }
 
-    /// Something that may make the result wrong or less than it seems.
+    /// A warning that the result may be wrong, or worth less than it seems.
     #[must_use]
     pub fn warning(text: impl Into<String>) -> Self {
         Self { tone: Tone::Warning, text: text.into() }
@@ -116,56 +117,56 @@ impl Note {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
-    /// Something good to know.
+    /// A remark worth knowing.
     #[default]
     Info,
-    /// Something that may make the result wrong or less than it seems.
+    /// A warning that the result may be wrong, or worth less than it seems.
     Warning,
 }
 
 /// A part of the page with a heading, an anchor and an entry in the navigation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Section {
-    /// The heading. The anchor is made from it: `Near duplicates` is `#near-duplicates`, and a
-    /// second section of the same heading is `#near-duplicates-2`.
+    /// The heading. The anchor is made from it: `Near duplicates` becomes `#near-duplicates`, and a
+    /// second section with the same heading `#near-duplicates-2`.
     pub title: String,
-    /// Paragraphs that say what is shown and how to read it.
+    /// Paragraphs that say what the section shows and how to read it.
     pub intro: Vec<String>,
-    /// What is shown, in order. Neighbouring charts share a row where the screen is wide enough.
+    /// The content, in order. Neighboring charts share a row where the screen is wide enough.
     pub blocks: Vec<Block>,
-    /// Said when there are no blocks.
+    /// Shown when there are no blocks.
     pub when_empty: String,
 }
 
 impl Section {
-    /// An empty section of this heading.
+    /// An empty section with this heading.
     #[must_use]
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
     }
 
-    /// The same section with one more introductory paragraph.
+    /// Adds an introductory paragraph.
     #[must_use]
     pub fn intro(mut self, paragraph: impl Into<String>) -> Self {
         self.intro.push(paragraph.into());
         self
     }
 
-    /// The same section with one more block at its end.
+    /// Adds a block at the end.
     #[must_use]
     pub fn block(mut self, block: impl Into<Block>) -> Self {
         self.blocks.push(block.into());
         self
     }
 
-    /// The same section with the sentence to say when it has no blocks.
+    /// Sets the sentence to show when there are no blocks.
     #[must_use]
     pub fn when_empty(self, sentence: impl Into<String>) -> Self {
         Self { when_empty: sentence.into(), ..self }
     }
 }
 
-/// One thing shown in a section. Each kind converts into a `Block` with `into()`.
+/// One item of a section. Each kind converts into a `Block` with `into()`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", content = "content", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -174,9 +175,9 @@ pub enum Block {
     Text(String),
     /// A remark or a warning.
     Note(Note),
-    /// Labelled values.
+    /// Labeled values.
     Facts(Vec<Fact>),
-    /// What each stage took away.
+    /// What each stage removed.
     Funnel(Funnel),
     /// Counts over bins.
     Histogram(Histogram),
@@ -209,20 +210,20 @@ block_from!(
     Table(Table),
 );
 
-/// What each stage took from the pool, drawn as one bar a stage.
+/// What each stage removed from the pool, drawn as one bar per stage.
 ///
-/// Shares of the pool are relative to the first step's `rows_in`. The arithmetic is not trusted:
-/// removals without a reason, a step that hands out more rows than it took, and a step that takes
-/// other than what the one before handed out are said in words below the step.
+/// Shares of the pool are relative to the first step's `rows_in`. The arithmetic is not trusted: a
+/// line below the step says so if rows were removed without a reason, if the step kept more rows than
+/// it received, or if it did not receive what the step before it kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Funnel {
     /// Heading of the drawing. May be empty.
     pub title: String,
-    /// What a row is, in the plural: `pairs`. Empty means `rows`.
+    /// What the rows are called, in the plural: `pairs`. Empty means `rows`.
     pub unit: String,
     /// The stages in the order in which they ran.
     pub steps: Vec<FunnelStep>,
-    /// Said when there are no steps.
+    /// Shown when there are no steps.
     pub when_empty: String,
 }
 
@@ -233,7 +234,7 @@ pub struct FunnelStep {
     pub stage: String,
     /// Its rule in words: `one pair of each group closer than 0.05`. May be empty.
     pub rule: String,
-    /// Rows that it was given.
+    /// Rows that it received.
     pub rows_in: u64,
     /// Rows that it kept.
     pub rows_out: u64,
@@ -248,12 +249,13 @@ pub struct Removal {
     pub reason: String,
     /// How many rows.
     pub rows: u64,
-    /// True if the rows were set aside because they could not be judged, not because they lost.
+    /// True if the rows were set aside because they could not be judged, rather than removed by the
+    /// stage's rule.
     pub quarantined: bool,
 }
 
 impl Removal {
-    /// Rows that lost by the stage's rule.
+    /// Rows that the stage's rule removed.
     #[must_use]
     pub fn new(reason: impl Into<String>, rows: u64) -> Self {
         Self { reason: reason.into(), rows, quarantined: false }
@@ -276,11 +278,11 @@ pub struct Table {
     pub note: String,
     /// The columns, left to right. The first one names the row.
     pub columns: Vec<Column>,
-    /// One value a column; a short row is filled with [`Value::Missing`], a long one is cut.
+    /// One value per column. A short row is filled with [`Value::Missing`], a long one is cut off.
     pub rows: Vec<Vec<Value>>,
-    /// Rows that exist but are not in `rows`; said below the table if not zero.
+    /// Rows that exist but are not in `rows`; stated below the table if not zero.
     pub omitted: u64,
-    /// Said when there are no rows.
+    /// Shown when there are no rows.
     pub when_empty: String,
 }
 
@@ -294,7 +296,7 @@ impl Table {
 pub struct Column {
     /// The heading.
     pub heading: String,
-    /// Draws a bar beside each number, relative to the largest finite one of the column.
+    /// Draws a bar beside each number, relative to the largest finite one in the column.
     pub bar: bool,
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn number(x: f64) -> String {
     }
 }
 
-/// The decimals that [`number`] gives, or `None` where it does not write a plain decimal number.
+/// The number of decimals that [`number`] writes; `None` where it writes no plain decimal number.
 pub(crate) fn decimals(x: f64) -> Option<usize> {
     if x == 0.0 {
         return Some(0);
@@ -42,7 +42,7 @@ pub(crate) fn fixed(x: f64, decimals: usize) -> String {
     let digits = format!("{:.decimals$}", x.abs());
     let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
     let grouped = whole.parse().map_or_else(|_| whole.to_owned(), count);
-    // What rounds to zero has no sign.
+    // What rounds to zero gets no sign.
     let zero = digits.chars().all(|c| matches!(c, '0' | '.'));
     signed(if zero { 0.0 } else { x }, &(grouped + fraction))
 }
@@ -51,7 +51,7 @@ fn signed(x: f64, digits: &str) -> String {
     if x < 0.0 { format!("−{digits}") } else { digits.to_owned() }
 }
 
-/// One decimal, but never "0.0%" for something or "100.0%" for less than all.
+/// One decimal, but never "0.0%" for more than nothing or "100.0%" for less than all.
 pub(crate) fn share(x: f64) -> String {
     let percent = x * 100.0;
     if !percent.is_finite() {

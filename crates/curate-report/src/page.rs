@@ -1,4 +1,4 @@
-//! The page: head, header, navigation, sections, run facts.
+//! Puts a page together: head, header, navigation, sections, run facts.
 
 use std::collections::HashSet;
 use std::iter::once;
@@ -8,7 +8,7 @@ use crate::text::{esc, slug};
 use crate::{Block, Fact, Note, Report, Section, Tone, Value};
 use crate::{curves, funnel, gallery, histogram, number, table};
 
-/// The page in pieces, in order: one per section, so that no more than one section is held.
+/// The page in pieces, in order: one piece per section, so that a writer holds one section at a time.
 pub(crate) fn pieces(report: &Report) -> impl Iterator<Item = String> {
     let images = SharedImages::of(report);
     let anchors = anchors(report);
@@ -18,12 +18,13 @@ pub(crate) fn pieces(report: &Report) -> impl Iterator<Item = String> {
     once(top).chain(sections).chain(once(bottom(report)))
 }
 
-/// One anchor a section, all different, and none of them one that the page itself uses.
+/// One anchor per section, all different, and different from the ids that the page itself uses.
 fn anchors(report: &Report) -> Vec<String> {
     let mut taken: HashSet<String> = ["top", "main", "run"].map(str::to_owned).into();
     let free = |title: &str| {
         let base = slug(title);
-        // The page's own ids (`img-0`, `hatch`, icons) all hold one of these beginnings.
+        // The page's own ids (`img-0`, `icon-kept`, `fill-removed`) begin like this, or are in
+        // `taken`. Ids decide what `<use>` and `fill` draw, so a title must not take one over.
         let reserved = ["img-", "icon-", "fill-"].iter().any(|start| base.starts_with(start));
         let base = if reserved { format!("section-{base}") } else { base };
         let mut anchor = base.clone();
@@ -106,7 +107,7 @@ fn section(section: &Section, anchor: &str, images: &SharedImages<'_>) -> String
     if section.blocks.is_empty() {
         html.empty(&section.when_empty, "There is nothing to show here.");
     }
-    // Neighbouring charts share a row.
+    // Neighboring charts share a row.
     for run in section.blocks.chunk_by(|a, b| is_chart(a) && is_chart(b)) {
         let (open, close) =
             if is_chart(&run[0]) { ("<div class=\"charts\">\n", "</div>\n") } else { ("", "") };
@@ -145,7 +146,7 @@ fn remark(html: &mut Html, note: &Note) {
     put!(html, "<p><strong>{word}.</strong> {}</p></div>\n", esc(&note.text));
 }
 
-/// A drawing beside a word that says the same.
+/// An icon. It stands beside a word that says the same, so it is hidden from screen readers.
 pub(crate) fn icon_use(id: &str) -> String {
     format!(
         "<svg class=\"icon\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><use href=\"#{id}\"/></svg>"

@@ -1,4 +1,4 @@
-//! Tables of values.
+//! Draws tables of values.
 
 use crate::html::{Html, put};
 use crate::number::{count, decimals, fixed};
@@ -29,7 +29,7 @@ pub(crate) fn draw(html: &mut Html, table: &Table) {
     }
 }
 
-/// The table in a box of its own: a wide one scrolls, and the focus lets the keyboard scroll it.
+/// The table in a box of its own: a wide one scrolls, with the keyboard too, since it takes the focus.
 pub(crate) fn scroll(html: &mut Html, table: &Table) {
     let title = if table.title.is_empty() { "Table" } else { &table.title };
     put!(

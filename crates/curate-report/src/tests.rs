@@ -125,7 +125,7 @@ fn writing_and_rendering_give_the_same_bytes() {
 }
 
 #[test]
-fn the_model_is_serialised_with_images_as_base64() {
+fn the_model_is_serialized_with_images_as_base64() {
     let json = serde_json::to_value(small_report()).unwrap();
     let samples = &json["sections"][2]["blocks"][0];
     assert_eq!(samples["kind"], "gallery");
@@ -295,9 +295,9 @@ fn funnels_that_do_not_add_up_say_so() {
         step(9, 9, vec![Removal::new("rule", u64::MAX), Removal::quarantined("bad", u64::MAX)]),
     ];
     let page = body_of(Funnel { steps, ..Funnel::default() });
-    assert!(page.contains("2 rows went; the reasons account for 1."));
-    assert!(page.contains("This stage took 7 rows; the one before it kept 8."));
-    assert!(page.contains("It kept more rows than it took."));
+    assert!(page.contains("2 rows were removed, but the reasons account for 1."));
+    assert!(page.contains("This stage received 7 rows, but the one before kept 8."));
+    assert!(page.contains("This stage kept more rows than it received."));
 }
 
 #[test]
@@ -325,9 +325,34 @@ fn histograms_bear_any_bins() {
     assert!(of(&[0.0, 1.0], Scale::Linear).contains("<rect class=\"fill plain2\""));
     assert!(of(&[0.0, 1.0, 3.0], Scale::Log).contains("<path class=\"line plain2\""));
     for edges in [&[1.0, 0.0][..], &[0.0, 0.0], &[0.0, f64::NAN], &[0.0, f64::INFINITY]] {
-        assert!(of(edges, Scale::Linear).contains("bin edges do not ascend"));
+        assert!(of(edges, Scale::Linear).contains("bin edges are not in ascending order"));
     }
     assert!(of(&[1.0], Scale::Linear).contains("There are no values to draw."));
+}
+
+#[test]
+fn no_number_of_bins_is_too_many() {
+    let of = |bins| Histogram::of_values(bins, &[("", Role::Kept, &[0.0, 1.0])]);
+    assert_eq!(of(0).edges, [0.0, 1.0]);
+    assert_eq!(of(usize::MAX).edges.len(), Histogram::MOST_BINS + 1);
+}
+
+#[test]
+fn curves_bear_any_values() {
+    let extremes = [f64::MIN, -1.0, -f64::MIN_POSITIVE, 0.0, 5e-324, 1e-300, 1.0, 1e300, f64::MAX];
+    for (x_scale, y_scale) in
+        [(Scale::Linear, Scale::Linear), (Scale::Log, Scale::Linear), (Scale::Linear, Scale::Log)]
+    {
+        for low in extremes {
+            for high in extremes {
+                let points = vec![(low, high), (high, low)];
+                let curves = vec![Curve { points, ..Curve::default() }];
+                let chart = CurveChart { x_scale, y_scale, curves, ..CurveChart::default() };
+                let page = body_of(chart);
+                assert!(page.len() < 100_000, "{low:e} {high:e}: {} bytes", page.len());
+            }
+        }
+    }
 }
 
 #[test]

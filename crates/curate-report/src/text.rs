@@ -1,8 +1,10 @@
-//! Hostile text made harmless: escaping, shortening, anchors.
+//! Makes hostile text harmless: escaping, shortening, anchors.
 
 use std::fmt::{self, Display, Write};
 
-/// Writes text so that it is inert between tags and inside quoted attributes.
+/// Writes text so that it is inert between tags and inside quoted attributes, the only two places
+/// where the page puts text. Quotes of both kinds are escaped everywhere, so that no one has to know
+/// which of the two a place is.
 pub(crate) fn esc(text: &str) -> Escaped<'_> {
     Escaped(text)
 }
@@ -18,8 +20,9 @@ impl Display for Escaped<'_> {
             '"' => f.write_str("&quot;"),
             '\'' => f.write_str("&#39;"),
             '\t' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => f.write_char(' '),
-            // Embeddings, overrides and isolates can make a caption read as what it is not, and
-            // run on into the text after it. The plain marks (U+200E, U+200F, U+061C) cannot.
+            // Embeddings, overrides and isolates can make a caption read as something else, and their
+            // effect can reach the text after it. The plain marks (U+200E, U+200F, U+061C) cannot do
+            // that, and Arabic and Hebrew need them.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 write!(f, "[U+{:04X}]", u32::from(c))
             }
@@ -34,8 +37,8 @@ fn is_noncharacter(c: char) -> bool {
     matches!(u32::from(c), 0xfdd0..=0xfdef) || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// The text with each run of white space as one space and at most `limit` characters, and whether
-/// some were cut.
+/// The text with each run of white space as one space, cut off after `limit` characters; and whether
+/// it was cut off. Cuts between characters, never inside the bytes of one.
 pub(crate) fn shorten(text: &str, limit: usize) -> (String, bool) {
     let mut short = String::new();
     let mut left = limit;
@@ -58,7 +61,7 @@ pub(crate) fn shorten(text: &str, limit: usize) -> (String, bool) {
     (short, false)
 }
 
-/// Lower-case letters and digits joined by single hyphens; `section` if there are none.
+/// Lowercase letters and digits joined by single hyphens; `section` if there are none.
 pub(crate) fn slug(title: &str) -> String {
     let plain: String =
         title.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).collect();

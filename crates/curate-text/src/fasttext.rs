@@ -1,14 +1,24 @@
-//! Supervised fastText models (`.bin`, and quantised `.ftz`), read and asked.
+//! Reads supervised fastText models (`.bin` and quantized `.ftz`) and predicts with them.
 //!
-//! The reader is written to the published format of fastText 0.2 to 0.9 (file versions 11 and 12):
-//! dictionary, pruned n-grams, product quantisation of either matrix with or without quantised
+//! The reader follows the published format of fastText 0.2 to 0.9 (file versions 11 and 12):
+//! dictionary, pruned n-grams, product quantization of either matrix with or without quantized
 //! norms, and all four losses (softmax, hierarchical softmax, negative sampling, one-vs-all).
 //!
-//! A prediction is the mean of the input rows of a line's words, their character n-grams and its
-//! word n-grams (Joulin et al. 2016, arXiv 1607.01759; quantisation: arXiv 1612.03651), put through
-//! the output layer. Reading takes as much memory as the file; one prediction takes
-//! O(n-grams x dim) plus O(labels x dim), or about O(log(labels) x dim) with a hierarchical
-//! softmax.
+//! Each word of a line, each of its character n-grams and each word n-gram has a row in the input
+//! matrix. Their mean, put through the output layer, gives the prediction (Joulin et al. 2016, arXiv
+//! 1607.01759; quantization: arXiv 1612.03651). A model takes as much memory as its file. One
+//! prediction takes O(n-grams x dim) plus O(labels x dim), or about O(log(labels) x dim) with a
+//! hierarchical softmax.
+//!
+//! ```
+//! # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/fasttext/softmax.ftz");
+//! use curate_text::fasttext::Model;
+//!
+//! let model = Model::read(file)?;
+//! let found = model.predict("the house and the dog", 1, 0.0);
+//! assert_eq!(found[0].label, "__label__en");
+//! # Ok::<(), curate_text::fasttext::FastTextError>(())
+//! ```
 
 mod args;
 mod codebook;
@@ -41,14 +51,14 @@ pub enum FastTextError {
     },
     /// The file is not a supervised fastText model, or is damaged.
     #[error(
-        "{} is not a usable fastText model: {source}; get the file again, and check that it is a \
-         supervised model (.bin or .ftz)",
+        "{} is not a usable fastText model: {source}; download the file again, and check that it \
+         is a supervised model (.bin or .ftz)",
         path.display()
     )]
     Format {
         /// The file.
         path: PathBuf,
-        /// The field and what is wrong with it.
+        /// The field, and what is wrong with it.
         source: FormatError,
     },
 }

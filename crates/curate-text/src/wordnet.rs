@@ -1,12 +1,17 @@
 //! The first WordNet synset of a word, as NLTK finds it.
 //!
-//! `wordnet.synsets(word)[0]` in NLTK: the word in lower case; nouns before verbs before adjectives
-//! before adverbs; within each, the word itself if WordNet has it, else its base forms (irregular
-//! ones from the `.exc` files, else endings taken off); of the form's senses the most frequent. So
-//! "was" is the noun Washington (WA), and "less" depends on the NLTK: see [`Morphy`].
+//! The answer is that of `wordnet.synsets(word)[0]` in NLTK:
 //!
-//! The reader takes everything from the fields of the index lines and never seeks by offset, so a
-//! file with some of its lines gives the true offsets for them.
+//! 1. The word is lowercased.
+//! 2. Nouns are tried before verbs, verbs before adjectives, adjectives before adverbs.
+//! 3. Within a part of speech the word itself is looked up first, then its base forms: those that
+//!    the `.exc` file lists for irregular words, otherwise the word without its ending.
+//! 4. The most frequent sense of the first form found is the answer.
+//!
+//! So "was" is the noun Washington (WA), and "less" depends on the version of NLTK: see [`Morphy`].
+//!
+//! The reader uses only the fields of the index lines and never seeks to an offset, so an excerpt of
+//! a file still gives the true offsets.
 
 mod morphy;
 mod read;
@@ -26,7 +31,7 @@ pub enum Pos {
     Verb,
     /// `a`
     Adjective,
-    /// `s`: an adjective near in meaning to a head adjective
+    /// `s`: an adjective grouped under a head adjective of similar meaning
     AdjectiveSatellite,
     /// `r`
     Adverb,
@@ -45,13 +50,13 @@ impl Pos {
     }
 }
 
-/// A synset: its place in WordNet's data file of its part of speech.
+/// A synset, named by its position in WordNet's data file for its part of speech.
 ///
-/// Offsets are unique within a part of speech only; the id of noun 2121620 is `n02121620` in
-/// ImageNet.
+/// Offsets are unique only within a part of speech. ImageNet's id of the noun at 2121620 is
+/// `n02121620`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Synset {
-    /// The byte offset.
+    /// The byte offset in the data file.
     pub offset: u32,
     /// The part of speech.
     pub pos: Pos,
@@ -62,8 +67,8 @@ pub struct Synset {
 pub enum WordNetError {
     /// A file is missing or unreadable.
     #[error(
-        "cannot read {}: {source}; give the folder with index.noun, data.adj, noun.exc and so on \
-         (WordNet 3.0's dict, or /usr/share/wordnet of Debian's wordnet-base)",
+        "cannot read {}: {source}; give the folder that holds index.noun, data.adj, noun.exc and \
+         so on (dict in WordNet 3.0, or /usr/share/wordnet from Debian's wordnet-base)",
         path.display()
     )]
     Io {
@@ -72,14 +77,14 @@ pub enum WordNetError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A line is not what the format says.
-    #[error("{}, line {line}: {problem}; get the file again", path.display())]
+    /// A line does not follow the format.
+    #[error("{}, line {line}: {problem}; download the file again", path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What was expected and what was found.
+        /// What was expected, and what was found.
         problem: String,
     },
 }
@@ -107,14 +112,14 @@ impl WordNet {
         Ok(Self { entries, exceptions, version, morphy: Morphy::default() })
     }
 
-    /// The same with the base forms of another version of NLTK.
+    /// Looks up base forms as another version of NLTK does.
     #[must_use]
     pub fn with_morphy(self, morphy: Morphy) -> Self {
         Self { morphy, ..self }
     }
 
-    /// The version that `data.adj` names, such as `3.0`. ImageNet's ids are offsets of 3.0, and mean
-    /// other synsets in any other version.
+    /// The version that `data.adj` names, such as `3.0`. ImageNet's ids are offsets in 3.0; in any
+    /// other version they mean other synsets.
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
@@ -124,10 +129,10 @@ impl WordNet {
         self.entries.len()
     }
 
-    /// `wordnet.synsets(word)[0]`, or nothing where NLTK's list is empty.
+    /// `wordnet.synsets(word)[0]`, or `None` where NLTK's list is empty.
     ///
-    /// The word is taken as it is but for its case: no punctuation is stripped, and spaces and
-    /// hyphens do not become underscores (WordNet writes "ice_cream").
+    /// Only the word's case is changed: punctuation is not stripped, and spaces and hyphens do not
+    /// become underscores (WordNet writes "ice_cream").
     ///
     /// ```
     /// # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/wordnet");
@@ -146,7 +151,8 @@ impl WordNet {
 
     fn first_of_class(&self, word: &str, class: usize) -> Option<Synset> {
         let lookup = |form: &str| self.entries.get(form).and_then(|senses| senses[class]);
-        // NLTK puts the word itself before its base forms.
+        // The word itself comes before its base forms. A word in the exception list gets only the
+        // forms listed there: NLTK does not remove endings from it as well.
         lookup(word).or_else(|| match self.exceptions[class].get(word) {
             Some(forms) => forms.iter().find_map(|form| lookup(form)),
             None => self.morphy.first_form(word, class, lookup),

@@ -65,6 +65,10 @@ fn only_the_first_line_is_read_and_k_may_be_anything() {
     assert_eq!(model.predict("house\ndom", 3, 0.0), model.predict("house", 3, 0.0));
     assert!(model.predict("house", 0, 0.0).is_empty());
     assert!(model.predict("house", 3, 1.1).is_empty());
+    for name in MODELS {
+        let model = Model::read(folder().join(name)).unwrap();
+        assert!(model.predict("house", 3, f32::NAN).is_empty(), "{name}");
+    }
     assert_eq!(model.predict("house", usize::MAX, 0.0).len(), model.labels().len());
 }
 

@@ -30,8 +30,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} of {} rows stay", summary.kept, summary.rows);
 
     let finished = Run::open(folder.path(), &NoProgress)?;
-    for (stage, removal) in evidence::of(&finished).iter().take(3) {
-        println!("{stage}: {removal}");
+    for reason in evidence::of(&finished).iter().take(3) {
+        println!("{}: {}", reason.stage, reason.removal);
     }
     let stricter = reselect(folder.path(), None, Cut::Epsilon(0.2))?;
     println!("{} rows would stay at epsilon 0.2", stricter.ids.len());

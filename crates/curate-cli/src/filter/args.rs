@@ -6,6 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use curate::{core::Cut, dfn::filter::Features};
 use curate_device::DeviceName;
 
+use crate::values::fraction;
+
 #[derive(Subcommand)]
 pub(crate) enum FilterCommand {
     /// Train a network on the pairs of a pool.
@@ -309,12 +311,5 @@ fn share(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("must be a number from 0 to 1".to_owned()),
-    }
-}
-
-pub(crate) fn fraction(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(fraction) if fraction > 0.0 && fraction <= 1.0 => Ok(fraction),
-        _ => Err("must be a number above 0 and at most 1".to_owned()),
     }
 }

@@ -179,7 +179,7 @@ fn what_cannot_be_clustered_is_said() {
     let mixture = GaussianMixtureParams::new(2).check().unwrap();
     let error = mixture.fit(&rows.view(), &NoProgress).unwrap_err();
     assert!(matches!(error, AlternativeError::Rows(ClusterError::NotFinite { row: 17 })));
-    // No numbers, no neighbours.
+    // No numbers, no neighbors.
     let empty = Array2::<f32>::zeros((0, 2));
     assert!(dbscan.fit(&empty.view(), &NoProgress).is_err());
 }

@@ -1,10 +1,10 @@
-//! Writes a report of an invented run, with generated images, to look at.
+//! Writes the report of an invented run: every kind of block, with generated images.
 //!
 //! ```sh
 //! cargo run -p curate-report --example sample_report -- report.html
 //! ```
 
-mod picture;
+mod thumbnail;
 
 use std::{env, fs, io};
 
@@ -14,11 +14,20 @@ use curate_report::{
     Verdict,
 };
 
-use picture::{hash, picture};
+use thumbnail::{hash, thumbnail};
 
 fn main() -> io::Result<()> {
     let path = env::args().nth(1).unwrap_or_else(|| "report.html".to_owned());
     report().write_html(&mut fs::File::create(path)?)
+}
+
+#[test]
+fn it_runs() {
+    let page = report().to_html();
+    assert!(page.contains("<h1>Curation of shapes-8k</h1>"));
+    assert_eq!(page.matches("<section id=").count(), 8);
+    // The last step of the funnel is wrong on purpose.
+    assert!(page.contains("88 pairs were removed, but the reasons account for 80."));
 }
 
 fn report() -> Report {
@@ -109,10 +118,10 @@ fn funnel() -> Section {
         ),
         step(
             "budget",
-            "licences that allow training",
+            "licenses that allow training",
             2400,
             2312,
-            vec![Removal::new("no licence", 80)],
+            vec![Removal::new("no license", 80)],
         ),
     ];
     let funnel = Funnel { unit: "pairs".into(), steps, ..Funnel::default() };
@@ -153,7 +162,7 @@ fn scores() -> Section {
         )
     };
     Section::new("Scores")
-        .intro("How well the filter network finds that a caption describes its image.")
+        .intro("How well a caption describes its image, as the filter network sees it.")
         .block(histogram)
         .block(before_and_after)
         .block(image_sizes())
@@ -194,7 +203,7 @@ fn epsilon_curve() -> CurveChart {
 fn card(seed: u64, verdict: Verdict, detail: &str) -> Card {
     let name = ["circle", "square", "cross"][(seed % 3) as usize];
     Card {
-        image: Image::from_bytes(picture(seed)),
+        image: Image::from_bytes(thumbnail(seed)),
         caption: format!("a {name} on a plain ground, number {seed}"),
         id: format!("{:016x}{:016x}", hash(seed), hash(seed + 1)),
         badges: vec!["commoncrawl".into(), "CC BY".into()],
@@ -352,7 +361,7 @@ fn budget() -> Section {
 
 fn quarantine() -> Section {
     let cards = (90..93).map(|seed| Card {
-        image: if seed == 91 { None } else { Image::from_bytes(picture(seed)) },
+        image: if seed == 91 { None } else { Image::from_bytes(thumbnail(seed)) },
         ..card(seed, Verdict::Quarantined, "embedding is not finite")
     });
     let group = Group { cards: cards.collect(), omitted: 54, ..Group::default() };

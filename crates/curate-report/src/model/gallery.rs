@@ -1,22 +1,22 @@
-//! Samples to look at.
+//! The data of galleries: samples to look at.
 
 use serde::Serialize;
 
 use super::{Fact, Image};
 
-/// Groups of samples: duplicates beside what replaced them, clusters with what was kept and
-/// pruned, best and worst pairs, quarantined rows.
+/// Groups of samples: duplicates beside the sample kept instead of them, clusters with what was kept
+/// and pruned, best and worst pairs, quarantined rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Gallery {
     /// Heading of the gallery.
     pub title: String,
-    /// A sentence on what is shown and how it was drawn. May be empty.
+    /// A sentence that says what is shown and how it was sampled. May be empty.
     pub note: String,
     /// The groups. Small groups share a row.
     pub groups: Vec<Group>,
-    /// Groups that exist but are not in `groups`; said below the gallery if not zero.
+    /// Groups that exist but are not in `groups`; stated below the gallery if not zero.
     pub omitted: u64,
-    /// Said when there are no groups.
+    /// Shown when there are no groups.
     pub when_empty: String,
 }
 
@@ -31,24 +31,24 @@ pub struct Group {
     pub facts: Vec<Fact>,
     /// The samples, in order.
     pub cards: Vec<Card>,
-    /// Samples that belong here but are not in `cards`; said after the last card if not zero.
+    /// Samples that belong here but are not in `cards`; stated after the last card if not zero.
     pub omitted: u64,
 }
 
 /// One sample.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Card {
-    /// Its image; `None` draws an empty box that says so. Equal bytes are stored once in the
-    /// file, however many cards show them.
+    /// Its image; without one, an empty box says so. Equal bytes are stored once in the file,
+    /// however many cards show them.
     pub image: Option<Image>,
-    /// Its caption, as it came from the web. Cut after [`Card::CAPTION`] characters, with more of
-    /// it on hover.
+    /// Its caption, as it came from the web. Cut off after [`Card::CAPTION`] characters; hovering
+    /// shows more.
     pub caption: String,
     /// Its id.
     pub id: String,
-    /// Short labels: source, licence.
+    /// Short labels: source, license.
     pub badges: Vec<String>,
-    /// What became of it.
+    /// Whether it was kept.
     pub verdict: Option<Verdict>,
     /// Lines of evidence: `similarity 0.973 to 3f2a…`.
     pub details: Vec<String>,
@@ -59,7 +59,7 @@ impl Card {
     pub const CAPTION: usize = 160;
 }
 
-/// What became of a sample. Shown by an icon, a word and a colour.
+/// What was decided about a sample. Shown by an icon, a word and a color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {

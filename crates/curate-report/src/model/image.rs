@@ -5,10 +5,11 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Serialize, Serializer};
 
-/// An image file to be embedded as it is.
+/// An image file, embedded unchanged.
 ///
-/// The bytes are not decoded, only recognised, so keep them small: a report of 500 thumbnails of
-/// 4 kB is 2.7 MB. SVG is not accepted, since it can carry scripts. Clones share the bytes.
+/// The bytes are recognized but not decoded or scaled, so keep them small: a report with 500
+/// thumbnails of 4 kB takes 2.7 MB. SVG is not accepted, since it can carry scripts. Clones share the
+/// bytes.
 ///
 /// ```
 /// use curate_report::{Image, ImageFormat};
@@ -28,7 +29,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// Recognises a PNG, JPEG, WebP or GIF by its first bytes; `None` for anything else.
+    /// Recognizes a PNG, JPEG, WebP or GIF by its first bytes; `None` for anything else.
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Option<Self> {
         let bytes = bytes.into();
@@ -37,13 +38,13 @@ impl Image {
         Some(Self { format, size, bytes })
     }
 
-    /// The format that the bytes begin as.
+    /// The format, as its first bytes tell it.
     #[must_use]
     pub fn format(&self) -> ImageFormat {
         self.format
     }
 
-    /// Width and height in pixels, if the header tells.
+    /// Width and height in pixels, if the header gives them.
     #[must_use]
     pub fn size(&self) -> Option<(u32, u32)> {
         self.size
@@ -119,13 +120,14 @@ fn le(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u32::from(byte))
 }
 
-/// Walks the segments to the frame header, which holds height before width.
+/// Walks the segments to the frame header, which holds the height before the width. Every step moves
+/// on by at least two bytes, so a hostile file ends the walk at its end.
 fn jpeg_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut at = 2;
     loop {
         let marker = *bytes.get(at + 1)?;
         let length = be(bytes.get(at + 2..at + 4)?) as usize;
-        // C0-CF are frame headers, but for the tables C4, C8 and CC.
+        // C0 to CF are frame headers, except the tables C4, C8 and CC.
         if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
             return Some((be(bytes.get(at + 7..at + 9)?), be(bytes.get(at + 5..at + 7)?)));
         }

@@ -4,18 +4,18 @@ use serde::Serialize;
 
 /// A value of a tile, a fact or a table cell.
 ///
-/// Numbers, strings and `Option`s of them convert with `into()`: integers become
-/// [`Value::Count`], floats [`Value::Number`], `None` becomes [`Value::Missing`].
+/// Numbers, strings and `Option`s of them convert with `into()`: integers become [`Value::Count`],
+/// floats [`Value::Number`], and `None` becomes [`Value::Missing`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Value {
-    /// Nothing known: drawn as a dash.
+    /// No value is known: shown as a dash.
     #[default]
     Missing,
     /// Words.
     Text(String),
-    /// A digest, a path or a command: fixed-width, breaks anywhere.
+    /// A digest, a path or a command: in a fixed-width font, broken anywhere.
     Code(String),
     /// A number of things: `8,000`.
     Count(u64),

@@ -1,7 +1,8 @@
 //! How often 90 % intervals hold the truth, on synthetic QQT points of known truth.
 
 use super::noise::Noise;
-use super::qqt::{POOL, shared_params};
+use super::qqt::shared_params;
+use super::tables::POOL;
 use crate::{Claim, Kind};
 use anyhow::Result;
 use curate_core::NoProgress;

@@ -1,18 +1,15 @@
 //! The QQT law: parity with the released code, and the optimum on synthetic points.
 
 use super::grid::{Given, grid, linspace};
-use super::tables::json;
+use super::tables::{POOL, SyntheticCase, json, parse};
 use crate::{Claim, Kind};
 use anyhow::Result;
 use curate_core::NoProgress;
+use curate_scaling::FitParams;
 use curate_scaling::law::{Law, Member, Point, Qqt, QqtForm, unit_samples_from_normalizer};
-use curate_scaling::{FitParams, Metric, Observation, Observations};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Samples in each of the authors' pools: a tenth of DataComp medium.
-pub(super) const POOL: f64 = 12.8e6;
 
 /// One fit of the released code, and what the code says with it.
 #[derive(Debug, Deserialize)]
@@ -90,48 +87,6 @@ impl Released {
             self.best(law, at - step) != before || self.best(law, at) != after
         };
         switches.windows(2).filter(|w| moved(w)).count() as f64
-    }
-}
-
-fn parse(samples: &str) -> f64 {
-    samples.parse().unwrap_or(f64::NAN)
-}
-
-/// The synthetic case and what other procedures found on it.
-#[derive(Debug, Deserialize)]
-pub(super) struct SyntheticCase {
-    observations_error: BTreeMap<String, BTreeMap<String, f64>>,
-    grid_fit: Vec<GridRow>,
-    least_squares_a_d_given: Sse,
-    least_squares_a_d_shared: Sse,
-}
-
-#[derive(Debug, Deserialize)]
-struct GridRow {
-    name: String,
-    sse: f64,
-    b: f64,
-    tau: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Sse {
-    sse_total: f64,
-}
-
-impl SyntheticCase {
-    pub(super) fn table(&self) -> Result<Observations> {
-        let mut rows = Vec::new();
-        for pool in &self.grid_fit {
-            for (epochs, error) in &self.observations_error[&pool.name] {
-                let samples = parse(epochs) * POOL;
-                rows.push(Observation::new(&pool.name, *error).samples(samples).unique(POOL));
-            }
-        }
-        rows.sort_by(|a, b| {
-            (&a.pool, a.samples).partial_cmp(&(&b.pool, b.samples)).expect("finite")
-        });
-        Ok(Observations::new(Metric::Error, vec![], rows)?)
     }
 }
 

@@ -2,9 +2,12 @@
 
 use anyhow::{Context, Result};
 use curate_scaling::{Metric, Observation, Observations, ReadOptions};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Samples in each of the authors' pools: a tenth of DataComp medium.
+pub(super) const POOL: f64 = 12.8e6;
 
 fn table(folder: &Path, name: &str, options: &ReadOptions) -> Result<Observations> {
     Ok(Observations::read(&folder.join(name), options)?)
@@ -14,6 +17,11 @@ pub(super) fn json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T> 
     let path = folder.join(name);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// A number of samples that is a key of a JSON object.
+pub(super) fn parse(samples: &str) -> f64 {
+    samples.parse().unwrap_or(f64::NAN)
 }
 
 /// Cherti et al. 2023 (arXiv:2212.07143): ImageNet error of CLIP models (`group` is the
@@ -109,6 +117,44 @@ fn records(folder: &Path, name: &str) -> Result<Vec<BTreeMap<String, f64>>> {
 /// # Errors
 /// A missing or unreadable file.
 pub fn synthetic(folder: &Path) -> Result<Observations> {
-    let case: super::qqt::SyntheticCase = json(folder, "qqt_synthetic.json")?;
+    let case: SyntheticCase = json(folder, "qqt_synthetic.json")?;
     case.table()
+}
+
+/// The synthetic case and what other procedures found on it.
+#[derive(Debug, Deserialize)]
+pub(super) struct SyntheticCase {
+    observations_error: BTreeMap<String, BTreeMap<String, f64>>,
+    pub(super) grid_fit: Vec<GridRow>,
+    pub(super) least_squares_a_d_given: Sse,
+    pub(super) least_squares_a_d_shared: Sse,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct GridRow {
+    pub(super) name: String,
+    pub(super) sse: f64,
+    pub(super) b: f64,
+    pub(super) tau: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Sse {
+    pub(super) sse_total: f64,
+}
+
+impl SyntheticCase {
+    pub(super) fn table(&self) -> Result<Observations> {
+        let mut rows = Vec::new();
+        for pool in &self.grid_fit {
+            for (epochs, error) in &self.observations_error[&pool.name] {
+                let samples = parse(epochs) * POOL;
+                rows.push(Observation::new(&pool.name, *error).samples(samples).unique(POOL));
+            }
+        }
+        rows.sort_by(|a, b| {
+            (&a.pool, a.samples).partial_cmp(&(&b.pool, b.samples)).expect("finite")
+        });
+        Ok(Observations::new(Metric::Error, vec![], rows)?)
+    }
 }

@@ -4,7 +4,8 @@ use super::source::{FormatError, Source};
 use std::io::BufRead;
 
 const MAGIC: i32 = 793_712_314;
-/// The longest n-grams accepted: more than any model uses, and a bound on the work of a hostile one.
+/// The longest n-grams accepted: longer than any model uses, and a bound on what a hostile file can
+/// cost.
 const MAX_NGRAM: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Args {
         Ok(())
     }
 
-    /// Whether n-grams of characters or words have rows of their own.
+    /// Whether n-grams of characters or words have rows in the input matrix.
     pub(super) fn uses_buckets(&self) -> bool {
         self.max_n > 0 || self.word_ngrams > 1
     }
@@ -82,7 +83,7 @@ fn read_ngram<R: BufRead>(
     field: &'static str,
 ) -> Result<usize, FormatError> {
     let value = source.i32(field)?;
-    // fastText itself takes a negative length as "none".
+    // To fastText a negative length means "none".
     let length = usize::try_from(value).unwrap_or(0);
     if length > MAX_NGRAM {
         return Err(FormatError::new(field, format!("must be at most {MAX_NGRAM}, found {value}")));
@@ -103,7 +104,7 @@ fn read_loss<R: BufRead>(source: &mut Source<R>) -> Result<LossName, FormatError
 fn read_kind<R: BufRead>(source: &mut Source<R>) -> Result<(), FormatError> {
     match source.i32("args.model")? {
         3 => Ok(()),
-        1 | 2 => Err(FormatError::new("args.model", "is word vectors, which have no labels")),
+        1 | 2 => Err(FormatError::new("args.model", "says word vectors, which have no labels")),
         other => Err(FormatError::new("args.model", format!("must be 3, found {other}"))),
     }
 }

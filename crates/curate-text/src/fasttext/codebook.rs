@@ -1,4 +1,12 @@
-//! Product quantisation: a row is cut into parts, and each part is one of 256 centroids.
+//! Product quantization: a row is cut into parts, and each part is stored as one byte, the number of
+//! the nearest of 256 centroids (Jégou et al. 2011; for fastText, arXiv 1612.03651).
+//!
+//! Every part has its own 256 centroids. All parts have the same width except the last, which takes
+//! what is left of the dimension. So the centroids of part `p` begin at `p * 256 * width` whatever
+//! the last width is, and only the stride between them changes in the last part.
+//!
+//! Rows are decoded while they are added or multiplied and never stored: a row is as many look-ups
+//! as it has parts, and a decoded model would be as large as the one that was quantized.
 
 use super::source::{FormatError, Source};
 use std::io::BufRead;
@@ -6,11 +14,11 @@ use std::io::BufRead;
 const CENTROIDS: usize = 256;
 
 pub(super) struct Codebook {
-    /// Parts of a row.
+    /// Parts in a row.
     pub(super) parts: usize,
-    /// Elements of each part but the last.
+    /// Elements in each part but the last.
     width: usize,
-    /// Elements of the last part.
+    /// Elements in the last part.
     last_width: usize,
     centroids: Vec<f32>,
 }
@@ -42,7 +50,7 @@ impl Codebook {
         Ok(Self { parts, width, last_width, centroids })
     }
 
-    /// The centroid that `code` names for a part.
+    /// The centroid of a part that `code` names.
     pub(super) fn centroid(&self, part: usize, code: u8) -> &[f32] {
         let base = part * CENTROIDS * self.width;
         let width = if part + 1 == self.parts { self.last_width } else { self.width };
@@ -55,7 +63,8 @@ impl Codebook {
         codes.iter().enumerate().flat_map(|(part, &code)| self.centroid(part, code)).copied()
     }
 
-    /// Adds a row, times `factor`, to `sum`.
+    /// Adds a row times `factor` to `sum`. The product is rounded before the sum, as in fastText: a
+    /// fused multiply-add would change last bits, and with them ties.
     pub(super) fn add(&self, codes: &[u8], factor: f32, sum: &mut [f32]) {
         for ((part, &code), piece) in codes.iter().enumerate().zip(sum.chunks_mut(self.width)) {
             for (total, &value) in piece.iter_mut().zip(self.centroid(part, code)) {

@@ -1,4 +1,8 @@
 //! Words, labels, and the rows of the input matrix that a line of text adds up.
+//!
+//! The first rows belong to the words. All n-grams share the rows after them: an n-gram is hashed
+//! into one of `bucket` rows and nobody checks for collisions, so the hashes have to equal
+//! fastText's to the bit, including its use of signed bytes and signed 32-bit hashes.
 
 use super::args::Args;
 use super::prune::Buckets;
@@ -7,11 +11,11 @@ use super::tokens::{END_OF_LINE, next_token};
 use std::collections::HashMap;
 use std::io::BufRead;
 
-/// What labels begin with; the format does not record another prefix.
+/// How labels begin. fastText can be trained with another prefix, but does not store it.
 const LABEL_PREFIX: &str = "__label__";
 /// The bytes of the shortest dictionary entry: an empty word, its count and its type.
 const SHORTEST_ENTRY: u64 = 10;
-/// The multiplier of fastText's hash of word n-grams.
+/// The multiplier in fastText's hash of word n-grams.
 const WORD_NGRAM_FACTOR: u64 = 116_049_371;
 
 pub(super) struct Dictionary {
@@ -74,7 +78,7 @@ impl Dictionary {
         let label = source.zero_ended("dictionary.label")?;
         self.label_counts.push(source.i64("dictionary.count")?);
         expect_type(source, 1, "a label")?;
-        // Only "is it a label" is asked of this id.
+        // The id only has to tell that this is a label.
         self.ids.insert(label.clone().into(), self.words);
         let label = String::from_utf8(label).map_err(|_| {
             FormatError::new("dictionary.label", format!("number {offset} is not UTF-8"))
@@ -101,8 +105,9 @@ impl Dictionary {
         Ok(self.words.unsigned_abs() as usize + self.buckets.rows_needed(declared)?)
     }
 
-    /// The rows of the first line of a text, in fastText's order: each word with its character
-    /// n-grams, then the word n-grams. Labels inside the text are left out.
+    /// The rows for the first line of a text: each word with its character n-grams, then the word
+    /// n-grams. This is fastText's order, which decides how the sum of the rows is rounded. Labels in
+    /// the text are ignored.
     pub(super) fn rows(&self, text: &str) -> Vec<i32> {
         let mut rows = Vec::with_capacity(text.len() * 2);
         let mut hashes = Vec::new();
@@ -140,7 +145,9 @@ impl Dictionary {
         rows.extend(self.buckets.row(bucket).map(|row| self.words + row));
     }
 
-    /// The n-grams of characters of `<word>`, except the brackets alone.
+    /// The character n-grams of `<word>`, except a bracket alone. An n-gram starts at a character,
+    /// not inside one, and its hash is extended byte by byte, so all lengths from one start cost one
+    /// pass.
     fn push_characters(&self, word: &[u8], rows: &mut Vec<i32>) {
         let buckets = self.ngrams.bucket as u32;
         for start in 0..word.len() {
@@ -220,8 +227,8 @@ fn is_continuation(byte: u8) -> bool {
 
 const HASH_START: u32 = 2_166_136_261;
 
-/// One step of FNV-1a as fastText computes it: the byte is a signed char, so bytes from 0x80 up
-/// flip the upper 24 bits too.
+/// One step of FNV-1a as fastText computes it: the byte is a signed char, so a byte from 0x80 up also
+/// flips the upper 24 bits.
 fn hash_byte(hash: u32, byte: u8) -> u32 {
     (hash ^ i32::from(byte.cast_signed()).cast_unsigned()).wrapping_mul(16_777_619)
 }

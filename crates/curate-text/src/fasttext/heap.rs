@@ -1,9 +1,10 @@
 //! The k best labels, with ties broken as fastText breaks them.
 //!
-//! fastText keeps them in a binary heap of the C++ standard library and never replaces on a lower
-//! score. Which of several equal labels survive, and in which order, follows from how that library
-//! sifts, so the sifting is done the same way here (the widespread bottom-up variant: the hole
-//! sinks to a leaf and the value rises from there).
+//! fastText keeps the best labels in a binary heap of the C++ standard library. Which of several
+//! equal labels survive, and in which order, follows from how that library moves entries, so
+//! `std::collections::BinaryHeap` would answer differently on ties. The moves here are libstdc++'s:
+//! the hole sinks to a leaf, each time toward the smaller child (of two equals the right one), and
+//! the value rises from there.
 
 /// A label and the logarithm of its probability.
 pub(super) type Scored = (f32, usize);
@@ -18,7 +19,7 @@ impl Best {
         Self { k, heap: Vec::new() }
     }
 
-    /// Whether a score is below all of k scores already held.
+    /// Whether k scores are held and all are above this one.
     pub(super) fn is_hopeless(&self, score: f32) -> bool {
         self.heap.len() == self.k && score < self.heap[0].0
     }
@@ -42,7 +43,7 @@ impl Best {
     }
 }
 
-/// Puts `value` where it belongs on the way from `hole` to the root (the lowest score).
+/// Puts `value` in its place on the way from `hole` to the root, which holds the lowest score.
 fn rise(heap: &mut [Scored], mut hole: usize, value: Scored) {
     while hole > 0 && heap[(hole - 1) / 2].0 > value.0 {
         heap[hole] = heap[(hole - 1) / 2];
@@ -51,7 +52,7 @@ fn rise(heap: &mut [Scored], mut hole: usize, value: Scored) {
     heap[hole] = value;
 }
 
-/// Moves the root to the end and mends the rest.
+/// Moves the root to the end and makes the rest a heap again.
 fn pop(heap: &mut [Scored]) {
     let Some(end) = heap.len().checked_sub(1).filter(|&end| end > 0) else { return };
     let value = heap[end];

@@ -6,7 +6,8 @@ use super::matrix::Matrix;
 use super::source::FormatError;
 use super::tree::Tree;
 
-/// The sigmoid is looked up between these bounds.
+/// fastText looks the sigmoid up in a table between -8 and 8 and rounds down to a step, so its
+/// probabilities are those of the table and not of the function.
 const MAX_SIGMOID: f32 = 8.0;
 const SIGMOID_STEPS: u16 = 512;
 
@@ -36,7 +37,8 @@ impl Loss {
     }
 }
 
-/// fastText's logarithm, which is never of zero; so probabilities can exceed 1 by 0.00001.
+/// fastText's logarithm. It adds 0.00001 so as never to meet zero, and probabilities can exceed 1 by
+/// as much.
 pub(super) fn log(value: f32) -> f32 {
     (f64::from(value) + 1e-5).ln() as f32
 }
@@ -96,7 +98,7 @@ mod tests {
         assert_eq!(sigmoid(&table, -8.1), 0.0);
         assert_eq!(sigmoid(&table, 8.1), 1.0);
         assert_eq!(sigmoid(&table, 0.0), 0.5);
-        // Not a number falls on the first step rather than beyond the table.
+        // NaN falls on the first step rather than beyond the table.
         assert!(sigmoid(&table, f32::NAN) < 0.001);
         assert_eq!(sigmoid(&table, 0.01), 0.5);
     }

@@ -1,4 +1,4 @@
-//! The two matrices of a model, dense or quantised.
+//! The two matrices of a model, dense or quantized.
 
 use super::codebook::Codebook;
 use super::source::{FormatError, Source};
@@ -25,10 +25,11 @@ pub(super) struct Matrix {
 
 enum Values {
     Dense(Vec<f32>),
-    Quantised { codebook: Codebook, codes: Vec<u8>, norms: Option<Norms> },
+    Quantized { codebook: Codebook, codes: Vec<u8>, norms: Option<Norms> },
 }
 
-/// The lengths of quantised rows: a code each, and what the codes mean.
+/// The lengths of quantized rows. `quantize -qnorm` takes them off the rows before it quantizes
+/// them, and stores them as codes of a codebook of dimension 1.
 struct Norms {
     codes: Vec<u8>,
     codebook: Codebook,
@@ -54,7 +55,7 @@ impl Matrix {
     }
 
     /// A matrix of `dim` columns as codes.
-    pub(super) fn read_quantised<R: BufRead>(
+    pub(super) fn read_quantized<R: BufRead>(
         source: &mut Source<R>,
         dim: usize,
         names: &Names,
@@ -70,7 +71,7 @@ impl Matrix {
             return Err(FormatError::new(names.codes, problem));
         }
         let norms = if has_norms { Some(read_norms(source, rows)?) } else { None };
-        Ok(Self { rows, dim, values: Values::Quantised { codebook, codes, norms } })
+        Ok(Self { rows, dim, values: Values::Quantized { codebook, codes, norms } })
     }
 
     /// Adds a row to `sum`.
@@ -80,21 +81,22 @@ impl Matrix {
                 let row = &values[row * self.dim..][..self.dim];
                 sum.iter_mut().zip(row).for_each(|(total, value)| *total += value);
             }
-            Values::Quantised { codebook, codes, norms } => {
+            Values::Quantized { codebook, codes, norms } => {
                 let codes = &codes[row * codebook.parts..][..codebook.parts];
                 codebook.add(codes, norms.as_ref().map_or(1.0, |norms| norms.of(row)), sum);
             }
         }
     }
 
-    /// The inner product of a row with `vector`, summed in element order as fastText does.
+    /// The inner product of a row with `vector`, summed in element order as fastText does. Several
+    /// partial sums would be faster and give other last bits.
     pub(super) fn dot(&self, row: usize, vector: &[f32]) -> f32 {
         match &self.values {
             Values::Dense(values) => {
                 let row = &values[row * self.dim..][..self.dim];
                 sum_products(row.iter().copied(), vector)
             }
-            Values::Quantised { codebook, codes, norms } => {
+            Values::Quantized { codebook, codes, norms } => {
                 let codes = &codes[row * codebook.parts..][..codebook.parts];
                 let factor = norms.as_ref().map_or(1.0, |norms| norms.of(row));
                 sum_products(codebook.decode(codes), vector) * factor

@@ -1,3 +1,5 @@
+//! A whole model, and its answers.
+
 use super::FastTextError;
 use super::args::Args;
 use super::dictionary::Dictionary;
@@ -9,20 +11,20 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// A label and how probable the model finds it.
+/// A label and its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction<'m> {
-    /// The label as trained, `__label__` included.
+    /// The label as it was trained, with its `__label__`.
     pub label: &'m str,
-    /// fastText's probability: up to 1.00001, since it adds 0.00001 before taking logarithms. The
-    /// probabilities of one-vs-all models do not sum to 1.
+    /// fastText's probability. It can reach 1.00001, because fastText adds 0.00001 before it takes
+    /// logarithms. The probabilities of a one-vs-all model do not sum to 1.
     pub probability: f32,
 }
 
 /// A supervised fastText model.
 ///
-/// Answers equal fastText's own, ties included; probabilities agree to rounding (see the crate's
-/// page for what was measured).
+/// Its answers equal fastText's, ties included; probabilities agree up to rounding. The crate's page
+/// says what was measured.
 pub struct Model {
     dictionary: Dictionary,
     input: Matrix,
@@ -35,8 +37,8 @@ impl Model {
     /// Reads a `.bin` or `.ftz` file.
     ///
     /// # Errors
-    /// [`FastTextError::Io`] if the file cannot be opened, [`FastTextError::Format`] if it is cut
-    /// off, damaged, of another kind, or declares sizes that it does not hold.
+    /// [`FastTextError::Io`] if the file cannot be opened, [`FastTextError::Format`] if it is
+    /// truncated, damaged, of another kind, or declares more than it holds.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FastTextError> {
         let path = path.as_ref();
         let io = |source| FastTextError::Io { path: path.to_owned(), source };
@@ -49,7 +51,7 @@ impl Model {
             .map_err(|source| FastTextError::Format { path: path.to_owned(), source })
     }
 
-    /// Reads a model that lies in memory.
+    /// Reads a model from memory.
     ///
     /// # Errors
     /// [`FormatError`], as in [`Model::read`].
@@ -60,14 +62,14 @@ impl Model {
     fn from_source<R: BufRead>(mut source: Source<R>) -> Result<Self, FormatError> {
         let args = Args::read(&mut source)?;
         let dictionary = Dictionary::read(&mut source, &args)?;
-        let quantised = source.flag("quant_input")?;
-        if dictionary.is_pruned() && !quantised {
+        let quantized = source.flag("quant_input")?;
+        if dictionary.is_pruned() && !quantized {
             return Err(FormatError::new("quant_input", "must be 1, since n-grams were pruned"));
         }
-        let read = |quantised| if quantised { Matrix::read_quantised } else { Matrix::read_dense };
-        let input = read(quantised)(&mut source, args.dim, &INPUT)?;
-        let quantised_output = source.flag("qout")?;
-        let output = read(quantised && quantised_output)(&mut source, args.dim, &OUTPUT)?;
+        let read = |quantized| if quantized { Matrix::read_quantized } else { Matrix::read_dense };
+        let input = read(quantized)(&mut source, args.dim, &INPUT)?;
+        let quantized_output = source.flag("qout")?;
+        let output = read(quantized && quantized_output)(&mut source, args.dim, &OUTPUT)?;
         check_rows(&dictionary, &input, &output)?;
         let loss = Loss::new(args.loss, dictionary.label_counts())?;
         Ok(Self { dictionary, input, output, loss, dim: args.dim })
@@ -78,14 +80,18 @@ impl Model {
         self.dictionary.labels()
     }
 
-    /// The `k` most probable labels of a line whose probability is at least `threshold`, best first.
+    /// The `k` most probable labels of a line among those with a probability of at least
+    /// `threshold`, best first.
     ///
-    /// As in fastText, the text is its first line (up to a line feed or a word `</s>`), words that
-    /// begin with `__label__` are left out, and the end of the line counts as a word. An empty text
-    /// therefore has an answer too. `k` may exceed the number of labels; `k` = 0 gives nothing.
+    /// As in fastText, only the first line is read (up to a line feed or a word `</s>`), words that
+    /// begin with `__label__` are ignored, and the end of the line counts as a word, so an empty text
+    /// has an answer too. `k` may exceed the number of labels. `k` = 0 and a NaN threshold give
+    /// nothing.
     pub fn predict(&self, text: &str, k: usize, threshold: f32) -> Vec<Prediction<'_>> {
         let rows = self.dictionary.rows(text);
-        if rows.is_empty() || k == 0 {
+        // No probability is at least NaN. The losses compare in either direction, so they would not
+        // agree on it.
+        if rows.is_empty() || k == 0 || threshold.is_nan() {
             return Vec::new();
         }
         let mut best = Best::new(k);

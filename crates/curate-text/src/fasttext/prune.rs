@@ -3,20 +3,23 @@
 use super::source::{FormatError, Source};
 use std::io::BufRead;
 
-/// Where the row of an n-gram's bucket lies.
+/// Which row an n-gram's bucket has.
 pub(super) enum Buckets {
-    /// Nothing was pruned: a row for each bucket.
+    /// Nothing was pruned: every bucket has a row.
     All,
     /// Only these buckets have rows.
     Kept(Kept),
 }
 
-/// A sorted list, entered through a directory of its spans; a small bit filter in front answers for
-/// most n-grams that were pruned. An uneven list only makes spans longer, and they are searched by
-/// halves, so no file can make it slow.
+/// A sorted list of buckets with a directory over it. The directory cuts the list into spans by the
+/// upper bits of the bucket, and a binary search runs within a span. Most n-grams of a text were
+/// pruned; a filter of a few bits per entry answers for those without touching the list.
+///
+/// A hash map was not used, because a file chooses the buckets: it could make them collide. Here an
+/// uneven list only makes spans longer, and the binary search keeps them fast.
 pub(super) struct Kept {
     filter: Vec<u64>,
-    /// Where the pairs whose bucket has these upper bits begin, and one more for the end.
+    /// Where the pairs with these upper bits of the bucket begin; a last entry marks the end.
     spans: Vec<u32>,
     shift: u32,
     /// Buckets and their rows.
@@ -24,7 +27,8 @@ pub(super) struct Kept {
 }
 
 impl Buckets {
-    /// Reads `pruneidx`, whose declared size stands in the dictionary's head (negative: not pruned).
+    /// Reads `pruneidx`. Its size comes from the head of the dictionary; a negative one means that
+    /// nothing was pruned.
     pub(super) fn read<R: BufRead>(
         source: &mut Source<R>,
         declared: i64,
@@ -39,7 +43,7 @@ impl Buckets {
         Ok(Self::Kept(Kept::new(&pairs)))
     }
 
-    /// The row among the n-gram rows, if the bucket has one.
+    /// The bucket's row among the n-gram rows, if it has one.
     pub(super) fn row(&self, bucket: u32) -> Option<i32> {
         match self {
             Self::All => i32::try_from(bucket).ok(),
@@ -66,7 +70,8 @@ impl Kept {
         // No n-gram has a negative bucket.
         let asked = pairs.iter().filter_map(|&(bucket, row)| Some((bucket.try_into().ok()?, row)));
         let mut pairs: Vec<(u32, i32)> = asked.collect();
-        // Of two entries for one bucket the later counts.
+        // Of two entries for one bucket the later one counts, as in fastText's map. The sort is
+        // stable, so after the reversal it comes first, and `dedup` keeps it.
         pairs.reverse();
         pairs.sort_by_key(|pair| pair.0);
         pairs.dedup_by_key(|pair| pair.0);
@@ -101,7 +106,7 @@ impl Kept {
     }
 }
 
-/// The word and the bit of the filter for a bucket; `words` is a power of two.
+/// The word and the bit of the filter for a bucket. `words` is a power of two.
 fn place(bucket: u32, words: usize) -> (usize, u64) {
     let number = bucket as usize;
     ((number >> 6) & (words - 1), 1 << (number & 63))

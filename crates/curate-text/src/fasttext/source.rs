@@ -3,13 +3,13 @@
 
 use std::io::{BufRead, Read};
 
-/// A field of a model file that is missing, impossible or at odds with another.
+/// A field of a model file that is missing, impossible, or in conflict with another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("field `{field}` {problem}")]
 pub struct FormatError {
-    /// The field, by the name it has in fastText's sources.
+    /// The field, by its name in fastText's source code.
     pub field: &'static str,
-    /// What is wrong with it: what was expected and what was found.
+    /// What is wrong with it: what was expected, and what was found.
     pub problem: String,
 }
 

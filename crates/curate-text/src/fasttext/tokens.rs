@@ -5,9 +5,9 @@ pub(super) const END_OF_LINE: &str = "</s>";
 
 /// The tokens of a text as `fasttext.tokenize` gives them.
 ///
-/// Words end at the ASCII characters space, tab, vertical tab, form feed, carriage return, line
-/// feed and NUL, and at nothing else: a no-break space (U+00A0), an ideographic space (U+3000) or a
-/// file separator (U+001C) stays inside its word. Every line feed is a token `</s>` of its own.
+/// Words end at the ASCII characters space, tab, vertical tab, form feed, carriage return, line feed
+/// and NUL, and nowhere else: a no-break space (U+00A0), an ideographic space (U+3000) or a file
+/// separator (U+001C) stays inside its word. Each line feed is a token of its own, `</s>`.
 ///
 /// ```
 /// use curate_text::fasttext::tokenize;
@@ -20,7 +20,7 @@ pub fn tokenize(text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || next_token(&mut rest))
 }
 
-/// The number of tokens of a text, `len(fasttext.tokenize(text))`.
+/// The number of tokens in a text, `len(fasttext.tokenize(text))`.
 pub fn count_tokens(text: &str) -> usize {
     tokenize(text).count()
 }

@@ -5,18 +5,25 @@ use super::loss::log;
 use super::matrix::Matrix;
 use super::source::FormatError;
 
-/// The count of a node that has none yet; more than any count of a label.
+/// The count of a node that is not built yet: higher than any label's, so it is never taken as the
+/// least.
 const UNBUILT: i64 = 1_000_000_000_000_000;
 
 pub(super) struct Tree {
     labels: usize,
-    /// The children of the inner nodes; inner node `i` is node `labels + i`, the last is the root.
+    /// The children of the inner nodes. Inner node `i` is node `labels + i`; the last is the root.
     children: Vec<[usize; 2]>,
 }
 
 impl Tree {
-    /// Labels come with falling counts, as fastText writes them; others make another (valid) tree,
-    /// the same one that fastText makes of them.
+    /// Joins the two nodes of the lowest counts until one is left.
+    ///
+    /// No heap is needed: fastText writes labels by falling counts, and inner nodes are built with
+    /// rising ones, so the least is either the last leaf not taken yet or the first inner node not
+    /// taken yet. Two walks, from the end of the leaves down and from the first inner node up, find
+    /// it in linear time. At equal counts the inner node comes first, as in fastText: another choice
+    /// would give a label another code. Labels in another order make another tree, the same one that
+    /// fastText makes of them.
     pub(super) fn new(label_counts: &[i64]) -> Result<Self, FormatError> {
         check_counts(label_counts)?;
         let labels = label_counts.len();
@@ -41,8 +48,10 @@ impl Tree {
         Ok(Self { labels, children })
     }
 
-    /// Walks the tree, the left child (probability 1 - f) first, leaving out what cannot reach the
-    /// threshold or the k best.
+    /// Walks the tree, skipping what cannot reach the threshold or the k best: scores fall on the
+    /// way down. The left child (probability 1 - f) comes first, as in fastText's recursion,
+    /// since the order of labels with equal scores depends on it. The stack is explicit, because a
+    /// hostile file can make the tree as deep as it has labels.
     pub(super) fn search(&self, output: &Matrix, hidden: &[f32], threshold: f32, best: &mut Best) {
         let least = log(threshold);
         let mut todo = vec![(2 * self.labels - 2, 0.0_f32)];

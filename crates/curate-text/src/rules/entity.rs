@@ -1,3 +1,5 @@
+//! The entities that `text_based` looks for.
+
 use super::split;
 use crate::wordnet::{Synset, WordNet};
 use std::collections::HashSet;
@@ -16,8 +18,8 @@ pub enum EntityIdsError {
     },
     /// A line is not an id.
     #[error(
-        "{}, line {line}: expected a WordNet id such as n01440764, found {found:?}; mend or remove \
-         the line",
+        "{}, line {line}: expected a WordNet id such as n01440764, found {found:?}; correct or \
+         remove the line",
         path.display()
     )]
     Line {
@@ -25,7 +27,7 @@ pub enum EntityIdsError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What it holds.
+        /// The start of the line.
         found: String,
     },
 }
@@ -45,8 +47,8 @@ impl FromIterator<u32> for EntityIds {
 }
 
 impl EntityIds {
-    /// Reads a file of one id a line (`n01440764`), as DataComp's `imagenet21k_wordnet_ids` is.
-    /// Empty lines are passed over.
+    /// Reads a file with one id per line (`n01440764`), such as DataComp's
+    /// `imagenet21k_wordnet_ids`. Empty lines are skipped.
     ///
     /// # Errors
     /// [`EntityIdsError`] naming the file, and the line that is not an id.
@@ -72,7 +74,7 @@ impl EntityIds {
         self.offsets.len()
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.offsets.is_empty()
     }
@@ -82,9 +84,9 @@ impl EntityIds {
         self.offsets.contains(&offset)
     }
 
-    /// The first word of a text whose first synset is in the list, and that synset.
+    /// The first word of a text whose first synset is in the list, with that synset.
     ///
-    /// Words are taken as they stand: "cat," names nothing.
+    /// Punctuation is not stripped from words: "cat," names nothing.
     pub fn first_in<'t>(&self, text: &'t str, wordnet: &WordNet) -> Option<(&'t str, Synset)> {
         split(text).find_map(|word| {
             let synset = wordnet.first_synset(word)?;

@@ -1,25 +1,29 @@
+//! Base forms of regular words: WordNet's rules of detachment, applied as NLTK applies them.
+
 use super::Synset;
 use std::collections::HashSet;
 
-/// How often endings are taken off: NLTK changed it with version 3.9.
+/// How often endings are removed, which NLTK changed in version 3.9.
 ///
-/// Both take the same endings. They differ on words that one step does not bring to a noun (or verb,
-/// and so on): "less" becomes "les" and then "le", a name of lupus erythematosus, up to 3.8.1, and is
-/// the adjective in later versions.
+/// Both ways remove the same endings. They differ on words that one step does not turn into a noun
+/// (or verb, and so on). Up to 3.8.1 "less" becomes "les" and then "le", a name of lupus
+/// erythematosus; later versions find the adjective.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Morphy {
     /// NLTK 3.9 and later: one step.
     #[default]
     OneStep,
     /// NLTK up to 3.8.1, the version that DataComp pins: step after step until a form is found.
-    /// Words of more than 1,024 bytes get one step, so that a hostile one costs no more than others.
+    /// Words longer than 1,024 bytes get one step, so that a hostile word costs no more than others.
     Repeated,
 }
 
-/// The longest word, in bytes, that is stripped repeatedly.
+/// The longest word, in bytes, whose endings are removed repeatedly.
 const LONGEST_REPEATED: usize = 1024;
 
-/// The endings of each class, in NLTK's order.
+/// The endings of each class and what replaces them, in NLTK's order. Every ending that fits gives a
+/// form, and the first form that WordNet knows is taken, so the order decides: "dies" is tried as
+/// "die" before "dy". Adverbs have no rules.
 const ENDINGS: [&[(&str, &str)]; 4] = [
     &[
         ("s", ""),
@@ -58,8 +62,9 @@ impl Morphy {
         if self == Self::OneStep || word.len() > LONGEST_REPEATED {
             return forms.iter().find_map(|form| lookup(form));
         }
-        // Forms met before were looked up before, so leaving them out changes no answer; it keeps
-        // words that end in "sesses" from branching at every step.
+        // A form seen before was also looked up before, so dropping it changes no answer. Without
+        // this, a word that ends in "sesses" branches at every step and the forms grow
+        // exponentially.
         let mut seen = HashSet::new();
         while !forms.is_empty() {
             if let Some(found) = forms.iter().find_map(|form| lookup(form)) {

@@ -5,16 +5,17 @@ use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// The files' suffixes in the order in which NLTK tries the parts of speech.
+/// The suffixes of the files, in the order in which NLTK tries the parts of speech.
 const CLASSES: [(&str, Pos); 4] =
     [("noun", Pos::Noun), ("verb", Pos::Verb), ("adj", Pos::Adjective), ("adv", Pos::Adverb)];
-/// More than the longest line of WordNet (about 15 kB) by far.
+/// Far more than the longest line of WordNet (about 15 kB). Bounds the memory that a file without
+/// line feeds can take.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// For each lemma its most frequent synset in each class.
+/// The most frequent synset of each lemma in each class.
 pub(super) type Entries = HashMap<Box<str>, [Option<Synset>; 4]>;
 
-/// Calls `use_line` with the lines of a file, numbered from 1; its error says what is wrong.
+/// Calls `use_line` with each line of a file. An error gets the file and the line, from 1.
 fn for_lines(
     path: &Path,
     mut use_line: impl FnMut(&str) -> Result<(), String>,
@@ -42,7 +43,7 @@ fn for_lines(
     Ok(())
 }
 
-/// The offsets of satellite adjectives, and the version that the licence at the top names.
+/// The offsets of satellite adjectives, and the version that the license at the top names.
 pub(super) fn satellites(path: &Path) -> Result<(HashSet<u32>, Option<String>), WordNetError> {
     let mut satellites = HashSet::new();
     let mut version = None;

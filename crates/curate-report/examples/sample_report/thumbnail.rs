@@ -1,6 +1,6 @@
-//! Generated images.
+//! Generated images, so that the example needs no files.
 
-/// The finaliser of MurmurHash3.
+/// The finalizer of MurmurHash3.
 pub(crate) fn hash(mut x: u64) -> u64 {
     x = (x ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xff51_afd7_ed55_8ccd);
     x = (x ^ x >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
@@ -8,7 +8,7 @@ pub(crate) fn hash(mut x: u64) -> u64 {
 }
 
 /// A shape of 64 by 64 pixels as an uncompressed PNG.
-pub(crate) fn picture(seed: u64) -> Vec<u8> {
+pub(crate) fn thumbnail(seed: u64) -> Vec<u8> {
     let [r, g, b, dx, dy, ..] = hash(seed / 3).to_le_bytes();
     let (cx, cy) = (24 + i32::from(dx % 16), 24 + i32::from(dy % 16));
     let mut pixels = Vec::new();
