@@ -324,22 +324,18 @@ fn verdicts(mut rows: StageRows, concepts: &Concepts, pruned: &Pruned) -> StageR
 /// What is known of each concept, by number of its cluster.
 fn told_of(concepts: &Concepts, pruned: &Pruned) -> Vec<Concept> {
     let sizes = concepts.clusters().sizes();
-    let of = sizes.into_iter().zip(&pruned.counts).enumerate();
-    let Some(report) = &pruned.report else {
-        return of
-            .map(|(_, (size, &quota))| Concept { size, quota, ..Concept::default() })
-            .collect();
-    };
+    let of = sizes.into_iter().zip(&pruned.counts);
+    let counted = of.map(|(size, &quota)| Concept { size, quota, ..Concept::default() });
+    let Some(report) = &pruned.report else { return counted.collect() };
     let complexity = concepts.complexity();
-    let told = |(c, (size, &quota)): (usize, (usize, &usize))| Concept {
-        size,
-        quota,
+    let told = |(c, counted): (usize, Concept)| Concept {
         share: Some(report.clusters[c].share),
         complexity: Some(complexity.complexity[c]),
         intra: Some(complexity.intra[c]),
         inter: Some(complexity.inter[c]),
+        ..counted
     };
-    of.map(told).collect()
+    counted.enumerate().map(told).collect()
 }
 
 #[cfg(test)]
