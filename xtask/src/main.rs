@@ -88,7 +88,7 @@ fn run(mut command: Command) -> Result<()> {
 /// The program without burn is what users build first; the checks want `curate filter train` too,
 /// networks from the hub, pools behind URLs, and linfa's clusterers.
 const CHECKED: [&str; 2] =
-    ["--features", "curate-cli/train,curate-cli/hub,curate-cli/object-store,curate-cluster/linfa"];
+    ["--features", "curate-cli/train,curate-cli/hub,curate-cli/object-store,curate-cli/linfa"];
 
 fn test(rest: &[&str]) -> Result<()> {
     let with_nextest =

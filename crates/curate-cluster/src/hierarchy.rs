@@ -8,8 +8,8 @@ use curate_core::{
 use curate_kernels::Engine;
 
 use crate::{
-    Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric, assign_on, init,
-    result::check_length,
+    Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric, assign_on,
+    assignment::check_length, init,
 };
 
 /// Which rows stand for a cluster.

@@ -102,6 +102,7 @@
 
 #[cfg(feature = "linfa")]
 pub mod alternative;
+mod assignment;
 mod clusters;
 mod empty;
 mod engine;
@@ -121,7 +122,9 @@ mod result;
 mod search;
 mod sums;
 mod task;
+mod trained;
 
+pub use assignment::Assignment;
 pub use clusters::Clusters;
 pub use curate_core::EmbeddingSource;
 pub use curate_kernels::{Engine, EngineError, LoadedCentroids};
@@ -130,5 +133,5 @@ pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Leve
 pub use metric::Metric;
 pub use order::{Ordered, Preference};
 pub use params::{Cost, EmptyClusters, Init, KMeans, KMeansParams};
-pub use result::{Assignment, Clustering, assign, assign_on};
+pub use result::{Clustering, assign, assign_on};
 pub use sums::CentroidSums;

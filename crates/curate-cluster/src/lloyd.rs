@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use crate::{
     CentroidSums, ClusterError, EmptyClusters, KMeans, Metric, empty,
-    fit::Trained,
     search::{Block, Search},
     task::task,
+    trained::Trained,
 };
 
 /// Moves the centroids after every pass over all rows, until nothing changes.

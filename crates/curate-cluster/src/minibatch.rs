@@ -6,11 +6,10 @@ use curate_core::{
 use curate_kernels::{Engine, ExactSum};
 
 use crate::{
-    CentroidSums, ClusterError, KMeans, Metric,
-    fit::Trained,
-    init,
+    CentroidSums, ClusterError, KMeans, Metric, init,
     search::{Block, Search},
     task::task,
+    trained::Trained,
 };
 
 /// Passes over the rows in random order and moves the centroids after every batch.

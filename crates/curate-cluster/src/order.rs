@@ -4,7 +4,7 @@ use curate_core::{SampleId, random, rank, rank::Direction};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, ClusterError, Metric, result::check_length};
+use crate::{Assignment, ClusterError, Metric, assignment::check_length};
 
 /// Which rows of a cluster come first: they stay when a duplicate goes, and they fill its quota.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

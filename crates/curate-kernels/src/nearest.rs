@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
+    Nearest,
     dispatch::{self, Instructions},
     integer::{self, Query, Vectors, Workspace},
     lanes,
@@ -24,16 +25,6 @@ const TASK: usize = 4 * INTEGER_BLOCK;
 const INTEGER_CENTROIDS: usize = 64;
 /// The same for shorter vectors.
 pub(crate) const INTEGER_DIM: usize = 32;
-
-/// A row's best centroid.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Nearest {
-    /// Its index; ties go to the lowest.
-    pub index: u32,
-    /// The row's inner product with it, plus its bias; `-inf` when there is no centroid or the row
-    /// has a NaN.
-    pub value: f32,
-}
 
 /// Centroids packed for the search.
 pub struct Centroids {

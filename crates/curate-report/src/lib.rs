@@ -75,6 +75,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod value;
 
 use std::io;
 

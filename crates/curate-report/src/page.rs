@@ -5,6 +5,7 @@ use std::iter::once;
 
 use crate::html::{Html, SharedImages, put};
 use crate::text::{esc, slug};
+use crate::value::value;
 use crate::{Block, Fact, Note, Report, Section, Tone, Value};
 use crate::{curves, funnel, gallery, histogram, number, table};
 
@@ -165,16 +166,6 @@ pub(crate) fn facts(html: &mut Html, facts: &[Fact], class: &str) {
         put!(html, "</dd></div>\n");
     }
     put!(html, "</dl>\n");
-}
-
-/// A value as markup.
-pub(crate) fn value(html: &mut Html, value: &Value) {
-    match value {
-        Value::Missing => put!(html, "<span class=\"missing\">–</span>"),
-        Value::Code(code) => put!(html, "<code>{}</code>", esc(code)),
-        Value::Text(text) => put!(html, "<bdi>{}</bdi>", esc(text)),
-        other => put!(html, "{}", esc(&number::value(other))),
-    }
 }
 
 fn bottom(report: &Report) -> String {

@@ -2,8 +2,8 @@
 
 use crate::html::{Html, put};
 use crate::number::{count, decimals, fixed};
-use crate::page::value;
 use crate::text::esc;
+use crate::value::value;
 use crate::{Column, Table, Value};
 
 pub(crate) fn draw(html: &mut Html, table: &Table) {

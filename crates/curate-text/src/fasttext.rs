@@ -24,6 +24,7 @@ mod args;
 mod codebook;
 mod dictionary;
 mod heap;
+mod log;
 mod loss;
 mod matrix;
 mod model;

@@ -13,81 +13,18 @@
 //! The reader uses only the fields of the index lines and never seeks to an offset, so an excerpt
 //! of a file still gives the true offsets.
 
+mod error;
 mod morphy;
 mod read;
+mod synset;
 
+pub use error::WordNetError;
 pub use morphy::Morphy;
+pub use synset::{Pos, Synset};
 
 use read::Entries;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-
-/// A part of speech of WordNet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Pos {
-    /// `n`
-    Noun,
-    /// `v`
-    Verb,
-    /// `a`
-    Adjective,
-    /// `s`: an adjective grouped under a head adjective of similar meaning
-    AdjectiveSatellite,
-    /// `r`
-    Adverb,
-}
-
-impl Pos {
-    /// WordNet's letter: `n`, `v`, `a`, `s` or `r`.
-    pub fn letter(self) -> char {
-        match self {
-            Self::Noun => 'n',
-            Self::Verb => 'v',
-            Self::Adjective => 'a',
-            Self::AdjectiveSatellite => 's',
-            Self::Adverb => 'r',
-        }
-    }
-}
-
-/// A synset, named by its position in WordNet's data file for its part of speech.
-///
-/// Offsets are unique only within a part of speech. ImageNet's id of the noun at 2121620 is
-/// `n02121620`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Synset {
-    /// The byte offset in the data file.
-    pub offset: u32,
-    /// The part of speech.
-    pub pos: Pos,
-}
-
-/// Why the WordNet files could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum WordNetError {
-    /// A file is missing or unreadable.
-    #[error(
-        "cannot read {}: {source}; give the folder that holds index.noun, data.adj, noun.exc and \
-         so on (dict in WordNet 3.0, or /usr/share/wordnet from Debian's wordnet-base)",
-        path.display()
-    )]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A line does not follow the format.
-    #[error("{}, line {line}: {problem}; download the file again", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What was expected, and what was found.
-        problem: String,
-    },
-}
+use std::path::Path;
 
 /// WordNet's index and exception lists in memory (about 20 MB).
 pub struct WordNet {

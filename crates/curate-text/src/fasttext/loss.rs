@@ -2,6 +2,7 @@
 
 use super::args::LossName;
 use super::heap::Best;
+use super::log::log;
 use super::matrix::Matrix;
 use super::source::FormatError;
 use super::tree::Tree;
@@ -35,12 +36,6 @@ impl Loss {
             Self::Hierarchical(tree) => tree.search(output, hidden, threshold, best),
         }
     }
-}
-
-/// fastText's logarithm. It adds 0.00001 so as never to meet zero, and probabilities can exceed 1
-/// by as much.
-pub(super) fn log(value: f32) -> f32 {
-    (f64::from(value) + 1e-5).ln() as f32
 }
 
 fn keep(probabilities: &[f32], threshold: f32, best: &mut Best) {

@@ -1,7 +1,7 @@
 //! The Huffman tree of a hierarchical softmax, built from the counts of the labels.
 
 use super::heap::Best;
-use super::loss::log;
+use super::log::log;
 use super::matrix::Matrix;
 use super::source::FormatError;
 

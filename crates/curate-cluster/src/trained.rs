@@ -1,0 +1,24 @@
+//! What training leaves.
+
+use crate::{facts::Facts, search::Search};
+
+/// What training leaves.
+pub(crate) struct Trained<'e> {
+    pub(crate) centroids: Vec<f32>,
+    pub(crate) objective: Vec<f64>,
+    pub(crate) converged: bool,
+    pub(crate) reseeded: usize,
+    /// A search among these centroids that remembers the rows it was trained on.
+    pub(crate) search: Option<Search<'e>>,
+    /// What is known of the rows it was trained on.
+    pub(crate) facts: Facts,
+}
+
+impl Trained<'_> {
+    /// Takes down the mean objective of a pass; returns whether it stalled.
+    pub(crate) fn stalled(&mut self, mean: f64, tolerance: f64) -> bool {
+        let last = self.objective.last().copied();
+        self.objective.push(mean);
+        tolerance > 0.0 && last.is_some_and(|last| last - mean <= tolerance * last)
+    }
+}
