@@ -587,7 +587,7 @@ fn a_trained_network_embeds_and_its_card_is_true() {
     let wrong = ["train", pool, "--out", "x", "--from", "net", "--ensemble", "1.5"];
     assert!(refused(folder, &wrong).contains("must be a number from 0 to 1"));
     let wrong = ["train", pool, "--out", "x", "--model", "model.json", "--device", "gpu"];
-    assert!(refused(folder, &wrong).contains("`gpu` is no device"));
+    assert!(refused(folder, &wrong).contains("`gpu` is not a device"));
     let wrong = ["train", pool, "--out", "x", "--model", "model.json", "--lr", "0", "--batch", "1"];
     let error = refused(folder, &wrong);
     assert!(error.contains("`batch` is 1") && error.contains("`lr` is 0"), "{error}");

@@ -281,12 +281,12 @@ fn a_device_that_is_not_built_in_is_refused_before_the_first_stage() {
         assert!(!folder.path().join("run").exists());
     }
     let error = text(&run(folder.path(), &["--device", "gpu"]).stderr);
-    assert!(error.contains("`gpu` is no device: use auto, cpu, wgpu"), "{error}");
+    assert!(error.contains("`gpu` is not a device: use auto, cpu, wgpu"), "{error}");
     let recipe = fs::read_to_string(folder.path().join("r.toml")).unwrap();
     let wrong = recipe.clone() + "k-means = { device = \"tpu\" }\n";
     fs::write(folder.path().join("r.toml"), wrong).unwrap();
     let error = text(&run(folder.path(), &[]).stderr);
-    assert!(error.contains("`tpu` is no device"), "{error}");
+    assert!(error.contains("`tpu` is not a device"), "{error}");
     // `auto` is the CPU here, and written back as that.
     let auto = recipe + "k-means = { device = \"auto\" }\n";
     fs::write(folder.path().join("r.toml"), auto).unwrap();

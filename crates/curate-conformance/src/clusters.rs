@@ -9,9 +9,9 @@ use ndarray::Array2;
 
 use crate::Check;
 
-/// How far the inertia of a fit to rows without structure may lie from the native fit's, relative
-/// to it: where two centroids are equally near but for rounding, a device may choose the other one,
-/// and what follows differs.
+/// How far the inertia of a fit to rows without structure may lie from the native fit's, relative to
+/// it. Where two centroids are equally near up to rounding, a device may choose the other one, and
+/// everything after that choice differs.
 const INERTIA: f64 = 1e-3;
 
 pub(crate) fn check(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<()> {
@@ -21,7 +21,7 @@ pub(crate) fn check(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<(
     noise(device, each)
 }
 
-/// Directions drawn at random.
+/// Random directions.
 fn directions(n: usize, dim: usize, seed: u64) -> Array2<f32> {
     let draw = |i: usize| random::unit(seed, SampleId(i as u128)) as f32 - 0.5;
     let mut rows: Vec<f32> = (0..n * dim).map(draw).collect();
@@ -31,10 +31,10 @@ fn directions(n: usize, dim: usize, seed: u64) -> Array2<f32> {
 
 /// `n` directions around `k` others, of length 1.
 pub fn clustered_directions(n: usize, k: usize, dim: usize) -> Array2<f32> {
-    let (centres, mut rows) = (directions(k, dim, 5), directions(n, dim, 6));
+    let (centers, mut rows) = (directions(k, dim, 5), directions(n, dim, 6));
     for (i, mut row) in rows.outer_iter_mut().enumerate() {
         row *= 0.3;
-        row += &centres.row(i % k);
+        row += &centers.row(i % k);
         embedding::normalise(row.as_slice_mut().expect("standard layout"));
     }
     rows
@@ -63,8 +63,8 @@ fn nearest(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<()> {
     Ok(())
 }
 
-/// Every centroid occurs three times; the first has to be chosen. The difference is a number of
-/// rows.
+/// Every centroid occurs three times, and the first has to be chosen. The difference is the number of
+/// rows for which it was not.
 fn ties(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<()> {
     let (dim, k) = (32, 400);
     let once = directions(k, dim, 3);

@@ -7,7 +7,7 @@ use ndarray::ArrayD;
 use ndarray_npy::NpzReader;
 use safetensors::SafeTensors;
 
-/// Arrays by name: f32 as they are, integers as token ids.
+/// Arrays by name: those of f32 as they are, the one of integers as token ids.
 pub(crate) struct Golden {
     numbers: BTreeMap<String, Vec<f32>>,
     pub(crate) tokens: Vec<u32>,
@@ -53,7 +53,7 @@ impl Golden {
         Ok(array.with_context(|| format!("the golden data has no array `{name}`"))?)
     }
 
-    /// The parameters whose gradients are there, with them.
+    /// The gradients, with the names of their parameters.
     pub(crate) fn gradients(&self) -> impl Iterator<Item = (&str, &[f32])> {
         self.numbers
             .iter()

@@ -1,11 +1,11 @@
-//! One suite that every device has to pass: nearest centroids, k-means, and a CLIP's features,
-//! losses and gradients against open_clip's.
+//! One suite that every device has to pass: nearest centroids, k-means, and a CLIP network's
+//! features, losses and gradients.
 //!
-//! Each check is a largest difference and the bar that it may not exceed. What a device is compared
-//! with is never the device itself: the native kernels for centroids, open_clip 3.3.0's arrays for
-//! the networks, this project's CPU path for a tower of one block.
+//! Each check is a largest difference and the bar that it must not exceed. A device is never compared
+//! with itself: nearest centroids are compared with the native kernels, networks with arrays that
+//! open_clip 3.3.0 computed, and a tower of one block with this project's CPU path.
 //!
-//! The tests of this crate run the suite on every device that was compiled in and is there;
+//! The tests of this crate run the suite on every device that was compiled in and is present;
 //! `cargo run --package curate-conformance --features wgpu` prints it as a table.
 
 mod clusters;
@@ -18,12 +18,12 @@ use anyhow::Result;
 pub use clusters::clustered_directions;
 use curate_device::DeviceName;
 
-/// What a device answered, against what it should have.
+/// How far a device's answer is from the expected one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     /// What was compared.
     pub name: String,
-    /// The largest difference; relative to the largest value where that is above 1 or below.
+    /// The largest difference, as a rule relative to the largest expected value.
     pub difference: f64,
     /// How large it may be.
     pub bar: f64,
@@ -46,34 +46,34 @@ impl Check {
         Self::new(name, differences.fold(start, largest), bar)
     }
 
-    /// True when the difference is a number within the bar.
+    /// True if the difference is within the bar; a NaN never is.
     pub fn passes(&self) -> bool {
         self.difference <= self.bar
     }
 }
 
-/// How much of the suite.
+/// How much of the suite to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Centroids, losses and a tower of one block: for software renderers, which take minutes to
+    /// Centroids, losses and a tower of one block. For software renderers, which take minutes to
     /// compile the shaders of a whole network.
     Operations,
-    /// Both golden networks too.
+    /// Also both golden networks.
     Everything,
 }
 
 impl Scope {
-    /// What suits a device.
+    /// The scope that suits a device.
     pub fn of(device: DeviceName) -> Self {
         if device.is_software() { Self::Operations } else { Self::Everything }
     }
 }
 
-/// Runs the suite on a device and hands over every check as it is made. `fixtures` is the folder of
-/// the golden networks, `crates/curate-dfn/tests/fixtures`.
+/// Runs the suite on a device and passes each check to `each` as it is made. `fixtures` is the folder
+/// of the golden networks, `crates/curate-dfn/tests/fixtures`.
 ///
 /// # Errors
-/// When the device is not there or fails, or a fixture cannot be read.
+/// If the device is missing or fails, or a fixture cannot be read.
 pub fn run(
     device: DeviceName,
     scope: Scope,

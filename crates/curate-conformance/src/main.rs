@@ -1,4 +1,4 @@
-//! Prints the suite as a table, for every device that was compiled in and is there.
+//! Prints the suite as a table, for every device that was compiled in and is present.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
@@ -16,15 +16,15 @@ use curate_device::DeviceName;
 use serde_json::json;
 
 const HELP: &str = "\
-Runs the conformance suite on devices and prints the largest differences
+Runs the conformance suite on devices and prints the largest differences.
 
   curate-conformance [DEVICE ...] [--everything] [--timing] [--json FILE]
 
-  DEVICE        auto, cpu, wgpu, cuda or cuda:N; every device that is there if left out
-  --everything  the whole networks on software renderers too, which takes minutes
+  DEVICE        auto, cpu, wgpu, cuda or cuda:N; without one, every device present
+  --everything  run whole networks on software renderers too, which takes minutes
   --timing      instead of checking, time k-means against the CPU's native kernels:
-                100,000 rows of 512 numbers in 1,024 clusters
-  --json FILE   write the differences to this file too
+                100,000 rows of 512 numbers, 1,024 clusters
+  --json FILE   also write the differences to this file
 
 The golden networks are looked for in $CURATE_FIXTURES, then in crates/curate-dfn/tests/fixtures.
 ";
@@ -60,7 +60,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Wanted>> {
                 print!("{HELP}");
                 return Ok(None);
             }
-            option if option.starts_with('-') => bail!("`{option}` is no option; see --help"),
+            option if option.starts_with('-') => bail!("`{option}` is not an option; see --help"),
             name => wanted.devices.push(name.parse::<DeviceName>()?.resolve()),
         }
     }
@@ -76,7 +76,7 @@ fn fixtures() -> Result<PathBuf> {
     let places =
         [env::var_os("CURATE_FIXTURES").map(PathBuf::from), Some(here.into()), Some(source)];
     let found = places.into_iter().flatten().find(|place| place.join("tiny").exists());
-    found.context("no golden networks: start in the source's folder or set CURATE_FIXTURES")
+    found.context("no golden networks were found: start in the source tree or set CURATE_FIXTURES")
 }
 
 /// True when every check passes.

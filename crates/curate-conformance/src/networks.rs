@@ -63,8 +63,8 @@ pub(crate) fn losses(device: DeviceName, fixtures: &Path, each: Each<'_>) -> Res
     Ok(())
 }
 
-/// Towers of one block: features against this project's CPU path, which burn has no part in, loss
-/// and gradients against burn's CPU backend.
+/// Towers of one block: features against this project's CPU path, which does not use burn; loss and
+/// gradients against burn's CPU backend.
 pub(crate) fn one_block(device: DeviceName, fixtures: &Path, each: Each<'_>) -> Result<()> {
     let (mut config, _) = read_folder(&fixtures.join("tiny"))?;
     let golden = Golden::npz(&fixtures.join("tiny/reference.npz"))?;
@@ -74,7 +74,7 @@ pub(crate) fn one_block(device: DeviceName, fixtures: &Path, each: Each<'_>) -> 
     let batch = tiny_batch(&golden)?;
     features(device, "one block", &config, &weights, &batch, each)?;
     if device == DeviceName::Cpu {
-        // What the others are compared with; the golden networks judge it.
+        // The others are compared with this one; the golden networks judge it.
         return Ok(());
     }
     let (loss, expected) = loss_and_gradients(DeviceName::Cpu, &config, &weights, &batch)?;
@@ -127,7 +127,7 @@ pub(crate) fn tiny(device: DeviceName, fixtures: &Path, each: Each<'_>) -> Resul
     judge(device, "tiny network", (&config, &weights), &batch, expected, each)
 }
 
-/// The second network, from image files: features, loss and gradients.
+/// The second network, which starts from image files: features, loss and gradients.
 pub(crate) fn full(device: DeviceName, fixtures: &Path, each: Each<'_>) -> Result<()> {
     let folder = fixtures.join("full");
     let (config, weights) = read_folder(&folder)?;
@@ -169,7 +169,7 @@ fn loss_and_gradients(
     Ok((loss, gradients.collect::<Result<_>>()?))
 }
 
-/// Judges the loss, and of all gradients the one that is farthest off.
+/// Judges the loss, and the gradient that is farthest off.
 fn judge<'a>(
     device: DeviceName,
     name: &str,

@@ -1,4 +1,4 @@
-//! How long k-means takes on a device and on the CPU's native kernels.
+//! Times k-means on a device and on the CPU's native kernels.
 
 use std::time::Instant;
 
@@ -14,25 +14,25 @@ const DIM: usize = 512;
 const CLUSTERS: usize = 1_024;
 const ITERATIONS: usize = 5;
 
-/// Prints the seconds of an iteration, each with the reading of all rows, the sums on the host and
-/// the last assignment's share; and how far the two results lie apart.
+/// Prints the seconds per pass over the rows, sums on the host included, and how far the two results
+/// are apart.
 pub(crate) fn k_means(device: DeviceName) -> Result<()> {
     let rows = clustered_directions(ROWS, CLUSTERS / 2, DIM);
     let ids: Vec<SampleId> = (0..ROWS as u128).map(SampleId).collect();
     let engine = device.engine()?;
-    // Shaders are compiled and tuned in the first pass.
+    // The first pass compiles and tunes the shaders, so it is timed apart.
     let started = Instant::now();
     fit(engine.as_deref(), &rows, &ids, 1)?;
     let first = started.elapsed().as_secs_f64();
     let (on_device, seconds) = timed(engine.as_deref(), &rows, &ids)?;
     println!("  k-means {ROWS} x {DIM}, k = {CLUSTERS}, {ITERATIONS} iterations and an assignment");
     println!(
-        "    {device}: {seconds:.3} s, {:.3} s a pass; first use {first:.1} s",
+        "    {device}: {seconds:.3} s, {:.3} s per pass; first use {first:.1} s",
         per_pass(seconds)
     );
     if engine.is_some() {
         let (native, seconds) = timed(None, &rows, &ids)?;
-        println!("    native kernels: {seconds:.3} s, {:.3} s a pass", per_pass(seconds));
+        println!("    native kernels: {seconds:.3} s, {:.3} s per pass", per_pass(seconds));
         let pairs = on_device.assignment.cluster().iter().zip(native.assignment.cluster());
         let moved = pairs.filter(|(a, b)| a != b).count();
         let off = (on_device.inertia() - native.inertia()).abs() / native.inertia();

@@ -1,4 +1,4 @@
-//! The suite on every device that was compiled in and is there.
+//! The suite on every device that was compiled in and is present.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

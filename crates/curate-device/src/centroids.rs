@@ -7,10 +7,15 @@ use curate_kernels::{Engine, EngineError, LoadedCentroids, Nearest};
 
 use crate::{DeviceError, DeviceName};
 
-/// Products that a search holds on the device at a time: 64 MiB of f32.
+/// Inner products that a search holds on the device at a time: 64 MiB of f32. Devices differ in
+/// memory, and other programs use them too, so this stays far below what they have.
 const PRODUCTS: usize = 1 << 24;
 
-/// Centroids that lie on a device.
+/// Centroids in the memory of a device.
+///
+/// A search is one matrix product of a block of rows with all centroids, and the index of the largest
+/// product in each row. Unlike the native kernels it writes the block's products to memory, since
+/// burn has no product with the reduction fused in.
 pub struct Centroids {
     device: Device,
     /// `dim x k`.
@@ -22,11 +27,12 @@ pub struct Centroids {
 }
 
 impl Centroids {
-    /// Moves centroids of length `dim`, one after the other in `centroids`, to a device. `bias` has
-    /// a number for each, which is added to its inner products.
+    /// Copies centroids of length `dim`, one after the other in `centroids`, to a device. `bias` has
+    /// one number per centroid, which is added to its inner products.
     ///
     /// # Errors
-    /// When the numbers make no whole vectors, or not as many as `bias` has numbers.
+    /// [`DeviceError::Shape`] if the numbers do not make up whole vectors, or `bias` does not have
+    /// one number for each; [`DeviceError::NoCentroids`] if there are none.
     pub fn new(
         device: &Device,
         centroids: &[f32],
@@ -35,6 +41,9 @@ impl Centroids {
     ) -> Result<Self, DeviceError> {
         let transposed = matrix(centroids, dim, device)?.transpose();
         let k = centroids.len() / dim;
+        if k == 0 {
+            return Err(DeviceError::NoCentroids);
+        }
         let bias = match bias {
             Some(bias) if bias.len() != k => {
                 return Err(DeviceError::Shape { numbers: bias.len(), dim: k });
@@ -45,10 +54,12 @@ impl Centroids {
         Ok(Self { device: device.clone(), transposed, bias, dim, k })
     }
 
-    /// The centroid with the largest inner product plus bias for each row, ties to the lowest index.
+    /// The centroid with the largest inner product plus bias for each row; of several equal ones, the
+    /// lowest index.
     ///
     /// # Errors
-    /// When the numbers make no whole vectors, or the device fails.
+    /// [`DeviceError::Shape`] if the numbers do not make up whole rows, [`DeviceError::Failed`] if
+    /// the device fails.
     pub fn nearest(&self, rows: &[f32]) -> Result<Vec<Nearest>, DeviceError> {
         let mut nearest = Vec::with_capacity(rows.len() / self.dim);
         for rows in rows.chunks(self.rows_at_once() * self.dim) {
@@ -70,7 +81,7 @@ impl Centroids {
     }
 
     fn rows_at_once(&self) -> usize {
-        (PRODUCTS / self.k.max(1)).max(1)
+        (PRODUCTS / self.k).max(1)
     }
 }
 
@@ -92,15 +103,15 @@ fn matrix(numbers: &[f32], dim: usize, device: &Device) -> Result<Tensor<2>, Dev
     Ok(Tensor::from_data(data, device))
 }
 
-/// Searches nearest centroids on a burn device, for `curate_cluster::KMeans::fit_on`.
+/// Searches nearest centroids on a burn device, for k-means in `curate-cluster`.
 pub struct DeviceEngine(Device);
 
 impl DeviceEngine {
-    /// The engine on a device. That of [`DeviceName::Cpu`] is burn's CPU backend, which the native
-    /// kernels outrun.
+    /// The engine on a device. On [`DeviceName::Cpu`] it uses burn's CPU backend, which is slower
+    /// than the native kernels.
     ///
     /// # Errors
-    /// When the device was not compiled in or is not there.
+    /// When the device was not compiled in or is not present.
     pub fn new(name: DeviceName) -> Result<Self, DeviceError> {
         Ok(Self(name.open()?))
     }
@@ -119,6 +130,10 @@ impl Engine for DeviceEngine {
 
 impl LoadedCentroids for Centroids {
     fn nearest(&self, rows: &[f32], out: &mut [u32]) -> Result<(), EngineError> {
+        let given = rows.len() / self.dim;
+        if out.len() != given {
+            return Err(DeviceError::Room { room: out.len(), rows: given }.into());
+        }
         let at_once = self.rows_at_once();
         for (rows, out) in rows.chunks(at_once * self.dim).zip(out.chunks_mut(at_once)) {
             out.copy_from_slice(&numbers(self.products(rows)?.argmax(1))?);

@@ -1,4 +1,4 @@
-//! The devices of this machine.
+//! The devices in this machine.
 
 #[cfg(feature = "flex")]
 use burn::tensor::Device;
@@ -31,7 +31,8 @@ fn is_software_only() -> bool {
 
 #[cfg(feature = "flex")]
 impl DeviceName {
-    /// True when WebGPU would draw on the CPU: right, and far slower than the CPU itself.
+    /// True when WebGPU would run on the CPU: the answers are right, but it is far slower than the
+    /// CPU's own kernels.
     pub fn is_software(self) -> bool {
         #[cfg(feature = "wgpu")]
         if self.resolve() == Self::Wgpu {
@@ -40,8 +41,7 @@ impl DeviceName {
         false
     }
 
-    /// The devices that this program was built with and that are in this machine, the CPU first.
-    /// Software renderers count.
+    /// The devices that were compiled in and are present, the CPU first. Software renderers count.
     pub fn found() -> Vec<Self> {
         #[allow(unused_mut, reason = "the CPU alone without the other features")]
         let mut all = vec![Self::Cpu];
@@ -54,10 +54,10 @@ impl DeviceName {
         all
     }
 
-    /// burn's device of this name.
+    /// burn's device with this name.
     ///
     /// # Errors
-    /// When the device was not compiled in or is not there.
+    /// When the device was not compiled in or is not present.
     pub fn open(self) -> Result<Device, crate::DeviceError> {
         match self.resolve() {
             Self::Auto | Self::Cpu => Ok(Device::flex()),
@@ -87,10 +87,10 @@ impl DeviceName {
         }
     }
 
-    /// What the device calls itself, where it says.
+    /// The name that the device gives itself, if it gives one.
     ///
     /// # Errors
-    /// When the device was not compiled in or is not there.
+    /// When the device was not compiled in or is not present.
     pub fn describe(self) -> Result<String, crate::DeviceError> {
         let device = self.open()?;
         #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -1,4 +1,4 @@
-//! burn devices by name, and similarity search on them: the CPU, any GPU that WebGPU reaches, CUDA.
+//! burn devices by name, and nearest centroids on them: the CPU, any GPU that WebGPU reaches, CUDA.
 //! The device is chosen at run time among those that were compiled in.
 //!
 //! ```
@@ -13,18 +13,34 @@
 //! # Ok::<(), curate_device::DeviceError>(())
 //! ```
 //!
-//! k-means runs on a device through [`DeviceName::engine`] and `curate_cluster::KMeans::fit_on`.
+//! [`DeviceName::engine`] gives k-means in `curate-cluster` a device to search on.
 //!
 //! # Agreement
-//! A device adds up an inner product in an order of its own. Its values agree with those of
-//! `curate-kernels` within [`TOLERANCE`] for rows and centroids of length 1, and its index is the
-//! same wherever the best centroid leads by more than that. The native kernels stay the reference:
-//! their bytes are the same everywhere. `curate-conformance` measures it on every device.
+//! A device adds up an inner product in an order of its own. For rows and centroids of length 1 its
+//! values agree with those of `curate-kernels` within [`TOLERANCE`], and its index is the same
+//! wherever the best centroid leads by more than that. The native kernels are the reference: their
+//! bytes are the same everywhere. `curate-conformance` measures the differences on every device.
 //!
 //! # Features
-//! `flex` (default) is burn's CPU backend in pure Rust, `wgpu` any GPU with a Vulkan, Metal or DX12
-//! driver, `cuda` NVIDIA GPUs. They add up: one program can hold all three. Without any of them the
-//! crate holds names and errors only and builds without burn.
+//! - `flex` (default): burn's CPU backend in pure Rust.
+//! - `wgpu`: any GPU with a Vulkan, Metal or DX12 driver.
+//! - `cuda`: NVIDIA GPUs.
+//!
+//! They add up: one program can hold all three. Without any of them the crate holds names and errors
+//! only, and builds without burn.
+//!
+//! # Cost
+//! A search of $n$ rows among $k$ centroids of $d$ numbers takes $O(nkd)$ time. The device holds the
+//! centroids ($4kd$ bytes) and a block of inner products (64 MiB). Rows are copied to the device in
+//! every search, so few centroids leave a GPU waiting for its rows. The first search on a GPU also
+//! compiles and tunes its shaders, which takes seconds.
+//!
+//! # When not to use it
+//! - **On a CPU.** The native kernels of `curate-kernels` are faster and give the same bytes on every
+//!   machine.
+//! - **Where a result has to be repeated on another machine.** Ties within rounding can fall
+//!   differently on another device.
+//! - **On a software renderer** ([`DeviceName::is_software`]). It is right, and slower than the CPU.
 
 #[cfg(feature = "flex")]
 mod centroids;
@@ -37,3 +53,7 @@ pub use name::{DeviceError, DeviceName};
 
 /// How far a device's inner product of two vectors of length 1 may lie from the reference.
 pub const TOLERANCE: f32 = 1e-5;
+
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,27 +9,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceName {
-    /// The first of CUDA's, WebGPU's (software renderers excepted) and the CPU that was compiled in
-    /// and is there.
+    /// The best device that was compiled in and is present: CUDA, else WebGPU (except on software
+    /// renderers), else the CPU.
     Auto,
     /// The CPU.
     #[default]
     Cpu,
     /// The best GPU that WebGPU finds.
     Wgpu,
-    /// The CUDA device of this number.
+    /// The CUDA device with this number.
     Cuda(usize),
 }
 
-/// A device cannot be used.
+/// Why a device cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// No device has this name.
-    #[error("`{0}` is no device: use auto, cpu, wgpu, cuda or cuda:N")]
+    #[error("`{0}` is not a device: use auto, cpu, wgpu, cuda or cuda:N")]
     Unknown(String),
     /// The device was not compiled in.
     #[error(
-        "this program was built without {name}: build it with the feature `{feature}`, or use the device cpu"
+        "this program was built without support for {name}: build it with the feature `{feature}`, \
+         or use the device cpu"
     )]
     NotBuilt {
         /// The device.
@@ -37,21 +38,32 @@ pub enum DeviceError {
         /// The feature that adds it.
         feature: &'static str,
     },
-    /// The device is not in this machine, or its driver is not.
-    #[error("{name} is not there: {remedy}")]
+    /// This machine lacks the device or its driver.
+    #[error("no device {name} was found: {remedy}")]
     NotFound {
         /// The device.
         name: DeviceName,
         /// What to do.
         remedy: String,
     },
-    /// The numbers do not make whole vectors.
-    #[error("{numbers} numbers are no whole number of vectors of {dim}")]
+    /// The numbers given do not make up whole vectors.
+    #[error("{numbers} numbers do not make up whole vectors of length {dim}")]
     Shape {
-        /// Numbers given.
+        /// How many numbers were given.
         numbers: usize,
-        /// Numbers of a vector.
+        /// The length of a vector.
         dim: usize,
+    },
+    /// There is nothing to choose from.
+    #[error("`centroids` is empty: give at least one")]
+    NoCentroids,
+    /// The answers do not fit the rows.
+    #[error("`out` has room for {room} answers, but there are {rows} rows")]
+    Room {
+        /// The length of `out`.
+        room: usize,
+        /// The number of rows.
+        rows: usize,
     },
     /// The device failed.
     #[error("the device failed: {0}")]
@@ -102,11 +114,11 @@ impl fmt::Display for DeviceName {
 }
 
 impl DeviceName {
-    /// Where k-means searches nearest centroids on this device; `None` on the CPU, where that is
-    /// the native kernels and not burn.
+    /// What searches nearest centroids for k-means on this device. `None` on the CPU, where k-means
+    /// uses the native kernels instead of burn.
     ///
     /// # Errors
-    /// When the device was not compiled in or is not there.
+    /// When the device was not compiled in or is not present.
     pub fn engine(self) -> Result<Option<Box<dyn Engine>>, DeviceError> {
         match self.resolve() {
             Self::Cpu => Ok(None),
@@ -117,7 +129,7 @@ impl DeviceName {
         }
     }
 
-    /// This device, or for `auto` the best that is there.
+    /// This device; for `auto`, the best one present.
     pub fn resolve(self) -> Self {
         match self {
             Self::Auto => crate::found::best(),

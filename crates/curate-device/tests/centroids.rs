@@ -1,4 +1,4 @@
-//! Nearest centroids on every device that was compiled in and is there.
+//! Nearest centroids on every device that was compiled in and is present.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -54,6 +54,21 @@ fn numbers_that_do_not_fit_are_refused() {
     assert_eq!(error(&[], 0, None), DeviceError::Shape { numbers: 0, dim: 0 });
     let bias = Some(&[0.0; 3][..]);
     assert_eq!(error(&[1.0; 4], 2, bias), DeviceError::Shape { numbers: 3, dim: 2 });
+    assert_eq!(error(&[], 2, None), DeviceError::NoCentroids);
+    assert_eq!(error(&[], 2, Some(&[])), DeviceError::NoCentroids);
     let loaded = Centroids::new(&device, &[1.0; 4], 2, None).unwrap();
     assert_eq!(loaded.nearest(&[1.0; 5]), Err(DeviceError::Shape { numbers: 5, dim: 2 }));
+}
+
+#[test]
+fn an_engine_refuses_rows_and_answers_that_do_not_fit() {
+    let engine = DeviceEngine::new(DeviceName::Cpu).unwrap();
+    let loaded = engine.load(&[1.0, 0.0, 0.0, 1.0], 2, None).unwrap();
+    for (rows, room) in [(2, 1), (2, 3), (0, 1)] {
+        let error = loaded.nearest(&vec![1.0; rows * 2], &mut vec![0; room]).unwrap_err();
+        let expected = format!("room for {room} answers, but there are {rows} rows");
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    assert!(loaded.nearest(&[1.0; 3], &mut [0]).is_err());
+    assert!(engine.load(&[], 2, None).is_err());
 }
