@@ -1,8 +1,8 @@
 //! Axes: from values to pixels, and ticks at round numbers.
 //!
 //! Everything here has to bear any f64. A span that is infinite or empty would make ticks without
-//! end, so [`Axis::over`] lets no such axis exist: spans are finite and above zero. A step is at least
-//! the span over the number of ticks wanted, so there are never more ticks than that and one.
+//! end, so [`Axis::over`] lets no such axis exist: spans are finite and above zero. A step is at
+//! least the span over the number of ticks wanted, so there are never more ticks than that and one.
 
 use crate::{Scale, number};
 
@@ -19,8 +19,8 @@ impl Axis {
     /// The number of steps between ticks that suits most charts.
     pub(crate) const STEPS: f64 = 5.0;
 
-    /// Spans exactly the finite values that the scale can show. `None` if there are none, or if they
-    /// lie so far apart that their span is infinite.
+    /// Spans exactly the finite values that the scale can show. `None` if there are none, or if
+    /// they lie so far apart that their span is infinite.
     pub(crate) fn over(
         scale: Scale,
         values: impl Iterator<Item = f64>,

@@ -135,7 +135,8 @@ fn rect(html: &mut Html, class: &str, x: &Axis, edges: (f64, f64), (bottom, top)
     put!(html, "width=\"{width:.2}\" height=\"{height:.2}\"/>\n");
 }
 
-/// An invisible strip over each bin that shows its numbers, so that low bars can be hovered over too.
+/// An invisible strip over each bin that shows its numbers, so that low bars can be hovered over
+/// too.
 fn hover(html: &mut Html, histogram: &Histogram, bins: &Bins, x: &Axis) {
     for (bin, &(low, high)) in bins.edges.iter().enumerate() {
         let (left, right) = (x.at(low), x.at(high));

@@ -74,8 +74,8 @@ impl<'a> SharedImages<'a> {
         shared
     }
 
-    /// Stores each shared image once. Cards draw it through `<use>`: an `<img>` would need its bytes
-    /// again, and anything else a script.
+    /// Stores each shared image once. Cards draw it through `<use>`: an `<img>` would need its
+    /// bytes again, and anything else a script.
     pub(crate) fn definitions(&self, html: &mut Html) {
         for (number, image) in self.images.iter().enumerate() {
             let (width, height) = drawn_size(image);

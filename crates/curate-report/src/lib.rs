@@ -39,13 +39,13 @@
 //!
 //! - **The same report gives the same bytes.** No clock, no randomness, no order of a hash map.
 //! - **All text is treated as hostile.** Markup is escaped. Control characters and bidirectional
-//!   overrides are replaced by visible signs. A caption of any length takes no more room than a short
-//!   one. Images are embedded only if they begin as a PNG, JPEG, WebP or GIF, never as SVG.
-//! - **Nothing is dropped silently.** An empty block says why it is empty, values that are not finite
-//!   are counted, what a gallery or table leaves out is stated, and numbers that do not add up are
-//!   pointed out.
-//! - **Nothing is told by color alone.** Kept, removed and quarantined also differ by word, icon and
-//!   pattern, and each chart has its numbers as a folded table (up to 200 rows).
+//!   overrides are replaced by visible signs. A caption of any length takes no more room than a
+//!   short one. Images are embedded only if they begin as a PNG, JPEG, WebP or GIF, never as SVG.
+//! - **Nothing is dropped silently.** An empty block says why it is empty, values that are not
+//!   finite are counted, what a gallery or table leaves out is stated, and numbers that do not add
+//!   up are pointed out.
+//! - **Nothing is told by color alone.** Kept, removed and quarantined also differ by word, icon
+//!   and pattern, and each chart has its numbers as a folded table (up to 200 rows).
 //! - **Each image is stored once,** however many cards show it.
 //!
 //! # Cost
@@ -57,9 +57,9 @@
 //!
 //! # When not to use it
 //!
-//! To explore a whole pool: a page with more than a few thousand images is slow in any browser. Draw
-//! a sample, and say in [`Group::omitted`] how many are not shown. Nor for charts that react to the
-//! reader: without scripts there is only hovering and folding.
+//! To explore a whole pool: a page with more than a few thousand images is slow in any browser.
+//! Draw a sample, and say in [`Group::omitted`] how many are not shown. Nor for charts that react
+//! to the reader: without scripts there is only hovering and folding.
 
 mod axis;
 mod chart;

@@ -1,9 +1,9 @@
 //! The plain data that a report is made of.
 //!
 //! Every struct has public fields and a `Default`, so callers fill in what they have and leave the
-//! rest: `Funnel { steps, ..Funnel::default() }`. All text is plain text, never markup: the renderer
-//! escapes it. A field named `when_empty` is the sentence shown in place of a block that has nothing
-//! to draw ("No duplicates were found."); it is safe to set it always.
+//! rest: `Funnel { steps, ..Funnel::default() }`. All text is plain text, never markup: the
+//! renderer escapes it. A field named `when_empty` is the sentence shown in place of a block that
+//! has nothing to draw ("No duplicates were found."); it is safe to set it always.
 
 mod chart;
 mod gallery;
@@ -213,8 +213,8 @@ block_from!(
 /// What each stage removed from the pool, drawn as one bar per stage.
 ///
 /// Shares of the pool are relative to the first step's `rows_in`. The arithmetic is not trusted: a
-/// line below the step says so if rows were removed without a reason, if the step kept more rows than
-/// it received, or if it did not receive what the step before it kept.
+/// line below the step says so if rows were removed without a reason, if the step kept more rows
+/// than it received, or if it did not receive what the step before it kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Funnel {
     /// Heading of the drawing. May be empty.

@@ -8,7 +8,8 @@ use crate::text::{esc, slug};
 use crate::{Block, Fact, Note, Report, Section, Tone, Value};
 use crate::{curves, funnel, gallery, histogram, number, table};
 
-/// The page in pieces, in order: one piece per section, so that a writer holds one section at a time.
+/// The page in pieces, in order: one piece per section, so that a writer holds one section at a
+/// time.
 pub(crate) fn pieces(report: &Report) -> impl Iterator<Item = String> {
     let images = SharedImages::of(report);
     let anchors = anchors(report);

@@ -29,7 +29,8 @@ pub(crate) fn draw(html: &mut Html, table: &Table) {
     }
 }
 
-/// The table in a box of its own: a wide one scrolls, with the keyboard too, since it takes the focus.
+/// The table in a box of its own: a wide one scrolls, with the keyboard too, since it takes the
+/// focus.
 pub(crate) fn scroll(html: &mut Html, table: &Table) {
     let title = if table.title.is_empty() { "Table" } else { &table.title };
     put!(

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Write};
 
 /// Writes text so that it is inert between tags and inside quoted attributes, the only two places
-/// where the page puts text. Quotes of both kinds are escaped everywhere, so that no one has to know
-/// which of the two a place is.
+/// where the page puts text. Quotes of both kinds are escaped everywhere, so that no one has to
+/// know which of the two a place is.
 pub(crate) fn esc(text: &str) -> Escaped<'_> {
     Escaped(text)
 }
@@ -20,9 +20,9 @@ impl Display for Escaped<'_> {
             '"' => f.write_str("&quot;"),
             '\'' => f.write_str("&#39;"),
             '\t' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => f.write_char(' '),
-            // Embeddings, overrides and isolates can make a caption read as something else, and their
-            // effect can reach the text after it. The plain marks (U+200E, U+200F, U+061C) cannot do
-            // that, and Arabic and Hebrew need them.
+            // Embeddings, overrides and isolates can make a caption read as something else, and
+            // their effect can reach the text after it. The plain marks (U+200E, U+200F, U+061C)
+            // cannot do that, and Arabic and Hebrew need them.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 write!(f, "[U+{:04X}]", u32::from(c))
             }
@@ -37,8 +37,8 @@ fn is_noncharacter(c: char) -> bool {
     matches!(u32::from(c), 0xfdd0..=0xfdef) || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// The text with each run of white space as one space, cut off after `limit` characters; and whether
-/// it was cut off. Cuts between characters, never inside the bytes of one.
+/// The text with each run of white space as one space, cut off after `limit` characters; and
+/// whether it was cut off. Cuts between characters, never inside the bytes of one.
 pub(crate) fn shorten(text: &str, limit: usize) -> (String, bool) {
     let mut short = String::new();
     let mut left = limit;

@@ -1,4 +1,5 @@
-//! Prints the most probable languages of each line of a file, with a fastText model such as lid.176.
+//! Prints the most probable languages of each line of a file, with a fastText model such as
+//! lid.176.
 //!
 //! `cargo run --release -p curate-text --example language -- lid.176.ftz CAPTIONS.txt`
 #![allow(clippy::print_stdout, reason = "an example is a program")]

@@ -5,8 +5,8 @@
 //! norms, and all four losses (softmax, hierarchical softmax, negative sampling, one-vs-all).
 //!
 //! Each word of a line, each of its character n-grams and each word n-gram has a row in the input
-//! matrix. Their mean, put through the output layer, gives the prediction (Joulin et al. 2016, arXiv
-//! 1607.01759; quantization: arXiv 1612.03651). A model takes as much memory as its file. One
+//! matrix. Their mean, put through the output layer, gives the prediction (Joulin et al. 2016,
+//! arXiv 1607.01759; quantization: arXiv 1612.03651). A model takes as much memory as its file. One
 //! prediction takes O(n-grams x dim) plus O(labels x dim), or about O(log(labels) x dim) with a
 //! hierarchical softmax.
 //!

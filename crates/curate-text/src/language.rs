@@ -1,13 +1,13 @@
 //! Names the language of a caption.
 //!
-//! DataComp asks fastText's lid.176 and calls a caption English if the first answer is `en`, however
-//! improbable. [`FastTextLanguage`] does the same with a model file of yours. [`BuiltIn`] needs no
-//! file and knows 16 languages.
+//! DataComp asks fastText's lid.176 and calls a caption English if the first answer is `en`,
+//! however improbable. [`FastTextLanguage`] does the same with a model file of yours. [`BuiltIn`]
+//! needs no file and knows 16 languages.
 //!
 //! # How far apart they are
 //! Measured on 70 texts (captions of 0 to 30 words, file names, mixed scripts, noise; half of them
-//! chosen to be hard), of which lid.176.ftz calls 46 English. "Agrees" counts the texts with the same
-//! answer to "English or not", which is all that the rules ask:
+//! chosen to be hard), of which lid.176.ftz calls 46 English. "Agrees" counts the texts with the
+//! same answer to "English or not", which is all that the rules ask:
 //!
 //! | | agrees | English to both | English to lid.176 only | English to this only | time per text |
 //! |---|---|---|---|---|---|
@@ -97,8 +97,8 @@ fn one_line(text: &str) -> Cow<'_, str> {
 
 /// The identifier that needs no file: 16 languages, no probabilities.
 ///
-/// A text in a language that it does not know gets the name of one that it does, possibly English. A
-/// text without letters has no language. See the [module's page](self) for how far to trust it.
+/// A text in a language that it does not know gets the name of one that it does, possibly English.
+/// A text without letters has no language. See the [module's page](self) for how far to trust it.
 ///
 /// ```
 /// use curate_text::language::{BuiltIn, LanguageId};

@@ -47,9 +47,9 @@
 //! Speeds are lines per second of CPU time, the best of six alternating runs on a shared 2-core
 //! machine, against the Python package `fasttext-wheel` (lists of lines or single calls, whichever
 //! was faster). Ours include reading the model and writing the answers. Probabilities are equal to
-//! the bit where the C library's `exp` and `ln` round alike; elsewhere they differ in the last place.
-//! First synsets equal NLTK's for 524,754 words (all lemmas, exceptions, invented inflections and
-//! the words of the glosses), with both 3.10.4 and 3.8.1.
+//! the bit where the C library's `exp` and `ln` round alike; elsewhere they differ in the last
+//! place. First synsets equal NLTK's for 524,754 words (all lemmas, exceptions, invented
+//! inflections and the words of the glosses), with both 3.10.4 and 3.8.1.
 //!
 //! # Cost
 //! A fastText model takes as much memory as its file (lid.176.bin 126 MB, lid.176.ftz 0.9 MB) and a

@@ -150,8 +150,8 @@ pub fn basic(
 /// The caption filter of `image_based` and `image_based_intersect_clip_score`: more than 1 fastText
 /// token, more than 5 code points, English.
 ///
-/// Tokens are not words: see [`tokenize`](crate::fasttext::tokenize). "cat\nand dog" has 4 tokens; a
-/// caption whose only spaces are ideographic has 1.
+/// Tokens are not words: see [`tokenize`](crate::fasttext::tokenize). "cat\nand dog" has 4 tokens;
+/// a caption whose only spaces are ideographic has 1.
 ///
 /// # Errors
 /// The first [`Failure`], in that order.
@@ -182,8 +182,9 @@ pub fn text_based(
 
 /// `laion2b`: CLIP ViT-B/32 score at least 0.28, and English.
 ///
-/// DataComp asks gcld3 here, which this crate does not include; with another identifier the rows kept
-/// differ. A score from an f32 column may be widened to f64: the comparison comes out the same.
+/// DataComp asks gcld3 here, which this crate does not include; with another identifier the rows
+/// kept differ. A score from an f32 column may be widened to f64: the comparison comes out the
+/// same.
 ///
 /// # Errors
 /// [`Failure::LowScore`] or [`Failure::NotEnglish`].

@@ -10,8 +10,8 @@
 //!
 //! So "was" is the noun Washington (WA), and "less" depends on the version of NLTK: see [`Morphy`].
 //!
-//! The reader uses only the fields of the index lines and never seeks to an offset, so an excerpt of
-//! a file still gives the true offsets.
+//! The reader uses only the fields of the index lines and never seeks to an offset, so an excerpt
+//! of a file still gives the true offsets.
 
 mod morphy;
 mod read;

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{Fact, Image};
 
-/// Groups of samples: duplicates beside the sample kept instead of them, clusters with what was kept
-/// and pruned, best and worst pairs, quarantined rows.
+/// Groups of samples: duplicates beside the sample kept instead of them, clusters with what was
+/// kept and pruned, best and worst pairs, quarantined rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Gallery {
     /// Heading of the gallery.

@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 /// An image file, embedded unchanged.
 ///
 /// The bytes are recognized but not decoded or scaled, so keep them small: a report with 500
-/// thumbnails of 4 kB takes 2.7 MB. SVG is not accepted, since it can carry scripts. Clones share the
-/// bytes.
+/// thumbnails of 4 kB takes 2.7 MB. SVG is not accepted, since it can carry scripts. Clones share
+/// the bytes.
 ///
 /// ```
 /// use curate_report::{Image, ImageFormat};
@@ -120,8 +120,8 @@ fn le(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u32::from(byte))
 }
 
-/// Walks the segments to the frame header, which holds the height before the width. Every step moves
-/// on by at least two bytes, so a hostile file ends the walk at its end.
+/// Walks the segments to the frame header, which holds the height before the width. Every step
+/// moves on by at least two bytes, so a hostile file ends the walk at its end.
 fn jpeg_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut at = 2;
     loop {

@@ -43,7 +43,8 @@ impl Args {
         source.i32("args.lrUpdateRate")?;
         source.skip_f64("args.t")?;
 
-        // Supervised models of version 11 were trained without character n-grams, whatever they say.
+        // Supervised models of version 11 were trained without character n-grams, whatever they
+        // say.
         let max_n = if version == 11 { 0 } else { max_n };
         let args = Self { dim, word_ngrams, loss, bucket, min_n, max_n };
         args.check()?;

@@ -1,5 +1,5 @@
-//! Product quantization: a row is cut into parts, and each part is stored as one byte, the number of
-//! the nearest of 256 centroids (Jégou et al. 2011; for fastText, arXiv 1612.03651).
+//! Product quantization: a row is cut into parts, and each part is stored as one byte, the number
+//! of the nearest of 256 centroids (Jégou et al. 2011; for fastText, arXiv 1612.03651).
 //!
 //! Every part has its own 256 centroids. All parts have the same width except the last, which takes
 //! what is left of the dimension. So the centroids of part `p` begin at `p * 256 * width` whatever

@@ -106,8 +106,8 @@ impl Dictionary {
     }
 
     /// The rows for the first line of a text: each word with its character n-grams, then the word
-    /// n-grams. This is fastText's order, which decides how the sum of the rows is rounded. Labels in
-    /// the text are ignored.
+    /// n-grams. This is fastText's order, which decides how the sum of the rows is rounded. Labels
+    /// in the text are ignored.
     pub(super) fn rows(&self, text: &str) -> Vec<i32> {
         let mut rows = Vec::with_capacity(text.len() * 2);
         let mut hashes = Vec::new();
@@ -146,8 +146,8 @@ impl Dictionary {
     }
 
     /// The character n-grams of `<word>`, except a bracket alone. An n-gram starts at a character,
-    /// not inside one, and its hash is extended byte by byte, so all lengths from one start cost one
-    /// pass.
+    /// not inside one, and its hash is extended byte by byte, so all lengths from one start cost
+    /// one pass.
     fn push_characters(&self, word: &[u8], rows: &mut Vec<i32>) {
         let buckets = self.ngrams.bucket as u32;
         for start in 0..word.len() {
@@ -227,8 +227,8 @@ fn is_continuation(byte: u8) -> bool {
 
 const HASH_START: u32 = 2_166_136_261;
 
-/// One step of FNV-1a as fastText computes it: the byte is a signed char, so a byte from 0x80 up also
-/// flips the upper 24 bits.
+/// One step of FNV-1a as fastText computes it: the byte is a signed char, so a byte from 0x80 up
+/// also flips the upper 24 bits.
 fn hash_byte(hash: u32, byte: u8) -> u32 {
     (hash ^ i32::from(byte.cast_signed()).cast_unsigned()).wrapping_mul(16_777_619)
 }

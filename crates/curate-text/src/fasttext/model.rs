@@ -23,8 +23,8 @@ pub struct Prediction<'m> {
 
 /// A supervised fastText model.
 ///
-/// Its answers equal fastText's, ties included; probabilities agree up to rounding. The crate's page
-/// says what was measured.
+/// Its answers equal fastText's, ties included; probabilities agree up to rounding. The crate's
+/// page says what was measured.
 pub struct Model {
     dictionary: Dictionary,
     input: Matrix,
@@ -84,9 +84,9 @@ impl Model {
     /// `threshold`, best first.
     ///
     /// As in fastText, only the first line is read (up to a line feed or a word `</s>`), words that
-    /// begin with `__label__` are ignored, and the end of the line counts as a word, so an empty text
-    /// has an answer too. `k` may exceed the number of labels. `k` = 0 and a NaN threshold give
-    /// nothing.
+    /// begin with `__label__` are ignored, and the end of the line counts as a word, so an empty
+    /// text has an answer too. `k` may exceed the number of labels. `k` = 0 and a NaN threshold
+    /// give nothing.
     pub fn predict(&self, text: &str, k: usize, threshold: f32) -> Vec<Prediction<'_>> {
         let rows = self.dictionary.rows(text);
         // No probability is at least NaN. The losses compare in either direction, so they would not

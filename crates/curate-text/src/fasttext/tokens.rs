@@ -5,9 +5,9 @@ pub(super) const END_OF_LINE: &str = "</s>";
 
 /// The tokens of a text as `fasttext.tokenize` gives them.
 ///
-/// Words end at the ASCII characters space, tab, vertical tab, form feed, carriage return, line feed
-/// and NUL, and nowhere else: a no-break space (U+00A0), an ideographic space (U+3000) or a file
-/// separator (U+001C) stays inside its word. Each line feed is a token of its own, `</s>`.
+/// Words end at the ASCII characters space, tab, vertical tab, form feed, carriage return, line
+/// feed and NUL, and nowhere else: a no-break space (U+00A0), an ideographic space (U+3000) or a
+/// file separator (U+001C) stays inside its word. Each line feed is a token of its own, `</s>`.
 ///
 /// ```
 /// use curate_text::fasttext::tokenize;

@@ -21,9 +21,9 @@ impl Tree {
     /// No heap is needed: fastText writes labels by falling counts, and inner nodes are built with
     /// rising ones, so the least is either the last leaf not taken yet or the first inner node not
     /// taken yet. Two walks, from the end of the leaves down and from the first inner node up, find
-    /// it in linear time. At equal counts the inner node comes first, as in fastText: another choice
-    /// would give a label another code. Labels in another order make another tree, the same one that
-    /// fastText makes of them.
+    /// it in linear time. At equal counts the inner node comes first, as in fastText: another
+    /// choice would give a label another code. Labels in another order make another tree, the same
+    /// one that fastText makes of them.
     pub(super) fn new(label_counts: &[i64]) -> Result<Self, FormatError> {
         check_counts(label_counts)?;
         let labels = label_counts.len();

@@ -14,15 +14,16 @@ pub enum Morphy {
     #[default]
     OneStep,
     /// NLTK up to 3.8.1, the version that DataComp pins: step after step until a form is found.
-    /// Words longer than 1,024 bytes get one step, so that a hostile word costs no more than others.
+    /// Words longer than 1,024 bytes get one step, so that a hostile word costs no more than
+    /// others.
     Repeated,
 }
 
 /// The longest word, in bytes, whose endings are removed repeatedly.
 const LONGEST_REPEATED: usize = 1024;
 
-/// The endings of each class and what replaces them, in NLTK's order. Every ending that fits gives a
-/// form, and the first form that WordNet knows is taken, so the order decides: "dies" is tried as
+/// The endings of each class and what replaces them, in NLTK's order. Every ending that fits gives
+/// a form, and the first form that WordNet knows is taken, so the order decides: "dies" is tried as
 /// "die" before "dy". Adverbs have no rules.
 const ENDINGS: [&[(&str, &str)]; 4] = [
     &[
