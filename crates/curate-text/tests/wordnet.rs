@@ -44,7 +44,7 @@ fn missing_and_malformed_files_are_named() {
     }
     assert!(WordNet::read(folder.path()).is_ok());
     let index = folder.path().join("index.verb");
-    std::fs::write(&index, "  1 licence\nbe v 1 0 1 0 x\n").unwrap();
+    std::fs::write(&index, "  1 license\nbe v 1 0 1 0 x\n").unwrap();
     let error = WordNet::read(folder.path()).unwrap_err();
     assert!(matches!(error, WordNetError::Line { line: 2, .. }), "{error}");
     for bytes in [&[b'a'; 3 << 20][..], &[0xff, b'\n']] {
