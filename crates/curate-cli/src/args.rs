@@ -1,4 +1,4 @@
-//! What the command line says.
+//! The program's command line.
 
 use std::path::PathBuf;
 
@@ -11,17 +11,17 @@ use crate::{filter::args::FilterCommand, plan::args::PlanCommand, values::fracti
 /// Decide which samples of an image-text pool to train on.
 ///
 /// A recipe lists stages: score, cut, semantic dedup, concept pruning, set operations. A run writes
-/// the subset, the reason for every removed sample, a manifest and a report to look at.
+/// the subset, the reason for every removed sample, a manifest and an HTML report.
 #[derive(Parser)]
 #[command(name = "curate", version, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Show no progress.
-    // Behind every command's own options, whatever their number.
+    // After every command's own options, however many it has.
     #[arg(long, short, global = true, display_order = 900)]
     pub(crate) quiet: bool,
-    /// Threads to use; all cores if left out. The result does not depend on it.
+    /// The number of threads; all cores by default. The result does not depend on it.
     #[arg(long, global = true, value_name = "N", display_order = 901)]
     pub(crate) threads: Option<usize>,
 }
@@ -30,36 +30,36 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a recipe over a pool.
     ///
-    /// A run that stopped goes on where it stopped: give the same command again. Stages whose
-    /// settings and inputs are unchanged are read, not computed.
+    /// To resume an interrupted run, give the same command again. Stages whose settings and inputs
+    /// are unchanged are read from the folder instead of being computed.
     Run(RunArgs),
-    /// Curate the demonstration pool that comes with the source, and say which files to open.
+    /// Curate the demonstration pool that comes with the source, and name the files to open.
     Demo(DemoArgs),
-    /// Show what is in a pool: rows, columns, embeddings, bad rows.
+    /// Show what a pool contains: rows, columns, embeddings, unusable rows.
     Inspect(InspectArgs),
-    /// Tell why a sample stayed or went.
+    /// Explain why a sample was kept or removed.
     Explain(ExplainArgs),
     /// Compare two runs or subset files.
     Compare(CompareArgs),
-    /// Write the subset of another threshold of a finished stage, without computing it again.
+    /// Apply another threshold to a finished stage, without computing it again.
     Select(SelectArgs),
-    /// Data filtering networks: train one, embed a pool with it, score, decide.
+    /// Data filtering networks: train one, embed a pool with it, score, select.
     #[command(subcommand)]
     Filter(FilterCommand),
-    /// Filter DataComp metadata by one of DataComp's baselines.
+    /// Filter DataComp metadata with one of DataComp's baselines.
     ///
     /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included.
     Baseline(Box<crate::baseline::BaselineArgs>),
     /// Write the samples of a subset into new WebDataset shards, as DataComp's resharder does.
     ///
-    /// Samples of which the subset has several are written as often, under the keys UID-0, UID-1
-    /// and so on. The bytes do not depend on the number of threads. A call that stopped goes on
-    /// when it is repeated.
+    /// A sample that is in the subset several times is written as many times, with the keys UID-0,
+    /// UID-1 and so on. The bytes do not depend on the number of threads. To resume an interrupted
+    /// call, give the same command again.
     Reshard(crate::reshard::ReshardArgs),
-    /// Combine subset files, or count what is in one. An id may occur several times.
+    /// Combine subset files, or count the ids in one. An id may occur several times.
     #[command(subcommand)]
     Subset(crate::subset::SubsetCommand),
-    /// Fit laws of data and compute to small training runs, and decide with them which pool to train
+    /// Fit scaling laws of data and compute to small training runs, and decide which pool to train
     /// on.
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -71,21 +71,21 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     /// The recipe, a TOML file.
     pub(crate) recipe: PathBuf,
-    /// The folder to write to; `runs/` and the recipe's file name if left out.
+    /// The folder to write to; by default `runs/` and the recipe's file name.
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// Curate this pool instead of the recipe's.
+    /// Curate this pool instead of the one in the recipe.
     #[arg(long, value_name = "PATH")]
     pub(crate) pool: Option<PathBuf>,
     /// Cluster on this device instead of the recipe's: auto, cpu, wgpu, cuda or cuda:N.
     ///
-    /// Others than cpu need a program built with the feature `wgpu` or `cuda`.
+    /// Devices other than cpu need a program built with the feature `wgpu` or `cuda`.
     #[arg(long)]
     pub(crate) device: Option<DeviceName>,
-    /// Replace results of other settings in the folder.
+    /// Replace results in the folder that were made with other settings.
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Say which rows, memory, disk and work a run needs, and stop.
+    /// Print the rows, memory, disk space and work that a run needs, and stop.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -95,7 +95,7 @@ pub(crate) struct DemoArgs {
     /// The folder to write to.
     #[arg(long, short, value_name = "FOLDER", default_value = "runs/demo")]
     pub(crate) out: PathBuf,
-    /// The folder of the demonstration: recipe.toml and pool/.
+    /// The demonstration's folder, which holds recipe.toml and pool/.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) demo: Option<PathBuf>,
 }
@@ -124,7 +124,7 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct CompareArgs {
     /// A run folder or a subset file.
     pub(crate) first: PathBuf,
-    /// Another.
+    /// The run folder or subset file to compare with it.
     pub(crate) second: PathBuf,
     /// Print JSON.
     #[arg(long)]
@@ -137,10 +137,10 @@ pub(crate) struct SelectArgs {
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) wanted: CutArgs,
-    /// The stage whose numbers decide; the last one that has numbers if left out.
+    /// The stage whose numbers decide; by default the last one that has numbers.
     #[arg(long, value_name = "NAME")]
     pub(crate) stage: Option<String>,
-    /// The file to write: .npy, .memmap, .parquet, .jsonl or .txt. Left out, only the counts are
+    /// The file to write: .npy, .memmap, .parquet, .jsonl or .txt. By default only counts are
     /// printed.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -149,13 +149,13 @@ pub(crate) struct SelectArgs {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct CutArgs {
-    /// Keep the best fraction of the rows that the stage was given.
+    /// Keep this fraction of the stage's input rows, the best ones.
     #[arg(long, value_parser = fraction)]
     fraction: Option<f64>,
-    /// Keep the best so many rows.
+    /// Keep this number of rows, the best ones.
     #[arg(long, value_name = "COUNT")]
     top: Option<usize>,
-    /// Keep rows at least this good.
+    /// Keep rows that are at least this good.
     #[arg(long, allow_hyphen_values = true)]
     threshold: Option<f32>,
     /// Keep rows whose similarity to a preferred row is at most 1 - EPSILON.

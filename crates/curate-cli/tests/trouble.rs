@@ -218,22 +218,22 @@ fn help_names_every_command() {
     Decide which samples of an image-text pool to train on.
 
     A recipe lists stages: score, cut, semantic dedup, concept pruning, set operations. A run writes the
-    subset, the reason for every removed sample, a manifest and a report to look at.
+    subset, the reason for every removed sample, a manifest and an HTML report.
 
     Usage: curate [OPTIONS] <COMMAND>
 
     Commands:
       run       Run a recipe over a pool
-      demo      Curate the demonstration pool that comes with the source, and say which files to open
-      inspect   Show what is in a pool: rows, columns, embeddings, bad rows
-      explain   Tell why a sample stayed or went
+      demo      Curate the demonstration pool that comes with the source, and name the files to open
+      inspect   Show what a pool contains: rows, columns, embeddings, unusable rows
+      explain   Explain why a sample was kept or removed
       compare   Compare two runs or subset files
-      select    Write the subset of another threshold of a finished stage, without computing it again
-      filter    Data filtering networks: train one, embed a pool with it, score, decide
-      baseline  Filter DataComp metadata by one of DataComp's baselines
+      select    Apply another threshold to a finished stage, without computing it again
+      filter    Data filtering networks: train one, embed a pool with it, score, select
+      baseline  Filter DataComp metadata with one of DataComp's baselines
       reshard   Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
-      subset    Combine subset files, or count what is in one. An id may occur several times
-      plan      Fit laws of data and compute to small training runs, and decide with them which pool to
+      subset    Combine subset files, or count the ids in one. An id may occur several times
+      plan      Fit scaling laws of data and compute to small training runs, and decide which pool to
                 train on
       schema    Print the JSON Schema of recipes
       help      Print this message or the help of the given subcommand(s)
@@ -243,7 +243,7 @@ fn help_names_every_command() {
               Show no progress
 
           --threads <N>
-              Threads to use; all cores if left out. The result does not depend on it
+              The number of threads; all cores by default. The result does not depend on it
 
       -h, --help
               Print help (see a summary with '-h')

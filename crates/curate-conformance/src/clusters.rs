@@ -9,9 +9,9 @@ use ndarray::Array2;
 
 use crate::Check;
 
-/// How far the inertia of a fit to rows without structure may lie from the native fit's, relative to
-/// it. Where two centroids are equally near up to rounding, a device may choose the other one, and
-/// everything after that choice differs.
+/// How far the inertia of a fit to rows without structure may lie from the native fit's, relative
+/// to it. Where two centroids are equally near up to rounding, a device may choose the other one,
+/// and everything after that choice differs.
 const INERTIA: f64 = 1e-3;
 
 pub(crate) fn check(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<()> {
@@ -63,8 +63,8 @@ fn nearest(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<()> {
     Ok(())
 }
 
-/// Every centroid occurs three times, and the first has to be chosen. The difference is the number of
-/// rows for which it was not.
+/// Every centroid occurs three times, and the first has to be chosen. The difference is the number
+/// of rows for which it was not.
 fn ties(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<()> {
     let (dim, k) = (32, 400);
     let once = directions(k, dim, 3);

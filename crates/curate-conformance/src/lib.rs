@@ -1,9 +1,9 @@
 //! One suite that every device has to pass: nearest centroids, k-means, and a CLIP network's
 //! features, losses and gradients.
 //!
-//! Each check is a largest difference and the bar that it must not exceed. A device is never compared
-//! with itself: nearest centroids are compared with the native kernels, networks with arrays that
-//! open_clip 3.3.0 computed, and a tower of one block with this project's CPU path.
+//! Each check is a largest difference and the bar that it must not exceed. A device is never
+//! compared with itself: nearest centroids are compared with the native kernels, networks with
+//! arrays that open_clip 3.3.0 computed, and a tower of one block with this project's CPU path.
 //!
 //! The tests of this crate run the suite on every device that was compiled in and is present;
 //! `cargo run --package curate-conformance --features wgpu` prints it as a table.
@@ -69,8 +69,8 @@ impl Scope {
     }
 }
 
-/// Runs the suite on a device and passes each check to `each` as it is made. `fixtures` is the folder
-/// of the golden networks, `crates/curate-dfn/tests/fixtures`.
+/// Runs the suite on a device and passes each check to `each` as it is made. `fixtures` is the
+/// folder of the golden networks, `crates/curate-dfn/tests/fixtures`.
 ///
 /// # Errors
 /// If the device is missing or fails, or a fixture cannot be read.

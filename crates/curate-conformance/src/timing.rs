@@ -14,8 +14,8 @@ const DIM: usize = 512;
 const CLUSTERS: usize = 1_024;
 const ITERATIONS: usize = 5;
 
-/// Prints the seconds per pass over the rows, sums on the host included, and how far the two results
-/// are apart.
+/// Prints the seconds per pass over the rows, sums on the host included, and how far the two
+/// results are apart.
 pub(crate) fn k_means(device: DeviceName) -> Result<()> {
     let rows = clustered_directions(ROWS, CLUSTERS / 2, DIM);
     let ids: Vec<SampleId> = (0..ROWS as u128).map(SampleId).collect();

@@ -41,7 +41,7 @@ pub enum ExactCopies {
 /// assert_eq!(error.violations[1].field, "epsilon");
 /// ```
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SemanticDedupParams {
     /// What a row is compared with.
@@ -58,20 +58,6 @@ pub struct SemanticDedupParams {
     pub(crate) k_means: KMeansParams,
     /// The seed of all random draws.
     pub(crate) seed: u64,
-}
-
-impl Default for SemanticDedupParams {
-    fn default() -> Self {
-        Self {
-            mode: Mode::default(),
-            preference: Preference::default(),
-            exact_copies: ExactCopies::default(),
-            probes: 0,
-            clusters: None,
-            k_means: KMeansParams::default(),
-            seed: 0,
-        }
-    }
 }
 
 impl SemanticDedupParams {

@@ -13,9 +13,9 @@ const PRODUCTS: usize = 1 << 24;
 
 /// Centroids in the memory of a device.
 ///
-/// A search is one matrix product of a block of rows with all centroids, and the index of the largest
-/// product in each row. Unlike the native kernels it writes the block's products to memory, since
-/// burn has no product with the reduction fused in.
+/// A search is one matrix product of a block of rows with all centroids, and the index of the
+/// largest product in each row. Unlike the native kernels it writes the block's products to memory,
+/// since burn has no product with the reduction fused in.
 pub struct Centroids {
     device: Device,
     /// `dim x k`.
@@ -27,8 +27,8 @@ pub struct Centroids {
 }
 
 impl Centroids {
-    /// Copies centroids of length `dim`, one after the other in `centroids`, to a device. `bias` has
-    /// one number per centroid, which is added to its inner products.
+    /// Copies centroids of length `dim`, one after the other in `centroids`, to a device. `bias`
+    /// has one number per centroid, which is added to its inner products.
     ///
     /// # Errors
     /// [`DeviceError::Shape`] if the numbers do not make up whole vectors, or `bias` does not have
@@ -54,8 +54,8 @@ impl Centroids {
         Ok(Self { device: device.clone(), transposed, bias, dim, k })
     }
 
-    /// The centroid with the largest inner product plus bias for each row; of several equal ones, the
-    /// lowest index.
+    /// The centroid with the largest inner product plus bias for each row; of several equal ones,
+    /// the lowest index.
     ///
     /// # Errors
     /// [`DeviceError::Shape`] if the numbers do not make up whole rows, [`DeviceError::Failed`] if

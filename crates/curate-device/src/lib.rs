@@ -26,24 +26,26 @@
 //! - `wgpu`: any GPU with a Vulkan, Metal or DX12 driver.
 //! - `cuda`: NVIDIA GPUs.
 //!
-//! They add up: one program can hold all three. Without any of them the crate holds names and errors
-//! only, and builds without burn.
+//! They add up: one program can hold all three. Without any of them the crate holds names and
+//! errors only, and builds without burn.
 //!
 //! # Cost
-//! A search of $n$ rows among $k$ centroids of $d$ numbers takes $O(nkd)$ time. The device holds the
-//! centroids ($4kd$ bytes) and a block of inner products (64 MiB). Rows are copied to the device in
-//! every search, so few centroids leave a GPU waiting for its rows. The first search on a GPU also
-//! compiles and tunes its shaders, which takes seconds.
+//! A search of $n$ rows among $k$ centroids of $d$ numbers takes $O(nkd)$ time. The device holds
+//! the centroids ($4kd$ bytes) and a block of inner products (64 MiB). Rows are copied to the
+//! device in every search, so few centroids leave a GPU waiting for its rows. The first search on a
+//! GPU also compiles and tunes its shaders, which takes seconds.
 //!
 //! # When not to use it
-//! - **On a CPU.** The native kernels of `curate-kernels` are faster and give the same bytes on every
-//!   machine.
+//! - **On a CPU.** The native kernels of `curate-kernels` are faster and give the same bytes on
+//!   every machine.
 //! - **Where a result has to be repeated on another machine.** Ties within rounding can fall
 //!   differently on another device.
-//! - **On a software renderer** ([`DeviceName::is_software`]). It is right, and slower than the CPU.
+//! - **On a software renderer** ([`DeviceName::is_software`]). It is right, and slower than the
+//!   CPU.
 
 #[cfg(feature = "flex")]
 mod centroids;
+mod engine;
 mod found;
 mod name;
 

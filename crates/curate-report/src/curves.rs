@@ -11,7 +11,7 @@ pub(crate) fn draw(html: &mut Html, chart: &CurveChart) {
     chart::open(html, &chart.title);
     let axes = axes(chart);
     match &axes {
-        Some((x, y)) => draw_curves(html, chart, x, y),
+        Some(axes) => draw_curves(html, chart, axes),
         None => html.empty(&chart.when_empty, "There are no points to draw."),
     }
     html.paragraph("rule", &chart.note);
@@ -21,8 +21,21 @@ pub(crate) fn draw(html: &mut Html, chart: &CurveChart) {
     chart::close(html);
 }
 
+/// The two axes of a chart.
+struct Axes {
+    x: Axis,
+    y: Axis,
+}
+
+impl Axes {
+    /// True if both scales can show the point.
+    fn show(&self, (x, y): (f64, f64)) -> bool {
+        self.x.shows(x) && self.y.shows(y)
+    }
+}
+
 /// Wide enough for every point that both scales can show, bands included.
-fn axes(chart: &CurveChart) -> Option<(Axis, Axis)> {
+fn axes(chart: &CurveChart) -> Option<Axes> {
     let shows = |scale, value: f64| value.is_finite() && (scale == Scale::Linear || value > 0.0);
     let points = || {
         let lines = chart.curves.iter().flat_map(|curve| curve.points.iter().copied());
@@ -34,39 +47,52 @@ fn axes(chart: &CurveChart) -> Option<(Axis, Axis)> {
     let x = Axis::over(chart.x_scale, points().map(|(x, _)| x), X)?;
     let y = Axis::over(chart.y_scale, points().map(|(_, y)| y), Y)?;
     let y = if chart.y_scale == Scale::Log { y.padded(0.05) } else { y.rounded() };
-    Some((x.padded(0.02), y))
+    Some(Axes { x: x.padded(0.02), y })
 }
 
-fn draw_curves(html: &mut Html, chart: &CurveChart, x: &Axis, y: &Axis) {
-    let classes = chart::classes(chart.curves.iter().map(|curve| curve.role));
-    let classes: Vec<_> =
-        classes.iter().enumerate().map(|(at, class)| format!("{class} dash{}", at % 4)).collect();
-    let names = chart.curves.iter().map(|curve| curve.name.as_str());
-    let swatches = chart.curves.iter().zip(&classes).enumerate();
-    let swatches = swatches.map(|(at, (curve, class))| swatch(curve.style, class, at));
-    chart::legend(html, swatches.zip(names));
+/// A curve with what tells it from the others.
+struct Series<'a> {
+    curve: &'a Curve,
+    /// The style classes: color and dash.
+    class: String,
+    /// Its place among the curves, which decides the shape of its dots.
+    at: usize,
+}
+
+fn series(chart: &CurveChart) -> Vec<Series<'_>> {
+    let colors = chart::classes(chart.curves.iter().map(|curve| curve.role));
+    let series = chart.curves.iter().zip(colors).enumerate();
+    series
+        .map(|(at, (curve, color))| Series { curve, class: format!("{color} dash{}", at % 4), at })
+        .collect()
+}
+
+fn draw_curves(html: &mut Html, chart: &CurveChart, axes: &Axes) {
+    let all = series(chart);
+    chart::legend(html, all.iter().map(|one| (swatch(one), one.curve.name.as_str())));
     chart::open_svg(html, &summary(chart));
-    chart::axes(html, x, y, (&chart.x_label, &chart.y_label), chart.y_percent);
-    for (curve, class) in chart.curves.iter().zip(&classes) {
-        band(html, curve, class, x, y);
-    }
-    for (at, (curve, class)) in chart.curves.iter().zip(&classes).enumerate() {
-        if curve.style != CurveStyle::Points {
-            line(html, curve, class, x, y);
+    let labels = (chart.x_label.as_str(), chart.y_label.as_str());
+    chart::axes(html, &axes.x, &axes.y, labels, chart.y_percent);
+    // All bands first, so that none covers another curve's line.
+    all.iter().for_each(|one| band(html, one, axes));
+    for one in &all {
+        if one.curve.style != CurveStyle::Points {
+            line(html, one, axes);
         }
-        points(html, chart, curve, (class, at), x, y);
+        points(html, chart, one, axes);
     }
-    let outside = chart::markers(html, x, &chart.markers);
+    let outside = chart::markers(html, &axes.x, &chart.markers);
     put!(html, "</svg>\n");
     chart::outside(html, &outside);
-    left_out(html, chart, x, y);
+    left_out(html, chart, axes);
 }
 
-fn swatch(style: CurveStyle, class: &str, at: usize) -> String {
-    if style != CurveStyle::Points {
+fn swatch(series: &Series<'_>) -> String {
+    let class = &series.class;
+    if series.curve.style != CurveStyle::Points {
         return chart::swatch(class, true);
     }
-    let shape = dot(at, 7.0, 5.0);
+    let shape = dot(series.at, 7.0, 5.0);
     format!(
         "<svg class=\"swatch\" width=\"14\" height=\"10\" viewBox=\"0 0 14 10\" \
          aria-hidden=\"true\"><path class=\"dot {class}\" d=\"{shape}\"/></svg>"
@@ -83,16 +109,12 @@ fn dot(at: usize, x: f64, y: f64) -> String {
     }
 }
 
-fn both(x: &Axis, y: &Axis, point: (f64, f64)) -> bool {
-    x.shows(point.0) && y.shows(point.1)
-}
-
-fn line(html: &mut Html, curve: &Curve, class: &str, x: &Axis, y: &Axis) {
-    put!(html, "<path class=\"line {class}\" d=\"");
+fn line(html: &mut Html, series: &Series<'_>, axes: &Axes) {
+    put!(html, "<path class=\"line {}\" d=\"", series.class);
     let mut pen = 'M';
-    for &point in &curve.points {
-        if both(x, y, point) {
-            put!(html, "{pen}{:.1} {:.1}", x.at(point.0), y.at(point.1));
+    for &point in &series.curve.points {
+        if axes.show(point) {
+            put!(html, "{pen}{:.1} {:.1}", axes.x.at(point.0), axes.y.at(point.1));
             pen = 'L';
         } else {
             pen = 'M';
@@ -101,36 +123,28 @@ fn line(html: &mut Html, curve: &Curve, class: &str, x: &Axis, y: &Axis) {
     put!(html, "\"/>\n");
 }
 
-fn band(html: &mut Html, curve: &Curve, class: &str, x: &Axis, y: &Axis) {
-    let shown =
-        |&&(at, low, high): &&(f64, f64, f64)| both(x, y, (at, low)) && both(x, y, (at, high));
-    let there = curve.band.iter().filter(shown).map(|&(at, low, _)| (at, low));
-    let back = curve.band.iter().rev().filter(shown).map(|&(at, _, high)| (at, high));
+/// One polygon: along the lower ends, and back along the upper ones.
+fn band(html: &mut Html, series: &Series<'_>, axes: &Axes) {
+    let band = &series.curve.band;
+    let shown = |&&(x, low, high): &&(f64, f64, f64)| axes.show((x, low)) && axes.show((x, high));
+    let there = band.iter().filter(shown).map(|&(x, low, _)| (x, low));
+    let back = band.iter().rev().filter(shown).map(|&(x, _, high)| (x, high));
     let corners: Vec<_> = there.chain(back).collect();
     if corners.is_empty() {
         return;
     }
-    put!(html, "<polygon class=\"band {class}\" points=\"");
-    corners.iter().for_each(|&(at, value)| put!(html, "{:.1},{:.1} ", x.at(at), y.at(value)));
+    put!(html, "<polygon class=\"band {}\" points=\"", series.class);
+    corners.iter().for_each(|&(x, y)| put!(html, "{:.1},{:.1} ", axes.x.at(x), axes.y.at(y)));
     put!(html, "\"/>\n");
 }
 
 /// The dots. A plain line has them too, but invisible, so that its points can be hovered over.
-fn points(
-    html: &mut Html,
-    chart: &CurveChart,
-    curve: &Curve,
-    (class, at): (&str, usize),
-    x: &Axis,
-    y: &Axis,
-) {
+fn points(html: &mut Html, chart: &CurveChart, series: &Series<'_>, axes: &Axes) {
+    let Series { curve, class, at } = series;
     let kind = if curve.style == CurveStyle::Line { "hit" } else { "dot" };
-    for &point in curve.points.iter().filter(|&&point| both(x, y, point)) {
-        put!(
-            html,
-            "<path class=\"{kind} {class}\" d=\"{}\"><title>",
-            dot(at, x.at(point.0), y.at(point.1))
-        );
+    for &point in curve.points.iter().filter(|&&point| axes.show(point)) {
+        let shape = dot(*at, axes.x.at(point.0), axes.y.at(point.1));
+        put!(html, "<path class=\"{kind} {class}\" d=\"{shape}\"><title>");
         if !curve.name.is_empty() {
             put!(html, "{}: ", esc(&curve.name));
         }
@@ -157,9 +171,9 @@ fn summary(chart: &CurveChart) -> String {
     text
 }
 
-fn left_out(html: &mut Html, chart: &CurveChart, x: &Axis, y: &Axis) {
+fn left_out(html: &mut Html, chart: &CurveChart, axes: &Axes) {
     let points = chart.curves.iter().flat_map(|curve| &curve.points);
-    let hidden = points.filter(|&&point| !both(x, y, point)).count();
+    let hidden = points.filter(|&&point| !axes.show(point)).count();
     if hidden > 0 {
         let points = count(hidden as u64);
         let text =

@@ -161,85 +161,91 @@ fn empty_blocks_say_why() {
     assert!(page.contains("No &lt;duplicates&gt; were found."));
 }
 
-#[test]
-fn hostile_text_stays_text_everywhere() {
-    let evil = "\"'><script>alert(1)</script>\u{202e}\0&amp;";
-    let text = || evil.to_owned();
-    let points = vec![(1.0, 2.0)];
-    let curve = Curve { name: text(), points, ..Curve::default() };
-    let marker = Marker::new(1.0, evil);
-    let series = HistogramSeries { name: text(), counts: vec![3], ..HistogramSeries::default() };
+const EVIL: &str = "\"'><script>alert(1)</script>\u{202e}\0&amp;";
+
+fn evil() -> String {
+    EVIL.to_owned()
+}
+
+fn hostile_funnel() -> Funnel {
+    let removed = vec![Removal::new(EVIL, 1)];
+    let step = FunnelStep { stage: evil(), rule: evil(), removed, ..FunnelStep::default() };
+    Funnel { title: evil(), unit: evil(), steps: vec![step], ..Funnel::default() }
+}
+
+fn hostile_histogram() -> Histogram {
+    Histogram {
+        title: evil(),
+        x_label: evil(),
+        unit: evil(),
+        edges: vec![0.0, 2.0],
+        series: vec![HistogramSeries { name: evil(), counts: vec![3], role: Role::Plain }],
+        threshold: Some(Marker::new(1.0, EVIL)),
+        note: evil(),
+        ..Histogram::default()
+    }
+}
+
+fn hostile_curves() -> CurveChart {
+    CurveChart {
+        title: evil(),
+        x_label: evil(),
+        y_label: evil(),
+        curves: vec![Curve { name: evil(), points: vec![(1.0, 2.0)], ..Curve::default() }],
+        markers: vec![Marker::new(1.0, EVIL), Marker::new(9.0, EVIL)],
+        note: evil(),
+        ..CurveChart::default()
+    }
+}
+
+fn hostile_facts() -> Vec<Fact> {
+    vec![Fact::new(EVIL, EVIL), Fact::new(EVIL, Value::Code(evil()))]
+}
+
+fn hostile_gallery() -> Gallery {
     let card = Card {
         image: Image::from_bytes(GIF),
-        caption: evil.repeat(300),
-        id: text(),
-        badges: vec![text()],
-        details: vec![text()],
+        caption: EVIL.repeat(300),
+        id: evil(),
+        badges: vec![evil()],
+        details: vec![evil()],
         verdict: None,
     };
-    let facts = vec![Fact::new(evil, evil), Fact::new(evil, Value::Code(text()))];
-    let section = Section::new(evil)
-        .intro(evil)
-        .block(text())
-        .block(Note::info(evil))
-        .block(facts.clone())
-        .block(Funnel {
-            title: text(),
-            unit: text(),
-            steps: vec![FunnelStep {
-                stage: text(),
-                rule: text(),
-                removed: vec![Removal::new(evil, 1)],
-                ..FunnelStep::default()
-            }],
-            ..Funnel::default()
-        })
-        .block(Histogram {
-            title: text(),
-            x_label: text(),
-            unit: text(),
-            edges: vec![0.0, 2.0],
-            series: vec![series],
-            threshold: Some(marker.clone()),
-            note: text(),
-            ..Histogram::default()
-        })
-        .block(CurveChart {
-            title: text(),
-            x_label: text(),
-            y_label: text(),
-            curves: vec![curve],
-            markers: vec![marker, Marker::new(9.0, evil)],
-            note: text(),
-            ..CurveChart::default()
-        })
-        .block(Gallery {
-            title: text(),
-            note: text(),
-            groups: vec![Group {
-                heading: text(),
-                note: text(),
-                facts: facts.clone(),
-                cards: vec![card],
-                omitted: 1,
-            }],
-            ..Gallery::default()
-        })
-        .block(Table {
-            title: text(),
-            note: text(),
-            columns: vec![Column::new(evil)],
-            rows: vec![vec![evil.into()]; 30],
-            ..Table::default()
-        });
+    let group = Group {
+        heading: evil(),
+        note: evil(),
+        facts: hostile_facts(),
+        cards: vec![card],
+        omitted: 1,
+    };
+    Gallery { title: evil(), note: evil(), groups: vec![group], ..Gallery::default() }
+}
+
+fn hostile_table() -> Table {
+    let (columns, rows) = (vec![Column::new(EVIL)], vec![vec![EVIL.into()]; 30]);
+    Table { title: evil(), note: evil(), columns, rows, ..Table::default() }
+}
+
+#[test]
+fn hostile_text_stays_text_everywhere() {
+    let section = Section::new(EVIL)
+        .intro(EVIL)
+        .block(evil())
+        .block(Note::info(EVIL))
+        .block(hostile_facts())
+        .block(hostile_funnel())
+        .block(hostile_histogram())
+        .block(hostile_curves())
+        .block(hostile_gallery())
+        .block(hostile_table());
     let page = body(&Report {
-        subtitle: text(),
-        lead: vec![text()],
-        tiles: vec![Tile::new(evil, evil).hint(evil)],
-        notes: vec![Note::warning(evil)],
+        subtitle: evil(),
+        lead: vec![evil()],
+        tiles: vec![Tile::new(EVIL, EVIL).hint(EVIL)],
+        notes: vec![Note::warning(EVIL)],
         sections: vec![section],
-        facts,
-        ..Report::new(evil)
+        facts: hostile_facts(),
+        ..Report::new(EVIL)
     });
     assert!(!page.contains("<script"));
     assert!(page.contains("&lt;script&gt;") && page.contains("[U+202E]"));

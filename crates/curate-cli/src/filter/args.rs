@@ -1,4 +1,4 @@
-//! What `curate filter` is told.
+//! The arguments of `curate filter`.
 
 use std::path::PathBuf;
 
@@ -12,33 +12,34 @@ use crate::values::fraction;
 pub(crate) enum FilterCommand {
     /// Train a network on the pairs of a pool.
     ///
-    /// Needs a program built with the feature `train`. A run that stopped goes on where it stopped:
-    /// give the same command again. The folder then holds the network as open_clip reads it
+    /// Needs a program built with the feature `train`. To resume an interrupted training, give the
+    /// same command again. In the end the folder holds the network as open_clip reads it
     /// (`local-dir:FOLDER`) and its filter card.
     Train(Box<TrainArgs>),
     /// Embed the images and captions of a pool, and score each pair by its cosine.
     ///
-    /// Writes NAME_img and NAME_txt to an npz file for each shard. A run that stopped goes on at its
-    /// shard: give the same command again. Pairs that cannot be used get NaN and are counted.
+    /// Writes the arrays NAME_img and NAME_txt to one npz file per shard. To resume an interrupted
+    /// run at its unfinished shard, give the same command again. Pairs that cannot be used get NaN
+    /// and are counted.
     Embed(EmbedArgs),
-    /// Score a pool, and keep the best.
+    /// Score a pool, and keep the best pairs.
     ///
-    /// POOL is a folder that `curate filter embed` wrote, or, with --network, a pool, which is then
+    /// POOL is a folder that `curate filter embed` wrote. With --network it is a pool, which is
     /// embedded first.
     Score(Box<ScoreArgs>),
-    /// Make one score of several, by rank, and keep the best.
+    /// Combine several scores into one by rank, and keep the best pairs.
     ///
-    /// A rank counts for as much whatever the spread of its score. Samples that one of the tables
-    /// does not have, or has no score for, get none.
+    /// Ranks weigh all scores alike, however widely their values spread. Samples that are missing
+    /// from one of the tables, or have no score in it, get no score.
     Ensemble(EnsembleArgs),
-    /// Show what a network is.
+    /// Describe a network.
     Card(CardArgs),
 }
 
 #[derive(Args)]
 #[cfg_attr(
     not(feature = "train"),
-    allow(dead_code, reason = "a program without training reads none")
+    allow(dead_code, reason = "a program without training reads none of them")
 )]
 pub(crate) struct TrainArgs {
     /// The pool: a folder, a file, or a pattern such as `shards/{00000..00099}.tar`.
@@ -46,71 +47,70 @@ pub(crate) struct TrainArgs {
     /// The folder to write to.
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: PathBuf,
-    /// The network: a name of open_clip's (ViT-B-32, ...) or an `open_clip_config.json`.
+    /// The network: one of open_clip's names (ViT-B-32, ...) or an `open_clip_config.json`.
     #[arg(long, value_name = "NAME", default_value = "ViT-B-32", conflicts_with = "from")]
     pub(crate) model: String,
-    /// Start from the weights of this network instead of random ones: fine-tuning. A folder, or
-    /// hf://ORG/NAME.
+    /// Fine-tune this network instead of starting from random weights. A folder, or hf://ORG/NAME.
     #[arg(long, value_name = "NETWORK")]
     pub(crate) from: Option<String>,
-    /// Weigh the result with the network it started from: 0 is that network, 1 the trained one.
+    /// Average the trained weights with those that training started from: 0 takes the latter, 1 the
+    /// trained ones.
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "from", value_parser = share)]
     pub(crate) ensemble: f32,
-    /// Train on the samples of this subset file alone.
+    /// Train only on the samples in this subset file.
     #[arg(long, value_name = "FILE")]
     pub(crate) subset: Option<PathBuf>,
-    /// Make captions of the class names in this column: each is put into a template. Samples without
-    /// a class name keep their caption.
+    /// Make captions from the class names in this column by putting them into templates. Samples
+    /// without a class name keep their caption.
     #[arg(long, value_name = "COLUMN")]
     pub(crate) labels: Option<String>,
-    /// A file of templates, one a line, with {} for the class name; or `openai`, the 80 of CLIP's
-    /// paper.
+    /// A file of templates, one per line, with {} for the class name; or `openai`, the 80 of the
+    /// CLIP paper.
     #[arg(long, value_name = "FILE", default_value = "openai", requires = "labels")]
     pub(crate) templates: String,
-    /// Steps of the optimiser.
+    /// Optimizer steps.
     #[arg(long, default_value_t = 1000)]
     pub(crate) steps: usize,
-    /// Pairs of a step.
+    /// Pairs per step.
     #[arg(long, default_value_t = 256)]
     pub(crate) batch: usize,
-    /// Pairs whose activations are in memory at a time; the batch if left out.
+    /// Pairs whose activations are in memory at a time; by default the whole batch.
     #[arg(long, value_name = "PAIRS")]
     pub(crate) micro_batch: Option<usize>,
-    /// The largest learning rate.
+    /// The highest learning rate.
     #[arg(long, default_value_t = 5e-4)]
     pub(crate) lr: f64,
-    /// Steps until it is reached.
+    /// Steps in which the learning rate rises to its highest value.
     #[arg(long, value_name = "STEPS", default_value_t = 100)]
     pub(crate) warmup: usize,
     /// Decoupled weight decay.
     #[arg(long, default_value_t = 0.2)]
     pub(crate) weight_decay: f64,
-    /// The largest norm of the gradients.
+    /// Scale gradients down to at most this norm.
     #[arg(long, value_name = "NORM")]
     pub(crate) clip_norm: Option<f64>,
-    /// The sigmoid loss of SigLIP instead of CLIP's.
+    /// Train with SigLIP's sigmoid loss instead of CLIP's.
     #[arg(long)]
     pub(crate) siglip: bool,
-    /// The share of an image's area that a random crop keeps at least; 1 crops nothing.
+    /// The smallest share of an image's area that a random crop keeps; 1 crops nothing.
     #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
     pub(crate) crop: f64,
-    /// Mirror half of the images. Only where left and right mean nothing: it spoils writing, and
-    /// captions that speak of them.
+    /// Mirror half of the images. Not for images with writing, or captions that say left or right.
     #[arg(long)]
     pub(crate) flip: bool,
-    /// Neither crop nor mirror images.
+    /// Do not crop or mirror images.
     #[arg(long, conflicts_with_all = ["crop", "flip"])]
     pub(crate) no_augment: bool,
-    /// Steps between two checkpoints.
+    /// Steps between checkpoints.
     #[arg(long, value_name = "STEPS", default_value_t = 500)]
     pub(crate) checkpoint_every: usize,
     /// Store the network in half precision.
     #[arg(long)]
     pub(crate) half: bool,
-    /// A sentence for the limits on the filter card; may be given several times.
+    /// A sentence about limits for the filter card. Repeat it for several.
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Vec<String>,
-    /// The seed of weights, shuffles, crops and templates.
+    /// The seed for weights, shuffling, crops and templates.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// The device: auto, cpu, wgpu, cuda or cuda:N.
@@ -125,10 +125,10 @@ pub(crate) struct HowArgs {
     #[arg(long)]
     pub(crate) half: bool,
     /// Read <start_of_text> and <end_of_text> in captions as text. open_clip takes them for its
-    /// special tokens, so that a caption can hide its rest from the score.
+    /// special tokens, so a caption can hide what follows them from the score.
     #[arg(long)]
     pub(crate) strict_captions: bool,
-    /// The largest image that is decoded, in pixels; larger ones are bad.
+    /// The largest image that is decoded, in pixels; pairs with larger ones get NaN.
     #[arg(long, value_name = "PIXELS", default_value_t = 89_478_485)]
     pub(crate) pixel_limit: u64,
     /// Leave out shards that cannot be read, instead of stopping.
@@ -156,13 +156,13 @@ pub(crate) struct EmbedArgs {
 
 #[derive(Args)]
 pub(crate) struct ScoreArgs {
-    /// The folder that `curate filter embed` wrote; with --network, a pool.
+    /// A folder that `curate filter embed` wrote; with --network, a pool.
     #[arg(value_name = "POOL")]
     pub(crate) pool: PathBuf,
     /// Embed the pool with this network first: a folder, or hf://ORG/NAME.
     #[arg(long, short, value_name = "NETWORK", requires = "embedded")]
     pub(crate) network: Option<String>,
-    /// With --network: the folder to write the embeddings to. What is there already is used.
+    /// With --network: the folder to write the embeddings to. Finished shards in it are reused.
     #[arg(long, value_name = "FOLDER", requires = "network")]
     pub(crate) embedded: Option<PathBuf>,
     #[command(flatten)]
@@ -176,33 +176,34 @@ pub(crate) struct ScoreArgs {
     /// For norm-sim and classifier: the embeddings to look at.
     #[arg(long, value_enum, default_value_t = Of::Images)]
     pub(crate) of: Of,
-    /// For norm-sim: the target, an npy file or a folder that `curate filter embed` wrote.
+    /// For norm-sim: the target set, an npy file or a folder that `curate filter embed` wrote.
     #[arg(long, value_name = "PATH", required_if_eq("by", "norm-sim"))]
     pub(crate) target: Option<PathBuf>,
     /// For norm-sim: the norm of the similarities to the target.
     #[arg(long, value_enum, default_value_t = NormName::Infinity)]
     pub(crate) norm: NormName,
-    /// For classifier: good samples, a folder that `curate filter embed` wrote. It learns to tell them
-    /// from those of POOL.
+    /// For classifier: good samples to tell apart from those in POOL, a folder that `curate filter
+    /// embed` wrote.
     #[arg(long, value_name = "FOLDER", required_if_eq("by", "classifier"))]
     pub(crate) good: Option<PathBuf>,
-    /// For classifier: the most samples of each kind that it learns from, drawn by the seed.
+    /// For classifier: the most samples of each kind to learn from, drawn at random by the seed.
     #[arg(long, value_name = "ROWS", default_value_t = 20_000)]
     pub(crate) samples: usize,
-    /// For neg-clip-loss: the temperature; 0.01 suits OpenAI's networks, 0.07 DFN's.
+    /// For neg-clip-loss: the temperature; 0.01 suits OpenAI's networks, 0.07 those of the DFN
+    /// paper.
     #[arg(long, default_value_t = 0.07)]
     pub(crate) temperature: f32,
-    /// For neg-clip-loss: pairs of a batch.
+    /// For neg-clip-loss: pairs per batch.
     #[arg(long, default_value_t = 32_768)]
     pub(crate) batch: usize,
     /// For neg-clip-loss: random partitions to average over.
     #[arg(long, default_value_t = 10)]
     pub(crate) partitions: usize,
-    /// For neg-clip-loss and classifier: the seed of partitions and samples.
+    /// For neg-clip-loss and classifier: the seed for partitions and samples.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Take the threshold from this sample of the pool, a folder that `curate filter embed` wrote:
-    /// the one that keeps --fraction of it.
+    /// Use the threshold that keeps --fraction of this sample of the pool, a folder that `curate
+    /// filter embed` wrote.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) sample: Option<PathBuf>,
     #[command(flatten)]
@@ -212,12 +213,12 @@ pub(crate) struct ScoreArgs {
 /// What is kept and written.
 #[derive(Args)]
 pub(crate) struct WrittenArgs {
-    /// Write all scores to this Parquet file: columns `uid` and `score`.
+    /// Write all scores to this Parquet file, with the columns `uid` and `score`.
     #[arg(long, value_name = "FILE")]
     pub(crate) scores: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cut: CutArgs,
-    /// Write the ids kept: .npy, .memmap, .parquet, .jsonl or .txt.
+    /// Write the ids kept to this file: .npy, .memmap, .parquet, .jsonl or .txt.
     #[arg(long, short, value_name = "FILE", requires = "cut")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -225,24 +226,25 @@ pub(crate) struct WrittenArgs {
 /// A score of pairs.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum By {
-    /// The cosine of image and caption.
+    /// The cosine of image and caption embeddings.
     Cosine,
-    /// The cosine less what both have with all other samples (arXiv 2405.19547).
+    /// The cosine, less what image and caption have in common with all other samples (arXiv
+    /// 2405.19547).
     NegClipLoss,
-    /// How near a sample is to a target set (arXiv 2405.19547).
+    /// How close a sample is to a target set (arXiv 2405.19547).
     NormSim,
-    /// How much a sample looks like the good ones, by logistic regression.
+    /// How much a sample resembles the good ones, by logistic regression.
     Classifier,
 }
 
 /// The embeddings that a score looks at.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum Of {
-    /// Those of the images alone.
+    /// The images.
     Images,
-    /// Those of the captions alone.
+    /// The captions.
     Texts,
-    /// For classifier: both.
+    /// Images and captions; only for classifier.
     Both,
 }
 
@@ -259,19 +261,19 @@ impl From<Of> for Features {
 /// A norm.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum NormName {
-    /// The largest: how near the nearest target is.
+    /// The largest similarity: how close the nearest target is.
     Infinity,
-    /// The root of the sum of squares (VAS, arXiv 2402.02055, ranks alike).
+    /// The root of the sum of squares, which ranks as VAS does (arXiv 2402.02055).
     Two,
 }
 
 #[derive(Args)]
 #[group(id = "cut", multiple = false)]
 pub(crate) struct CutArgs {
-    /// Keep the best fraction of all rows; 0.15 in the DFN paper.
+    /// Keep this fraction of all rows, the best ones; 0.15 in the DFN paper.
     #[arg(long, value_parser = fraction)]
     pub(crate) fraction: Option<f64>,
-    /// Keep the best so many rows.
+    /// Keep this number of rows, the best ones.
     #[arg(long, value_name = "COUNT")]
     top: Option<usize>,
     /// Keep rows with at least this score.
@@ -291,7 +293,7 @@ pub(crate) struct EnsembleArgs {
     /// Tables of scores, as --scores writes them (Parquet, columns `uid` and `score`).
     #[arg(required = true, num_args = 2..)]
     pub(crate) tables: Vec<PathBuf>,
-    /// The weight of each table, in their order; equal if left out.
+    /// The weights of the tables, in their order; equal by default.
     #[arg(long, value_delimiter = ',', value_name = "W,W,...")]
     pub(crate) weights: Vec<f64>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What `curate plan` is asked.
+//! The arguments of `curate plan`.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) enum PlanCommand {
     /// Fit a law to a table of training runs, and save it.
     ///
-    /// The table is CSV with a header, JSON lines or Parquet, one run per row: pool, samples (seen),
-    /// unique (distinct samples of the pool), parameters, compute, sigma, weight, group,
+    /// The table is CSV with a header, JSON lines or Parquet, one run per row: pool, samples
+    /// (seen), unique (distinct samples of the pool), parameters, compute, sigma, weight, group,
     /// weight_<domain>, and one metric whose name declares its direction: error, loss or accuracy.
     /// Numbers are plain counts.
     Fit(FitArgs),
     /// Predict the metric of pools and unions at a budget.
     Predict(PredictArgs),
-    /// Say which pool to train on at a budget, and how sure that is.
+    /// Decide which pool to train on at a budget, and say how sure that is.
     Decide(DecideArgs),
     /// Draw the curves of the candidates over a range of budgets.
     Plot(PlotArgs),
@@ -28,12 +28,12 @@ pub(crate) struct FitArgs {
     /// The file to write.
     #[arg(long, short, value_name = "FILE", default_value = "fit.json")]
     pub(crate) out: PathBuf,
-    /// The law, for example qqt, chinchilla, data-constrained, exponential-mixing. Left out, every
-    /// law that the table allows is tried, and the one that predicts the largest budget best from
-    /// the smaller ones is taken.
+    /// The law, for example qqt, chinchilla, data-constrained or exponential-mixing. By default
+    /// every law that the table allows is fitted, and the one that best predicts the largest budget
+    /// from the smaller ones is used.
     #[arg(long, value_name = "NAME")]
     pub(crate) law: Option<String>,
-    /// Read the table's column THEIRS as OURS. Give it again for more.
+    /// Read the table's column THEIRS as OURS. Repeat it for more columns.
     #[arg(long, value_name = "OURS=THEIRS", value_parser = pair)]
     pub(crate) column: Vec<(String, String)>,
     /// Skip these columns, for example a second metric.
@@ -42,39 +42,39 @@ pub(crate) struct FitArgs {
     /// Skip every column that no law uses.
     #[arg(long)]
     pub(crate) ignore_unknown: bool,
-    /// Use the rows of this group only, for example one architecture.
+    /// Use only the rows of this group, for example one architecture.
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Option<String>,
-    /// Hold a parameter at a value; `name[pool]` for one pool's.
+    /// Fix a parameter at a value; `name[pool]` fixes it for one pool.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) fix: Vec<(String, f64)>,
-    /// Give every pool its own value of these parameters, and share the others. Left out, the
+    /// Give every pool its own value of these parameters, and share the others. By default the
     /// parameters that measure a pool's quality are its own. `--own none` shares all.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) own: Option<Vec<String>>,
-    /// A normal prior: most likely value and spread (relative, for positive parameters).
+    /// A normal prior: the most likely value and the spread (relative for positive parameters).
     #[arg(long, value_name = "NAME=VALUE,SPREAD", value_parser = prior, requires = "noise")]
     pub(crate) prior: Vec<(String, f64, f64)>,
-    /// Expected size of residuals, which sets what a prior weighs.
+    /// The expected size of residuals, which sets the weight of priors.
     #[arg(long)]
     pub(crate) noise: Option<f64>,
-    /// What residuals cost: squares, huber=DELTA, or asymmetric=DELTA,OVER. Left out, squares for
-    /// errors and huber=0.001 for losses.
+    /// The cost of residuals: squares, huber=DELTA, or asymmetric=DELTA,OVER. By default squares
+    /// for errors and huber=0.001 for losses.
     #[arg(long, value_parser = cost)]
     pub(crate) cost: Option<Cost>,
-    /// Where residuals are taken. Left out, metric for errors and log for losses.
+    /// The scale of residuals. By default metric for errors and log for losses.
     #[arg(long)]
     pub(crate) space: Option<SpaceArg>,
-    /// Starting points of the search.
+    /// The number of starting points of the search.
     #[arg(long, value_name = "COUNT", default_value_t = 16)]
     pub(crate) starts: usize,
-    /// Draws of the bootstrap, from which intervals and win frequencies come; 0 for none.
+    /// Bootstrap draws, which give intervals and win frequencies; 0 for none.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub(crate) draws: usize,
-    /// What a draw resamples.
+    /// What a bootstrap draw resamples.
     #[arg(long, default_value = "residual")]
     pub(crate) resample: ResampleArg,
-    /// Seed of the starting points and the draws.
+    /// The seed for starting points and draws.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     #[command(flatten)]
@@ -83,7 +83,7 @@ pub(crate) struct FitArgs {
 
 #[derive(Args)]
 pub(crate) struct ShownArgs {
-    /// Level of the intervals.
+    /// The confidence level of the intervals.
     #[arg(long, default_value_t = 0.9, value_parser = level)]
     pub(crate) level: f64,
     /// Print JSON.
@@ -94,14 +94,14 @@ pub(crate) struct ShownArgs {
 /// Pools and unions, and what-if changes to them.
 #[derive(Args)]
 pub(crate) struct CandidateArgs {
-    /// The candidates, separated by commas; a union is POOL+POOL. Left out, each pool of the fit.
+    /// The candidates, separated by commas; a union is POOL+POOL. By default each pool of the fit.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "cumulative")]
     pub(crate) candidates: Vec<String>,
     /// Pools, best first: the candidates are the best one, the best two together, and so on.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) cumulative: Vec<String>,
-    /// What if a pool had this many distinct samples? Give it again for more pools; without a name it
-    /// goes for every pool.
+    /// What if a pool had this many distinct samples? Without a name it applies to every pool;
+    /// repeat it for several pools.
     #[arg(long, value_name = "[POOL=]COUNT", value_parser = sized)]
     pub(crate) unique: Vec<(Option<String>, f64)>,
     /// What if the model had this many parameters?
@@ -113,7 +113,7 @@ pub(crate) struct CandidateArgs {
 pub(crate) struct PredictArgs {
     /// A file that `plan fit` wrote.
     pub(crate) fit: PathBuf,
-    /// Samples seen in training, for example 12.8e9 or 12.8B. Several, separated by commas.
+    /// Samples seen in training, for example 12.8e9 or 12.8B; several are separated by commas.
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = count, required = true)]
     pub(crate) samples: Vec<f64>,
     #[command(flatten)]
@@ -125,30 +125,30 @@ pub(crate) struct PredictArgs {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("budget").required(true))]
 pub(crate) struct DecideArgs {
-    /// Files that `plan fit` wrote. With several, each law has an equal say.
+    /// Files that `plan fit` wrote. With several, all laws have an equal say.
     #[arg(required = true, value_name = "FIT")]
     pub(crate) fits: Vec<PathBuf>,
     /// The budget: samples seen in training, for example 12.8e9 or 12.8B.
     #[arg(long, value_name = "COUNT", value_parser = count, group = "budget")]
     pub(crate) samples: Option<f64>,
-    /// The budget as training compute in FLOP: says how large a model to train for how many
-    /// samples. Needs a law of model size.
+    /// The budget as training compute in FLOP, to be split between model size and samples. Needs a
+    /// law with model size.
     #[arg(long, value_name = "FLOP", value_parser = count, group = "budget")]
     pub(crate) compute: Option<f64>,
     #[command(flatten)]
     pub(crate) of: CandidateArgs,
-    /// Look for switches of the best pool in this range of samples; from the smallest run to ten
-    /// times the budget if left out.
+    /// Look for switches of the best pool in this range of samples; by default from the smallest
+    /// run to ten times the budget.
     #[arg(long, value_name = "LOW..HIGH", value_parser = range)]
     pub(crate) range: Option<(f64, f64)>,
-    /// Rank these possible runs by how much of the doubt they would settle. Left out, every
-    /// candidate at a half, a quarter, and so on of the budget, down to the smallest run.
+    /// Rank these possible runs by how much of the uncertainty they would remove. By default every
+    /// candidate at a half, a quarter and so on of the budget, down to the smallest run.
     #[arg(long = "try", value_name = "POOL@COUNT", value_parser = experiment)]
     pub(crate) experiments: Vec<(String, f64)>,
-    /// Most passes over a pool or, for a mixing law, a domain.
+    /// The most passes over a pool or, for a mixing law, a domain.
     #[arg(long, value_name = "COUNT")]
     pub(crate) max_epochs: Option<f64>,
-    /// Write everything as JSON to this file too.
+    /// Also write everything as JSON to this file.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
@@ -159,24 +159,24 @@ pub(crate) struct DecideArgs {
 pub(crate) struct PlotArgs {
     /// A file that `plan fit` wrote.
     pub(crate) fit: PathBuf,
-    /// The picture or table to write: .svg, .csv or .json.
+    /// The image or table to write: .svg, .csv or .json.
     #[arg(long, short, value_name = "FILE", default_value = "curves.svg")]
     pub(crate) out: PathBuf,
-    /// The range of samples; half the smallest run to ten times the largest if left out.
+    /// The range of samples; by default from half the smallest run to ten times the largest.
     #[arg(long, value_name = "LOW..HIGH", value_parser = range)]
     pub(crate) range: Option<(f64, f64)>,
     #[command(flatten)]
     pub(crate) of: CandidateArgs,
-    /// The table of runs, to draw its points too.
+    /// The table of runs, whose points are then drawn too.
     #[arg(long, value_name = "FILE")]
     pub(crate) runs: Option<PathBuf>,
-    /// Points of each curve.
+    /// Points on each curve.
     #[arg(long, value_name = "COUNT", default_value_t = 120)]
     pub(crate) points: usize,
-    /// Level of the intervals.
+    /// The confidence level of the intervals.
     #[arg(long, default_value_t = 0.9, value_parser = level)]
     pub(crate) level: f64,
-    /// The picture's title; the law and its metric if left out.
+    /// The title of the image; by default the law and its metric.
     #[arg(long)]
     pub(crate) title: Option<String>,
 }
@@ -191,9 +191,9 @@ pub(crate) enum SpaceArg {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum ResampleArg {
-    /// Residuals are dealt anew onto the curve; works with few runs.
+    /// Residuals, put back on the fitted curve; works with few runs.
     Residual,
-    /// Rows are drawn anew, within each pool.
+    /// Rows, within each pool.
     Case,
 }
 
