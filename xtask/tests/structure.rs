@@ -221,7 +221,7 @@ fn circle(
     done: &mut BTreeSet<Module>,
 ) -> Option<Vec<Module>> {
     if let Some(start) = way.iter().position(|module| module == at) {
-        return Some([&way[start..], &[at.clone()]].concat());
+        return Some([&way[start..], std::slice::from_ref(at)].concat());
     }
     if !done.insert(at.clone()) {
         return None;

@@ -191,7 +191,7 @@ fn a_classifier_tells_good_rows_from_others_by_one_tower_or_both() {
     // Rows lie around six directions: good ones around the first.
     let all = rows(240);
     let (pool, out) = (pool_of(&all), folder());
-    let is_good = |row: usize| row / 2 % 6 == 0;
+    let is_good = |row: usize| (row / 2).is_multiple_of(6);
     let good: Vec<f32> = (0..240)
         .filter(|&row| is_good(row))
         .take(12)

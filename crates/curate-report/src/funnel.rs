@@ -1,9 +1,8 @@
 //! Draws one bar per stage: kept, removed, quarantined, and what earlier stages removed.
 
 use crate::chart::swatch;
-use crate::html::{Html, put};
+use crate::html::{Html, icon_use, put};
 use crate::number::{count, share_of};
-use crate::page::icon_use;
 use crate::text::esc;
 use crate::{Funnel, FunnelStep};
 

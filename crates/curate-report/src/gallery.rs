@@ -1,9 +1,10 @@
 //! Draws groups of cards.
 
+use crate::html::icon_use;
 use crate::html::{Html, SharedImages, put};
 use crate::number::count;
-use crate::page::{facts, icon_use};
 use crate::text::{esc, shorten};
+use crate::value::facts;
 use crate::{Card, Gallery, Group, Verdict};
 
 /// The most characters of a caption shown on hovering.

@@ -129,3 +129,10 @@ fn images(report: &Report) -> impl Iterator<Item = &Image> {
     let cards = galleries.flat_map(|gallery| &gallery.groups).flat_map(|group| &group.cards);
     cards.filter_map(|card| card.image.as_ref())
 }
+
+/// An icon. It stands beside a word that says the same, so it is hidden from screen readers.
+pub(crate) fn icon_use(id: &str) -> String {
+    format!(
+        "<svg class=\"icon\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><use href=\"#{id}\"/></svg>"
+    )
+}

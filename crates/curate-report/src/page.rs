@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::iter::once;
 
-use crate::html::{Html, SharedImages, put};
+use crate::html::{Html, SharedImages, icon_use, put};
 use crate::text::{esc, slug};
-use crate::value::value;
-use crate::{Block, Fact, Note, Report, Section, Tone, Value};
-use crate::{curves, funnel, gallery, histogram, number, table};
+use crate::value::{facts, value};
+use crate::{Block, Note, Report, Section, Tone};
+use crate::{curves, funnel, gallery, histogram, table};
 
 /// The page in pieces, in order: one piece per section, so that a writer holds one section at a
 /// time.
@@ -146,26 +146,6 @@ fn remark(html: &mut Html, note: &Note) {
     };
     put!(html, "<div class=\"note {class}\" role=\"note\">{}", icon_use(icon));
     put!(html, "<p><strong>{word}.</strong> {}</p></div>\n", esc(&note.text));
-}
-
-/// An icon. It stands beside a word that says the same, so it is hidden from screen readers.
-pub(crate) fn icon_use(id: &str) -> String {
-    format!(
-        "<svg class=\"icon\" viewBox=\"0 0 16 16\" aria-hidden=\"true\"><use href=\"#{id}\"/></svg>"
-    )
-}
-
-pub(crate) fn facts(html: &mut Html, facts: &[Fact], class: &str) {
-    if facts.is_empty() {
-        return;
-    }
-    put!(html, "<dl class=\"{class}\">\n");
-    for fact in facts {
-        put!(html, "<div><dt>{}</dt><dd>", esc(&fact.label));
-        value(html, &fact.value);
-        put!(html, "</dd></div>\n");
-    }
-    put!(html, "</dl>\n");
 }
 
 fn bottom(report: &Report) -> String {

@@ -1,8 +1,8 @@
-//! Values as markup.
+//! Values, and lists of facts, as markup.
 
 use crate::html::{Html, put};
 use crate::text::esc;
-use crate::{Value, number};
+use crate::{Fact, Value, number};
 
 /// A value as markup.
 pub(crate) fn value(html: &mut Html, value: &Value) {
@@ -12,4 +12,17 @@ pub(crate) fn value(html: &mut Html, value: &Value) {
         Value::Text(text) => put!(html, "<bdi>{}</bdi>", esc(text)),
         other => put!(html, "{}", esc(&number::value(other))),
     }
+}
+
+pub(crate) fn facts(html: &mut Html, facts: &[Fact], class: &str) {
+    if facts.is_empty() {
+        return;
+    }
+    put!(html, "<dl class=\"{class}\">\n");
+    for fact in facts {
+        put!(html, "<div><dt>{}</dt><dd>", esc(&fact.label));
+        value(html, &fact.value);
+        put!(html, "</dd></div>\n");
+    }
+    put!(html, "</dl>\n");
 }
