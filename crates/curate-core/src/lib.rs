@@ -44,3 +44,7 @@ pub use progress::{Cancelled, NoProgress, Progress};
 pub use rank::{Cut, CutError};
 pub use rows::{Given, Rows, RowsError};
 pub use selection::Selection;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

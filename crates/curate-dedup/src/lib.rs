@@ -79,3 +79,7 @@ pub use run::Inputs;
 pub use suggest::{
     ClusterSuggestion, EpsilonSuggestion, sample_clusters, suggest_clusters, suggest_epsilon,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

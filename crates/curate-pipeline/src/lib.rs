@@ -1,9 +1,28 @@
 //! Recipes run over pools.
 //!
 //! A [`Recipe`] lists stages; [`run()`] carries them out over a [`curate_io::Pool`], one after the
-//! other, and writes each stage's result to the run folder before the next one starts. A run that
-//! was interrupted goes on where it stopped; a stage whose inputs and settings are unchanged is
-//! read, not computed.
+//! other, and writes each stage's result to the run folder before the next one starts. An interrupted
+//! run resumes where it stopped; a stage whose inputs and settings are unchanged is read, not computed.
+//!
+//! ```
+//! use curate_pipeline::Recipe;
+//!
+//! let recipe = Recipe::parse(
+//!     r#"
+//!     [pool]
+//!     path = "pool"
+//!
+//!     [[stage]]
+//!     kind = "score"
+//!     cosine = ["l14_img", "l14_txt"]
+//!
+//!     [[stage]]
+//!     kind = "fraction"
+//!     fraction = 1.5
+//!     "#,
+//! );
+//! assert_eq!(recipe.unwrap_err().len(), 1, "everything that is wrong, by stage and key");
+//! ```
 //!
 //! ```text
 //! run/
@@ -45,3 +64,7 @@ pub use execute::{RunSummary, run};
 pub use recipe::Recipe;
 pub use record::StageRecord;
 pub use rows::StageRows;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -80,3 +80,7 @@ pub fn lower_bounds(wanted: usize, balance: f64, sizes: &[usize]) -> Vec<usize> 
     let least = if balance > 0.0 { (even * balance) as usize } else { 1 };
     sizes.iter().map(|size| least.min(size.saturating_sub(1))).collect()
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
