@@ -41,7 +41,6 @@ mod error;
 mod image;
 mod judge;
 mod one_pass;
-mod quantile;
 mod rows;
 mod settings;
 
@@ -50,7 +49,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_core::{Progress, SampleId};
+use curate_core::{Progress, SampleId, stream::score_at};
 use curate_io::{
     IoError, Kind,
     remote::{self, Wanted},
@@ -70,7 +69,6 @@ pub use settings::{Loaded, MorphyRule, Name, Settings, SettingsError};
 
 use buckets::{Buckets, sorted};
 use judge::each_verdict;
-use quantile::threshold_of_fraction;
 use rows::watched;
 
 /// Which CLIP model's score or features to read.
@@ -343,7 +341,15 @@ pub fn threshold<R: Rows>(
     match cut {
         ScoreCut::Threshold(threshold) => Ok(Some(threshold)),
         ScoreCut::Fraction(fraction) => {
-            Ok(threshold_of_fraction(parts, arch.score_column(), fraction, progress)?)
+            let column = arch.score_column();
+            let place = |rows: u64| (fraction * rows as f64) as u64;
+            let read = |part: &R, each: &mut dyn FnMut(&[f64])| {
+                if progress.is_cancelled() {
+                    return Err(IoError::cancelled(part.path()));
+                }
+                part.each_block(column, each)
+            };
+            Ok(score_at(parts, place, read, progress)?)
         }
     }
 }

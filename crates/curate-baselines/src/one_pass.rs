@@ -4,16 +4,18 @@
 //! kept as they come, those of rows near it with their scores; once all rows are counted, the rows
 //! near it hold the threshold, and are kept or dropped by it. Where they do not, since the first shard
 //! is unlike the others or too many scores are alike, the answer is that there is none, and the
-//! threshold is found [by counting](crate::quantile).
+//! threshold is found [by counting](curate_core::stream::score_at).
 
-use curate_core::{Progress, SampleId};
+use curate_core::{
+    Progress, SampleId,
+    stream::{Guess, Score, Side},
+};
 use curate_io::IoError;
 use rayon::prelude::*;
 
 use crate::{
     Arch, BaselineError, Kept, Rows, Table,
     buckets::{Buckets, sorted},
-    quantile::{key, number},
     rows::watched,
 };
 
@@ -41,50 +43,29 @@ fn best_holding(
     progress: &dyn Progress,
 ) -> Result<Option<Kept>, BaselineError> {
     let column = arch.score_column();
-    let Some(near) = Near::of(tables, column, fraction)? else { return Ok(None) };
+    let Some(guess) = guess(tables, column, fraction)? else { return Ok(None) };
     progress.start("filter", tables.len() as u64, "shards");
-    let look = watched(progress, |table| Seen::of(table, column, near, held / tables.len()));
+    let look = watched(progress, |table| Seen::of(table, column, guess, held / tables.len()));
     let seen: Vec<Option<Seen>> = tables.par_iter().map(look).collect::<Result<_, IoError>>()?;
     progress.finish();
-    Ok(seen.into_iter().collect::<Option<Vec<_>>>().and_then(|seen| settle(seen, fraction)))
+    Ok(seen.into_iter().collect::<Option<Vec<_>>>().and_then(|seen| settle(seen, guess, fraction)))
 }
 
-/// Keys from one to another, both included.
-#[derive(Clone, Copy)]
-struct Near {
-    low: u64,
-    high: u64,
-}
-
-impl Near {
-    /// The keys around the place at which the first table has the fraction, as far as four standard
-    /// deviations of a random sample's share. `None` without a sample, and where tables differ in
-    /// precision, for then one threshold is compared in two ways.
-    fn of(tables: &[Table], column: &str, fraction: f64) -> Result<Option<Self>, IoError> {
-        let Some(first) = tables.first() else { return Ok(None) };
-        let single = first.holds_singles(column)?;
-        for table in tables {
-            if table.holds_singles(column)? != single {
-                return Ok(None);
-            }
+/// Where the threshold probably lies, by the first table. `None` without a sample, and where tables
+/// differ in precision, for then one threshold is compared in two ways.
+fn guess(tables: &[Table], column: &str, fraction: f64) -> Result<Option<Guess<u64>>, IoError> {
+    let Some(first) = tables.first() else { return Ok(None) };
+    let single = first.holds_singles(column)?;
+    for table in tables {
+        if table.holds_singles(column)? != single {
+            return Ok(None);
         }
-        let mut keys = Vec::new();
-        first.each_block(column, &mut |scores| {
-            keys.extend(scores.iter().map(|&score| key(score)).take(SAMPLE - keys.len()));
-        })?;
-        Ok(Self::around(keys, fraction))
     }
-
-    fn around(mut keys: Vec<u64>, fraction: f64) -> Option<Self> {
-        let count = keys.len() as f64;
-        let margin = 4.0 * (fraction * (1.0 - fraction) / count).sqrt() + 1.0 / count;
-        let last = keys.len().checked_sub(1)?;
-        let mut at = |share: f64| {
-            let place = ((share * count).max(0.0) as usize).min(last);
-            *keys.select_nth_unstable_by(place, |a, b| b.cmp(a)).1
-        };
-        Some(Self { high: at(fraction - margin), low: at(fraction + margin) })
-    }
+    let mut keys = Vec::new();
+    first.each_block(column, &mut |scores| {
+        keys.extend(scores.iter().map(|score| score.key()).take(SAMPLE - keys.len()));
+    })?;
+    Ok(Guess::from_sample(&mut keys, fraction))
 }
 
 /// What one table gives.
@@ -101,52 +82,48 @@ struct Seen {
 
 impl Seen {
     /// `None` when more than `most` rows are near.
-    fn of(table: &Table, column: &str, near: Near, most: usize) -> Result<Option<Self>, IoError> {
+    fn of(
+        table: &Table,
+        column: &str,
+        guess: Guess<u64>,
+        most: usize,
+    ) -> Result<Option<Self>, IoError> {
         let mut seen = Self::default();
-        // Of each row, how far up it is: below, near, above.
-        let mut places: Vec<u8> = Vec::with_capacity(table.len().min(1 << 24));
+        let mut sides: Vec<Side> = Vec::with_capacity(table.len().min(1 << 24));
         let mut keys = Vec::new();
         table.each_block(column, &mut |scores| {
             seen.unscored += scores.iter().filter(|score| score.is_nan()).count();
-            let place = |&score: &f64| {
-                let key = key(score);
-                u8::from(key >= near.low) + u8::from(key > near.high)
-            };
-            let from = places.len();
-            places.extend(scores.iter().map(place));
-            let is_near = places[from..].iter().zip(scores).filter(|(place, _)| **place == 1);
-            keys.extend(
-                is_near.map(|(_, &score)| key(score)).take((most + 1).saturating_sub(keys.len())),
-            );
+            let from = sides.len();
+            sides.extend(scores.iter().map(|score| guess.side(score.key())));
+            let near = sides[from..].iter().zip(scores).filter(|(side, _)| **side == Side::Near);
+            let room = (most + 1).saturating_sub(keys.len());
+            keys.extend(near.map(|(_, score)| score.key()).take(room));
         })?;
         if keys.len() > most {
             return Ok(None);
         }
         let mut keys = keys.into_iter();
-        table.each_id(|row, id| match places.get(row) {
-            Some(2) => {
+        table.each_id(|row, id| match sides.get(row) {
+            Some(Side::Above) => {
                 seen.above += 1;
                 seen.ids.push(id);
             }
-            Some(1) => seen.near.extend(keys.next().map(|key| (key, id))),
-            _ => {}
+            Some(Side::Near) => seen.near.extend(keys.next().map(|key| (key, id))),
+            Some(Side::Below) | None => {}
         })?;
-        seen.rows = places.len();
+        seen.rows = sides.len();
         Ok(Some(seen))
     }
 }
 
 /// The threshold among the rows that are near it, and what it keeps.
-fn settle(mut seen: Vec<Seen>, fraction: f64) -> Option<Kept> {
+fn settle(mut seen: Vec<Seen>, guess: Guess<u64>, fraction: f64) -> Option<Kept> {
     let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
     let (rows, above, unscored) = (sum(|s| s.rows), sum(|s| s.above), sum(|s| s.unscored));
-    let place = ((fraction * rows as f64) as usize).checked_sub(above)?;
+    let place = (fraction * rows as f64) as usize;
     let mut keys: Vec<u64> = seen.iter().flat_map(|s| &s.near).map(|(key, _)| *key).collect();
-    if place >= keys.len() {
-        return None;
-    }
-    let least = *keys.select_nth_unstable_by(place, |a, b| b.cmp(a)).1;
-    let threshold = number(least)?;
+    let least = guess.settle(place, above, &mut keys)?;
+    let threshold = f64::of_key(least)?;
     for Seen { ids, near, .. } in &mut seen {
         near.iter().filter(|(key, _)| *key >= least).for_each(|(_, id)| ids.push(*id));
     }

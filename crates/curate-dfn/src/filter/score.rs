@@ -8,7 +8,7 @@ use std::{
 
 use curate_core::{
     BLOCK_ROWS, Cut, EmbeddingSource, NoProgress, Progress, SampleId, SourceError, random,
-    rank::Direction, stream::Keep,
+    rank::Direction, stream::StreamedCut,
 };
 use curate_io::IoError;
 
@@ -208,8 +208,8 @@ impl Scores {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn keep(&self, cut: Cut) -> Result<Keep, SourceError> {
-        Keep::find(cut, Direction::HigherIsBetter, |each| {
+    pub fn keep(&self, cut: Cut) -> Result<StreamedCut, SourceError> {
+        StreamedCut::find(cut, Direction::HigherIsBetter, |each| {
             self.each(|score, id| {
                 each(score, id);
                 Ok::<(), SourceError>(())
