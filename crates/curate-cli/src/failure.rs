@@ -3,6 +3,7 @@
 use curate::{
     baselines::BaselineError,
     core::{CutError, ParamsError, SourceError},
+    dfn::NetworkError,
     io::IoError,
     pipeline::Error,
     scaling::ScalingError,
@@ -22,6 +23,8 @@ pub(crate) enum Failure {
     Source(#[from] SourceError),
     #[error(transparent)]
     Cut(#[from] CutError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] curate::dfn::train::TrainError),

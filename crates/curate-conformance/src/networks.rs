@@ -90,13 +90,13 @@ fn features(
     batch: &Batch,
     each: Each<'_>,
 ) -> Result<()> {
-    let native = Network::new(config.clone(), weights);
+    let native = Network::new(config.clone(), weights)?;
     let network = DeviceNetwork::new(&config.model_cfg, weights, &device.open()?);
     let found = numbers(network.image_features(&batch.pixels))?;
-    let expected = native.image_features(&batch.pixels);
+    let expected = native.image_features(&batch.pixels)?;
     each(Check::relative(format!("{name}: image features"), &found, &expected, FEATURES));
     let found = numbers(network.text_features(&batch.tokens))?;
-    let expected = native.text_features(&batch.tokens);
+    let expected = native.text_features(&batch.tokens)?;
     each(Check::relative(format!("{name}: text features"), &found, &expected, FEATURES));
     Ok(())
 }
@@ -135,7 +135,7 @@ pub(crate) fn full(device: DeviceName, fixtures: &Path, each: Each<'_>) -> Resul
     let json = |name: &str| -> Result<serde_json::Value> {
         Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?)
     };
-    let native = Network::new(config.clone(), &weights);
+    let native = Network::new(config.clone(), &weights)?;
     let mut batch = Batch { tokens: golden.tokens[..13 * 16].to_vec(), ..Batch::default() };
     for file in json("manifest.json")?["images"].as_array().context("no images")? {
         let name = file["file"].as_str().context("no file")?.replace("images/", "");

@@ -433,7 +433,7 @@ impl OpenClipConfig {
         }
     }
 
-    fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<String> {
         let pre = &self.preprocess_cfg;
         let size = pre.size.unwrap_or(self.model_cfg.vision_cfg.image_size);
         if pre.mode != "RGB" {

@@ -17,10 +17,10 @@
 //! #   "text_cfg": {"context_length": 16, "width": 32, "heads": 2, "layers": 1}}}"#;
 //! # let config: OpenClipConfig = serde_json::from_str(json)?;
 //! let weights = Weights::random(&config.model_cfg, 1); // or Network::open(folder)
-//! let network = Network::new(config, &weights);
+//! let network = Network::new(config, &weights)?;
 //! let captions = ["a dog in the snow", "IMG_0001.JPG", "two cats"];
-//! let together = network.embed_texts(&captions);
-//! let alone = network.embed_texts(&captions[1..2]);
+//! let together = network.embed_texts(&captions)?;
+//! let alone = network.embed_texts(&captions[1..2])?;
 //! // The same bytes, whatever the neighbours.
 //! assert_eq!(together[8..16], alone[..]);
 //!
@@ -63,7 +63,9 @@
 
 pub mod config;
 mod cpu;
+mod error;
 pub mod filter;
+mod fingerprint;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod hugging_face;
@@ -75,6 +77,7 @@ pub mod train;
 pub mod weights;
 
 pub use config::{ModelConfig, OpenClipConfig, PreprocessConfig};
+pub use error::NetworkError;
 pub use image::Transform;
 pub use network::Network;
 pub use tokenizer::Tokenizer;

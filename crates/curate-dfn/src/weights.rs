@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use curate_core::params::Checker;
 use curate_io::{IoError, Kind, atomic};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
+    NetworkError,
     config::{Interpolation, ModelConfig},
     image::kernel_weights,
 };
@@ -92,7 +94,7 @@ impl Weights {
     ///
     /// # Errors
     /// When the file cannot be read, or is not exactly the network: every missing, unexpected and
-    /// misshapen tensor is listed.
+    /// misshapen tensor is listed, and every one that holds a NaN or an infinity.
     pub fn read(path: &Path, config: &ModelConfig) -> Result<Self, IoError> {
         Self::read_with(path, config, |arrays| arrays)
     }
@@ -113,6 +115,10 @@ impl Weights {
             let name = plain_name(&name).to_owned();
             match numbers(&view) {
                 Some(data) => {
+                    if let Some(element) = not_finite(&data) {
+                        let value = data[element];
+                        problems.push(format!("`{name}` holds {value} at element {element}"));
+                    }
                     drop(found.insert(name, Array { shape: view.shape().to_vec(), data }));
                 }
                 // Counts and positions that old versions stored are not looked at.
@@ -196,12 +202,40 @@ impl Weights {
         &self.arrays
     }
 
-    /// The numbers of a parameter.
+    /// The numbers of a parameter; `None` where the network has no such parameter.
+    pub fn data(&self, name: &str) -> Option<&[f32]> {
+        self.arrays.get(name).map(|array| &array.data[..])
+    }
+
+    /// The numbers of a parameter of weights that [`Self::check`] has passed.
+    pub(crate) fn known(&self, name: &str) -> &[f32] {
+        self.data(name).expect("weights that were checked have every parameter of their config")
+    }
+
+    /// An error unless these are the parameters of a network of this config, all of them finite.
     ///
-    /// # Panics
-    /// When the network has no such parameter.
-    pub fn data(&self, name: &str) -> &[f32] {
-        &self.arrays.get(name).unwrap_or_else(|| panic!("no parameter `{name}`")).data
+    /// # Errors
+    /// The first parameter that is missing, has another shape, is unknown, or is not finite.
+    pub fn check(&self, config: &ModelConfig) -> Result<(), NetworkError> {
+        let expected = parameters(config);
+        for (name, shape) in &expected {
+            let wrong = |problem: String| NetworkError::Weights(format!("`{name}` {problem}"));
+            let array = self.arrays.get(name).ok_or_else(|| wrong("is missing".to_owned()))?;
+            let size = shape.iter().product::<usize>();
+            if !same_shape(&array.shape, shape) || array.data.len() != size {
+                return Err(wrong(format!("is {:?}, but must be {shape:?}", array.shape)));
+            }
+            if let Some(element) = not_finite(&array.data) {
+                let value = array.data[element];
+                return Err(NetworkError::NotFinite { name: name.clone(), element, value });
+            }
+        }
+        match self.arrays.keys().find(|name| !expected.contains_key(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                Err(NetworkError::Weights(format!("`{name}` belongs to no such network")))
+            }
+        }
     }
 
     #[cfg(feature = "train")]
@@ -214,17 +248,27 @@ impl Weights {
     /// `(1 - share) * self + share * other`: the weight ensemble of two networks of one config
     /// (Wortsman et al. 2022, arXiv 2109.01903), which the DFN paper applies after fine-tuning.
     ///
-    /// # Panics
-    /// When the networks differ in their parameters.
-    pub fn blend(&self, other: &Self, share: f32) -> Self {
+    /// # Errors
+    /// When the networks differ in their parameters, or the share is not finite.
+    pub fn blend(&self, other: &Self, share: f32) -> Result<Self, NetworkError> {
+        let mut check = Checker::default();
+        check.that(share.is_finite(), "share", share, "a finite number");
+        check.finish()?;
+        let alike = |((a, x), (b, y)): ((&String, &Array), (&String, &Array))| {
+            a == b && x.data.len() == y.data.len()
+        };
+        let same_names = self.arrays.len() == other.arrays.len();
+        if !same_names || !self.arrays.iter().zip(&other.arrays).all(alike) {
+            let problem = "the two networks to blend differ in their parameters";
+            return Err(NetworkError::Weights(problem.to_owned()));
+        }
         let mut blended = self.clone();
-        assert!(self.arrays.keys().eq(other.arrays.keys()), "networks of one config");
-        for (name, array) in &mut blended.arrays {
-            for (a, b) in array.data.iter_mut().zip(other.data(name)) {
+        for (array, other) in blended.arrays.values_mut().zip(other.arrays.values()) {
+            for (a, b) in array.data.iter_mut().zip(&other.data) {
                 *a += share * (b - *a);
             }
         }
-        blended
+        Ok(blended)
     }
 }
 
@@ -253,6 +297,11 @@ fn write_as(
 fn plain_name(name: &str) -> &str {
     let name = name.strip_prefix("module.").unwrap_or(name);
     name.strip_prefix("text.").unwrap_or(name)
+}
+
+/// The first number that is a NaN or an infinity.
+fn not_finite(data: &[f32]) -> Option<usize> {
+    data.iter().position(|x| !x.is_finite())
 }
 
 /// Scalars are stored with or without an axis.

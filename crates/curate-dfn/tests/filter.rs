@@ -49,11 +49,14 @@ fn config() -> OpenClipConfig {
     OpenClipConfig { model_cfg, preprocess_cfg: curate_dfn::PreprocessConfig::default() }
 }
 
-fn network() -> (Network, String) {
+fn network_of(seed: u64) -> Network {
     let config = config();
-    let weights = Weights::random(&config.model_cfg, 3);
-    let digest = network_digest(&config, &weights);
-    (Network::new(config, &weights), digest)
+    let weights = Weights::random(&config.model_cfg, seed);
+    Network::new(config, &weights).unwrap()
+}
+
+fn network() -> Network {
+    network_of(3)
 }
 
 /// Three shards of good and bad files.
@@ -123,25 +126,23 @@ fn an_interrupted_embedding_goes_on_at_its_shard_with_the_same_bytes() {
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
     let pool = pool(data.path());
-    let (network, digest) = network();
-    let report = embed(&network, &digest, &pool, &params(whole.path()), &NoProgress).unwrap();
+    let network = network();
+    let report = embed(&network, &pool, &params(whole.path()), &NoProgress).unwrap();
     assert_eq!((report.rows, report.shards, report.reused), (60, 3, 0));
     // Cancelled after the first shard.
-    let stopped =
-        embed(&network, &digest, &pool, &params(cut.path()), &Stop(AtomicBool::new(false)));
+    let stopped = embed(&network, &pool, &params(cut.path()), &Stop(AtomicBool::new(false)));
     assert_eq!(stopped.unwrap_err().kind, Kind::Cancelled);
     assert_eq!(files(cut.path()).len(), 3);
     // A file that was written without its record does not count.
     fs::write(cut.path().join("00001.npz"), b"half").unwrap();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let report = threads
-        .install(|| embed(&network, &digest, &pool, &params(cut.path()), &NoProgress))
-        .unwrap();
+    let report =
+        threads.install(|| embed(&network, &pool, &params(cut.path()), &NoProgress)).unwrap();
     assert_eq!((report.shards, report.reused), (2, 1));
     assert!(files(cut.path()) == files(whole.path()));
-    let again = embed(&network, &digest, &pool, &params(whole.path()), &NoProgress).unwrap();
+    let again = embed(&network, &pool, &params(whole.path()), &NoProgress).unwrap();
     assert_eq!((again.shards, again.reused, again.bad.total()), (0, 3, 4));
-    let other = embed(&network, "another network", &pool, &params(whole.path()), &NoProgress);
+    let other = embed(&network_of(4), &pool, &params(whole.path()), &NoProgress);
     assert!(other.unwrap_err().to_string().contains("another network"));
 }
 
@@ -150,8 +151,8 @@ fn bad_files_are_set_aside_with_their_reason_and_nothing_else_changes() {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
     let pool = pool(data.path());
-    let (network, digest) = network();
-    let report = embed(&network, &digest, &pool, &params(out.path()), &NoProgress).unwrap();
+    let network = network();
+    let report = embed(&network, &pool, &params(out.path()), &NoProgress).unwrap();
     let reasons: Vec<&str> = report.bad.examples.iter().map(|bad| &*bad.reason).collect();
     assert_eq!(reasons.len(), 4);
     let kinds = [BadKind::Truncated, BadKind::TooLarge, BadKind::UnknownFormat];
@@ -178,7 +179,7 @@ fn bad_files_are_set_aside_with_their_reason_and_nothing_else_changes() {
     let pixels = network.transform().apply(&bytes("full/rgb_wide.png")).unwrap();
     let mut row = vec![0.0; 16];
     images.read(25..26, &mut row).unwrap();
-    assert_eq!(row, network.embed_images(&pixels));
+    assert_eq!(row, network.embed_images(&pixels).unwrap());
 }
 
 #[test]
@@ -187,10 +188,10 @@ fn half_precision_keeps_the_scores() {
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
     let pool = pool(data.path());
-    let (network, digest) = network();
-    embed(&network, &digest, &pool, &params(single.path()), &NoProgress).unwrap();
+    let network = network();
+    embed(&network, &pool, &params(single.path()), &NoProgress).unwrap();
     let params = EmbedParams { precision: Precision::F16, ..params(half.path()) };
-    embed(&network, &digest, &pool, &params, &NoProgress).unwrap();
+    embed(&network, &pool, &params, &NoProgress).unwrap();
     let (a, b) = (files(single.path()), files(half.path()));
     assert_eq!(a["00000.scores.parquet"], b["00000.scores.parquet"]);
     assert!(b["00000.npz"].len() < a["00000.npz"].len());
@@ -290,13 +291,13 @@ fn a_card_says_what_the_filter_is_and_is_read_back() {
 /// One template gives the text's own embedding; several a unit vector halfway between them.
 #[test]
 fn a_class_is_the_mean_of_its_templates() {
-    let (network, _) = network();
+    let network = network();
     let names = ["cat", "dog"];
     let one = network.embed_classes(&names, &["a photo of a {}."]).unwrap();
-    let texts = network.embed_texts(&["a photo of a cat.", "a photo of a dog."]);
+    let texts = network.embed_texts(&["a photo of a cat.", "a photo of a dog."]).unwrap();
     assert!(one.iter().zip(&texts).all(|(a, b)| (a - b).abs() < 1e-6));
     let both = network.embed_classes(&names, &["a photo of a {}.", "art of the {}"]).unwrap();
-    let art = network.embed_texts(&["art of the cat", "art of the dog"]);
+    let art = network.embed_texts(&["art of the cat", "art of the dog"]).unwrap();
     let dim = network.dim();
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     for class in 0..2 {
@@ -321,11 +322,10 @@ fn shards_that_are_opened_one_by_one_have_the_same_bytes() {
     let (data, whole, single) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
-    let (network, digest) = network();
-    embed(&network, &digest, &pool(data.path()), &params(whole.path()), &NoProgress).unwrap();
-    let by_path = |options| {
-        embed_path(&network, &digest, data.path(), options, &params(single.path()), &NoProgress)
-    };
+    let network = network();
+    embed(&network, &pool(data.path()), &params(whole.path()), &NoProgress).unwrap();
+    let by_path =
+        |options| embed_path(&network, data.path(), options, &params(single.path()), &NoProgress);
     let report = by_path(PoolOptions::default()).unwrap();
     assert_eq!((report.rows, report.shards, report.bad.total()), (60, 3, 4));
     assert!(files(single.path()) == files(whole.path()));
@@ -344,8 +344,8 @@ fn shards_that_are_opened_one_by_one_have_the_same_bytes() {
 fn scores_by_shard_are_those_of_the_whole_pool() {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
-    let (network, digest) = network();
-    embed(&network, &digest, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
+    let network = network();
+    embed(&network, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
     let embedded = Embedded::open(out.path(), "dfn").unwrap();
     let (images, texts, ids) = embedded.whole().unwrap();
     let streamed = |method| {
@@ -399,8 +399,8 @@ fn scores_by_shard_are_those_of_the_whole_pool() {
 fn a_sample_depends_on_ids_and_seed_and_not_on_its_size_limit() {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
-    let (network, digest) = network();
-    embed(&network, &digest, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
+    let network = network();
+    embed(&network, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
     let embedded = Embedded::open(out.path(), "dfn").unwrap();
     let draw = |most, seed| sample(&embedded, Features::Images, most, seed, &NoProgress).unwrap();
     assert_eq!(draw(10, 1), draw(10, 1));

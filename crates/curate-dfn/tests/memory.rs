@@ -59,7 +59,7 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 fn embedding_and_scoring_need_the_memory_of_a_shard() {
     let folder = tempfile::tempdir().unwrap();
     let config: OpenClipConfig = serde_json::from_str(MODEL).unwrap();
-    let network = Network::new(config.clone(), &Weights::random(&config.model_cfg, 1));
+    let network = Network::new(config.clone(), &Weights::random(&config.model_cfg, 1)).unwrap();
     let mut needs = Vec::new();
     for shards in [2, 16] {
         let (pool, out) =
@@ -69,7 +69,7 @@ fn embedding_and_scoring_need_the_memory_of_a_shard() {
         let params = EmbedParams { out, name: "dfn".into(), precision: Precision::F32 };
         let options = PoolOptions::default();
         needs.push(peak(|| {
-            let embed = || embed_path(&network, "n", &pool, options, &params, &NoProgress);
+            let embed = || embed_path(&network, &pool, options, &params, &NoProgress);
             assert_eq!(alone(embed).unwrap().rows, shards * ROWS);
         }));
     }

@@ -48,7 +48,7 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
     let mut trainer = Trainer::new(model, &initial, params.clone(), args.device.open()?)?;
     let checkpoint = args.out.join("checkpoint.safetensors");
     trainer.run(&pairs, Some(&checkpoint), shown)?;
-    let mut weights = initial.blend(&trainer.weights()?, args.ensemble);
+    let mut weights = initial.blend(&trainer.weights()?, args.ensemble)?;
     if args.half {
         weights = weights.rounded_to_half();
         write_folder_half(&args.out, &config, &weights)?;

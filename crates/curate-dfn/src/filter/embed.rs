@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::{
-    Network,
+    Network, NetworkError,
     filter::{
         align::dot,
         bad::{BadRow, Counts, Trouble},
@@ -85,7 +85,6 @@ pub struct EmbedReport {
 /// another network or pool, or the caller cancels.
 pub fn embed(
     network: &Network,
-    fingerprint: &str,
     pool: &Pool,
     params: &EmbedParams,
     progress: &dyn Progress,
@@ -93,7 +92,7 @@ pub fn embed(
     start(params)?;
     let mut report = EmbedReport::default();
     progress.start("embed", pool.len() as u64, "pairs");
-    embed_shards(network, fingerprint, pool, params, progress, &mut report)?;
+    embed_shards(network, pool, params, progress, &mut report)?;
     progress.finish();
     Ok(report)
 }
@@ -106,7 +105,6 @@ pub fn embed(
 /// As [`embed`], and when there is no pool.
 pub fn embed_path(
     network: &Network,
-    fingerprint: &str,
     path: &Path,
     options: PoolOptions,
     params: &EmbedParams,
@@ -117,7 +115,7 @@ pub fn embed_path(
     let pieces = parts(path, options.format).unwrap_or_default();
     if pieces.len() < 2 {
         let pool = Pool::open(path, options, progress)?;
-        let report = embed(network, fingerprint, &pool, params, progress)?;
+        let report = embed(network, &pool, params, progress)?;
         let skipped = pool.skipped().iter().map(|s| (PathBuf::from(&s.name), s.reason.clone()));
         return Ok(EmbedReport { skipped: skipped.collect(), ..report });
     }
@@ -131,7 +129,7 @@ pub fn embed_path(
     progress.start("embed", rows as u64, "pairs");
     for piece in &pieces {
         let pool = Pool::open(piece, one, &NoProgress)?;
-        embed_shards(network, fingerprint, &pool, params, progress, &mut report)?;
+        embed_shards(network, &pool, params, progress, &mut report)?;
     }
     progress.finish();
     Ok(report)
@@ -180,15 +178,15 @@ fn start(params: &EmbedParams) -> Result<(), IoError> {
 
 fn embed_shards(
     network: &Network,
-    fingerprint: &str,
     pool: &Pool,
     params: &EmbedParams,
     progress: &dyn Progress,
     report: &mut EmbedReport,
 ) -> Result<(), IoError> {
+    let network_fingerprint = network.fingerprint();
     for shard in pool.shards() {
         let files = Files::new(&params.out, &shard.name);
-        let fingerprint = shard_fingerprint(fingerprint, pool, shard, params);
+        let fingerprint = shard_fingerprint(&network_fingerprint, pool, shard, params);
         let record = match files.record(&fingerprint)? {
             Some(record) => {
                 report.reused += 1;
@@ -308,9 +306,13 @@ fn embed_chunk(network: &Network, pool: &Pool, rows: &[usize]) -> Result<Chunk, 
             Err(trouble) => chunk.bad.push(trouble.of(sample.id)),
         }
     }
+    let refused = |e: NetworkError| {
+        let remedy = "use a network of CLIP's vocabulary";
+        IoError::new(Kind::Unsupported, pool.path(), e.to_string(), remedy)
+    };
     let embedded = [
-        (&mut chunk.images, network.embed_images(&numbers)),
-        (&mut chunk.texts, network.embed_texts(&captions)),
+        (&mut chunk.images, network.embed_images(&numbers).map_err(refused)?),
+        (&mut chunk.texts, network.embed_texts(&captions).map_err(refused)?),
     ];
     for (out, embedded) in embedded {
         for (&i, row) in good.iter().zip(embedded.chunks_exact(dim)) {

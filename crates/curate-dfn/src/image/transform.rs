@@ -56,6 +56,13 @@ impl Transform {
         self
     }
 
+    /// What decides the numbers of an image. The version changes when decoding or resizing does.
+    pub(crate) fn identity(&self) -> String {
+        let Self { config, size, contract, limits, numbers: _ } = self;
+        let config = serde_json::to_string(config).expect("a config is JSON");
+        format!("transform 1 {config} {size} {contract:?} {}", limits.pixels)
+    }
+
     /// Edge of the result in pixels.
     pub fn size(&self) -> usize {
         self.size
