@@ -14,9 +14,10 @@ use curate_io::IoError;
 use rayon::prelude::*;
 
 use crate::{
-    Arch, BaselineError, Kept, Rows, Table,
+    Arch, BaselineError, MetadataRows, MetadataShard, Subset,
     buckets::{Buckets, sorted},
     rows::watched,
+    verdict::DropReason,
 };
 
 /// Scores that say where the threshold is.
@@ -25,23 +26,23 @@ const SAMPLE: usize = 1 << 17;
 /// Rows near the threshold that are held: 32 MiB of them.
 const HELD: usize = 1 << 20;
 
-/// What [`run`](crate::run) gives for the best `fraction`, if one pass suffices.
+/// What [`Baseline::subset`](crate::Baseline::subset) gives for the best `fraction`, if one pass suffices.
 pub(crate) fn best(
-    tables: &[Table],
+    tables: &[MetadataShard],
     arch: Arch,
     fraction: f64,
     progress: &dyn Progress,
-) -> Result<Option<Kept>, BaselineError> {
+) -> Result<Option<Subset>, BaselineError> {
     best_holding(tables, arch, fraction, HELD, progress)
 }
 
 fn best_holding(
-    tables: &[Table],
+    tables: &[MetadataShard],
     arch: Arch,
     fraction: f64,
     held: usize,
     progress: &dyn Progress,
-) -> Result<Option<Kept>, BaselineError> {
+) -> Result<Option<Subset>, BaselineError> {
     let column = arch.score_column();
     let Some(guess) = guess(tables, column, fraction)? else { return Ok(None) };
     progress.start("filter", tables.len() as u64, "shards");
@@ -53,7 +54,11 @@ fn best_holding(
 
 /// Where the threshold probably lies, by the first table. `None` without a sample, and where tables
 /// differ in precision, for then one threshold is compared in two ways.
-fn guess(tables: &[Table], column: &str, fraction: f64) -> Result<Option<Guess<u64>>, IoError> {
+fn guess(
+    tables: &[MetadataShard],
+    column: &str,
+    fraction: f64,
+) -> Result<Option<Guess<u64>>, IoError> {
     let Some(first) = tables.first() else { return Ok(None) };
     let single = first.holds_singles(column)?;
     for table in tables {
@@ -83,7 +88,7 @@ struct Seen {
 impl Seen {
     /// `None` when more than `most` rows are near.
     fn of(
-        table: &Table,
+        table: &MetadataShard,
         column: &str,
         guess: Guess<u64>,
         most: usize,
@@ -103,7 +108,7 @@ impl Seen {
             return Ok(None);
         }
         let mut keys = keys.into_iter();
-        table.each_id(|row, id| match sides.get(row) {
+        table.each_row_id(|row, id| match sides.get(row) {
             Some(Side::Above) => {
                 seen.above += 1;
                 seen.ids.push(id);
@@ -117,7 +122,7 @@ impl Seen {
 }
 
 /// The threshold among the rows that are near it, and what it keeps.
-fn settle(mut seen: Vec<Seen>, guess: Guess<u64>, fraction: f64) -> Option<Kept> {
+fn settle(mut seen: Vec<Seen>, guess: Guess<u64>, fraction: f64) -> Option<Subset> {
     let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
     let (rows, above, unscored) = (sum(|s| s.rows), sum(|s| s.above), sum(|s| s.unscored));
     let place = (fraction * rows as f64) as usize;
@@ -128,9 +133,10 @@ fn settle(mut seen: Vec<Seen>, guess: Guess<u64>, fraction: f64) -> Option<Kept>
         near.iter().filter(|(key, _)| *key >= least).for_each(|(_, id)| ids.push(*id));
     }
     let ids = sorted(&seen.into_iter().map(|seen| seen.ids).collect::<Vec<_>>());
-    let dropped = [("no score", unscored), ("low score", rows - unscored - ids.len())];
+    let low = rows - unscored - ids.len();
+    let dropped = [(DropReason::NoScore, unscored), (DropReason::LowScore, low)];
     let dropped = dropped.into_iter().filter(|(_, count)| *count > 0).collect();
-    Some(Kept { ids, rows, dropped, threshold: Some(threshold) })
+    Some(Subset { ids, rows, dropped, threshold: Some(threshold) })
 }
 
 #[cfg(test)]
@@ -142,10 +148,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Baseline, Inputs, ScoreCut, by_table};
+    use crate::{BaselineName, BaselineParams, Inputs};
 
     /// A shard of these scores in single or double precision.
-    fn shard(folder: &Path, name: usize, scores: &[f64], single: bool) -> Table {
+    fn shard(folder: &Path, name: usize, scores: &[f64], single: bool) -> MetadataShard {
         let path = folder.join(format!("{name}.parquet"));
         let uids =
             (0..scores.len()).map(|row| format!("{:x}", (row * 7919 + name) % 501)).collect();
@@ -155,16 +161,19 @@ mod tests {
         };
         let columns = vec![("uid", Column::Text(uids)), (Arch::L14.score_column(), scores)];
         table::write(&path, columns).expect("a table");
-        Table::open(&path).expect("a table")
+        MetadataShard::open(&path).expect("a table")
     }
 
     /// What finding the threshold first gives.
-    fn in_two_steps(tables: &[Table], fraction: f64) -> Kept {
-        let rule = Baseline::ClipScore { arch: Arch::L14, cut: ScoreCut::Fraction(fraction) };
-        by_table(&rule, tables, &Inputs::default(), &NoProgress).expect("tables that can be read")
+    fn in_two_steps(tables: &[MetadataShard], fraction: f64) -> Subset {
+        let params =
+            BaselineParams::new(BaselineName::ClipScore).arch(Arch::L14).fraction(fraction);
+        let baseline = params.check().expect("a fraction below 1");
+        let found = baseline.subset_of(tables, &Inputs::default(), &NoProgress);
+        found.expect("tables that can be read")
     }
 
-    fn in_one(tables: &[Table], fraction: f64, held: usize) -> Option<Kept> {
+    fn in_one(tables: &[MetadataShard], fraction: f64, held: usize) -> Option<Subset> {
         best_holding(tables, Arch::L14, fraction, held, &NoProgress)
             .expect("tables that can be read")
     }
@@ -185,7 +194,7 @@ mod tests {
                 4 => -0.0,
                 cell => f64::from(cell) / 7.0 - 2.5,
             };
-            let tables: Vec<Table> = shards
+            let tables: Vec<MetadataShard> = shards
                 .iter()
                 .enumerate()
                 .map(|(i, cells)| {
@@ -220,7 +229,7 @@ mod tests {
             (double, HELD, false),
         ] {
             let name = first.path().to_owned();
-            let tables = [first, Table::open(rest.path()).expect("a table")];
+            let tables = [first, MetadataShard::open(rest.path()).expect("a table")];
             let found = in_one(&tables, 0.3, held);
             assert_eq!(found.is_some(), suffices, "{}", name.display());
             if let Some(found) = found {

@@ -134,13 +134,13 @@ fn check_values(stage: &Stage, wrong: &mut Vec<String>) {
             must(s.clusters != Some(0), "`clusters` must be at least 1");
         }
         Stage::Combine(s) => must(!s.of.is_empty(), "`of` must name at least one set"),
-        Stage::Baseline(s) => match s.settings(0).baseline() {
+        Stage::Baseline(s) => match s.params(0).check() {
             Ok(baseline) => {
-                if let Err(error) = baseline.check() {
-                    must(false, &error.to_string());
+                for parameter in baseline.unnamed() {
+                    must(false, &format!("{} needs `{parameter}`", s.rule));
                 }
             }
-            Err(error) => must(false, &error.to_string()),
+            Err(error) => must(false, &format!("{}: {error}", s.rule)),
         },
     }
     let Some(k_means) = stage.k_means() else { return };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use curate_baselines::{BaselineError, SettingsError};
+use curate_baselines::BaselineError;
 use curate_cluster::ClusterError;
 use curate_core::{Cancelled, CutError, ParamsError, RowsError, SourceError};
 use curate_dedup::DedupError;
@@ -87,8 +87,6 @@ pub(crate) enum StageError {
     Rows(#[from] RowsError),
     #[error(transparent)]
     Baseline(#[from] BaselineError),
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]

@@ -170,7 +170,7 @@ fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
 fn files_of(stage: &Stage) -> Vec<PathBuf> {
     match stage {
         Stage::Combine(s) => s.of.iter().filter(|s| is_file(s)).map(PathBuf::from).collect(),
-        Stage::Baseline(s) => s.settings(0).files().into_iter().cloned().collect(),
+        Stage::Baseline(s) => s.params(0).files().into_iter().map(Path::to_owned).collect(),
         Stage::Score(s) => s.network.iter().cloned().collect(),
         _ => vec![],
     }

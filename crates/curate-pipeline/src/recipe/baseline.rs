@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use curate_baselines::{Arch, MorphyRule, Name, Settings};
+use curate_baselines::{Arch, BaselineName, BaselineParams, MorphyRule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct BaselineStage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The baseline, as DataComp names it.
-    pub rule: Name,
+    pub rule: BaselineName,
     /// Whose CLIP score is cut, for `clip_score` and `image_based_intersect_clip_score`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<Arch>,
@@ -57,20 +57,26 @@ pub struct BaselineStage {
 
 impl BaselineStage {
     /// As the baselines take it, with the recipe's seed.
-    pub(crate) fn settings(&self, seed: u64) -> Settings {
-        Settings {
-            name: self.rule,
-            arch: self.arch,
-            threshold: self.threshold,
-            fraction: self.fraction,
-            seed: (self.rule == Name::RandomSubset).then_some(seed),
-            language_model: self.language_model.clone(),
-            wordnet: self.wordnet.clone(),
-            entity_ids: self.entity_ids.clone(),
-            morphy: self.morphy,
-            centroids: self.centroids.clone(),
-            target_features: self.target_features.clone(),
+    pub(crate) fn params(&self, seed: u64) -> BaselineParams {
+        type With<T> = fn(BaselineParams, T) -> BaselineParams;
+        fn with<T: Clone>(
+            params: BaselineParams,
+            value: &Option<T>,
+            set: With<T>,
+        ) -> BaselineParams {
+            value.clone().map_or_else(|| params.clone(), |value| set(params.clone(), value))
         }
+        let seed = (self.rule == BaselineName::RandomSubset).then_some(seed);
+        let params = BaselineParams::new(self.rule).morphy(self.morphy);
+        let params = with(params, &self.arch, BaselineParams::arch);
+        let params = with(params, &self.threshold, BaselineParams::threshold);
+        let params = with(params, &self.fraction, BaselineParams::fraction);
+        let params = with(params, &seed, BaselineParams::seed);
+        let params = with(params, &self.language_model, BaselineParams::language_model);
+        let params = with(params, &self.wordnet, BaselineParams::wordnet);
+        let params = with(params, &self.entity_ids, BaselineParams::entity_ids);
+        let params = with(params, &self.centroids, BaselineParams::centroids);
+        with(params, &self.target_features, BaselineParams::target_features)
     }
 
     /// The files and folders that it names.

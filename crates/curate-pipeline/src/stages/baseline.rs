@@ -2,12 +2,9 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
-use curate_baselines::{
-    Arch, Baseline, FEATURES, Inputs, Rows, ScoreCut, Table, Verdict, check, judge, threshold,
-};
-use curate_core::{EmbeddingSource, SampleId, Selection, SourceError, fault::Fault};
+use curate_baselines::{Arch, FEATURES, MetadataRows, MetadataShard, Rule, ScoreFloor};
+use curate_core::{EmbeddingSource, SampleId, Selection, SourceError};
 use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard};
-use rayon::prelude::*;
 
 use super::{Context, percent};
 use crate::{
@@ -20,103 +17,72 @@ use crate::{
 const CAPTIONS: usize = 1024;
 
 pub(super) fn execute(stage: &BaselineStage, context: &Context<'_>) -> Result<Outcome, StageError> {
-    let settings = stage.settings(context.seed);
-    let baseline = settings.baseline()?;
-    let loaded = settings.read()?;
-    let inputs = loaded.inputs();
-    check(&baseline, &inputs)?;
-    let columns = Columns::read(&baseline, context.pool)?;
+    let baseline = stage.params(context.seed).check()?;
+    let loaded = baseline.read_inputs()?;
+    let columns = Columns::read(baseline.rule(), context.pool)?;
     let given = columns.parts(context.input)?;
-    let threshold = if *context.input == context.sets[POOL] {
+    let floor = if *context.input == context.sets[POOL] {
         // DataComp counts every row of the pool, those with faults included.
-        let all = Selection::from_unsorted((0..context.pool.len()).collect());
-        threshold(&baseline, &columns.parts(&all)?, context.progress)?
+        let all = Selection::all(context.pool.len());
+        baseline.floor(&columns.parts(&all)?, context.progress)?
     } else {
-        threshold(&baseline, &given, context.progress)?
+        baseline.floor(&given, context.progress)?
     };
-    let verdicts = judge_all(&baseline, &given, &inputs, threshold, context)?;
+    let verdicts = baseline.run_from(&given, floor, &loaded.inputs(), context.progress)?;
     let mut rows = StageRows::new(context.input);
-    if verdicts.iter().any(|verdict| verdict.cluster.is_some()) {
-        rows.cluster = verdicts.iter().map(|verdict| verdict.cluster).collect();
+    if verdicts.rows().iter().any(|verdict| verdict.cluster.is_some()) {
+        rows.cluster = verdicts.rows().iter().map(|verdict| verdict.cluster).collect();
     }
-    for (position, verdict) in verdicts.into_iter().enumerate() {
-        rows.value[position] = verdict.value;
-        rows.threshold[position] = verdict.threshold;
-        if let Some(rule) = verdict.dropped {
-            rows.remove(position, &rule_name(rule));
+    for (position, verdict) in verdicts.rows().iter().enumerate() {
+        rows.value[position] = verdict.value.unwrap_or(f32::NAN);
+        rows.threshold[position] = verdict.threshold.unwrap_or(f32::NAN);
+        if let Some(reason) = verdict.dropped {
+            rows.remove(position, reason.rule());
         }
     }
     let mut outcome = Outcome::new(rows);
-    if let Some(threshold) = threshold {
-        outcome.tell("threshold", threshold);
+    if let Some(floor) = floor {
+        outcome.tell("threshold", floor);
     }
-    if baseline.asks_language() {
+    if stage.rule.asks_language() {
         let model = stage.language_model.as_ref();
         outcome.tell("language", model.map_or("built-in".into(), |m| m.display().to_string()));
     }
     Ok(outcome)
 }
 
-/// Judges the parts in parallel, in order.
-fn judge_all(
-    baseline: &Baseline,
-    parts: &[Part<'_>],
-    inputs: &Inputs<'_>,
-    threshold: Option<f64>,
-    context: &Context<'_>,
-) -> Result<Vec<Verdict>, StageError> {
-    context.progress.start("filter", parts.len() as u64, "shards");
-    let judged: Vec<Result<Vec<Verdict>, StageError>> = parts
-        .par_iter()
-        .map(|part| {
-            context.progress.check().map_err(SourceError::from)?;
-            let verdicts = judge(baseline, part, &part.ids(), inputs, threshold)?;
-            context.progress.advance(1);
-            Ok(verdicts)
-        })
-        .collect();
-    context.progress.finish();
-    Ok(judged.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
-}
-
-/// The name of a rule in evidence. What no other row's score or vector could mend is a fault.
-fn rule_name(rule: &str) -> String {
-    match rule {
-        "no score" => Fault::ScoreMissing.name().to_owned(),
-        "no caption" => Fault::CaptionMissing.name().to_owned(),
-        "bad features" => Fault::EmbeddingNan.name().to_owned(),
-        other => other.to_lowercase().replace(' ', "-"),
-    }
-}
-
 /// A baseline in words, for people.
 pub(super) fn in_words(stage: &BaselineStage) -> String {
     let network = |arch| if arch == Arch::B32 { "ViT-B/32" } else { "ViT-L/14" };
-    let cut = |arch, cut| match cut {
-        ScoreCut::Threshold(least) => format!("whose {} score is at least {least}", network(arch)),
-        ScoreCut::Fraction(share) => {
+    let good = |arch, floor| match floor {
+        ScoreFloor::Threshold(least) => {
+            format!("whose {} score is at least {least}", network(arch))
+        }
+        ScoreFloor::Fraction(share) => {
             format!("of the best {} % by {} score", percent(share), network(arch))
         }
     };
-    let rows = match stage.settings(0).baseline() {
-        Err(_) => return format!("keep rows by DataComp's {}", stage.rule),
-        Ok(Baseline::NoFilter) => "all rows".to_owned(),
-        Ok(Baseline::RandomSubset { fraction, .. }) => {
+    let Ok(baseline) = stage.params(0).check() else {
+        return format!("keep rows by DataComp's {}", stage.rule);
+    };
+    let rows = match *baseline.rule() {
+        Rule::NoFilter => "all rows".to_owned(),
+        Rule::RandomSubset { fraction, .. } => {
             format!("a random {} % of the ids", percent(fraction))
         }
-        Ok(Baseline::BasicFilter) => {
+        Rule::BasicFilter => {
             "rows with an English caption of more than 2 words and 5 characters and an image of at \
              least 200 pixels a side, aspect at most 3"
                 .to_owned()
         }
-        Ok(Baseline::ClipScore { arch, cut: by }) => format!("rows {}", cut(arch, by)),
-        Ok(Baseline::Laion2b) => {
+        Rule::ClipScore { arch, floor } => format!("rows {}", good(arch, floor)),
+        Rule::Laion2b => {
             "rows with an English caption and a ViT-B/32 score of at least 0.28".to_owned()
         }
-        Ok(Baseline::TextBased) => "rows whose English caption names an entity".to_owned(),
-        Ok(Baseline::ImageBased) => "rows whose picture falls into a wanted cluster".to_owned(),
-        Ok(Baseline::ImageBasedIntersectClipScore { arch, cut: by }) => {
-            format!("rows {} whose picture falls into a wanted cluster", cut(arch, by))
+        Rule::TextBased => "rows whose English caption names an entity".to_owned(),
+        Rule::ImageBased => "rows whose image falls into a wanted cluster".to_owned(),
+        Rule::ImageBasedIntersectClipScore { arch, floor } => {
+            format!("rows {} whose image falls into a wanted cluster", good(arch, floor))
         }
     };
     format!("keep {rows} (DataComp's {})", stage.rule)
@@ -131,15 +97,15 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn read(baseline: &Baseline, pool: &'a Pool) -> Result<Self, IoError> {
+    fn read(rule: &Rule, pool: &'a Pool) -> Result<Self, IoError> {
         let mut found = Self { pool, numbers: BTreeMap::new(), features: None };
         if pool.format() == Format::Datacomp {
             return Ok(found);
         }
-        for column in baseline.columns() {
+        for column in rule.columns() {
             found.numbers.insert(column, pool.column(column)?);
         }
-        if baseline.reads_features() {
+        if rule.name().reads_features() {
             found.features = Some(pool.embedding(FEATURES)?);
         }
         Ok(found)
@@ -154,7 +120,7 @@ impl<'a> Columns<'a> {
                 continue;
             }
             let table = (self.pool.format() == Format::Datacomp)
-                .then(|| Table::open(&shard.files[0]))
+                .then(|| MetadataShard::open(&shard.files[0]))
                 .transpose()?;
             parts.push(Part { columns: self, shard, table, chosen });
         }
@@ -173,16 +139,12 @@ struct Part<'a> {
     columns: &'a Columns<'a>,
     shard: &'a Shard,
     /// The shard's table, in DataComp's layout.
-    table: Option<Table>,
+    table: Option<MetadataShard>,
     /// Rows of the pool, ascending.
     chosen: Vec<usize>,
 }
 
 impl Part<'_> {
-    fn ids(&self) -> Vec<SampleId> {
-        self.chosen.iter().map(|&row| self.columns.pool.ids()[row]).collect()
-    }
-
     fn local(&self) -> Vec<usize> {
         self.chosen.iter().map(|row| row - self.shard.rows.start).collect()
     }
@@ -212,9 +174,14 @@ impl Only {
     }
 }
 
-impl Rows for Part<'_> {
+impl MetadataRows for Part<'_> {
     fn len(&self) -> usize {
         self.chosen.len()
+    }
+
+    fn each_id(&self, each: &mut dyn FnMut(SampleId)) -> Result<(), IoError> {
+        self.chosen.iter().for_each(|&row| each(self.columns.pool.ids()[row]));
+        Ok(())
     }
 
     fn each_caption(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
