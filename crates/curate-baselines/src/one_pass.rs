@@ -100,7 +100,7 @@ impl Seen {
             seen.unscored += scores.iter().filter(|score| score.is_nan()).count();
             let from = sides.len();
             sides.extend(scores.iter().map(|score| guess.side(score.key())));
-            let near = sides[from..].iter().zip(scores).filter(|(side, _)| **side == Side::Near);
+            let near = sides[from..].iter().zip(scores).filter(|(side, _)| **side == Side::NEAR);
             let room = (most + 1).saturating_sub(keys.len());
             keys.extend(near.map(|(_, score)| score.key()).take(room));
         })?;
@@ -108,13 +108,13 @@ impl Seen {
             return Ok(None);
         }
         let mut keys = keys.into_iter();
-        table.each_row_id(|row, id| match sides.get(row) {
-            Some(Side::Above) => {
+        table.each_row_id(|row, id| match sides.get(row).copied() {
+            Some(Side::ABOVE) => {
                 seen.above += 1;
                 seen.ids.push(id);
             }
-            Some(Side::Near) => seen.near.extend(keys.next().map(|key| (key, id))),
-            Some(Side::Below) | None => {}
+            Some(Side::NEAR) => seen.near.extend(keys.next().map(|key| (key, id))),
+            _ => {}
         })?;
         seen.rows = sides.len();
         Ok(Some(seen))

@@ -53,7 +53,7 @@ enum Rule {
     Nothing,
     Scored,
     Threshold(f32),
-    /// Rows whose first digits are greater, and so many of those where they are equal.
+    /// Rows whose first digits are greater, and the first `equal` of those where they are the same.
     Digits {
         known: Row,
         digits: usize,
@@ -144,7 +144,7 @@ impl StreamedCut {
 }
 
 /// The rule that keeps the row with `above` rows before it, and all of those; with the row's score.
-/// `None` when there are not so many rows, as when `read` gave fewer than before.
+/// `None` beyond the last row, as when `read` gave fewer rows than before.
 fn place<E>(
     above: u64,
     direction: Direction,
@@ -154,9 +154,8 @@ fn place<E>(
     while !search.is_done() {
         let mut counts = search.counts();
         read(&mut |score, id| {
-            if !score.is_nan() {
-                counts.add(Row::new(key(score, direction), id));
-            }
+            let row = (!score.is_nan()).then(|| Row::new(key(score, direction), id));
+            counts.add(row.into_iter());
         })?;
         let Some(sharing) = search.settle(&counts) else { return Ok(None) };
         // Where all rows that share the digits stay, no further digit can tell them apart.

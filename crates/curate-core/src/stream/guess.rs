@@ -4,8 +4,8 @@ use super::search::nth_from_top;
 
 /// Between which keys the one at a place from the top probably lies.
 ///
-/// Rows whose keys are [above](Side::Above) are kept as they come and those [below](Side::Below) are
-/// dropped; only rows that are [near](Side::Near) have to be held until all are counted. Then
+/// Rows whose keys are [above](Side::ABOVE) are kept as they come and those [below](Side::BELOW) are
+/// dropped; only rows that are [near](Side::NEAR) have to be held until all are counted. Then
 /// [`Guess::settle`] finds the key among them, or says that the guess was wrong.
 ///
 /// ```
@@ -13,8 +13,8 @@ use super::search::nth_from_top;
 ///
 /// let mut sample: Vec<u64> = (0..1000).map(|i| f64::from(i).key()).collect();
 /// let guess = Guess::from_sample(&mut sample, 0.3).expect("there is a sample");
-/// assert_eq!(guess.side(700.0_f64.key()), Side::Near);
-/// assert_eq!(guess.side(900.0_f64.key()), Side::Above);
+/// assert_eq!(guess.side(700.0_f64.key()), Side::NEAR);
+/// assert_eq!(guess.side(900.0_f64.key()), Side::ABOVE);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guess<K> {
@@ -22,15 +22,18 @@ pub struct Guess<K> {
     high: K,
 }
 
-/// Where a key lies by a [`Guess`].
+/// Where a key lies by a [`Guess`]: a number and not an enum, since a loop over scores that adds two
+/// comparisons becomes vector instructions, and one that chooses a variant is a quarter slower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub struct Side(u8);
+
+impl Side {
     /// Below the place, if the guess is right.
-    Below,
+    pub const BELOW: Self = Self(0);
     /// Where the place may be.
-    Near,
+    pub const NEAR: Self = Self(1);
     /// Above the place, if the guess is right.
-    Above,
+    pub const ABOVE: Self = Self(2);
 }
 
 impl<K: Copy + Ord> Guess<K> {
@@ -50,13 +53,7 @@ impl<K: Copy + Ord> Guess<K> {
     /// Where a key lies.
     #[inline]
     pub fn side(self, key: K) -> Side {
-        if key > self.high {
-            Side::Above
-        } else if key >= self.low {
-            Side::Near
-        } else {
-            Side::Below
-        }
+        Side(u8::from(key >= self.low) + u8::from(key > self.high))
     }
 
     /// The key that has `place` keys above it, once all rows are seen: `above` of them were above and
@@ -76,9 +73,9 @@ mod tests {
         let guess = Guess::from_sample(&mut sample, 0.5).expect("a sample");
         let all: Vec<u64> = (0..4000).map(|i| i / 4).collect();
         let of = |side| all.iter().copied().filter(move |&key| guess.side(key) == side);
-        let mut near: Vec<u64> = of(Side::Near).collect();
-        let above = of(Side::Above).count();
-        assert_eq!(above + near.len() + of(Side::Below).count(), 4000);
+        let mut near: Vec<u64> = of(Side::NEAR).collect();
+        let above = of(Side::ABOVE).count();
+        assert_eq!(above + near.len() + of(Side::BELOW).count(), 4000);
         assert_eq!(guess.settle(2000, above, &mut near), Some(499));
         assert_eq!(guess.settle(above - 1, above, &mut near), None);
         assert_eq!(guess.settle(above + near.len(), above, &mut near), None);

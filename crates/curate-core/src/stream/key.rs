@@ -59,8 +59,16 @@ pub(super) trait Digits: Copy + Default + Ord + Send + Sync {
     /// The digit at a place below [`Self::COUNT`].
     fn digit(self, place: usize) -> u16;
 
-    /// The key of the first so many digits, zeros behind them.
-    fn first(self, digits: usize) -> Self;
+    /// Ones in the first digits, zeros behind them.
+    fn mask(digits: usize) -> Self;
+
+    /// The bits that are in both.
+    fn and(self, mask: Self) -> Self;
+
+    /// The first digits of the key, zeros behind them.
+    fn first(self, digits: usize) -> Self {
+        self.and(Self::mask(digits))
+    }
 
     /// The key with a digit put at a place where it has a zero.
     fn with(self, place: usize, digit: u16) -> Self;
@@ -74,9 +82,13 @@ impl Digits for u64 {
         (self >> shift::<{ Self::BITS }>(place)) as u16
     }
 
+    fn mask(digits: usize) -> Self {
+        digits.checked_sub(1).map_or(0, |last| Self::MAX << shift::<{ Self::BITS }>(last))
+    }
+
     #[inline]
-    fn first(self, digits: usize) -> Self {
-        self & digits.checked_sub(1).map_or(0, |last| Self::MAX << shift::<{ Self::BITS }>(last))
+    fn and(self, mask: Self) -> Self {
+        self & mask
     }
 
     fn with(self, place: usize, digit: u16) -> Self {
@@ -84,7 +96,7 @@ impl Digits for u64 {
     }
 }
 
-/// How far the digit at a place of a number of so many bits lies from its lowest bit.
+/// How far a digit lies from the lowest bit of a number of `WIDTH` bits.
 #[inline]
 fn shift<const WIDTH: u32>(place: usize) -> u32 {
     WIDTH - BITS * (place as u32 + 1)
@@ -117,17 +129,18 @@ impl Digits for Row {
         }
     }
 
-    fn first(self, digits: usize) -> Self {
-        match digits {
-            0 => Self::default(),
-            digits if digits <= SCORE_DIGITS => {
-                Self { score: self.score & (u32::MAX << shift::<{ u32::BITS }>(digits - 1)), id: 0 }
-            }
-            digits => {
-                let last = digits - SCORE_DIGITS - 1;
-                Self { id: self.id & (u128::MAX << shift::<{ u128::BITS }>(last)), ..self }
-            }
+    fn mask(digits: usize) -> Self {
+        let of_score = |last: usize| u32::MAX << shift::<{ u32::BITS }>(last);
+        let of_id = |last: usize| u128::MAX << shift::<{ u128::BITS }>(last);
+        match digits.checked_sub(SCORE_DIGITS) {
+            None | Some(0) => Self { score: digits.checked_sub(1).map_or(0, of_score), id: 0 },
+            Some(digits) => Self { score: u32::MAX, id: of_id(digits - 1) },
         }
+    }
+
+    #[inline]
+    fn and(self, mask: Self) -> Self {
+        Self { score: self.score & mask.score, id: self.id & mask.id }
     }
 
     fn with(self, place: usize, digit: u16) -> Self {

@@ -75,9 +75,13 @@ pub(super) struct Counts<K> {
 
 impl<K: Digits> Counts<K> {
     #[inline]
-    pub(super) fn add(&mut self, key: K) {
-        if key.first(self.digits) == self.known {
-            self.counts[usize::from(key.digit(self.digits))] += 1;
+    pub(super) fn add(&mut self, keys: impl Iterator<Item = K>) {
+        // Copies, since the compiler cannot know that counting leaves the fields as they are.
+        let (known, mask, place) = (self.known, K::mask(self.digits), self.digits);
+        for key in keys {
+            if key.and(mask) == known {
+                self.counts[usize::from(key.digit(place))] += 1;
+            }
         }
     }
 
@@ -91,12 +95,12 @@ impl<K: Digits> Counts<K> {
     }
 }
 
-/// Keys that are gathered once so few share the digits found: 32 MiB of them.
+/// Once as few keys as this share the digits found, they are gathered: 32 MiB.
 const GATHERED: u64 = 1 << 22;
 
 /// The score at a place from the top of all rows, NaN below every number. `place` is told how many rows
 /// there are and says how many scores lie above the one wanted. `None` when the score there is a NaN, or
-/// there are not so many rows.
+/// the place is beyond the last row.
 ///
 /// Rows come in parts, which `read` hands out in blocks; parts are read in parallel, each once a pass.
 /// Two passes for millions of rows, never more than four, with 65,536 counters a thread. The answer does
@@ -126,7 +130,7 @@ pub fn score_at<P: Sync, E: Send>(
     score_gathering(parts, place, read, GATHERED, progress)
 }
 
-/// As [`score_at`], gathering at most so many keys.
+/// As [`score_at`], gathering at most `gathered` keys.
 fn score_gathering<P: Sync, E: Send>(
     parts: &[P],
     place: impl FnOnce(u64) -> u64,
@@ -153,7 +157,7 @@ fn score_gathering<P: Sync, E: Send>(
     Ok(f64::of_key(search.known()))
 }
 
-/// The key that has so many above it; `None` when there are not as many. Reorders the keys.
+/// The key that has `place` keys above it; `None` beyond the last. Reorders the keys.
 pub(super) fn nth_from_top<K: Copy + Ord>(keys: &mut [K], place: usize) -> Option<K> {
     (place < keys.len()).then(|| *keys.select_nth_unstable_by(place, |a, b| b.cmp(a)).1)
 }
@@ -174,15 +178,15 @@ where
     fn count(&self, search: &Search<u64>) -> Result<Counts<u64>, E> {
         self.look(
             || search.counts(),
-            |counts, scores| scores.iter().for_each(|score| counts.add(score.key())),
+            |counts, scores| counts.add(scores.iter().map(|score| score.key())),
             |sum, more| sum.plus(&more),
         )
     }
 
     /// The keys that share the digits found, in no order.
     fn gather(&self, search: &Search<u64>) -> Result<Vec<u64>, E> {
-        let (known, digits) = (search.known(), search.digits());
-        let holds = |key: &u64| key.first(digits) == known;
+        let (known, mask) = (search.known(), u64::mask(search.digits()));
+        let holds = |key: &u64| key.and(mask) == known;
         self.look(
             Vec::new,
             |keys, scores| keys.extend(scores.iter().map(|score| score.key()).filter(holds)),
