@@ -54,7 +54,7 @@ pub enum BaselineError {
     },
     /// Arrays that do not go together.
     #[error(
-        "{what} have {found} numbers a row, the centroids {expected}; they must come from the same \
+        "{what} have {found} numbers per row, the centroids {expected}; they must come from the same \
          network"
     )]
     Width {

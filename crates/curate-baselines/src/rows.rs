@@ -66,7 +66,7 @@ impl MetadataShard {
     /// Opens a shard by its Parquet file.
     ///
     /// # Errors
-    /// When it is no Parquet file.
+    /// When it is not a Parquet file.
     pub fn open(path: &Path) -> Result<Self, IoError> {
         Ok(Self { rows: Reader::open(path)?.rows(), path: path.to_owned() })
     }
@@ -88,7 +88,7 @@ impl MetadataShard {
             row += 1;
         })?;
         let Some((row, text)) = bad else { return Ok(()) };
-        let problem = format!("row {row}: uid `{text}` is no hexadecimal id");
+        let problem = format!("row {row}: uid `{text}` is not a hexadecimal id");
         Err(IoError::malformed(&self.path, problem))
     }
 }
@@ -145,7 +145,7 @@ pub(crate) fn watched<R: MetadataRows, T, E: From<IoError>>(
     }
 }
 
-/// An error unless so many rows of a column were handed out as there are.
+/// An error unless a column handed out every row.
 pub(crate) fn has_all(
     rows: &dyn MetadataRows,
     what: &'static str,

@@ -36,7 +36,7 @@ impl fmt::Display for Arch {
 
 /// The score from which rows stay.
 ///
-/// This is no [`curate_core::Cut`], which keeps an exact number of rows and breaks ties by id: DataComp's
+/// This is not a [`curate_core::Cut`], which keeps an exact number of rows and breaks ties by id: DataComp's
 /// fraction names a *score*, and every row of at least that score stays. And DataComp compares scores
 /// in the precision of their column, a `Cut` in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
