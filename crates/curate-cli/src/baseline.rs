@@ -200,7 +200,8 @@ impl BaselineArgs {
         if let Some(seed) = self.seed {
             params = params.seed(seed);
         }
-        let files: [(&Option<PathBuf>, fn(BaselineParams, PathBuf) -> BaselineParams); 5] = [
+        type SetFile = fn(BaselineParams, PathBuf) -> BaselineParams;
+        let files: [(&Option<PathBuf>, SetFile); 5] = [
             (&self.language_model, BaselineParams::language_model),
             (&self.wordnet, BaselineParams::wordnet),
             (&self.entity_ids, BaselineParams::entity_ids),

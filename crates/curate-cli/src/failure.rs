@@ -3,7 +3,7 @@
 use curate::{
     baselines::BaselineError,
     core::{CutError, ParamsError, SourceError},
-    dfn::NetworkError,
+    dfn::{NetworkError, filter::FilterError},
     io::IoError,
     pipeline::Error,
     scaling::ScalingError,
@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     Cut(#[from] CutError),
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] curate::dfn::train::TrainError),
@@ -58,6 +60,7 @@ impl Failure {
             Self::Pipeline(error) => error.is_cancelled(),
             Self::Baseline(error) => error.is_cancelled(),
             Self::Source(error) => error.is_cancelled(),
+            Self::Filter(error) => error.is_cancelled(),
             #[cfg(feature = "train")]
             Self::Train(error) => matches!(error, curate::dfn::train::TrainError::Cancelled(_)),
             _ => false,

@@ -1,6 +1,8 @@
 //! What a network can be asked that it cannot do.
 
 use curate_core::ParamsError;
+#[cfg(feature = "train")]
+use curate_core::params::Checker;
 
 /// A network cannot be made of what was given, or cannot take it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -52,12 +54,33 @@ pub enum NetworkError {
         /// Tokens that the network knows.
         vocabulary: usize,
     },
+    /// Tensors that are not pairs.
+    #[error("texts: a tensor of {texts:?} for images of {images:?}; give one text for each image")]
+    NotPairs {
+        /// Shape of the images' features.
+        images: [usize; 2],
+        /// Shape of the texts' features.
+        texts: [usize; 2],
+    },
     /// Arguments out of range.
     #[error(transparent)]
     Params(#[from] ParamsError),
 }
 
 impl NetworkError {
+    /// At least one input, all of them whole.
+    #[cfg(feature = "train")]
+    pub(crate) fn unless_some(
+        argument: &'static str,
+        found: usize,
+        each: usize,
+    ) -> Result<(), Self> {
+        let mut check = Checker::default();
+        check.that(found > 0, argument, "empty", "at least one");
+        check.finish()?;
+        Self::unless_whole(argument, found, each)
+    }
+
     /// Whole inputs of `each` numbers, or the error that says so.
     pub(crate) fn unless_whole(
         argument: &'static str,

@@ -142,7 +142,7 @@ impl Network {
         self.logit_scale
     }
 
-    /// Features of transformed images, each `3 x size x size` numbers, before normalisation: `dim()`
+    /// Features of transformed images, each `3 x size x size` numbers, before normalization: `dim()`
     /// numbers each. On all threads of the current pool; the bytes of an image's features do not
     /// depend on the other images or the number of threads.
     ///
@@ -156,7 +156,7 @@ impl Network {
         Ok(images.flat_map_iter(|images| self.image.features(images)).collect())
     }
 
-    /// Features of tokenised texts, each `context_length` tokens, before normalisation: `dim()`
+    /// Features of tokenized texts, each `context_length` tokens, before normalization: `dim()`
     /// numbers each. As independent as [`Self::image_features`].
     ///
     /// # Errors

@@ -94,7 +94,7 @@ impl Weights {
     ///
     /// # Errors
     /// When the file cannot be read, or is not exactly the network: every missing, unexpected and
-    /// misshapen tensor is listed, and every one that holds a NaN or an infinity.
+    /// misshapen tensor is listed. When a tensor holds a NaN or an infinity: its name.
     pub fn read(path: &Path, config: &ModelConfig) -> Result<Self, IoError> {
         Self::read_with(path, config, |arrays| arrays)
     }
@@ -105,31 +105,25 @@ impl Weights {
         config: &ModelConfig,
         renamed: impl FnOnce(BTreeMap<String, Array>) -> BTreeMap<String, Array>,
     ) -> Result<Self, IoError> {
-        let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| IoError::malformed(path, format!("is no safetensors file: {e}")))?;
-        let mut problems = Vec::new();
-        let mut found = BTreeMap::new();
         let expected = parameters(config);
-        for (name, view) in file.tensors() {
-            let name = plain_name(&name).to_owned();
-            match numbers(&view) {
-                Some(data) => {
-                    if let Some(element) = not_finite(&data) {
-                        let value = data[element];
-                        problems.push(format!("`{name}` holds {value} at element {element}"));
-                    }
-                    drop(found.insert(name, Array { shape: view.shape().to_vec(), data }));
-                }
-                // Counts and positions that old versions stored are not looked at.
-                None if !expected.contains_key(&name) && name.ends_with(".position_ids") => {}
-                None => problems.push(format!("`{name}` holds {:?}, not floats", view.dtype())),
-            }
+        let mut problems = Vec::new();
+        let found = renamed(read_arrays(path, &expected, &mut problems)?);
+        let weights = Self::fitted(expected, found, &mut problems);
+        if !problems.is_empty() {
+            return Err(not_this_network(path, &problems));
         }
-        drop(bytes);
-        let mut found = renamed(found);
-        let mut arrays = BTreeMap::new();
-        let mut interpolated = Vec::new();
+        // Only a NaN or an infinity is left to be found: names and shapes fit.
+        weights.check(config).map_err(|e| IoError::malformed(path, e.to_string()))?;
+        Ok(weights)
+    }
+
+    /// The expected arrays among those found, interpolated where only their size differs.
+    fn fitted(
+        expected: BTreeMap<String, Vec<usize>>,
+        mut found: BTreeMap<String, Array>,
+        problems: &mut Vec<String>,
+    ) -> Self {
+        let (mut arrays, mut interpolated) = (BTreeMap::new(), Vec::new());
         for (name, shape) in expected {
             let Some(Array { shape: old, data }) = found.remove(&name) else {
                 if !problems.iter().any(|problem| problem.starts_with(&format!("`{name}` holds"))) {
@@ -149,20 +143,7 @@ impl Weights {
             arrays.insert(name, Array { shape, data });
         }
         problems.extend(found.keys().map(|name| format!("`{name}` belongs to no such network")));
-        if problems.is_empty() {
-            return Ok(Self { arrays, interpolated });
-        }
-        let shown = problems.len().min(20);
-        let more = problems.len() - shown;
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let problem =
-            format!("is not the network of this config: {}{more}", problems[..shown].join(", "));
-        Err(IoError::new(
-            Kind::Disagree,
-            path,
-            problem,
-            "name the config that the weights were trained with",
-        ))
+        Self { arrays, interpolated }
     }
 
     /// Writes the parameters as f32, so that open_clip loads them. The same parameters give the
@@ -270,6 +251,42 @@ impl Weights {
         }
         Ok(blended)
     }
+}
+
+/// All arrays of floats of a file, by their names without the prefixes of wrappers.
+fn read_arrays(
+    path: &Path,
+    expected: &BTreeMap<String, Vec<usize>>,
+    problems: &mut Vec<String>,
+) -> Result<BTreeMap<String, Array>, IoError> {
+    let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| IoError::malformed(path, format!("is no safetensors file: {e}")))?;
+    let mut found = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        let name = plain_name(&name).to_owned();
+        match numbers(&view) {
+            Some(data) => drop(found.insert(name, Array { shape: view.shape().to_vec(), data })),
+            // Counts and positions that old versions stored are not looked at.
+            None if !expected.contains_key(&name) && name.ends_with(".position_ids") => {}
+            None => problems.push(format!("`{name}` holds {:?}, not floats", view.dtype())),
+        }
+    }
+    Ok(found)
+}
+
+fn not_this_network(path: &Path, problems: &[String]) -> IoError {
+    let shown = problems.len().min(20);
+    let more = problems.len() - shown;
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let problem =
+        format!("is not the network of this config: {}{more}", problems[..shown].join(", "));
+    IoError::new(
+        Kind::Disagree,
+        path,
+        problem,
+        "name the config that the weights were trained with",
+    )
 }
 
 /// Writes named arrays as a safetensors file of f32.

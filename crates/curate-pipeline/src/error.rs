@@ -7,6 +7,7 @@ use curate_cluster::ClusterError;
 use curate_core::{Cancelled, CutError, ParamsError, RowsError, SourceError};
 use curate_dedup::DedupError;
 use curate_device::DeviceError;
+use curate_dfn::filter::FilterError;
 use curate_io::IoError;
 use curate_prune::PruneError;
 
@@ -88,6 +89,8 @@ pub(crate) enum StageError {
     #[error(transparent)]
     Baseline(#[from] BaselineError),
     #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     Io(#[from] IoError),
@@ -98,6 +101,7 @@ impl StageError {
         match self {
             Self::Source(e) => e.is_cancelled(),
             Self::Rows(e) => e.is_cancelled(),
+            Self::Filter(e) => e.is_cancelled(),
             Self::Cluster(e) => e.is_cancelled(),
             Self::Dedup(e) => e.is_cancelled(),
             Self::Prune(e) => e.is_cancelled(),
@@ -107,7 +111,9 @@ impl StageError {
 
     pub(crate) fn in_stage(self, stage: &str) -> Error {
         match self {
-            Self::Io(e) | Self::Baseline(BaselineError::Io(e)) => Error::Io(e),
+            Self::Io(e)
+            | Self::Baseline(BaselineError::Io(e))
+            | Self::Filter(FilterError::Io(e)) => Error::Io(e),
             other if other.is_cancelled() => Error::Cancelled(Cancelled),
             other => Error::Stage { stage: stage.to_owned(), problem: other.to_string() },
         }

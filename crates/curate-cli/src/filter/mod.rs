@@ -16,7 +16,6 @@ use curate::{
         filter::{
             BadKind, EmbedParams, EmbedReport, Precision,
             card::{FilterCard, known_limits, network_digest},
-            embed_path,
         },
         image::Limits,
         network::read_folder,
@@ -81,7 +80,7 @@ fn embed_pool(
     let (config, weights) = read_folder(&folder)?;
     config.takes_captions(&folder)?;
     let precision = if how.half { Precision::F16 } else { Precision::F32 };
-    let params = EmbedParams { out: out.to_owned(), name: name.to_owned(), precision };
+    let embed = EmbedParams::new(out).name(name).precision(precision).check()?;
     let mut network = Network::new(config, &weights)?;
     drop(weights);
     let limits = Limits { pixels: how.pixel_limit };
@@ -90,7 +89,7 @@ fn embed_pool(
     if how.strict_captions {
         network = network.with_tokenizer(Tokenizer::new(SpecialText::Plain));
     }
-    Ok(embed_path(&network, pool, options, &params, shown)?)
+    Ok(embed.run_path(&network, pool, options, shown)?)
 }
 
 fn said_of(report: &EmbedReport, out: &Path) -> String {

@@ -41,9 +41,9 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
         Tokenizer::default(),
         model.text_cfg.context_length,
         params.augment,
-    );
+    )?;
     if let Some(captions) = &captions {
-        pairs = pairs.with_captions(captions.clone());
+        pairs = pairs.with_captions(captions.clone())?;
     }
     let mut trainer = Trainer::new(model, &initial, params.clone(), args.device.open()?)?;
     let checkpoint = args.out.join("checkpoint.safetensors");

@@ -169,7 +169,7 @@ impl ImageTower {
         }
     }
 
-    /// Features of some images, each `3 x size x size` numbers; not normalised.
+    /// Features of some images, each `3 x size x size` numbers; not normalized.
     pub(crate) fn features(&self, images: &[f32]) -> Vec<f32> {
         let width = self.class.len();
         let size = self.grid * self.patch;
@@ -221,7 +221,7 @@ impl TextTower {
         }
     }
 
-    /// Features of some texts, each `context` tokens; not normalised. Tokens behind the pooled one
+    /// Features of some texts, each `context` tokens; not normalized. Tokens behind the pooled one
     /// are not computed: it does not see them.
     pub(crate) fn features(&self, tokens: &[u32], context: usize) -> Vec<f32> {
         let width = self.ln_final.weight.len();
