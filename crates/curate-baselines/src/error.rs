@@ -1,8 +1,9 @@
 //! What can go wrong.
 
+use curate_core::{CutError, ParamsError};
 use curate_io::{IoError, Kind};
 
-use crate::SettingsError;
+use crate::BaselineName;
 
 /// A baseline cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -14,26 +15,47 @@ pub enum BaselineError {
     /// A model, a word list or a list of ids that cannot be read.
     #[error(transparent)]
     Input(Box<dyn std::error::Error + Send + Sync>),
-    /// Settings that do not go together.
+    /// Parameters out of range.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// A share that is none.
-    #[error("fraction {0} is not between 0 and 1; use no_filter to keep everything")]
-    Fraction(f64),
-    /// A threshold that is no number.
-    #[error("threshold {0} is no number; scores are compared with it")]
-    Threshold(f64),
-    /// Something the rule needs beside the metadata.
-    #[error("{baseline} needs {what}")]
+    Params(#[from] ParamsError),
+    /// Another cut that cannot be made.
+    #[error(transparent)]
+    Cut(#[from] CutError),
+    /// A cut of a rule that has no number to cut by.
+    #[error(
+        "`cut`: {rule} does not keep rows by one number alone; only clip_score and random_subset can be \
+         cut anew"
+    )]
+    NothingToCut {
+        /// The rule.
+        rule: BaselineName,
+    },
+    /// Something the rule needs beside the rows.
+    #[error(
+        "`{input}` is missing, and {rule} needs it: name its file in the parameters, or give it"
+    )]
     Missing {
-        /// The baseline.
-        baseline: &'static str,
-        /// What it needs.
+        /// The rule.
+        rule: BaselineName,
+        /// The field of [`Inputs`](crate::Inputs).
+        input: &'static str,
+    },
+    /// Columns of rows that differ in length.
+    #[error("{file}: {what} of {found} rows, but there are {expected}")]
+    RowsMismatch {
+        /// The file that the rows name.
+        file: String,
+        /// Captions, numbers or ids.
         what: &'static str,
+        /// Rows that were handed out.
+        found: usize,
+        /// Rows that there are.
+        expected: usize,
     },
     /// Arrays that do not go together.
     #[error(
-        "{what} have {found} numbers a row, the centroids {expected}; they must come from the same network"
+        "{what} have {found} numbers per row, the centroids {expected}; they must come from the same \
+         network"
     )]
     Width {
         /// Which.

@@ -1,4 +1,4 @@
-//! Clusters of pictures, and which of them are wanted.
+//! Clusters of images, and which of them are wanted.
 
 use std::path::Path;
 
@@ -9,17 +9,21 @@ use curate_io::{
 };
 use curate_kernels::{Centroids, Nearest};
 
-use crate::{BaselineError, judge::Verdict, rows::Rows};
+use crate::{
+    BaselineError,
+    rows::MetadataRows,
+    verdict::{DropReason, Verdict},
+};
 
 /// The array of the metadata that DataComp clusters by.
 pub const FEATURES: &str = "l14_img";
 /// Rows compared with the centroids at once.
 const BLOCK: usize = 4096;
 
-/// Centroids of a pool's pictures, and which clusters the pictures of another data set (ImageNet's
+/// Centroids of a pool's images, and which clusters the images of another data set (ImageNet's
 /// training set) fall into.
 ///
-/// A picture belongs to the centroid of the largest plain inner product, ties to the first.
+/// An image belongs to the centroid of the largest plain inner product, ties to the first.
 /// DataComp's centroids are not of length one, and scaling them would change the answer.
 pub struct Concepts {
     centroids: Centroids,
@@ -28,7 +32,7 @@ pub struct Concepts {
 }
 
 impl Concepts {
-    /// Reads centroids (`k x d`) and features of the pictures wanted (`n x d`), each an npy file of
+    /// Reads centroids (`k x d`) and features of the images wanted (`n x d`), each an npy file of
     /// floats. DataComp publishes them as PyTorch files: save the arrays with `numpy.save`.
     ///
     /// # Errors
@@ -55,9 +59,14 @@ impl Concepts {
         Ok(found)
     }
 
-    /// Clusters, and how many of them are wanted.
-    pub fn len(&self) -> (usize, usize) {
-        (self.wanted.len(), self.wanted.iter().filter(|wanted| **wanted).count())
+    /// Number of clusters.
+    pub fn len(&self) -> usize {
+        self.wanted.len()
+    }
+
+    /// How many of them are wanted.
+    pub fn wanted(&self) -> usize {
+        self.wanted.iter().filter(|wanted| **wanted).count()
     }
 
     /// Whether there are no clusters.
@@ -65,10 +74,10 @@ impl Concepts {
         self.wanted.is_empty()
     }
 
-    /// What some rows' pictures say: the cluster, and whether it is wanted.
+    /// What some rows' images say: the cluster, and whether it is wanted.
     pub(crate) fn judge(
         &self,
-        table: &dyn Rows,
+        table: &dyn MetadataRows,
         rows: &[usize],
     ) -> Result<Vec<Verdict>, BaselineError> {
         let features = table.features(FEATURES)?;
@@ -80,9 +89,9 @@ impl Concepts {
                 let Nearest { index, value } = nearest;
                 let cluster = Some(index);
                 verdicts.push(match self.wanted[index as usize] {
-                    _ if value == f32::NEG_INFINITY => Verdict::dropped("bad features"),
+                    _ if value == f32::NEG_INFINITY => Verdict::dropped(DropReason::BadFeatures),
                     true => Verdict { cluster, ..Verdict::KEPT },
-                    false => Verdict { cluster, ..Verdict::dropped("other cluster") },
+                    false => Verdict { cluster, ..Verdict::dropped(DropReason::OtherCluster) },
                 });
             }
         }

@@ -4,17 +4,20 @@
 //! kept as they come, those of rows near it with their scores; once all rows are counted, the rows
 //! near it hold the threshold, and are kept or dropped by it. Where they do not, since the first shard
 //! is unlike the others or too many scores are alike, the answer is that there is none, and the
-//! threshold is found [by counting](crate::quantile).
+//! threshold is found [by counting](curate_core::stream::score_at).
 
-use curate_core::{Progress, SampleId};
+use curate_core::{
+    Progress, SampleId,
+    stream::{Guess, Score, Side},
+};
 use curate_io::IoError;
 use rayon::prelude::*;
 
 use crate::{
-    Arch, BaselineError, Kept, Rows, Table,
+    Arch, BaselineError, MetadataRows, MetadataShard, Subset,
     buckets::{Buckets, sorted},
-    quantile::{key, number},
     rows::watched,
+    verdict::DropReason,
 };
 
 /// Scores that say where the threshold is.
@@ -23,68 +26,51 @@ const SAMPLE: usize = 1 << 17;
 /// Rows near the threshold that are held: 32 MiB of them.
 const HELD: usize = 1 << 20;
 
-/// What [`run`](crate::run) gives for the best `fraction`, if one pass suffices.
+/// What [`Baseline::subset`](crate::Baseline::subset) gives for the best `fraction`, if one pass suffices.
 pub(crate) fn best(
-    tables: &[Table],
+    tables: &[MetadataShard],
     arch: Arch,
     fraction: f64,
     progress: &dyn Progress,
-) -> Result<Option<Kept>, BaselineError> {
+) -> Result<Option<Subset>, BaselineError> {
     best_holding(tables, arch, fraction, HELD, progress)
 }
 
 fn best_holding(
-    tables: &[Table],
+    tables: &[MetadataShard],
     arch: Arch,
     fraction: f64,
     held: usize,
     progress: &dyn Progress,
-) -> Result<Option<Kept>, BaselineError> {
+) -> Result<Option<Subset>, BaselineError> {
     let column = arch.score_column();
-    let Some(near) = Near::of(tables, column, fraction)? else { return Ok(None) };
+    let Some(guess) = guess(tables, column, fraction)? else { return Ok(None) };
     progress.start("filter", tables.len() as u64, "shards");
-    let look = watched(progress, |table| Seen::of(table, column, near, held / tables.len()));
+    let look = watched(progress, |table| Seen::of(table, column, guess, held / tables.len()));
     let seen: Vec<Option<Seen>> = tables.par_iter().map(look).collect::<Result<_, IoError>>()?;
     progress.finish();
-    Ok(seen.into_iter().collect::<Option<Vec<_>>>().and_then(|seen| settle(seen, fraction)))
+    Ok(seen.into_iter().collect::<Option<Vec<_>>>().and_then(|seen| settle(seen, guess, fraction)))
 }
 
-/// Keys from one to another, both included.
-#[derive(Clone, Copy)]
-struct Near {
-    low: u64,
-    high: u64,
-}
-
-impl Near {
-    /// The keys around the place at which the first table has the fraction, as far as four standard
-    /// deviations of a random sample's share. `None` without a sample, and where tables differ in
-    /// precision, for then one threshold is compared in two ways.
-    fn of(tables: &[Table], column: &str, fraction: f64) -> Result<Option<Self>, IoError> {
-        let Some(first) = tables.first() else { return Ok(None) };
-        let single = first.holds_singles(column)?;
-        for table in tables {
-            if table.holds_singles(column)? != single {
-                return Ok(None);
-            }
+/// Where the threshold probably lies, by the first table. `None` without a sample, and where tables
+/// differ in precision, for then one threshold is compared in two ways.
+fn guess(
+    tables: &[MetadataShard],
+    column: &str,
+    fraction: f64,
+) -> Result<Option<Guess<u64>>, IoError> {
+    let Some(first) = tables.first() else { return Ok(None) };
+    let single = first.holds_singles(column)?;
+    for table in tables {
+        if table.holds_singles(column)? != single {
+            return Ok(None);
         }
-        let mut keys = Vec::new();
-        first.each_block(column, &mut |scores| {
-            keys.extend(scores.iter().map(|&score| key(score)).take(SAMPLE - keys.len()));
-        })?;
-        Ok(Self::around(keys, fraction))
     }
-
-    fn around(mut keys: Vec<u64>, fraction: f64) -> Option<Self> {
-        let count = keys.len() as f64;
-        let margin = 4.0 * (fraction * (1.0 - fraction) / count).sqrt() + 1.0 / count;
-        let last = keys.len().checked_sub(1)?;
-        let mut at = |share: f64| {
-            let place = ((share * count).max(0.0) as usize).min(last);
-            *keys.select_nth_unstable_by(place, |a, b| b.cmp(a)).1
-        };
-        Some(Self { high: at(fraction - margin), low: at(fraction + margin) })
-    }
+    let mut keys = Vec::new();
+    first.each_block(column, &mut |scores| {
+        keys.extend(scores.iter().map(|score| score.key()).take(SAMPLE - keys.len()));
+    })?;
+    Ok(Guess::from_sample(&mut keys, fraction))
 }
 
 /// What one table gives.
@@ -101,59 +87,56 @@ struct Seen {
 
 impl Seen {
     /// `None` when more than `most` rows are near.
-    fn of(table: &Table, column: &str, near: Near, most: usize) -> Result<Option<Self>, IoError> {
+    fn of(
+        table: &MetadataShard,
+        column: &str,
+        guess: Guess<u64>,
+        most: usize,
+    ) -> Result<Option<Self>, IoError> {
         let mut seen = Self::default();
-        // Of each row, how far up it is: below, near, above.
-        let mut places: Vec<u8> = Vec::with_capacity(table.len().min(1 << 24));
+        let mut sides: Vec<Side> = Vec::with_capacity(table.len().min(1 << 24));
         let mut keys = Vec::new();
         table.each_block(column, &mut |scores| {
             seen.unscored += scores.iter().filter(|score| score.is_nan()).count();
-            let place = |&score: &f64| {
-                let key = key(score);
-                u8::from(key >= near.low) + u8::from(key > near.high)
-            };
-            let from = places.len();
-            places.extend(scores.iter().map(place));
-            let is_near = places[from..].iter().zip(scores).filter(|(place, _)| **place == 1);
-            keys.extend(
-                is_near.map(|(_, &score)| key(score)).take((most + 1).saturating_sub(keys.len())),
-            );
+            let from = sides.len();
+            sides.extend(scores.iter().map(|score| guess.side(score.key())));
+            let near = sides[from..].iter().zip(scores).filter(|(side, _)| **side == Side::NEAR);
+            let room = (most + 1).saturating_sub(keys.len());
+            keys.extend(near.map(|(_, score)| score.key()).take(room));
         })?;
         if keys.len() > most {
             return Ok(None);
         }
         let mut keys = keys.into_iter();
-        table.each_id(|row, id| match places.get(row) {
-            Some(2) => {
+        table.each_row_id(|row, id| match sides.get(row).copied() {
+            Some(Side::ABOVE) => {
                 seen.above += 1;
                 seen.ids.push(id);
             }
-            Some(1) => seen.near.extend(keys.next().map(|key| (key, id))),
+            Some(Side::NEAR) => seen.near.extend(keys.next().map(|key| (key, id))),
             _ => {}
         })?;
-        seen.rows = places.len();
+        seen.rows = sides.len();
         Ok(Some(seen))
     }
 }
 
 /// The threshold among the rows that are near it, and what it keeps.
-fn settle(mut seen: Vec<Seen>, fraction: f64) -> Option<Kept> {
+fn settle(mut seen: Vec<Seen>, guess: Guess<u64>, fraction: f64) -> Option<Subset> {
     let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
     let (rows, above, unscored) = (sum(|s| s.rows), sum(|s| s.above), sum(|s| s.unscored));
-    let place = ((fraction * rows as f64) as usize).checked_sub(above)?;
+    let place = (fraction * rows as f64) as usize;
     let mut keys: Vec<u64> = seen.iter().flat_map(|s| &s.near).map(|(key, _)| *key).collect();
-    if place >= keys.len() {
-        return None;
-    }
-    let least = *keys.select_nth_unstable_by(place, |a, b| b.cmp(a)).1;
-    let threshold = number(least)?;
+    let least = guess.settle(place, above, &mut keys)?;
+    let threshold = f64::of_key(least)?;
     for Seen { ids, near, .. } in &mut seen {
         near.iter().filter(|(key, _)| *key >= least).for_each(|(_, id)| ids.push(*id));
     }
     let ids = sorted(&seen.into_iter().map(|seen| seen.ids).collect::<Vec<_>>());
-    let dropped = [("no score", unscored), ("low score", rows - unscored - ids.len())];
+    let low = rows - unscored - ids.len();
+    let dropped = [(DropReason::NoScore, unscored), (DropReason::LowScore, low)];
     let dropped = dropped.into_iter().filter(|(_, count)| *count > 0).collect();
-    Some(Kept { ids, rows, dropped, threshold: Some(threshold) })
+    Some(Subset { ids, rows, dropped, threshold: Some(threshold) })
 }
 
 #[cfg(test)]
@@ -165,10 +148,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Baseline, Inputs, ScoreCut, by_table};
+    use crate::{BaselineName, BaselineParams, Inputs};
 
     /// A shard of these scores in single or double precision.
-    fn shard(folder: &Path, name: usize, scores: &[f64], single: bool) -> Table {
+    fn shard(folder: &Path, name: usize, scores: &[f64], single: bool) -> MetadataShard {
         let path = folder.join(format!("{name}.parquet"));
         let uids =
             (0..scores.len()).map(|row| format!("{:x}", (row * 7919 + name) % 501)).collect();
@@ -178,16 +161,19 @@ mod tests {
         };
         let columns = vec![("uid", Column::Text(uids)), (Arch::L14.score_column(), scores)];
         table::write(&path, columns).expect("a table");
-        Table::open(&path).expect("a table")
+        MetadataShard::open(&path).expect("a table")
     }
 
     /// What finding the threshold first gives.
-    fn in_two_steps(tables: &[Table], fraction: f64) -> Kept {
-        let rule = Baseline::ClipScore { arch: Arch::L14, cut: ScoreCut::Fraction(fraction) };
-        by_table(&rule, tables, &Inputs::default(), &NoProgress).expect("tables that can be read")
+    fn in_two_steps(tables: &[MetadataShard], fraction: f64) -> Subset {
+        let params =
+            BaselineParams::new(BaselineName::ClipScore).arch(Arch::L14).fraction(fraction);
+        let baseline = params.check().expect("a fraction below 1");
+        let found = baseline.subset_of(tables, &Inputs::default(), &NoProgress);
+        found.expect("tables that can be read")
     }
 
-    fn in_one(tables: &[Table], fraction: f64, held: usize) -> Option<Kept> {
+    fn in_one(tables: &[MetadataShard], fraction: f64, held: usize) -> Option<Subset> {
         best_holding(tables, Arch::L14, fraction, held, &NoProgress)
             .expect("tables that can be read")
     }
@@ -208,7 +194,7 @@ mod tests {
                 4 => -0.0,
                 cell => f64::from(cell) / 7.0 - 2.5,
             };
-            let tables: Vec<Table> = shards
+            let tables: Vec<MetadataShard> = shards
                 .iter()
                 .enumerate()
                 .map(|(i, cells)| {
@@ -243,7 +229,7 @@ mod tests {
             (double, HELD, false),
         ] {
             let name = first.path().to_owned();
-            let tables = [first, Table::open(rest.path()).expect("a table")];
+            let tables = [first, MetadataShard::open(rest.path()).expect("a table")];
             let found = in_one(&tables, 0.3, held);
             assert_eq!(found.is_some(), suffices, "{}", name.display());
             if let Some(found) = found {

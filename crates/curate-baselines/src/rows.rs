@@ -1,12 +1,15 @@
-//! What the rules read of some rows: captions, columns of numbers, vectors of pictures.
+//! What the rules read of some rows: ids, captions, columns of numbers, vectors of images.
 
 use std::path::{Path, PathBuf};
 
 use curate_core::{EmbeddingSource, Progress, SampleId};
 use curate_io::{IoError, datacomp, table::Reader};
 
-/// Some rows of a pool, wherever they lie. [`judge`](crate::judge) asks for what its rule reads.
-pub trait Rows: Sync {
+use crate::BaselineError;
+
+/// Some rows with metadata, wherever they lie. A [`Baseline`](crate::Baseline) asks for what its rule
+/// reads; every column has to have all rows, in one order.
+pub trait MetadataRows: Sync {
     /// The number of rows.
     fn len(&self) -> usize;
 
@@ -14,6 +17,12 @@ pub trait Rows: Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Hands every row's id to `each`, in order.
+    ///
+    /// # Errors
+    /// When there are no ids, one is malformed, or they cannot be read.
+    fn each_id(&self, each: &mut dyn FnMut(SampleId)) -> Result<(), IoError>;
 
     /// Hands every row's caption to `each`, in order; `None` for a row without one.
     ///
@@ -44,16 +53,16 @@ pub trait Rows: Sync {
 }
 
 /// The rows of a metadata shard, `NAME.parquet` beside `NAME.npz`.
-pub struct Table {
+pub struct MetadataShard {
     path: PathBuf,
     rows: usize,
 }
 
-impl Table {
+impl MetadataShard {
     /// Opens a shard by its Parquet file.
     ///
     /// # Errors
-    /// When it is no Parquet file.
+    /// When it is not a Parquet file.
     pub fn open(path: &Path) -> Result<Self, IoError> {
         Ok(Self { rows: Reader::open(path)?.rows(), path: path.to_owned() })
     }
@@ -62,7 +71,7 @@ impl Table {
     ///
     /// # Errors
     /// When there are no ids, one is malformed, or they cannot be read.
-    pub(crate) fn each_id(&self, mut each: impl FnMut(usize, SampleId)) -> Result<(), IoError> {
+    pub(crate) fn each_row_id(&self, mut each: impl FnMut(usize, SampleId)) -> Result<(), IoError> {
         let mut row = 0;
         let mut bad = None;
         Reader::open(&self.path)?.each_text("uid", None, |text| {
@@ -75,14 +84,18 @@ impl Table {
             row += 1;
         })?;
         let Some((row, text)) = bad else { return Ok(()) };
-        let problem = format!("row {row}: uid `{text}` is no hexadecimal id");
+        let problem = format!("row {row}: uid `{text}` is not a hexadecimal id");
         Err(IoError::malformed(&self.path, problem))
     }
 }
 
-impl Rows for Table {
+impl MetadataRows for MetadataShard {
     fn len(&self) -> usize {
         self.rows
+    }
+
+    fn each_id(&self, each: &mut dyn FnMut(SampleId)) -> Result<(), IoError> {
+        self.each_row_id(|_, id| each(id))
     }
 
     fn each_caption(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
@@ -107,7 +120,7 @@ impl Rows for Table {
 }
 
 /// A look at a part that counts as progress, and is not taken once the caller asks to stop.
-pub(crate) fn watched<R: Rows, T, E: From<IoError>>(
+pub(crate) fn watched<R: MetadataRows, T, E: From<IoError>>(
     progress: &dyn Progress,
     look: impl Fn(&R) -> Result<T, E> + Sync + Send,
 ) -> impl Fn(&R) -> Result<T, E> + Sync + Send {
@@ -121,15 +134,41 @@ pub(crate) fn watched<R: Rows, T, E: From<IoError>>(
     }
 }
 
+/// An error unless a column handed out every row.
+pub(crate) fn has_all(
+    rows: &dyn MetadataRows,
+    what: &'static str,
+    found: usize,
+) -> Result<(), BaselineError> {
+    if found == rows.len() {
+        return Ok(());
+    }
+    let file = rows.path().display().to_string();
+    Err(BaselineError::RowsMismatch { file, what, found, expected: rows.len() })
+}
+
+/// The ids of all rows.
+pub(crate) fn ids_of(rows: &dyn MetadataRows) -> Result<Vec<SampleId>, BaselineError> {
+    let mut ids = Vec::with_capacity(rows.len().min(1 << 24));
+    rows.each_id(&mut |id| ids.push(id))?;
+    has_all(rows, "ids", ids.len())?;
+    Ok(ids)
+}
+
 /// A column of numbers, widened without loss, a gap as NaN.
-pub(crate) fn numbers(rows: &dyn Rows, column: &str) -> Result<Vec<f64>, IoError> {
+pub(crate) fn numbers(rows: &dyn MetadataRows, column: &str) -> Result<Vec<f64>, BaselineError> {
     let mut values = Vec::with_capacity(rows.len().min(1 << 24));
     rows.each_block(column, &mut |block| values.extend_from_slice(block))?;
+    has_all(rows, "numbers", values.len())?;
     Ok(values)
 }
 
 /// A threshold as numpy compares it with the column: in single precision for single precision.
-pub(crate) fn own_threshold(rows: &dyn Rows, column: &str, threshold: f64) -> Result<f64, IoError> {
+pub(crate) fn own_threshold(
+    rows: &dyn MetadataRows,
+    column: &str,
+    threshold: f64,
+) -> Result<f64, IoError> {
     let single = rows.holds_singles(column)?;
     Ok(if single { f64::from(threshold as f32) } else { threshold })
 }

@@ -9,10 +9,10 @@ use std::{
 };
 
 use curate_baselines::{
-    Arch, Baseline, BaselineError, Concepts, Inputs, Kept, MorphyRule, Name, ScoreCut, Settings,
-    run,
+    Arch, Baseline, BaselineError, BaselineName, BaselineParams, Concepts, DropReason, Inputs,
+    MetadataShard, MorphyRule, Subset,
 };
-use curate_core::NoProgress;
+use curate_core::{Cut, NoProgress};
 use curate_io::{
     subset::{self, SubsetFormat},
     table::{self, Column},
@@ -64,19 +64,28 @@ impl LanguageId for Ascii {
     }
 }
 
-fn kept(baseline: &Baseline, inputs: &Inputs<'_>) -> Kept {
-    run(baseline, &fixture("metadata"), inputs, &NoProgress).unwrap()
+fn of(name: BaselineName) -> BaselineParams {
+    BaselineParams::new(name)
+}
+
+fn clip_score(arch: Arch) -> BaselineParams {
+    of(BaselineName::ClipScore).arch(arch)
+}
+
+fn kept(params: &BaselineParams, inputs: &Inputs<'_>) -> Subset {
+    let baseline = params.clone().check().unwrap();
+    baseline.subset_with(&fixture("metadata"), inputs, &NoProgress).unwrap()
 }
 
 /// The subset file's bytes.
-fn bytes(kept: &Kept, format: SubsetFormat) -> Vec<u8> {
+fn bytes(kept: &Subset, format: SubsetFormat) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("subset");
     subset::write(&path, format, &kept.ids).unwrap();
     fs::read(path).unwrap()
 }
 
-fn assert_same_file(baseline: &Baseline, inputs: &Inputs<'_>, expected: &str) {
+fn assert_same_file(baseline: &BaselineParams, inputs: &Inputs<'_>, expected: &str) {
     let found = kept(baseline, inputs);
     let counted: usize = found.dropped.values().sum();
     assert_eq!(found.ids.len() + counted, found.rows, "every row has a fate");
@@ -87,11 +96,10 @@ fn assert_same_file(baseline: &Baseline, inputs: &Inputs<'_>, expected: &str) {
 #[test]
 fn rules_without_languages_equal_datacomps_files() {
     let none = Inputs::default();
-    assert_same_file(&Baseline::NoFilter, &none, "no_filter.npy");
-    let threshold = ScoreCut::Threshold(0.25);
-    let by_threshold = Baseline::ClipScore { arch: Arch::B32, cut: threshold };
+    assert_same_file(&of(BaselineName::NoFilter), &none, "no_filter.npy");
+    let by_threshold = clip_score(Arch::B32).threshold(0.25);
     assert_same_file(&by_threshold, &none, "clip_score_b32_thr025.npy");
-    let by_fraction = Baseline::ClipScore { arch: Arch::L14, cut: ScoreCut::Fraction(0.3) };
+    let by_fraction = clip_score(Arch::L14).fraction(0.3);
     assert_same_file(&by_fraction, &none, "clip_score_l14_frac03.npy");
     assert_eq!(kept(&by_fraction, &none).ids.len(), 93, "90 rows and the ties");
 }
@@ -100,11 +108,11 @@ fn rules_without_languages_equal_datacomps_files() {
 fn rules_with_languages_equal_datacomps_files() {
     let language = Recorded::load();
     let inputs = Inputs { language: &language, ..Inputs::default() };
-    assert_same_file(&Baseline::BasicFilter, &inputs, "basic_filter.npy");
+    assert_same_file(&of(BaselineName::BasicFilter), &inputs, "basic_filter.npy");
     let memmap = fs::read(fixture("expected/basic_filter.memmap")).unwrap();
-    assert!(bytes(&kept(&Baseline::BasicFilter, &inputs), SubsetFormat::Memmap) == memmap);
+    assert!(bytes(&kept(&of(BaselineName::BasicFilter), &inputs), SubsetFormat::Memmap) == memmap);
     let ascii = Inputs { language: &Ascii, ..Inputs::default() };
-    assert_same_file(&Baseline::Laion2b, &ascii, "laion2b_stub_lid.npy");
+    assert_same_file(&of(BaselineName::Laion2b), &ascii, "laion2b_stub_lid.npy");
 }
 
 #[test]
@@ -112,10 +120,9 @@ fn rules_on_pictures_equal_datacomps_files() {
     let language = Recorded::load();
     let concepts =
         Concepts::read(&fixture("centroids_l14.npy"), &fixture("imagenet_l14.npy")).unwrap();
-    let inputs = Inputs { language: &language, concepts: Some(&concepts), entities: None };
-    assert_same_file(&Baseline::ImageBased, &inputs, "image_based.npy");
-    let both =
-        Baseline::ImageBasedIntersectClipScore { arch: Arch::L14, cut: ScoreCut::Fraction(0.3) };
+    let inputs = Inputs { language: &language, concepts: Some(&concepts), ..Inputs::default() };
+    assert_same_file(&of(BaselineName::ImageBased), &inputs, "image_based.npy");
+    let both = of(BaselineName::ImageBasedIntersectClipScore).arch(Arch::L14).fraction(0.3);
     assert_same_file(&both, &inputs, "image_based_intersect_l14_frac03.npy");
 }
 
@@ -125,9 +132,9 @@ fn rules_on_entities_equal_datacomps_file() {
     let language = Recorded::load();
     for morphy in [Morphy::OneStep, Morphy::Repeated] {
         let wordnet = WordNet::read(wordnet()).unwrap().with_morphy(morphy);
-        let entities = Some((&wordnet, &entities));
-        let inputs = Inputs { language: &language, entities, concepts: None };
-        assert_same_file(&Baseline::TextBased, &inputs, "text_based.npy");
+        let (wordnet, entities) = (Some(&wordnet), Some(&entities));
+        let inputs = Inputs { language: &language, wordnet, entities, concepts: None };
+        assert_same_file(&of(BaselineName::TextBased), &inputs, "text_based.npy");
     }
 }
 
@@ -136,28 +143,55 @@ fn rules_on_entities_equal_datacomps_file() {
 #[test]
 fn from_files_alone_every_subset_equals_datacomps() {
     for model in ["softmax.bin", "softmax.ftz", "hs.bin", "hs.ftz"] {
-        let settings = |name| Settings {
-            language_model: Some(fixture("lid").join(model)),
-            ..Settings::new(name)
-        };
-        let text = Settings {
-            wordnet: Some(wordnet()),
-            entity_ids: Some(fixture("imagenet21k_wordnet_ids.txt")),
-            morphy: MorphyRule::Repeated,
-            ..settings(Name::TextBased)
-        };
-        let pictures = Settings {
-            centroids: Some(fixture("centroids_l14.npy")),
-            target_features: Some(fixture("imagenet_l14.npy")),
-            ..settings(Name::ImageBased)
-        };
-        for (settings, expected) in [
-            (settings(Name::BasicFilter), "basic_filter.npy"),
+        let language = |name| of(name).language_model(fixture("lid").join(model));
+        let text = language(BaselineName::TextBased)
+            .wordnet(wordnet())
+            .entity_ids(fixture("imagenet21k_wordnet_ids.txt"))
+            .morphy(MorphyRule::Repeated);
+        let images = language(BaselineName::ImageBased)
+            .centroids(fixture("centroids_l14.npy"))
+            .target_features(fixture("imagenet_l14.npy"));
+        for (params, expected) in [
+            (language(BaselineName::BasicFilter), "basic_filter.npy"),
             (text, "text_based.npy"),
-            (pictures, "image_based.npy"),
+            (images, "image_based.npy"),
         ] {
-            let (baseline, loaded) = (settings.baseline().unwrap(), settings.read().unwrap());
-            assert_same_file(&baseline, &loaded.inputs(), expected);
+            let loaded = params.clone().check().unwrap().read_inputs().unwrap();
+            assert_same_file(&params, &loaded.inputs(), expected);
+        }
+    }
+}
+
+/// The front door for rows says what the one for folders says.
+#[test]
+fn a_verdict_on_every_row_keeps_what_the_subset_keeps() {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(fixture("metadata")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "parquet"));
+    files.sort();
+    let shards: Vec<MetadataShard> =
+        files.iter().map(|file| MetadataShard::open(file).unwrap()).collect();
+    for params in [
+        clip_score(Arch::L14).fraction(0.3),
+        of(BaselineName::RandomSubset).fraction(0.4),
+        of(BaselineName::BasicFilter),
+    ] {
+        let baseline = params.check().unwrap();
+        let verdicts = baseline.run(&shards, &NoProgress).unwrap();
+        let subset = baseline.subset(&fixture("metadata"), &NoProgress).unwrap();
+        let rows = verdicts.rows().len();
+        let name = baseline.rule().name();
+        assert_eq!((rows, verdicts.kept().len()), (subset.rows, subset.ids.len()), "{name}");
+        let removals: Vec<usize> = verdicts.removals().map(|removal| removal.row).collect();
+        assert_eq!(verdicts.kept().len() + removals.len(), rows, "{name}");
+        assert!(removals.iter().all(|&row| !verdicts.kept().contains(row)), "{name}");
+        let again = verdicts.select(Cut::Top(50));
+        if name == BaselineName::BasicFilter {
+            assert!(matches!(again, Err(BaselineError::NothingToCut { .. })));
+        } else {
+            let again = again.unwrap();
+            assert_eq!(again.len(), 50, "{name}");
+            assert!(again.minus(&verdicts.kept()).is_empty(), "{name}: the best are among them");
         }
     }
 }
@@ -168,7 +202,7 @@ fn threads_change_nothing() {
     let inputs = Inputs { language: &language, ..Inputs::default() };
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| kept(&Baseline::BasicFilter, &inputs))
+        pool.install(|| kept(&of(BaselineName::BasicFilter), &inputs))
     };
     let one = with(1);
     assert_eq!((&with(2), &with(7)), (&one, &one));
@@ -176,8 +210,10 @@ fn threads_change_nothing() {
 
 #[test]
 fn a_random_subset_is_a_matter_of_ids() {
-    let draw =
-        |fraction, seed| kept(&Baseline::RandomSubset { fraction, seed }, &Inputs::default()).ids;
+    let draw = |fraction, seed| {
+        let params = of(BaselineName::RandomSubset).fraction(fraction).seed(seed);
+        kept(&params, &Inputs::default()).ids
+    };
     assert_eq!(draw(0.5, 1), draw(0.5, 1));
     assert_ne!(draw(0.5, 1), draw(0.5, 2));
     assert!((100..200).contains(&draw(0.5, 1).len()));
@@ -188,28 +224,24 @@ fn a_random_subset_is_a_matter_of_ids() {
 
 #[test]
 fn trouble_is_named() {
-    let none = Inputs::default();
-    let refused = |baseline: &Baseline, folder: &Path| {
-        run(baseline, folder, &none, &NoProgress).unwrap_err().to_string()
+    let refused = |params: BaselineParams, folder: &Path| {
+        params.check().unwrap().subset(folder, &NoProgress).unwrap_err().to_string()
     };
-    let of = |cut| Baseline::ClipScore { arch: Arch::B32, cut };
     let metadata = fixture("metadata");
-    assert!(refused(&of(ScoreCut::Fraction(1.0)), &metadata).contains("use no_filter"));
-    assert!(refused(&of(ScoreCut::Threshold(f64::NAN)), &metadata).contains("no number"));
-    assert!(refused(&Baseline::TextBased, &metadata).contains("WordNet"));
-    assert!(refused(&Baseline::ImageBased, &metadata).contains("centroids"));
+    assert!(refused(of(BaselineName::TextBased), &metadata).contains("`wordnet` is missing"));
+    assert!(refused(of(BaselineName::ImageBased), &metadata).contains("`concepts` is missing"));
     let folder = tempfile::tempdir().unwrap();
-    assert!(refused(&Baseline::NoFilter, folder.path()).contains("NAME.parquet"));
+    assert!(refused(of(BaselineName::NoFilter), folder.path()).contains("NAME.parquet"));
     let shard = folder.path().join("a.parquet");
     let write = |uids: &[&str]| {
         let uids = uids.iter().map(|uid| (*uid).to_owned()).collect();
         table::write(&shard, vec![("uid", Column::Text(uids))]).unwrap();
     };
     write(&["00ff"]);
-    let error = refused(&of(ScoreCut::Threshold(0.3)), folder.path());
+    let error = refused(clip_score(Arch::B32).threshold(0.3), folder.path());
     assert!(error.contains("a.parquet") && error.contains("clip_b32_similarity_score"), "{error}");
     write(&["00ff", "no id"]);
-    let error = refused(&Baseline::NoFilter, folder.path());
+    let error = refused(of(BaselineName::NoFilter), folder.path());
     assert!(error.contains("row 1: uid `no id`"), "{error}");
     let wrong = Concepts::read(&fixture("centroids_l14.npy"), &fixture("expected/no_filter.npy"));
     assert!(wrong.is_err());
@@ -226,10 +258,11 @@ fn a_missing_caption_is_dropped_and_counted() {
     ];
     table::write(&folder.path().join("a.parquet"), columns).unwrap();
     let inputs = Inputs { language: &Ascii, ..Inputs::default() };
-    let found = run(&Baseline::BasicFilter, folder.path(), &inputs, &NoProgress).unwrap();
+    let baseline = of(BaselineName::BasicFilter).check().unwrap();
+    let found = baseline.subset_with(folder.path(), &inputs, &NoProgress).unwrap();
     assert_eq!(found.ids, ["2".parse().unwrap()]);
-    let dropped: Vec<(&str, usize)> = found.dropped.into_iter().collect();
-    assert_eq!(dropped, [("few words", 1), ("no caption", 1)]);
+    let dropped: Vec<(DropReason, usize)> = found.dropped.into_iter().collect();
+    assert_eq!(dropped, [(DropReason::FewWords, 1), (DropReason::NoCaption, 1)]);
 }
 
 #[test]
@@ -242,7 +275,7 @@ fn a_stop_is_no_failure_of_a_file() {
             true
         }
     }
-    let stopped = run(&Baseline::NoFilter, &fixture("metadata"), &Inputs::default(), &Stop);
+    let baseline: Baseline = of(BaselineName::NoFilter).check().unwrap();
+    let stopped = baseline.subset(&fixture("metadata"), &Stop);
     assert!(stopped.unwrap_err().is_cancelled());
-    let _: fn(&BaselineError) -> bool = BaselineError::is_cancelled;
 }

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_baselines::{Arch, Baseline, Concepts, Inputs, ScoreCut, run};
+use curate_baselines::{Arch, BaselineName, BaselineParams, Concepts, Inputs};
 use curate_core::{NoProgress, SampleId};
 use curate_io::{
     npy::f32_table,
@@ -183,7 +183,7 @@ impl Case {
     }
 
     /// What a baseline keeps of the pool, sorted.
-    fn kept(&self, folder: &Path, baseline: &Baseline, entities: &EntityIds) -> Vec<SampleId> {
+    fn kept(&self, folder: &Path, baseline: BaselineParams, entities: &EntityIds) -> Vec<SampleId> {
         let (centroids, wanted) = (folder.join("centroids.npy"), folder.join("wanted.npy"));
         fs::write(&centroids, array(&self.centroids)).unwrap();
         fs::write(&wanted, array(&self.wanted)).unwrap();
@@ -191,10 +191,12 @@ impl Case {
         let wordnet = WordNet::read(wordnet_folder()).unwrap();
         let inputs = Inputs {
             language: &WithoutQ,
-            entities: Some((&wordnet, entities)),
+            wordnet: Some(&wordnet),
+            entities: Some(entities),
             concepts: Some(&concepts),
         };
-        run(baseline, folder, &inputs, &NoProgress).unwrap().ids
+        let baseline = baseline.check().unwrap();
+        baseline.subset_with(folder, &inputs, &NoProgress).unwrap().ids
     }
 
     /// A threshold as numpy compares it with the scores.
@@ -293,35 +295,35 @@ proptest! {
         let (threshold, laion) = (case.own(case.threshold), case.own(0.28));
         type Rule<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
         let captioned = |row: &Row, rule: &dyn Fn(&str) -> bool| row.caption.as_deref().is_some_and(rule);
-        let fraction = ScoreCut::Fraction(case.fraction);
-        let rules: Vec<(Baseline, Rule<'_>)> = vec![
-            (Baseline::NoFilter, Box::new(|_| true)),
+        let of = BaselineParams::new;
+        let rules: Vec<(BaselineParams, Rule<'_>)> = vec![
+            (of(BaselineName::NoFilter), Box::new(|_| true)),
             (
-                Baseline::BasicFilter,
+                of(BaselineName::BasicFilter),
                 Box::new(|row| captioned(row, &|text| basic(row, text))),
             ),
             (
-                Baseline::Laion2b,
+                of(BaselineName::Laion2b),
                 Box::new(|row| row.b32 >= laion && captioned(row, &english)),
             ),
             (
-                Baseline::TextBased,
+                of(BaselineName::TextBased),
                 Box::new(|row| captioned(row, &|text| english(text) && entity(text))),
             ),
             (
-                Baseline::ImageBased,
+                of(BaselineName::ImageBased),
                 Box::new(|row| captioned(row, &|text| picture(row, text))),
             ),
             (
-                Baseline::ClipScore { arch: Arch::B32, cut: ScoreCut::Threshold(case.threshold) },
+                of(BaselineName::ClipScore).arch(Arch::B32).threshold(case.threshold),
                 Box::new(|row| row.b32 >= threshold),
             ),
             (
-                Baseline::ClipScore { arch: Arch::L14, cut: fraction },
+                of(BaselineName::ClipScore).arch(Arch::L14).fraction(case.fraction),
                 Box::new(|row| row.l14 >= by_fraction),
             ),
             (
-                Baseline::ImageBasedIntersectClipScore { arch: Arch::L14, cut: fraction },
+                of(BaselineName::ImageBasedIntersectClipScore).arch(Arch::L14).fraction(case.fraction),
                 Box::new(|row| row.l14 >= by_fraction && captioned(row, &|text| picture(row, text))),
             ),
         ];
@@ -330,7 +332,7 @@ proptest! {
             let mut expected: Vec<SampleId> =
                 rows.map(|row| SampleId(u128::from_str_radix(&row.uid, 16).unwrap())).collect();
             expected.sort_unstable();
-            let found = case.kept(folder.path(), &baseline, &entities);
+            let found = case.kept(folder.path(), baseline.clone(), &entities);
             prop_assert_eq!(found, expected, "{:?}", baseline);
         }
     }

@@ -4,7 +4,8 @@ use std::{fmt, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use curate::{
-    baselines::{self, Arch, Baseline, Kept, MorphyRule, Settings, SettingsError},
+    baselines::{Arch, Baseline, BaselineName, BaselineParams, MorphyRule, Rule, Subset},
+    core::ParamsError,
     io::subset::{self, SubsetFormat},
 };
 use serde::Serialize;
@@ -123,7 +124,7 @@ enum MorphyArg {
     Repeated,
 }
 
-impl From<Name> for baselines::Name {
+impl From<Name> for BaselineName {
     fn from(name: Name) -> Self {
         match name {
             Name::NoFilter => Self::NoFilter,
@@ -140,13 +141,13 @@ impl From<Name> for baselines::Name {
 
 pub(crate) fn run(args: &BaselineArgs, shown: &Shown) -> Result<(), Failure> {
     let format = SubsetFormat::of_path(&args.save_path)?;
-    let settings = args.settings();
-    let baseline = settings.baseline().map_err(usage)?;
-    let loaded = settings.read()?;
-    let kept = baselines::run(&baseline, &args.metadata_dir, &loaded.inputs(), shown)?;
-    subset::write(&args.save_path, format, &kept.ids)?;
-    let built_in = args.language_model.is_none() && baseline.asks_language();
-    let found = Found { baseline: &baseline, count: kept.ids.len(), kept: &kept, built_in, args };
+    let baseline = args.params().check().map_err(|e| usage(&e, args.rule()))?;
+    named(&baseline)?;
+    let subset = baseline.subset(&args.metadata_dir, shown)?;
+    subset::write(&args.save_path, format, &subset.ids)?;
+    let built_in = args.language_model.is_none() && args.rule().asks_language();
+    let count = subset.ids.len();
+    let found = Found { baseline: baseline.rule(), count, subset: &subset, built_in, args };
     if args.json {
         show::json(&found)?
     } else {
@@ -155,46 +156,74 @@ pub(crate) fn run(args: &BaselineArgs, shown: &Shown) -> Result<(), Failure> {
     Ok(())
 }
 
-fn usage(error: SettingsError) -> Failure {
-    let said = error.written(|key| format!("--{key}"));
-    let missing = matches!(error, SettingsError::Missing(..));
-    Failure::Usage(if missing { format!("{said}; --help says what it is") } else { said })
+/// Every violation, with its parameter as a flag.
+fn usage(error: &ParamsError, rule: BaselineName) -> Failure {
+    let said = error.violations.iter().map(|violation| {
+        let (flag, value, allowed) = (&violation.field, &violation.value, &violation.allowed);
+        format!("--{flag} is {value}, but must be {}", allowed.replace('`', ""))
+    });
+    Failure::Usage(format!("{rule}: {}", said.collect::<Vec<_>>().join("; ")))
+}
+
+/// Refuses a rule whose files no flag names.
+fn named(baseline: &Baseline) -> Result<(), Failure> {
+    let flags: Vec<String> = baseline.unnamed().iter().map(|flag| format!("--{flag}")).collect();
+    if flags.is_empty() {
+        return Ok(());
+    }
+    let (rule, flags) = (baseline.rule().name(), flags.join(" and "));
+    Err(Failure::Usage(format!("{rule} needs {flags}; --help says what they are")))
 }
 
 impl BaselineArgs {
-    fn settings(&self) -> Settings {
-        let arch = self.arch.map(|arch| match arch {
-            ArchArg::B32 => Arch::B32,
-            ArchArg::L14 => Arch::L14,
-        });
-        let morphy = match self.morphy {
+    fn rule(&self) -> BaselineName {
+        self.name.or(self.name_flag).expect("clap requires one of the two").into()
+    }
+
+    fn params(&self) -> BaselineParams {
+        let mut params = BaselineParams::new(self.rule()).morphy(match self.morphy {
             MorphyArg::OneStep => MorphyRule::OneStep,
             MorphyArg::Repeated => MorphyRule::Repeated,
-        };
-        let name = self.name.or(self.name_flag).expect("clap requires one of the two");
-        Settings {
-            name: name.into(),
-            arch,
-            threshold: self.threshold,
-            fraction: self.fraction,
-            seed: self.seed,
-            language_model: self.language_model.clone(),
-            wordnet: self.wordnet.clone(),
-            entity_ids: self.entity_ids.clone(),
-            morphy,
-            centroids: self.centroids.clone(),
-            target_features: self.target_features.clone(),
+        });
+        if let Some(arch) = self.arch {
+            params = params.arch(match arch {
+                ArchArg::B32 => Arch::B32,
+                ArchArg::L14 => Arch::L14,
+            });
         }
+        if let Some(threshold) = self.threshold {
+            params = params.threshold(threshold);
+        }
+        if let Some(fraction) = self.fraction {
+            params = params.fraction(fraction);
+        }
+        if let Some(seed) = self.seed {
+            params = params.seed(seed);
+        }
+        type SetFile = fn(BaselineParams, PathBuf) -> BaselineParams;
+        let files: [(&Option<PathBuf>, SetFile); 5] = [
+            (&self.language_model, BaselineParams::language_model),
+            (&self.wordnet, BaselineParams::wordnet),
+            (&self.entity_ids, BaselineParams::entity_ids),
+            (&self.centroids, BaselineParams::centroids),
+            (&self.target_features, BaselineParams::target_features),
+        ];
+        for (file, set) in files {
+            if let Some(file) = file {
+                params = set(params, file.clone());
+            }
+        }
+        params
     }
 }
 
 /// What was kept, for people and as JSON.
 #[derive(Serialize)]
 struct Found<'a> {
-    baseline: &'a Baseline,
+    baseline: &'a Rule,
     count: usize,
     #[serde(flatten)]
-    kept: &'a Kept,
+    subset: &'a Subset,
     /// Whether languages were named without a model.
     built_in: bool,
     #[serde(skip)]
@@ -203,7 +232,7 @@ struct Found<'a> {
 
 impl fmt::Display for Found<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Kept { rows, dropped, threshold, .. } = self.kept;
+        let Subset { rows, dropped, threshold, .. } = self.subset;
         let share = 100.0 * self.count as f64 / (*rows).max(1) as f64;
         writeln!(f, "{} of {rows} rows kept ({share:.1} %)", self.count)?;
         if let Some(threshold) = threshold {

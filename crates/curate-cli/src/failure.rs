@@ -3,6 +3,7 @@
 use curate::{
     baselines::BaselineError,
     core::{CutError, ParamsError, SourceError},
+    dfn::{NetworkError, filter::FilterError},
     io::{IoError, Kind},
     pipeline::Error,
     scaling::ScalingError,
@@ -22,6 +23,10 @@ pub(crate) enum Failure {
     Source(#[from] SourceError),
     #[error(transparent)]
     Cut(#[from] CutError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] curate::dfn::train::TrainError),
@@ -83,6 +88,7 @@ impl Failure {
             Self::Scaling(error) => matches!(error, ScalingError::Cancelled(_)),
             Self::Baseline(error) => error.is_cancelled(),
             Self::Source(error) => error.is_cancelled(),
+            Self::Filter(error) => error.is_cancelled(),
             #[cfg(feature = "train")]
             Self::Train(error) => matches!(error, curate::dfn::train::TrainError::Cancelled(_)),
             _ => false,

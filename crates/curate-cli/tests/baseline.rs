@@ -73,11 +73,11 @@ fn flags_that_a_baseline_does_not_read_or_lacks_are_named() {
         assert!(!output.status.success());
         text(&output.stderr)
     };
-    insta::assert_snapshot!(complaint(&["basic_filter", "--arch", "b32"]), @"error: basic_filter does not read --arch; leave it out");
-    insta::assert_snapshot!(complaint(&["clip_score"]), @"error: clip_score needs --arch; --help says what it is");
-    insta::assert_snapshot!(complaint(&["clip_score", "--arch", "b32"]), @"error: clip_score needs one of --threshold and --fraction, and not both");
-    insta::assert_snapshot!(complaint(&["clip_score", "--arch", "b32", "--fraction", "1"]), @"error: fraction 1 is not between 0 and 1; use no_filter to keep everything");
-    insta::assert_snapshot!(complaint(&["text_based"]), @"error: text_based needs --wordnet; --help says what it is");
+    insta::assert_snapshot!(complaint(&["basic_filter", "--arch", "b32"]), @"error: basic_filter: --arch is b32, but must be left out: this rule does not read it");
+    insta::assert_snapshot!(complaint(&["clip_score"]), @"error: clip_score: --arch is left out, but must be given: this rule needs it; --threshold is left out, but must be given, or else fraction");
+    insta::assert_snapshot!(complaint(&["clip_score", "--arch", "b32"]), @"error: clip_score: --threshold is left out, but must be given, or else fraction");
+    insta::assert_snapshot!(complaint(&["clip_score", "--arch", "b32", "--fraction", "1"]), @"error: clip_score: --fraction is 1, but must be from 0 to below 1 (no_filter keeps all)");
+    insta::assert_snapshot!(complaint(&["text_based"]), @"error: text_based needs --wordnet and --entity-ids; --help says what they are");
     let both = ["clip_score", "--arch", "b32", "--fraction", "0.3", "--threshold", "0.3"];
     assert!(complaint(&both).contains("cannot be used with"));
     assert!(complaint(&["basic_filter", "--language-model", "none.bin"]).contains("none.bin"));

@@ -45,7 +45,7 @@ pub(crate) fn losses(device: DeviceName, fixtures: &Path, each: Each<'_>) -> Res
     for (loss, short, long, bias, name) in losses {
         let (i, t) = (leaf(images, 64), leaf(texts, 64));
         let (scale, bias) = (leaf(&[log_scale], 1), leaf(&[bias], 1));
-        let value = loss.apply(i.clone(), t.clone(), scale.clone().exp(), bias.clone());
+        let value = loss.apply(i.clone(), t.clone(), scale.clone().exp(), bias.clone())?;
         let found = value.clone().without_autodiff().into_scalar::<f32>();
         each(Check::relative(name, &[found], golden.get(long)?, LOSS));
         let gradients = value.backward();
@@ -90,13 +90,13 @@ fn features(
     batch: &Batch,
     each: Each<'_>,
 ) -> Result<()> {
-    let native = Network::new(config.clone(), weights);
-    let network = DeviceNetwork::new(&config.model_cfg, weights, &device.open()?);
-    let found = numbers(network.image_features(&batch.pixels))?;
-    let expected = native.image_features(&batch.pixels);
+    let native = Network::new(config.clone(), weights)?;
+    let network = DeviceNetwork::new(&config.model_cfg, weights, &device.open()?)?;
+    let found = numbers(network.image_features(&batch.pixels)?)?;
+    let expected = native.image_features(&batch.pixels)?;
     each(Check::relative(format!("{name}: image features"), &found, &expected, FEATURES));
-    let found = numbers(network.text_features(&batch.tokens))?;
-    let expected = native.text_features(&batch.tokens);
+    let found = numbers(network.text_features(&batch.tokens)?)?;
+    let expected = native.text_features(&batch.tokens)?;
     each(Check::relative(format!("{name}: text features"), &found, &expected, FEATURES));
     Ok(())
 }
@@ -115,11 +115,11 @@ pub(crate) fn tiny(device: DeviceName, fixtures: &Path, each: Each<'_>) -> Resul
     let (config, weights) = read_folder(&fixtures.join("tiny"))?;
     let golden = Golden::npz(&fixtures.join("tiny/reference.npz"))?;
     let batch = tiny_batch(&golden)?;
-    let network = DeviceNetwork::new(&config.model_cfg, &weights, &device.open()?);
-    let images = numbers(network.image_features(&batch.pixels))?;
+    let network = DeviceNetwork::new(&config.model_cfg, &weights, &device.open()?)?;
+    let images = numbers(network.image_features(&batch.pixels)?)?;
     let expected = golden.get("image_features")?;
     each(Check::relative("tiny network: image features", &images, expected, FEATURES));
-    let texts = numbers(network.text_features(&golden.tokens))?;
+    let texts = numbers(network.text_features(&golden.tokens)?)?;
     let expected = golden.get("text_features")?;
     each(Check::relative("tiny network: text features", &texts, expected, FEATURES));
     let loss = f64::from(golden.get("clip_loss")?[0]);
@@ -135,18 +135,18 @@ pub(crate) fn full(device: DeviceName, fixtures: &Path, each: Each<'_>) -> Resul
     let json = |name: &str| -> Result<serde_json::Value> {
         Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?)
     };
-    let native = Network::new(config.clone(), &weights);
+    let native = Network::new(config.clone(), &weights)?;
     let mut batch = Batch { tokens: golden.tokens[..13 * 16].to_vec(), ..Batch::default() };
     for file in json("manifest.json")?["images"].as_array().context("no images")? {
         let name = file["file"].as_str().context("no file")?.replace("images/", "");
         batch.pixels.extend(native.transform().apply(&fs::read(folder.join(name))?)?);
         batch.ids.push(SampleId(batch.ids.len() as u128));
     }
-    let network = DeviceNetwork::new(&config.model_cfg, &weights, &device.open()?);
-    let images = numbers(network.image_features(&batch.pixels))?;
+    let network = DeviceNetwork::new(&config.model_cfg, &weights, &device.open()?)?;
+    let images = numbers(network.image_features(&batch.pixels)?)?;
     let expected = golden.get("image_features_raw")?;
     each(Check::relative("second network: image features", &images, expected, FEATURES));
-    let texts = numbers(network.text_features(&golden.tokens))?;
+    let texts = numbers(network.text_features(&golden.tokens)?)?;
     let expected = golden.get("text_features_raw")?;
     each(Check::relative("second network: text features", &texts, expected, FEATURES));
     let loss = json("grad_norms.json")?["loss"].as_f64().context("no loss")?;

@@ -1,19 +1,47 @@
-//! Cuts over rows that are too many to hold: the same decision as [`Cut::apply`], in passes.
+//! Decisions over rows that are too many to hold, in passes: the same as if all were held.
+//!
+//! - [`StreamedCut`]: what a [`Cut`] keeps, ties by id.
+//! - [`score_at`]: the score at a place from the top, ties not told apart, in parallel.
+//! - [`Guess`]: where that score probably lies, so that one pass suffices.
+//!
+//! All three stand on keys that are ordered as their scores ([`Score`]) and one search, which counts
+//! keys digit by digit.
+
+mod guess;
+mod key;
+mod search;
+
+pub use guess::{Guess, Side};
+pub use key::Score;
+pub use search::score_at;
+
+use std::cmp::Ordering;
 
 use crate::{
     SampleId,
     rank::{Cut, CutError, Direction, fraction_of, similarity_threshold},
 };
 
-/// Bits that a pass settles.
-const BITS: u32 = 16;
-/// Passes that settle a score, and those that settle an id.
-const SCORE_PASSES: usize = 32 / BITS as usize;
-const PASSES: usize = SCORE_PASSES + 128 / BITS as usize;
+use key::{Digits, Row, SCORE_DIGITS};
+use search::Search;
 
 /// Which rows a [`Cut`] keeps, found without holding them.
+///
+/// ```
+/// use curate_core::{Cut, CutError, SampleId, rank::Direction, stream::StreamedCut};
+///
+/// let rows = || [0.2, 0.9, f32::NAN, 0.5].into_iter().zip([7_u64, 8, 9, 3].map(SampleId::from));
+/// let mut cut = StreamedCut::find(Cut::Top(2), Direction::HigherIsBetter, |each| {
+///     rows().for_each(|(score, id)| each(score, id));
+///     Ok::<(), CutError>(())
+/// })?;
+/// assert_eq!(cut.threshold, Some(0.5));
+/// let kept: Vec<bool> = rows().map(|(score, id)| cut.keeps(score, id)).collect();
+/// assert_eq!(kept, [false, true, false, true]);
+/// # Ok::<(), CutError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Keep {
+pub struct StreamedCut {
     direction: Direction,
     rule: Rule,
     /// The value of the worst row kept, or the threshold itself; `None` when a count kept nothing.
@@ -25,14 +53,15 @@ enum Rule {
     Nothing,
     Scored,
     Threshold(f32),
-    /// Rows whose first digits are greater, and so many of those where they are equal.
+    /// Rows whose first digits are greater, and the first `equal` of those where they are the same.
     Digits {
-        digits: Vec<u16>,
+        known: Row,
+        digits: usize,
         equal: u64,
     },
 }
 
-impl Keep {
+impl StreamedCut {
     /// Finds what a cut keeps of rows that `read` hands out, in the same order each time it is
     /// called: at most eleven times, three where no two rows at the limit have the same score. Memory:
     /// 65,536 counters.
@@ -79,12 +108,13 @@ impl Keep {
         if count >= scored {
             return Ok(keep(Rule::Scored, worst));
         }
-        let (digits, equal) = place(count as u64, direction, &mut read)?;
-        let threshold = score_of(&digits, direction);
-        Ok(keep(Rule::Digits { digits, equal }, Some(threshold)))
+        let Some((rule, threshold)) = place(count as u64 - 1, direction, &mut read)? else {
+            return Ok(keep(Rule::Scored, worst));
+        };
+        Ok(keep(rule, threshold))
     }
 
-    /// Whether a row is kept. Rows must come in the order of [`Keep::find`], each once: of rows with
+    /// Whether a row is kept. Rows must come in the order of [`StreamedCut::find`], each once: of rows with
     /// one id and one score the earlier are kept.
     pub fn keeps(&mut self, score: f32, id: SampleId) -> bool {
         if score.is_nan() {
@@ -97,12 +127,12 @@ impl Keep {
                 Direction::HigherIsBetter => score >= *threshold,
                 Direction::LowerIsBetter => score <= *threshold,
             },
-            Rule::Digits { digits, equal } => {
-                let row = digits_of(score, id, self.direction);
-                match row[..digits.len()].cmp(digits) {
-                    std::cmp::Ordering::Greater => true,
-                    std::cmp::Ordering::Less => false,
-                    std::cmp::Ordering::Equal => {
+            Rule::Digits { known, digits, equal } => {
+                let row = Row::new(key(score, self.direction), id);
+                match row.first(*digits).cmp(known) {
+                    Ordering::Greater => true,
+                    Ordering::Less => false,
+                    Ordering::Equal => {
                         let left = *equal > 0;
                         *equal = equal.saturating_sub(1);
                         left
@@ -113,64 +143,42 @@ impl Keep {
     }
 }
 
-/// The digits that the row at place `count` from the top shares with no row below it, and how many
-/// rows that share them are among the first `count`.
+/// The rule that keeps the row with `above` rows before it, and all of those; with the row's score.
+/// `None` beyond the last row, as when `read` gave fewer rows than before.
 fn place<E>(
-    count: u64,
+    above: u64,
     direction: Direction,
     read: &mut impl FnMut(&mut dyn FnMut(f32, SampleId)) -> Result<(), E>,
-) -> Result<(Vec<u16>, u64), E> {
-    let mut digits: Vec<u16> = Vec::with_capacity(PASSES);
-    let mut left = count;
-    for pass in 0..PASSES {
-        let mut counts = vec![0_u64; 1 << BITS];
+) -> Result<Option<(Rule, Option<f32>)>, E> {
+    let mut search = Search::<Row>::of(above);
+    while !search.is_done() {
+        let mut counts = search.counts();
         read(&mut |score, id| {
-            if !score.is_nan() {
-                let row = digits_of(score, id, direction);
-                if row[..pass] == digits[..] {
-                    counts[usize::from(row[pass])] += 1;
-                }
-            }
+            let row = (!score.is_nan()).then(|| Row::new(key(score, direction), id));
+            counts.add(row.into_iter());
         })?;
-        let mut bucket = u16::MAX;
-        while counts[usize::from(bucket)] < left {
-            left -= counts[usize::from(bucket)];
-            bucket -= 1;
-        }
-        digits.push(bucket);
-        if pass + 1 >= SCORE_PASSES && counts[usize::from(bucket)] == left {
+        let Some(sharing) = search.settle(&counts) else { return Ok(None) };
+        // Where all rows that share the digits stay, no further digit can tell them apart.
+        if search.digits() >= SCORE_DIGITS && sharing == search.above() + 1 {
             break;
         }
     }
-    Ok((digits, left))
+    let (known, digits, equal) = (search.known(), search.digits(), search.above() + 1);
+    Ok(Some((Rule::Digits { known, digits, equal }, score_of(known.score, direction))))
 }
 
 /// A number that is larger for a better score.
 fn key(score: f32, direction: Direction) -> u32 {
-    // Zeros of either sign are equal scores.
-    let bits = (score + 0.0).to_bits();
-    let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
     match direction {
-        Direction::HigherIsBetter => ascending,
-        Direction::LowerIsBetter => !ascending,
+        Direction::HigherIsBetter => score.key(),
+        Direction::LowerIsBetter => !score.key(),
     }
 }
 
-fn score_of(digits: &[u16], direction: Direction) -> f32 {
-    let key = u32::from(digits[0]) << BITS | u32::from(digits[1]);
-    let ascending = match direction {
+fn score_of(key: u32, direction: Direction) -> Option<f32> {
+    f32::of_key(match direction {
         Direction::HigherIsBetter => key,
         Direction::LowerIsBetter => !key,
-    };
-    f32::from_bits(if ascending >> 31 == 1 { ascending & !(1 << 31) } else { !ascending })
-}
-
-/// A row as digits that are larger for a better row: a better score, then a smaller id.
-fn digits_of(score: f32, id: SampleId, direction: Direction) -> [u16; PASSES] {
-    let (key, id) = (key(score, direction), !id.0);
-    std::array::from_fn(|i| match i.checked_sub(SCORE_PASSES) {
-        None => (key >> (BITS as usize * (SCORE_PASSES - 1 - i))) as u16,
-        Some(i) => (id >> (BITS as usize * (PASSES - SCORE_PASSES - 1 - i))) as u16,
     })
 }
 
@@ -187,7 +195,7 @@ mod tests {
         direction: Direction,
     ) -> (Vec<bool>, Option<f32>, usize) {
         let mut passes = 0;
-        let mut keep = Keep::find(cut, direction, |each| {
+        let mut keep = StreamedCut::find(cut, direction, |each| {
             passes += 1;
             scores.iter().zip(ids).for_each(|(&score, &id)| each(score, id));
             Ok::<(), CutError>(())

@@ -189,7 +189,7 @@ impl Processor {
 }
 
 /// Reads a folder of `transformers`' `CLIPModel`: `config.json`, `model.safetensors` and, where it is
-/// there, `preprocessor_config.json`. The centre of an image is cut as open_clip cuts it (where the
+/// there, `preprocessor_config.json`. The center of an image is cut as open_clip cuts it (where the
 /// rest is odd, `transformers` cuts one pixel further up or left).
 ///
 /// # Errors

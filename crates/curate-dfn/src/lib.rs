@@ -1,7 +1,8 @@
-//! Data filtering networks (Fang et al. 2023, arXiv 2309.17425): a CLIP trained on little
-//! high-quality data scores every pair of a large noisy pool, and the best fraction is kept.
+//! Data filtering networks: a CLIP trained on little high-quality data scores every pair of a large noisy
+//! pool, and the best fraction is kept (Fang et al. 2023, arXiv 2309.17425).
 //!
-//! - [`Network`]: a two-tower network of open_clip, loaded from its own files, on the CPU.
+//! - [`Network`]: a two-tower network of open_clip, loaded from its own files, on the CPU; its
+//!   [`fingerprint`](Network::fingerprint) says what decides its outputs.
 //! - [`filter`]: embed a pool, score it (cosine, negCLIPLoss, NormSim, classifier, rank ensembles),
 //!   decide; the filter card.
 //! - [`train`]: train or fine-tune on burn devices (feature `train`).
@@ -9,27 +10,27 @@
 //! - [`tokenizer`], [`image`]: captions and image files to numbers, as open_clip has them.
 //!
 //! ```
-//! use curate_core::{Cut, SampleId, rank::Direction};
-//! use curate_dfn::{Network, OpenClipConfig, Weights};
+//! use curate_core::{Cut, NoProgress, Selection};
+//! use curate_dfn::{Network, filter::score_pairs};
+//! use curate_io::{Pool, PoolOptions};
 //!
-//! # let json = r#"{"model_cfg": {"embed_dim": 8,
-//! #   "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
-//! #   "text_cfg": {"context_length": 16, "width": 32, "heads": 2, "layers": 1}}}"#;
-//! # let config: OpenClipConfig = serde_json::from_str(json)?;
-//! let weights = Weights::random(&config.model_cfg, 1); // or Network::open(folder)
-//! let network = Network::new(config, &weights);
-//! let captions = ["a dog in the snow", "IMG_0001.JPG", "two cats"];
-//! let together = network.embed_texts(&captions);
-//! let alone = network.embed_texts(&captions[1..2]);
-//! // The same bytes, whatever the neighbours.
-//! assert_eq!(together[8..16], alone[..]);
-//!
-//! let scores = [0.31, 0.05, 0.27];
-//! let ids = [0_u64, 1, 2].map(SampleId::from);
-//! let kept = Cut::Fraction(0.67).apply(&scores, &ids, Direction::HigherIsBetter)?.kept;
-//! assert_eq!(kept.rows(), [0, 2]);
+//! # let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../demo");
+//! # let (network_folder, pool_folder) = (format!("{demo}/filter"), format!("{demo}/pool"));
+//! let network = Network::open(network_folder.as_ref())?; // open_clip's two files
+//! let pool = Pool::open(pool_folder.as_ref(), PoolOptions::default(), &NoProgress)?;
+//! let rows = Selection::all(40); // pool.len() for all
+//! let scores = score_pairs(&network, &pool, &rows, &NoProgress)?;
+//! assert_eq!(scores.select(Cut::Fraction(0.15))?.len(), 6);
+//! assert_eq!(scores.select(Cut::Top(10))?.len(), 10, "the same scores, cut anew");
+//! let removal = &scores.removals(Cut::Top(10))?[0];
+//! assert_eq!(removal.rule, "low-score");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # The score
+//! With $f$ and $g$ the image and the text tower, a pair $(x, y)$ scores
+//! $$ s(x, y) = \frac{\langle f(x), g(y) \rangle}{\lVert f(x) \rVert \, \lVert g(y) \rVert}, $$
+//! and a filter keeps the pairs whose score is above a threshold, or the best fraction of a pool.
 //!
 //! # Paper, open_clip, this crate
 //! | | paper / open_clip 3.3 | this crate |
@@ -40,13 +41,18 @@
 //! | features against PyTorch, golden networks | - | within 1e-5 of the largest |
 //! | tokens | ftfy, html.unescape, BPE | the same on all golden cases |
 //! | `<end_of_text>` in a caption | ends the text | the same; [`tokenizer::SpecialText::Plain`] reads on |
-//! | transform, 13 images, 5 preprocessings | torchvision on Pillow 13 | the same bytes; a palette padded as opened is filled by colour |
+//! | transform, 13 images, 5 preprocessings | torchvision on Pillow 13 | the same bytes; a palette padded as opened is filled by color |
 //! | JPEG | libjpeg-turbo | within 4 of 255 a byte |
-//! | 16-bit grey PNG | clipped to white | the same |
+//! | 16-bit gray PNG | clipped to white | the same |
 //! | gradient accumulation | the logit scale's gradient is `k` times too large | that of the whole batch |
 //! | unknown keys of a config | mostly ignored | refused |
 //! | text behind the pooled token | computed | not computed: it has no effect |
-//! | odd rest around the centre of an image | open_clip rounds to even, transformers down | as open_clip, whatever the folder |
+//! | odd rest around the center of an image | open_clip rounds to even, transformers down | as open_clip, whatever the folder |
+//!
+//! # Features
+//! - `train` (default): training, on the CPU; `wgpu` and `cuda` add devices to choose from at run time.
+//!   Brings burn, which is most of a build: without it the crate loads, embeds, scores and decides.
+//! - `hub`: fetches `hf://ORG/NAME`. Brings TLS, and with it C code to build.
 //!
 //! # When not to use it
 //! - **With the published logit scale as a temperature.** DFN's releases carry the value training
@@ -57,13 +63,29 @@
 //! - **To train large networks on the CPU.** Training is burn's `flex` backend there.
 //!
 //! # Cost
-//! Scoring a pair costs one forward pass of both towers. [`filter::embed_path`] holds one tar shard's
-//! list of samples, its embeddings and some hundred images; [`filter::score()`] one shard's embeddings.
-//! Neither grows with the number of shards.
+//! Scoring a pair costs one forward pass of both towers. [`filter::Embed::run_path`] holds one tar
+//! shard's list of samples, its embeddings and some hundred images; [`filter::Scorer`] one shard's embeddings.
+//! Neither grows with the number of shards. Loading holds the weights twice for a moment, as they lie on disk and
+//! packed; a fingerprint is taken meanwhile.
+//!
+//! Dependencies that are not optimized make this a hundred times slower: in a debug build set
+//! `[profile.dev.package."*"] opt-level = 3`.
+//!
+//! # References
+//! - Fang et al. 2023, *Data Filtering Networks*, arXiv 2309.17425.
+//! - Radford et al. 2021, *Learning Transferable Visual Models From Natural Language Supervision*,
+//!   arXiv 2103.00020: the towers, the loss, class names in templates.
+//! - Wang et al. 2024, *CLIPLoss and Norm-Based Data Selection Methods*, arXiv 2405.19547: negCLIPLoss and
+//!   NormSim.
+//! - Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*, arXiv 2109.01903: the weight ensemble.
+//! - Gao et al. 2021, *Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup*,
+//!   arXiv 2101.06983: gradient caching.
 
 pub mod config;
 mod cpu;
+mod error;
 pub mod filter;
+mod fingerprint;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod hugging_face;
@@ -75,6 +97,7 @@ pub mod train;
 pub mod weights;
 
 pub use config::{ModelConfig, OpenClipConfig, PreprocessConfig};
+pub use error::NetworkError;
 pub use image::Transform;
 pub use network::Network;
 pub use tokenizer::Tokenizer;

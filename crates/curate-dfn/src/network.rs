@@ -8,9 +8,10 @@ use curate_kernels::normalize;
 use rayon::prelude::*;
 
 use crate::{
-    Tokenizer, Transform,
+    NetworkError, Tokenizer, Transform,
     config::OpenClipConfig,
     cpu::{ImageTower, TextTower},
+    fingerprint::{self, network_digest},
     hugging_face,
     weights::Weights,
 };
@@ -27,33 +28,73 @@ pub struct Network {
     transform: Transform,
     tokenizer: Tokenizer,
     logit_scale: f32,
+    /// That of config and weights.
+    digest: String,
 }
 
 impl Network {
     /// A network of these weights.
     ///
-    /// # Panics
-    /// When the weights are not those of the config.
-    pub fn new(config: OpenClipConfig, weights: &Weights) -> Self {
+    /// # Errors
+    /// When the config describes no network, the weights are not those of the config, or one of them
+    /// is not finite.
+    pub fn new(config: OpenClipConfig, weights: &Weights) -> Result<Self, NetworkError> {
+        if let Some(problem) = config.problem() {
+            return Err(NetworkError::Config(problem));
+        }
         let model = &config.model_cfg;
-        Self {
-            image: ImageTower::new(model, weights),
-            text: TextTower::new(model, weights),
+        weights.check(model)?;
+        // The weights are gone once they are packed, so their digest is taken now, meanwhile.
+        let (digest, (image, text)) = rayon::join(
+            || network_digest(&config, weights),
+            || (ImageTower::new(model, weights), TextTower::new(model, weights)),
+        );
+        Ok(Self {
+            image,
+            text,
             transform: Transform::new(&config.preprocess_cfg, model.vision_cfg.image_size),
             tokenizer: Tokenizer::default(),
-            logit_scale: weights.data("logit_scale")[0],
+            logit_scale: weights.known("logit_scale")[0],
+            digest,
             config,
-        }
+        })
     }
 
-    /// Loads a folder in one of the layouts that [`read_folder`] knows. A network of other sizes of the image or the context is loaded
-    /// through [`Weights::read`].
+    /// Loads a folder in one of the layouts that [`read_folder`] knows. A network of other sizes of
+    /// the image or the context is loaded through [`Weights::read`].
     ///
     /// # Errors
-    /// When a file is missing or the weights are not those of the config.
+    /// When a file is missing, or the weights are not those of the config or not finite.
     pub fn open(folder: &Path) -> Result<Self, IoError> {
         let (config, weights) = read_folder(folder)?;
-        Ok(Self::new(config, &weights))
+        Self::new(config, &weights).map_err(|e| IoError::malformed(folder, e.to_string()))
+    }
+
+    /// What decides the network's outputs, as one SHA-256 in hexadecimal: config, parameters,
+    /// tokenizer, image transform and its limits. Two networks of equal fingerprints give every pair
+    /// the same embeddings to the byte, so what one of them has embedded need not be embedded again.
+    ///
+    /// ```
+    /// use curate_dfn::{Network, OpenClipConfig, Tokenizer, Weights, tokenizer::SpecialText};
+    ///
+    /// # let json = r#"{"model_cfg": {"embed_dim": 8,
+    /// #   "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
+    /// #   "text_cfg": {"context_length": 16, "width": 32, "heads": 2, "layers": 1}}}"#;
+    /// # let config: OpenClipConfig = serde_json::from_str(json)?;
+    /// let weights = Weights::random(&config.model_cfg, 1);
+    /// let network = Network::new(config.clone(), &weights)?;
+    /// let plain = Network::new(config, &weights)?.with_tokenizer(Tokenizer::new(SpecialText::Plain));
+    /// assert_eq!(network.fingerprint().len(), 64);
+    /// assert_ne!(network.fingerprint(), plain.fingerprint());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fingerprint(&self) -> String {
+        fingerprint::of_texts(&[
+            "network 1",
+            &self.digest,
+            self.tokenizer.identity(),
+            &self.transform.identity(),
+        ])
     }
 
     /// Uses another tokenizer, for example one that ignores special tokens in captions.
@@ -64,12 +105,15 @@ impl Network {
 
     /// Uses another transform of the same size.
     ///
-    /// # Panics
+    /// # Errors
     /// When the size differs.
-    pub fn with_transform(mut self, transform: Transform) -> Self {
-        assert_eq!(transform.size(), self.transform.size(), "the network's image size");
+    pub fn with_transform(mut self, transform: Transform) -> Result<Self, NetworkError> {
+        let (found, expected) = (transform.size(), self.transform.size());
+        if found != expected {
+            return Err(NetworkError::ImageSize { found, expected });
+        }
         self.transform = transform;
-        self
+        Ok(self)
     }
 
     /// The config.
@@ -98,50 +142,56 @@ impl Network {
         self.logit_scale
     }
 
-    /// Features of transformed images, each `3 x size x size` numbers, before normalisation: `dim()`
+    /// Features of transformed images, each `3 x size x size` numbers, before normalization: `dim()`
     /// numbers each. On all threads of the current pool; the bytes of an image's features do not
     /// depend on the other images or the number of threads.
     ///
-    /// # Panics
+    /// # Errors
     /// When the numbers make no whole images.
-    pub fn image_features(&self, images: &[f32]) -> Vec<f32> {
+    pub fn image_features(&self, images: &[f32]) -> Result<Vec<f32>, NetworkError> {
         let size = self.transform.len();
-        assert!(images.len().is_multiple_of(size), "whole images of 3 x size x size numbers");
+        NetworkError::unless_whole("images", images.len(), size)?;
         let together = together(images.len() / size) * size;
-        images.par_chunks(together).flat_map_iter(|images| self.image.features(images)).collect()
+        let images = images.par_chunks(together);
+        Ok(images.flat_map_iter(|images| self.image.features(images)).collect())
     }
 
-    /// Features of tokenised texts, each `context_length` tokens, before normalisation: `dim()`
+    /// Features of tokenized texts, each `context_length` tokens, before normalization: `dim()`
     /// numbers each. As independent as [`Self::image_features`].
     ///
-    /// # Panics
+    /// # Errors
     /// When the tokens make no whole texts, or a token is not in the vocabulary.
-    pub fn text_features(&self, tokens: &[u32]) -> Vec<f32> {
-        let context = self.config.model_cfg.text_cfg.context_length;
-        assert!(tokens.len().is_multiple_of(context), "whole texts of context_length tokens");
+    pub fn text_features(&self, tokens: &[u32]) -> Result<Vec<f32>, NetworkError> {
+        let text = &self.config.model_cfg.text_cfg;
+        let (context, vocabulary) = (text.context_length, text.vocab_size);
+        NetworkError::unless_whole("tokens", tokens.len(), context)?;
+        if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocabulary) {
+            return Err(NetworkError::Token { token, vocabulary });
+        }
         let together = together(tokens.len() / context) * context;
-        tokens
-            .par_chunks(together)
-            .flat_map_iter(|tokens| self.text.features(tokens, context))
-            .collect()
+        let texts = tokens.par_chunks(together);
+        Ok(texts.flat_map_iter(|tokens| self.text.features(tokens, context)).collect())
     }
 
     /// Embeddings of length 1 of transformed images.
-    pub fn embed_images(&self, images: &[f32]) -> Vec<f32> {
-        unit(self.image_features(images), self.dim())
+    ///
+    /// # Errors
+    /// As [`Self::image_features`].
+    pub fn embed_images(&self, images: &[f32]) -> Result<Vec<f32>, NetworkError> {
+        Ok(unit(self.image_features(images)?, self.dim()))
     }
 
     /// Embeddings of length 1 of texts.
     ///
-    /// # Panics
+    /// # Errors
     /// When the vocabulary is smaller than the tokenizer's; [`OpenClipConfig::takes_captions`] tells.
-    pub fn embed_texts<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Vec<f32> {
+    pub fn embed_texts<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<f32>, NetworkError> {
         let context = self.config.model_cfg.text_cfg.context_length;
         let tokens: Vec<u32> = texts
             .par_iter()
             .flat_map_iter(|text| self.tokenizer.tokens(text.as_ref(), context))
             .collect();
-        unit(self.text_features(&tokens), self.dim())
+        Ok(unit(self.text_features(&tokens)?, self.dim()))
     }
 
     /// Embeddings of length 1 of class names, `names x dim()`, as open_clip's zero-shot classifier
@@ -150,24 +200,24 @@ impl Network {
     /// an image's embedding ranks the classes.
     ///
     /// # Errors
-    /// When there is no template, or one has no `{}`.
+    /// When there is no template, or one has no `{}`; and as [`Self::embed_texts`].
     pub fn embed_classes<T: AsRef<str>>(
         &self,
         names: &[T],
         templates: &[T],
-    ) -> Result<Vec<f32>, ParamsError> {
+    ) -> Result<Vec<f32>, NetworkError> {
         check_templates(templates)?;
         let embed = |name: &T| {
             let fill = |template: &T| template.as_ref().replace("{}", name.as_ref());
             let texts: Vec<String> = templates.iter().map(fill).collect();
             let mut mean = vec![0.0; self.dim()];
-            for row in self.embed_texts(&texts).chunks_exact(self.dim()) {
+            for row in self.embed_texts(&texts)?.chunks_exact(self.dim()) {
                 mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / texts.len() as f32);
             }
             normalize(&mut mean);
-            mean
+            Ok(mean)
         };
-        Ok(names.iter().flat_map(embed).collect())
+        Ok(names.iter().map(embed).collect::<Result<Vec<_>, NetworkError>>()?.concat())
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use curate_core::params::Checker;
 use curate_io::{IoError, Kind, atomic};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::{
+    NetworkError,
     config::{Interpolation, ModelConfig},
     image::kernel_weights,
 };
@@ -92,7 +94,7 @@ impl Weights {
     ///
     /// # Errors
     /// When the file cannot be read, or is not exactly the network: every missing, unexpected and
-    /// misshapen tensor is listed.
+    /// misshapen tensor is listed. When a tensor holds a NaN or an infinity: its name.
     pub fn read(path: &Path, config: &ModelConfig) -> Result<Self, IoError> {
         Self::read_with(path, config, |arrays| arrays)
     }
@@ -103,27 +105,25 @@ impl Weights {
         config: &ModelConfig,
         renamed: impl FnOnce(BTreeMap<String, Array>) -> BTreeMap<String, Array>,
     ) -> Result<Self, IoError> {
-        let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| IoError::malformed(path, format!("is no safetensors file: {e}")))?;
-        let mut problems = Vec::new();
-        let mut found = BTreeMap::new();
         let expected = parameters(config);
-        for (name, view) in file.tensors() {
-            let name = plain_name(&name).to_owned();
-            match numbers(&view) {
-                Some(data) => {
-                    drop(found.insert(name, Array { shape: view.shape().to_vec(), data }));
-                }
-                // Counts and positions that old versions stored are not looked at.
-                None if !expected.contains_key(&name) && name.ends_with(".position_ids") => {}
-                None => problems.push(format!("`{name}` holds {:?}, not floats", view.dtype())),
-            }
+        let mut problems = Vec::new();
+        let found = renamed(read_arrays(path, &expected, &mut problems)?);
+        let weights = Self::fitted(expected, found, &mut problems);
+        if !problems.is_empty() {
+            return Err(not_this_network(path, &problems));
         }
-        drop(bytes);
-        let mut found = renamed(found);
-        let mut arrays = BTreeMap::new();
-        let mut interpolated = Vec::new();
+        // Only a NaN or an infinity is left to be found: names and shapes fit.
+        weights.check(config).map_err(|e| IoError::malformed(path, e.to_string()))?;
+        Ok(weights)
+    }
+
+    /// The expected arrays among those found, interpolated where only their size differs.
+    fn fitted(
+        expected: BTreeMap<String, Vec<usize>>,
+        mut found: BTreeMap<String, Array>,
+        problems: &mut Vec<String>,
+    ) -> Self {
+        let (mut arrays, mut interpolated) = (BTreeMap::new(), Vec::new());
         for (name, shape) in expected {
             let Some(Array { shape: old, data }) = found.remove(&name) else {
                 if !problems.iter().any(|problem| problem.starts_with(&format!("`{name}` holds"))) {
@@ -143,20 +143,7 @@ impl Weights {
             arrays.insert(name, Array { shape, data });
         }
         problems.extend(found.keys().map(|name| format!("`{name}` belongs to no such network")));
-        if problems.is_empty() {
-            return Ok(Self { arrays, interpolated });
-        }
-        let shown = problems.len().min(20);
-        let more = problems.len() - shown;
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let problem =
-            format!("is not the network of this config: {}{more}", problems[..shown].join(", "));
-        Err(IoError::new(
-            Kind::Disagree,
-            path,
-            problem,
-            "name the config that the weights were trained with",
-        ))
+        Self { arrays, interpolated }
     }
 
     /// Writes the parameters as f32, so that open_clip loads them. The same parameters give the
@@ -196,12 +183,40 @@ impl Weights {
         &self.arrays
     }
 
-    /// The numbers of a parameter.
+    /// The numbers of a parameter; `None` where the network has no such parameter.
+    pub fn data(&self, name: &str) -> Option<&[f32]> {
+        self.arrays.get(name).map(|array| &array.data[..])
+    }
+
+    /// The numbers of a parameter of weights that [`Self::check`] has passed.
+    pub(crate) fn known(&self, name: &str) -> &[f32] {
+        self.data(name).expect("weights that were checked have every parameter of their config")
+    }
+
+    /// An error unless these are the parameters of a network of this config, all of them finite.
     ///
-    /// # Panics
-    /// When the network has no such parameter.
-    pub fn data(&self, name: &str) -> &[f32] {
-        &self.arrays.get(name).unwrap_or_else(|| panic!("no parameter `{name}`")).data
+    /// # Errors
+    /// The first parameter that is missing, has another shape, is unknown, or is not finite.
+    pub fn check(&self, config: &ModelConfig) -> Result<(), NetworkError> {
+        let expected = parameters(config);
+        for (name, shape) in &expected {
+            let wrong = |problem: String| NetworkError::Weights(format!("`{name}` {problem}"));
+            let array = self.arrays.get(name).ok_or_else(|| wrong("is missing".to_owned()))?;
+            let size = shape.iter().product::<usize>();
+            if !same_shape(&array.shape, shape) || array.data.len() != size {
+                return Err(wrong(format!("is {:?}, but must be {shape:?}", array.shape)));
+            }
+            if let Some(element) = not_finite(&array.data) {
+                let value = array.data[element];
+                return Err(NetworkError::NotFinite { name: name.clone(), element, value });
+            }
+        }
+        match self.arrays.keys().find(|name| !expected.contains_key(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                Err(NetworkError::Weights(format!("`{name}` belongs to no such network")))
+            }
+        }
     }
 
     #[cfg(feature = "train")]
@@ -214,18 +229,64 @@ impl Weights {
     /// `(1 - share) * self + share * other`: the weight ensemble of two networks of one config
     /// (Wortsman et al. 2022, arXiv 2109.01903), which the DFN paper applies after fine-tuning.
     ///
-    /// # Panics
-    /// When the networks differ in their parameters.
-    pub fn blend(&self, other: &Self, share: f32) -> Self {
+    /// # Errors
+    /// When the networks differ in their parameters, or the share is not finite.
+    pub fn blend(&self, other: &Self, share: f32) -> Result<Self, NetworkError> {
+        let mut check = Checker::default();
+        check.that(share.is_finite(), "share", share, "a finite number");
+        check.finish()?;
+        let alike = |((a, x), (b, y)): ((&String, &Array), (&String, &Array))| {
+            a == b && x.data.len() == y.data.len()
+        };
+        let same_names = self.arrays.len() == other.arrays.len();
+        if !same_names || !self.arrays.iter().zip(&other.arrays).all(alike) {
+            let problem = "the two networks to blend differ in their parameters";
+            return Err(NetworkError::Weights(problem.to_owned()));
+        }
         let mut blended = self.clone();
-        assert!(self.arrays.keys().eq(other.arrays.keys()), "networks of one config");
-        for (name, array) in &mut blended.arrays {
-            for (a, b) in array.data.iter_mut().zip(other.data(name)) {
+        for (array, other) in blended.arrays.values_mut().zip(other.arrays.values()) {
+            for (a, b) in array.data.iter_mut().zip(&other.data) {
                 *a += share * (b - *a);
             }
         }
-        blended
+        Ok(blended)
     }
+}
+
+/// All arrays of floats of a file, by their names without the prefixes of wrappers.
+fn read_arrays(
+    path: &Path,
+    expected: &BTreeMap<String, Vec<usize>>,
+    problems: &mut Vec<String>,
+) -> Result<BTreeMap<String, Array>, IoError> {
+    let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| IoError::malformed(path, format!("is no safetensors file: {e}")))?;
+    let mut found = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        let name = plain_name(&name).to_owned();
+        match numbers(&view) {
+            Some(data) => drop(found.insert(name, Array { shape: view.shape().to_vec(), data })),
+            // Counts and positions that old versions stored are not looked at.
+            None if !expected.contains_key(&name) && name.ends_with(".position_ids") => {}
+            None => problems.push(format!("`{name}` holds {:?}, not floats", view.dtype())),
+        }
+    }
+    Ok(found)
+}
+
+fn not_this_network(path: &Path, problems: &[String]) -> IoError {
+    let shown = problems.len().min(20);
+    let more = problems.len() - shown;
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let problem =
+        format!("is not the network of this config: {}{more}", problems[..shown].join(", "));
+    IoError::new(
+        Kind::Disagree,
+        path,
+        problem,
+        "name the config that the weights were trained with",
+    )
 }
 
 /// Writes named arrays as a safetensors file of f32.
@@ -253,6 +314,11 @@ fn write_as(
 fn plain_name(name: &str) -> &str {
     let name = name.strip_prefix("module.").unwrap_or(name);
     name.strip_prefix("text.").unwrap_or(name)
+}
+
+/// The first number that is a NaN or an infinity.
+fn not_finite(data: &[f32]) -> Option<usize> {
+    data.iter().position(|x| !x.is_finite())
 }
 
 /// Scalars are stored with or without an axis.

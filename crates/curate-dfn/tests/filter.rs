@@ -12,20 +12,19 @@ use std::{
 };
 
 use common::{bytes, path};
-use curate_core::{Cut, EmbeddingSource, NoProgress, Progress, SampleId, rank::Direction};
+use curate_core::{Cut, EmbeddingSource, NoProgress, Progress, rank::Direction};
 use curate_dfn::{
     Network, Weights,
     config::{ModelConfig, OpenClipConfig, TextConfig, VisionConfig},
     filter::{
-        BadKind, Classifier, EmbedParams, Embedded, Features, Method, Precision,
+        BadKind, Classifier, Embed, EmbedParams, EmbedReport, Embedded, Features, FilterError,
+        Precision, ScoreInputs, ScoreParams, ScoreTable,
         align::{NegClipLossParams, Norm, cosines, neg_clip_loss, norm_sim},
         card::{FilterCard, known_limits, network_digest, thinned},
-        embed, embed_path, sample, score,
+        sample, score_pairs,
     },
 };
-use curate_io::{Kind, Pool, PoolOptions, pool::BadShards};
-use ndarray::Array2;
-use serde_json::Value;
+use curate_io::{Pool, PoolOptions, pool::BadShards};
 
 fn config() -> OpenClipConfig {
     let vision_cfg = VisionConfig {
@@ -49,11 +48,14 @@ fn config() -> OpenClipConfig {
     OpenClipConfig { model_cfg, preprocess_cfg: curate_dfn::PreprocessConfig::default() }
 }
 
-fn network() -> (Network, String) {
+fn network_of(seed: u64) -> Network {
     let config = config();
-    let weights = Weights::random(&config.model_cfg, 3);
-    let digest = network_digest(&config, &weights);
-    (Network::new(config, &weights), digest)
+    let weights = Weights::random(&config.model_cfg, seed);
+    Network::new(config, &weights).unwrap()
+}
+
+fn network() -> Network {
+    network_of(3)
 }
 
 /// Three shards of good and bad files.
@@ -93,8 +95,17 @@ fn pool(folder: &Path) -> Pool {
     Pool::open(folder, PoolOptions::default(), &NoProgress).unwrap()
 }
 
-fn params(out: &Path) -> EmbedParams {
-    EmbedParams { out: out.to_owned(), name: "dfn".into(), precision: Precision::F32 }
+fn params(out: &Path) -> Embed {
+    EmbedParams::new(out).check().unwrap()
+}
+
+fn embed(
+    network: &Network,
+    pool: &Pool,
+    embed: &Embed,
+    progress: &dyn Progress,
+) -> Result<EmbedReport, FilterError> {
+    embed.run(network, pool, progress)
 }
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -123,25 +134,23 @@ fn an_interrupted_embedding_goes_on_at_its_shard_with_the_same_bytes() {
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
     let pool = pool(data.path());
-    let (network, digest) = network();
-    let report = embed(&network, &digest, &pool, &params(whole.path()), &NoProgress).unwrap();
+    let network = network();
+    let report = embed(&network, &pool, &params(whole.path()), &NoProgress).unwrap();
     assert_eq!((report.rows, report.shards, report.reused), (60, 3, 0));
     // Cancelled after the first shard.
-    let stopped =
-        embed(&network, &digest, &pool, &params(cut.path()), &Stop(AtomicBool::new(false)));
-    assert_eq!(stopped.unwrap_err().kind, Kind::Cancelled);
+    let stopped = embed(&network, &pool, &params(cut.path()), &Stop(AtomicBool::new(false)));
+    assert!(stopped.unwrap_err().is_cancelled());
     assert_eq!(files(cut.path()).len(), 3);
     // A file that was written without its record does not count.
     fs::write(cut.path().join("00001.npz"), b"half").unwrap();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let report = threads
-        .install(|| embed(&network, &digest, &pool, &params(cut.path()), &NoProgress))
-        .unwrap();
+    let report =
+        threads.install(|| embed(&network, &pool, &params(cut.path()), &NoProgress)).unwrap();
     assert_eq!((report.shards, report.reused), (2, 1));
     assert!(files(cut.path()) == files(whole.path()));
-    let again = embed(&network, &digest, &pool, &params(whole.path()), &NoProgress).unwrap();
+    let again = embed(&network, &pool, &params(whole.path()), &NoProgress).unwrap();
     assert_eq!((again.shards, again.reused, again.bad.total()), (0, 3, 4));
-    let other = embed(&network, "another network", &pool, &params(whole.path()), &NoProgress);
+    let other = embed(&network_of(4), &pool, &params(whole.path()), &NoProgress);
     assert!(other.unwrap_err().to_string().contains("another network"));
 }
 
@@ -150,8 +159,8 @@ fn bad_files_are_set_aside_with_their_reason_and_nothing_else_changes() {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
     let pool = pool(data.path());
-    let (network, digest) = network();
-    let report = embed(&network, &digest, &pool, &params(out.path()), &NoProgress).unwrap();
+    let network = network();
+    let report = embed(&network, &pool, &params(out.path()), &NoProgress).unwrap();
     let reasons: Vec<&str> = report.bad.examples.iter().map(|bad| &*bad.reason).collect();
     assert_eq!(reasons.len(), 4);
     let kinds = [BadKind::Truncated, BadKind::TooLarge, BadKind::UnknownFormat];
@@ -164,7 +173,8 @@ fn bad_files_are_set_aside_with_their_reason_and_nothing_else_changes() {
     let embedded = Embedded::open(out.path(), "dfn").unwrap();
     let (images, texts, ids) = embedded.whole().unwrap();
     assert_eq!(ids, pool.ids());
-    let scores: Vec<f32> = (0..3).flat_map(|shard| embedded.scored(shard).unwrap().1).collect();
+    let scores: Vec<f32> =
+        (0..3).flat_map(|shard| embedded.scored(shard).unwrap().scores).collect();
     let nan: Vec<usize> = (0..60).filter(|&i| scores[i].is_nan()).collect();
     assert_eq!(nan, [20, 21, 22, 23]);
     let again = cosines(&images, &texts, &NoProgress).unwrap();
@@ -178,7 +188,7 @@ fn bad_files_are_set_aside_with_their_reason_and_nothing_else_changes() {
     let pixels = network.transform().apply(&bytes("full/rgb_wide.png")).unwrap();
     let mut row = vec![0.0; 16];
     images.read(25..26, &mut row).unwrap();
-    assert_eq!(row, network.embed_images(&pixels));
+    assert_eq!(row, network.embed_images(&pixels).unwrap());
 }
 
 #[test]
@@ -187,81 +197,15 @@ fn half_precision_keeps_the_scores() {
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
     let pool = pool(data.path());
-    let (network, digest) = network();
-    embed(&network, &digest, &pool, &params(single.path()), &NoProgress).unwrap();
-    let params = EmbedParams { precision: Precision::F16, ..params(half.path()) };
-    embed(&network, &digest, &pool, &params, &NoProgress).unwrap();
+    let network = network();
+    embed(&network, &pool, &params(single.path()), &NoProgress).unwrap();
+    let params = EmbedParams::new(half.path()).precision(Precision::F16).check().unwrap();
+    embed(&network, &pool, &params, &NoProgress).unwrap();
     let (a, b) = (files(single.path()), files(half.path()));
     assert_eq!(a["00000.scores.parquet"], b["00000.scores.parquet"]);
     assert!(b["00000.npz"].len() < a["00000.npz"].len());
     let opened = Embedded::open(half.path(), "other").unwrap().shard(0);
     assert!(opened.err().unwrap().to_string().contains("other_img"));
-}
-
-fn golden() -> Value {
-    serde_json::from_slice(&bytes("negcliploss_normsim_vas.json")).unwrap()
-}
-
-fn array(value: &Value) -> Array2<f32> {
-    let rows = value.as_array().unwrap();
-    let numbers = rows.iter().flat_map(|row| row.as_array().unwrap());
-    let flat: Vec<f32> = numbers.map(|x| x.as_f64().unwrap() as f32).collect();
-    Array2::from_shape_vec((rows.len(), flat.len() / rows.len()), flat).unwrap()
-}
-
-fn list(value: &Value) -> Vec<f32> {
-    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
-}
-
-fn ids(n: usize) -> Vec<SampleId> {
-    (0..n as u128).map(SampleId).collect()
-}
-
-#[test]
-fn scores_of_embeddings_are_those_of_the_published_formulas() {
-    let golden = golden();
-    let (images, texts) = (array(&golden["img"]), array(&golden["txt"]));
-    let target: Vec<f32> = array(&golden["target"]).iter().copied().collect();
-    let found = cosines(&images.view(), &texts.view(), &NoProgress).unwrap();
-    assert!(common::distance(&found, &list(&golden["clipscore"])) < 1e-6);
-    for (temperature, name) in [(0.05, "0.05"), (0.07, "0.07")] {
-        let params =
-            NegClipLossParams { temperature, partitions: 1, ..NegClipLossParams::default() };
-        let found =
-            neg_clip_loss(&images.view(), &texts.view(), &ids(48), &params, &NoProgress).unwrap();
-        assert!(common::distance(&found, &list(&golden["negcliploss_fullbatch"][name])) < 1e-6);
-    }
-    for (norm, name) in [(Norm::Infinity, "normsim_inf"), (Norm::Two, "normsim_2")] {
-        let found = norm_sim(&images.view(), &target, norm, &NoProgress).unwrap();
-        assert!(common::distance(&found, &list(&golden[name])) < 1e-6, "{name}");
-    }
-}
-
-#[test]
-fn neg_clip_loss_depends_on_ids_and_not_on_order_and_survives_duplicates_and_nan() {
-    let golden = golden();
-    let (images, texts) = (array(&golden["img"]), array(&golden["txt"]));
-    let params = NegClipLossParams { temperature: 0.07, batch: 13, partitions: 3, seed: 1 };
-    let score = |i: &Array2<f32>, t: &Array2<f32>, ids: &[SampleId]| {
-        neg_clip_loss(&i.view(), &t.view(), ids, &params, &NoProgress).unwrap()
-    };
-    let plain = score(&images, &texts, &ids(48));
-    let order: Vec<usize> = (0..48).rev().collect();
-    let (ri, rt) =
-        (images.select(ndarray::Axis(0), &order), texts.select(ndarray::Axis(0), &order));
-    let reversed_ids: Vec<SampleId> = order.iter().map(|&i| SampleId(i as u128)).collect();
-    let mut reversed = score(&ri, &rt, &reversed_ids);
-    reversed.reverse();
-    assert!(common::distance(&reversed, &plain) < 1e-6);
-    // Equal pairs at a small temperature: exp(1 / 0.01) is no f32.
-    let same = Array2::from_shape_fn((6, 4), |(_, c)| if c == 0 { 1.0 } else { 0.0 });
-    let cold = NegClipLossParams { temperature: 0.01, ..params };
-    let found = neg_clip_loss(&same.view(), &same.view(), &ids(6), &cold, &NoProgress).unwrap();
-    assert!(found.iter().all(|s| (s + 0.01 * 6.0_f32.ln()).abs() < 1e-6), "{found:?}");
-    let mut spoiled = images.clone();
-    spoiled[[5, 3]] = f32::NAN;
-    let found = score(&spoiled, &texts, &ids(48));
-    assert!(found[5].is_nan() && found.iter().filter(|s| s.is_nan()).count() == 1);
 }
 
 #[test]
@@ -290,13 +234,13 @@ fn a_card_says_what_the_filter_is_and_is_read_back() {
 /// One template gives the text's own embedding; several a unit vector halfway between them.
 #[test]
 fn a_class_is_the_mean_of_its_templates() {
-    let (network, _) = network();
+    let network = network();
     let names = ["cat", "dog"];
     let one = network.embed_classes(&names, &["a photo of a {}."]).unwrap();
-    let texts = network.embed_texts(&["a photo of a cat.", "a photo of a dog."]);
+    let texts = network.embed_texts(&["a photo of a cat.", "a photo of a dog."]).unwrap();
     assert!(one.iter().zip(&texts).all(|(a, b)| (a - b).abs() < 1e-6));
     let both = network.embed_classes(&names, &["a photo of a {}.", "art of the {}"]).unwrap();
-    let art = network.embed_texts(&["art of the cat", "art of the dog"]);
+    let art = network.embed_texts(&["art of the cat", "art of the dog"]).unwrap();
     let dim = network.dim();
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     for class in 0..2 {
@@ -321,11 +265,10 @@ fn shards_that_are_opened_one_by_one_have_the_same_bytes() {
     let (data, whole, single) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
-    let (network, digest) = network();
-    embed(&network, &digest, &pool(data.path()), &params(whole.path()), &NoProgress).unwrap();
-    let by_path = |options| {
-        embed_path(&network, &digest, data.path(), options, &params(single.path()), &NoProgress)
-    };
+    let network = network();
+    embed(&network, &pool(data.path()), &params(whole.path()), &NoProgress).unwrap();
+    let by_path =
+        |options| params(single.path()).run_path(&network, data.path(), options, &NoProgress);
     let report = by_path(PoolOptions::default()).unwrap();
     assert_eq!((report.rows, report.shards, report.bad.total()), (60, 3, 4));
     assert!(files(single.path()) == files(whole.path()));
@@ -344,13 +287,13 @@ fn shards_that_are_opened_one_by_one_have_the_same_bytes() {
 fn scores_by_shard_are_those_of_the_whole_pool() {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
-    let (network, digest) = network();
-    embed(&network, &digest, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
+    let network = network();
+    embed(&network, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
     let embedded = Embedded::open(out.path(), "dfn").unwrap();
     let (images, texts, ids) = embedded.whole().unwrap();
-    let streamed = |method| {
+    let streamed = |params: ScoreParams, inputs: ScoreInputs<'_>| {
         let mut found = (Vec::new(), Vec::new());
-        let scores = score(&embedded, method, &NoProgress).unwrap();
+        let scores = params.check().unwrap().run_with(&embedded, inputs, &NoProgress).unwrap();
         let push = |score, id| {
             found.0.push(score);
             found.1.push(id);
@@ -361,7 +304,16 @@ fn scores_by_shard_are_those_of_the_whole_pool() {
         assert_eq!((scores.rows(), scores.unscored()), (60, 4));
         for cut in [Cut::Top(7), Cut::Fraction(0.15), Cut::Threshold(0.0)] {
             let expected = cut.apply(&found.0, &ids, Direction::HigherIsBetter).unwrap();
-            let mut keep = scores.keep(cut).unwrap();
+            assert_eq!(scores.select(cut).unwrap(), expected.kept);
+            let mut removals = Vec::new();
+            scores.removals(cut, &embedded, |removal| removals.push(removal)).unwrap();
+            let gone: Vec<usize> = removals.iter().map(|removal| removal.row).collect();
+            let all = curate_core::Selection::all(60);
+            assert_eq!(gone, all.minus(&expected.kept).rows());
+            let rules =
+                [20, 21, 23].map(|row| &*removals.iter().find(|r| r.row == row).unwrap().rule);
+            assert_eq!(rules, ["image-cut-off", "image-over-pixel-limit", "image-damaged"]);
+            let mut keep = scores.streamed(cut).unwrap();
             let pairs = found.0.iter().zip(&ids);
             let kept = pairs.map(|(&score, &id)| keep.keeps(score, id)).collect::<Vec<_>>();
             let kept = (0..kept.len()).filter(|&row| kept[row]).collect();
@@ -371,16 +323,18 @@ fn scores_by_shard_are_those_of_the_whole_pool() {
     };
     let same =
         |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan());
+    let none = ScoreInputs::default();
     let cosine = cosines(&images, &texts, &NoProgress).unwrap();
-    assert!(same(&streamed(Method::Cosine), &cosine));
+    assert!(same(&streamed(ScoreParams::Cosine, none), &cosine));
     let params = NegClipLossParams { batch: 20, partitions: 2, ..NegClipLossParams::default() };
     let expected = neg_clip_loss(&images, &texts, &ids, &params, &NoProgress).unwrap();
-    assert!(same(&streamed(Method::NegClipLoss(params)), &expected));
+    assert!(same(&streamed(ScoreParams::NegClipLoss(params), none), &expected));
     let target = sample(&embedded, Features::Texts, 5, 3, &NoProgress).unwrap();
     assert_eq!(target.len(), 5 * 16);
-    let method = Method::NormSim { target: &target, norm: Norm::Infinity, of: Features::Texts };
+    let to_target = ScoreInputs { target: Some(&target), ..none };
+    let texts_only = ScoreParams::NormSim { norm: Norm::Infinity, of: Features::Texts };
     let expected = norm_sim(&texts, &target, Norm::Infinity, &NoProgress).unwrap();
-    let found = streamed(method);
+    let found = streamed(texts_only, to_target);
     assert!(same(&found, &expected));
     let ones = found.iter().filter(|&&s| (s - 1.0).abs() < 1e-5).count();
     assert!(ones >= 5, "the target's own rows");
@@ -388,19 +342,20 @@ fn scores_by_shard_are_those_of_the_whole_pool() {
     let others = sample(&embedded, Features::Both, 1000, 2, &NoProgress).unwrap();
     assert_eq!((good.len(), others.len()), (9 * 32, 56 * 32), "rows without embeddings stay out");
     let classifier = Classifier::fit(&good, &others, 32, &Default::default()).unwrap();
-    let found = streamed(Method::Classifier { classifier: &classifier, of: Features::Both });
+    let fitted = ScoreInputs { classifier: Some(&classifier), ..none };
+    let found = streamed(ScoreParams::Classifier { of: Features::Both }, fitted);
     let mut row = [0.0; 32];
     images.read(30..31, &mut row[..16]).unwrap();
     texts.read(30..31, &mut row[16..]).unwrap();
-    assert_eq!(found[30], classifier.scores(&row)[0]);
+    assert_eq!(found[30], classifier.scores(&row).unwrap()[0]);
 }
 
 #[test]
 fn a_sample_depends_on_ids_and_seed_and_not_on_its_size_limit() {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     shards(data.path());
-    let (network, digest) = network();
-    embed(&network, &digest, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
+    let network = network();
+    embed(&network, &pool(data.path()), &params(out.path()), &NoProgress).unwrap();
     let embedded = Embedded::open(out.path(), "dfn").unwrap();
     let draw = |most, seed| sample(&embedded, Features::Images, most, seed, &NoProgress).unwrap();
     assert_eq!(draw(10, 1), draw(10, 1));
@@ -408,4 +363,32 @@ fn a_sample_depends_on_ids_and_seed_and_not_on_its_size_limit() {
     let (few, more) = (draw(10, 1), draw(20, 1));
     let rows: Vec<&[f32]> = more.chunks_exact(16).collect();
     assert!(few.chunks_exact(16).all(|row| rows.contains(&row)), "a larger sample holds it");
+}
+
+/// In memory, with the pool's rows, what embedding the whole pool writes.
+#[test]
+fn scores_of_some_pairs_are_those_of_the_whole_pool_and_say_why_the_others_go() {
+    let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    shards(data.path());
+    let (network, pool) = (network(), pool(data.path()));
+    embed(&network, &pool, &params(out.path()), &NoProgress).unwrap();
+    let embedded = Embedded::open(out.path(), "dfn").unwrap();
+    let ScoreTable { ids, scores } = embedded.scored(1).unwrap();
+    let rows = [21, 22, 25, 30, 39].into_iter().collect();
+    let found = score_pairs(&network, &pool, &rows, &NoProgress).unwrap();
+    for (row, score) in rows.iter().zip(found.scores()) {
+        let expected = scores[row - 20];
+        assert!(score.to_bits() == expected.to_bits() || score.is_nan() && expected.is_nan());
+        assert_eq!(ids[row - 20], pool.ids()[row]);
+    }
+    let bad: Vec<usize> = found.bad().iter().map(|pair| pair.row).collect();
+    assert_eq!(bad, [21, 22]);
+    let kept = found.select(Cut::Top(2)).unwrap();
+    let removals = found.removals(Cut::Top(2)).unwrap();
+    assert_eq!((kept.len(), removals.len()), (2, 3));
+    assert_eq!(removals[0].to_string(), "row 21: image-over-pixel-limit");
+    assert_eq!(removals[2].rule, "low-score");
+    let beyond = score_pairs(&network, &pool, &[60].into_iter().collect(), &NoProgress);
+    assert!(beyond.unwrap_err().to_string().starts_with("`rows`: 61 rows, but 60"));
+    assert!(embedded.shard(3).is_err() && embedded.scored(9).is_err() && embedded.bad(3).is_err());
 }

@@ -10,7 +10,7 @@ use common::bytes;
 use curate_core::{Cut, NoProgress};
 use curate_dfn::{
     Network, OpenClipConfig, Weights,
-    filter::{EmbedParams, Embedded, Features, Method, Precision, align::Norm, embed_path, score},
+    filter::{EmbedParams, Embedded, Features, ScoreInputs, ScoreParams, align::Norm},
 };
 use curate_io::PoolOptions;
 use peak_alloc::PeakAlloc;
@@ -59,17 +59,17 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 fn embedding_and_scoring_need_the_memory_of_a_shard() {
     let folder = tempfile::tempdir().unwrap();
     let config: OpenClipConfig = serde_json::from_str(MODEL).unwrap();
-    let network = Network::new(config.clone(), &Weights::random(&config.model_cfg, 1));
+    let network = Network::new(config.clone(), &Weights::random(&config.model_cfg, 1)).unwrap();
     let mut needs = Vec::new();
     for shards in [2, 16] {
         let (pool, out) =
             (folder.path().join(format!("pool{shards}")), folder.path().join(format!("e{shards}")));
         fs::create_dir(&pool).unwrap();
         (0..shards).for_each(|i| shard(&pool.join(format!("{i:05}.tar")), i));
-        let params = EmbedParams { out, name: "dfn".into(), precision: Precision::F32 };
+        let params = EmbedParams::new(out).check().unwrap();
         let options = PoolOptions::default();
         needs.push(peak(|| {
-            let embed = || embed_path(&network, "n", &pool, options, &params, &NoProgress);
+            let embed = || params.run_path(&network, &pool, options, &NoProgress);
             assert_eq!(alone(embed).unwrap().rows, shards * ROWS);
         }));
     }
@@ -86,14 +86,16 @@ fn embedding_and_scoring_need_the_memory_of_a_shard() {
         }
     }
     let target = vec![0.25; 16];
-    let method = Method::NormSim { target: &target, norm: Norm::Infinity, of: Features::Images };
-    for method in [Method::Cosine, method] {
+    let inputs = ScoreInputs { target: Some(&target), ..ScoreInputs::default() };
+    let norm_sim = ScoreParams::NormSim { norm: Norm::Infinity, of: Features::Images };
+    for params in [ScoreParams::Cosine, norm_sim] {
+        let scorer = params.check().unwrap();
         let needs = [&small, &large].map(|folder| {
             peak(|| {
                 alone(|| {
                     let embedded = Embedded::open(folder, "dfn").unwrap();
-                    let scores = score(&embedded, method, &NoProgress).unwrap();
-                    let mut keep = scores.keep(Cut::Fraction(0.15)).unwrap();
+                    let scores = scorer.run_with(&embedded, inputs, &NoProgress).unwrap();
+                    let mut keep = scores.streamed(Cut::Fraction(0.15)).unwrap();
                     let mut kept = 0;
                     let count = |score, id| {
                         kept += usize::from(keep.keeps(score, id));

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use curate_baselines::{BaselineError, SettingsError};
+use curate_baselines::BaselineError;
 use curate_cluster::ClusterError;
 use curate_core::{Cancelled, CutError, ParamsError, RowsError, SourceError};
 use curate_dedup::DedupError;
 use curate_device::DeviceError;
+use curate_dfn::filter::FilterError;
 use curate_io::IoError;
 use curate_prune::PruneError;
 
@@ -93,7 +94,7 @@ pub(crate) enum StageError {
     #[error(transparent)]
     Baseline(#[from] BaselineError),
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Filter(#[from] FilterError),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
@@ -105,6 +106,7 @@ impl StageError {
         match self {
             Self::Source(e) => e.is_cancelled(),
             Self::Rows(e) => e.is_cancelled(),
+            Self::Filter(e) => e.is_cancelled(),
             Self::Cluster(e) => e.is_cancelled(),
             Self::Dedup(e) => e.is_cancelled(),
             Self::Prune(e) => e.is_cancelled(),
@@ -114,7 +116,9 @@ impl StageError {
 
     pub(crate) fn in_stage(self, stage: &str) -> Error {
         match self {
-            Self::Io(e) | Self::Baseline(BaselineError::Io(e)) => Error::Io(e),
+            Self::Io(e)
+            | Self::Baseline(BaselineError::Io(e))
+            | Self::Filter(FilterError::Io(e)) => Error::Io(e),
             other if other.is_cancelled() => Error::Cancelled(Cancelled),
             other => Error::Stage { stage: stage.to_owned(), problem: other.to_string() },
         }

@@ -195,15 +195,22 @@ fn settings_that_do_not_fit_are_named_before_anything_is_read() {
         Recipe::parse(&text).unwrap_err().join("\n")
     };
     let label = "stage 1 (`baseline` named `baseline`): ";
-    assert!(problems("rule = \"clip_score\"").contains(&format!("{label}clip_score needs `arch`")));
+    assert!(
+        problems("rule = \"clip_score\"")
+            .contains(&format!("{label}clip_score: `arch` is left out"))
+    );
     assert!(
         problems("rule = \"no_filter\"\nfraction = 0.3")
-            .contains("no_filter does not read `fraction`")
+            .contains("no_filter: `fraction` is 0.3, but must be left out")
     );
     let both = "rule = \"clip_score\"\narch = \"b32\"\nfraction = 0.3\nthreshold = 0.2";
-    assert!(problems(both).contains("needs one of `threshold` and `fraction`, and not both"));
     assert!(
-        problems("rule = \"clip_score\"\narch = \"b32\"\nfraction = 1.0").contains("use no_filter")
+        problems(both)
+            .contains("`threshold` is 0.2, but must be left out where `fraction` is given")
+    );
+    assert!(
+        problems("rule = \"clip_score\"\narch = \"b32\"\nfraction = 1.0")
+            .contains("no_filter keeps all")
     );
     assert!(
         problems("rule = \"clip\"").contains("unknown variant `clip`, expected one of `no_filter`")

@@ -14,7 +14,7 @@ use common::{DIM, Row, go, kept, recipe, rows, write_pool};
 use curate_core::{Cut, EmbeddingSource, NoProgress, SampleId, SourceError, rank::Direction};
 use curate_dfn::filter::{
     align::{NegClipLossParams, Norm, neg_clip_loss, norm_sim},
-    ensemble::by_rank,
+    ensemble::{Member, by_rank},
 };
 use curate_io::{
     npy::f32_table,
@@ -239,8 +239,8 @@ fn ranks_are_combined_with_weights_and_directions() {
     };
     let (score, near) = (of("01-score"), of("02-norm-sim"));
     let expected = by_rank(&[
-        (&score, Direction::HigherIsBetter, 2.0),
-        (&near, Direction::LowerIsBetter, 1.0),
+        Member { weight: 2.0, ..Member::new(&score) },
+        Member { direction: Direction::LowerIsBetter, ..Member::new(&near) },
     ])
     .unwrap();
     for (row, (value, kept)) in values(out.path(), "03-rank") {

@@ -16,7 +16,6 @@ use curate::{
         filter::{
             BadKind, EmbedParams, EmbedReport, Precision,
             card::{FilterCard, known_limits, network_digest},
-            embed_path,
         },
         image::Limits,
         network::read_folder,
@@ -80,24 +79,17 @@ fn embed_pool(
     let folder = network_folder(network, shown)?;
     let (config, weights) = read_folder(&folder)?;
     config.takes_captions(&folder)?;
-    // What changes the numbers is part of what a shard was embedded with.
-    let fingerprint = format!(
-        "{} {} {}",
-        network_digest(&config, &weights),
-        how.strict_captions,
-        how.pixel_limit
-    );
     let precision = if how.half { Precision::F16 } else { Precision::F32 };
-    let params = EmbedParams { out: out.to_owned(), name: name.to_owned(), precision };
-    let mut network = Network::new(config, &weights);
+    let embed = EmbedParams::new(out).name(name).precision(precision).check()?;
+    let mut network = Network::new(config, &weights)?;
     drop(weights);
     let limits = Limits { pixels: how.pixel_limit };
     let transform = network.transform().clone().with_limits(limits);
-    network = network.with_transform(transform);
+    network = network.with_transform(transform)?;
     if how.strict_captions {
         network = network.with_tokenizer(Tokenizer::new(SpecialText::Plain));
     }
-    Ok(embed_path(&network, &fingerprint, pool, options, &params, shown)?)
+    Ok(embed.run_path(&network, pool, options, shown)?)
 }
 
 fn said_of(report: &EmbedReport, out: &Path) -> String {

@@ -5,9 +5,10 @@ use std::path::Path;
 use curate::{
     core::{Cut, EmbeddingSource, SampleId, rank::Direction},
     dfn::filter::{
-        Classifier, ClassifierParams, Embedded, Features, Method, Scores,
+        Classifier, ClassifierParams, Embedded, Features, ScoreInputs, ScoreParams, Scorer, Scores,
         align::{NegClipLossParams, Norm},
-        ensemble, read_scores, sample, score as score_pool,
+        ensemble::{self, Member},
+        read_scores, sample,
     },
     io::{
         Embedding, IoError, Kind, SubsetWriter,
@@ -41,30 +42,12 @@ pub(super) fn score(args: &ScoreArgs, shown: &Shown) -> Result<(), Failure> {
     let embedded = open(args, shown)?;
     let dim = width(&embedded)?;
     let of = of(args)?;
-    let target;
-    let classifier;
-    let method = match args.by {
-        By::Cosine => Method::Cosine,
-        By::NegClipLoss => {
-            let ScoreArgs { temperature, batch, partitions, seed, .. } = *args;
-            let params = NegClipLossParams { temperature, batch, partitions, seed };
-            params.check()?;
-            Method::NegClipLoss(params)
-        }
-        By::NormSim => {
-            target = read_target(args, of, dim, shown)?;
-            let norm = match args.norm {
-                NormName::Infinity => Norm::Infinity,
-                NormName::Two => Norm::Two,
-            };
-            Method::NormSim { target: &target, norm, of }
-        }
-        By::Classifier => {
-            classifier = fit(args, &embedded, of, dim, shown)?;
-            Method::Classifier { classifier: &classifier, of }
-        }
-    };
-    let scores = score_pool(&embedded, method, shown)?;
+    let scorer = params(args, of).check()?;
+    let target = (args.by == By::NormSim).then(|| read_target(args, of, dim, shown)).transpose()?;
+    let fit = || fit(args, &embedded, of, dim, shown);
+    let classifier = (args.by == By::Classifier).then(fit).transpose()?;
+    let inputs = ScoreInputs { target: target.as_deref(), classifier: classifier.as_ref() };
+    let scores = scorer.run_with(&embedded, inputs, shown)?;
     let count = (scores.rows(), scores.unscored());
     show::text(format_args!("{} rows, {} of them without a score\n", count.0, count.1))?;
     if let Some(file) = &args.written.scores {
@@ -72,9 +55,27 @@ pub(super) fn score(args: &ScoreArgs, shown: &Shown) -> Result<(), Failure> {
     }
     let Some(mut cut) = args.written.cut.cut() else { return Ok(()) };
     if let Some(folder) = &args.sample {
-        cut = transferred(&Embedded::open(folder, &args.name)?, method, cut, shown)?;
+        cut = transferred(&Embedded::open(folder, &args.name)?, scorer, inputs, cut, shown)?;
     }
     keep(&scores, cut, args.written.out.as_deref().zip(format))
+}
+
+fn params(args: &ScoreArgs, of: Features) -> ScoreParams {
+    match args.by {
+        By::Cosine => ScoreParams::Cosine,
+        By::NegClipLoss => {
+            let ScoreArgs { temperature, batch, partitions, seed, .. } = *args;
+            ScoreParams::NegClipLoss(NegClipLossParams { temperature, batch, partitions, seed })
+        }
+        By::NormSim => {
+            let norm = match args.norm {
+                NormName::Infinity => Norm::Infinity,
+                NormName::Two => Norm::Two,
+            };
+            ScoreParams::NormSim { norm, of }
+        }
+        By::Classifier => ScoreParams::Classifier { of },
+    }
 }
 
 fn form(args: &WrittenArgs) -> Result<Option<SubsetFormat>, IoError> {
@@ -163,12 +164,13 @@ fn fit(
 /// The threshold that keeps the fraction of a sample.
 fn transferred(
     sample: &Embedded,
-    method: Method<'_>,
+    scorer: Scorer,
+    inputs: ScoreInputs<'_>,
     cut: Cut,
     shown: &Shown,
 ) -> Result<Cut, Failure> {
-    let scores = score_pool(sample, method, shown)?;
-    let threshold = scores.keep(cut)?.threshold.ok_or_else(|| {
+    let scores = scorer.run_with(sample, inputs, shown)?;
+    let threshold = scores.streamed(cut)?.threshold.ok_or_else(|| {
         Failure::Usage("the fraction keeps nothing of the sample: give a larger one".to_owned())
     })?;
     show::text(format_args!("threshold {threshold}, from {} rows of the sample\n", scores.rows()))?;
@@ -204,7 +206,7 @@ fn write_scores(scores: &Scores, file: &Path) -> Result<(), Failure> {
 }
 
 fn keep(scores: &Scores, cut: Cut, out: Option<(&Path, SubsetFormat)>) -> Result<(), Failure> {
-    let mut rule = scores.keep(cut)?;
+    let mut rule = scores.streamed(cut)?;
     let mut kept = 0_usize;
     let mut writer = out.map(|(path, format)| SubsetWriter::new(path, format));
     scores.each(|score, id| -> Result<(), Failure> {
@@ -242,13 +244,12 @@ pub(super) fn ensemble(args: &EnsembleArgs, _shown: &Shown) -> Result<(), Failur
     };
     let tables: Result<Vec<_>, IoError> =
         args.tables.iter().map(|file| read_scores(file)).collect();
-    let (ids, columns) = ensemble::join(tables?);
-    let columns: Vec<(&[f32], Direction, f64)> = columns
-        .iter()
-        .zip(weights)
-        .map(|(scores, weight)| (&scores[..], Direction::HigherIsBetter, weight))
-        .collect();
-    let scores = ensemble::by_rank(&columns)?;
+    let joined = ensemble::join(tables?)?;
+    let ids = &joined.ids;
+    let members = joined.scores.iter().zip(weights);
+    let members: Vec<Member<'_>> =
+        members.map(|(scores, weight)| Member { weight, ..Member::new(scores) }).collect();
+    let scores = ensemble::by_rank(&members)?;
     let unscored = scores.iter().filter(|score| score.is_nan()).count();
     show::text(format_args!("{} rows, {unscored} of them without a score\n", ids.len()))?;
     if let Some(file) = &args.written.scores {
@@ -258,7 +259,7 @@ pub(super) fn ensemble(args: &EnsembleArgs, _shown: &Shown) -> Result<(), Failur
         show::text(format_args!("wrote {}\n", file.display()))?;
     }
     let Some(cut) = args.written.cut.cut() else { return Ok(()) };
-    let outcome = cut.apply(&scores, &ids, Direction::HigherIsBetter)?;
+    let outcome = cut.apply(&scores, ids, Direction::HigherIsBetter)?;
     let kept: Vec<SampleId> = outcome.kept.iter().map(|row| ids[row]).collect();
     tell(kept.len(), ids.len(), outcome.threshold)?;
     if let Some((path, format)) = args.written.out.as_deref().zip(format) {

@@ -41,14 +41,14 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
         Tokenizer::default(),
         model.text_cfg.context_length,
         params.augment,
-    );
+    )?;
     if let Some(captions) = &captions {
-        pairs = pairs.with_captions(captions.clone());
+        pairs = pairs.with_captions(captions.clone())?;
     }
     let mut trainer = Trainer::new(model, &initial, params.clone(), args.device.open()?)?;
     let checkpoint = args.out.join("checkpoint.safetensors");
     trainer.run(&pairs, Some(&checkpoint), shown)?;
-    let mut weights = initial.blend(&trainer.weights()?, args.ensemble);
+    let mut weights = initial.blend(&trainer.weights()?, args.ensemble)?;
     if args.half {
         weights = weights.rounded_to_half();
         write_folder_half(&args.out, &config, &weights)?;

@@ -56,7 +56,7 @@ pub(crate) struct TextTower {
 
 impl Norm {
     fn new(weights: &Weights, name: &str) -> Self {
-        let of = |part: &str| weights.data(&format!("{name}.{part}")).to_vec();
+        let of = |part: &str| weights.known(&format!("{name}.{part}")).to_vec();
         Self { weight: of("weight"), bias: of("bias") }
     }
 
@@ -68,8 +68,8 @@ impl Norm {
 impl Linear {
     fn new(weights: &Weights, weight: &str, bias: &str, inputs: usize) -> Self {
         Self {
-            matrix: Matrix::linear(weights.data(weight), inputs),
-            bias: weights.data(bias).to_vec(),
+            matrix: Matrix::linear(weights.known(weight), inputs),
+            bias: weights.known(bias).to_vec(),
         }
     }
 }
@@ -151,15 +151,15 @@ impl ImageTower {
                 causal: false,
             },
             patches: Matrix::linear(
-                weights.data("visual.conv1.weight"),
+                weights.known("visual.conv1.weight"),
                 3 * v.patch_size * v.patch_size,
             ),
-            class: weights.data("visual.class_embedding").to_vec(),
-            positions: weights.data("visual.positional_embedding").to_vec(),
+            class: weights.known("visual.class_embedding").to_vec(),
+            positions: weights.known("visual.positional_embedding").to_vec(),
             ln_pre: Norm::new(weights, "visual.ln_pre"),
             ln_post: Norm::new(weights, "visual.ln_post"),
             proj: Matrix::columns(
-                weights.data("visual.proj"),
+                weights.known("visual.proj"),
                 config.embed_dim,
                 0,
                 config.embed_dim,
@@ -169,7 +169,7 @@ impl ImageTower {
         }
     }
 
-    /// Features of some images, each `3 x size x size` numbers; not normalised.
+    /// Features of some images, each `3 x size x size` numbers; not normalized.
     pub(crate) fn features(&self, images: &[f32]) -> Vec<f32> {
         let width = self.class.len();
         let size = self.grid * self.patch;
@@ -209,11 +209,11 @@ impl TextTower {
                 quick_gelu: config.quick_gelu,
                 causal: true,
             },
-            embedding: weights.data("token_embedding.weight").to_vec(),
-            positions: weights.data("positional_embedding").to_vec(),
+            embedding: weights.known("token_embedding.weight").to_vec(),
+            positions: weights.known("positional_embedding").to_vec(),
             ln_final: Norm::new(weights, "ln_final"),
             proj: Matrix::columns(
-                weights.data("text_projection"),
+                weights.known("text_projection"),
                 config.embed_dim,
                 0,
                 config.embed_dim,
@@ -221,7 +221,7 @@ impl TextTower {
         }
     }
 
-    /// Features of some texts, each `context` tokens; not normalised. Tokens behind the pooled one
+    /// Features of some texts, each `context` tokens; not normalized. Tokens behind the pooled one
     /// are not computed: it does not see them.
     pub(crate) fn features(&self, tokens: &[u32], context: usize) -> Vec<f32> {
         let width = self.ln_final.weight.len();

@@ -12,6 +12,9 @@ use curate_core::{
 };
 use curate_kernels::{Matrix, Then};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{NetworkError, filter::FilterError};
 
 /// Rows whose products with all others are held at a time.
 const ROWS: usize = 96;
@@ -35,16 +38,13 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// length 1. Reads both in blocks.
 ///
 /// # Errors
-/// When the embeddings cannot be read, or the caller cancels.
-///
-/// # Panics
-/// When the sources differ in shape.
+/// When the sources differ in shape, the embeddings cannot be read, or the caller cancels.
 pub fn cosines(
     images: &dyn EmbeddingSource,
     texts: &dyn EmbeddingSource,
     progress: &dyn Progress,
-) -> Result<Vec<f32>, SourceError> {
-    assert_eq!((images.rows(), images.dim()), (texts.rows(), texts.dim()), "pairs of embeddings");
+) -> Result<Vec<f32>, FilterError> {
+    check_pairs(images, texts)?;
     let (rows, dim) = (images.rows(), images.dim());
     let mut scores = Vec::with_capacity(rows);
     for_blocks(rows, |block| {
@@ -59,6 +59,16 @@ pub fn cosines(
     Ok(scores)
 }
 
+/// An error unless two sources hold as many vectors of one length, which is above 0.
+fn check_pairs(
+    images: &dyn EmbeddingSource,
+    texts: &dyn EmbeddingSource,
+) -> Result<(), FilterError> {
+    FilterError::unless_width("images", images.dim(), images.dim().max(1))?;
+    FilterError::unless_width("texts", texts.dim(), images.dim())?;
+    FilterError::unless_rows("texts", texts.rows(), images.rows())
+}
+
 fn for_blocks(
     rows: usize,
     mut each: impl FnMut(std::ops::Range<usize>) -> Result<(), SourceError>,
@@ -67,7 +77,8 @@ fn for_blocks(
 }
 
 /// How to compute [`neg_clip_loss`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct NegClipLossParams {
     /// The temperature: 0.01 for OpenAI's networks, 0.07 for DFN's, whose logit scale was not
     /// trained.
@@ -113,20 +124,18 @@ impl NegClipLossParams {
 /// Cost: `4 * partitions * rows * batch * dim` operations; memory: the embeddings of a batch.
 ///
 /// # Errors
-/// When the embeddings cannot be read, or the caller cancels.
-///
-/// # Panics
-/// When the sources and ids differ in length, or the params are not valid.
+/// When the params are out of range, the sources and ids differ in length, the embeddings cannot be
+/// read, or the caller cancels.
 pub fn neg_clip_loss(
     images: &dyn EmbeddingSource,
     texts: &dyn EmbeddingSource,
     ids: &[SampleId],
     params: &NegClipLossParams,
     progress: &dyn Progress,
-) -> Result<Vec<f32>, SourceError> {
-    assert!(params.check().is_ok(), "valid params");
-    assert_eq!((images.rows(), images.dim()), (texts.rows(), texts.dim()), "pairs of embeddings");
-    assert_eq!(images.rows(), ids.len(), "one id for each pair");
+) -> Result<Vec<f32>, FilterError> {
+    params.check()?;
+    check_pairs(images, texts)?;
+    FilterError::unless_rows("ids", ids.len(), images.rows())?;
     let usable: Vec<usize> = cosines(images, texts, progress)?
         .iter()
         .enumerate()
@@ -200,7 +209,8 @@ fn log_sums(a: &[f32], b: &[f32], dim: usize, params: &NegClipLossParams) -> Vec
 }
 
 /// Which norm of the similarities to the target [`norm_sim`] takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Norm {
     /// The largest absolute similarity: how near the nearest target is.
     #[default]
@@ -216,18 +226,19 @@ pub enum Norm {
 /// Cost: `2 * rows * targets * dim` operations, for [`Norm::Two`] `2 * rows * dim^2`.
 ///
 /// # Errors
-/// When the embeddings cannot be read, or the caller cancels.
-///
-/// # Panics
-/// When `target` is no whole number of vectors.
+/// When `target` holds no vector or no whole number of them, the embeddings cannot be read, or the
+/// caller cancels.
 pub fn norm_sim(
     images: &dyn EmbeddingSource,
     target: &[f32],
     norm: Norm,
     progress: &dyn Progress,
-) -> Result<Vec<f32>, SourceError> {
+) -> Result<Vec<f32>, FilterError> {
     let dim = images.dim();
-    assert!(target.len().is_multiple_of(dim.max(1)), "whole target vectors");
+    let mut check = Checker::default();
+    check.that(!target.is_empty(), "target", "empty", "at least one vector");
+    check.finish()?;
+    NetworkError::unless_whole("target", target.len(), dim)?;
     // With p = 2 the norm is that of the embedding times the root of the targets' second moment,
     // sqrt(f' (X'X) f).
     let matrix = match norm {

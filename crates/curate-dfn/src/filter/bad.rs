@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use curate_core::SampleId;
+use curate_core::{SampleId, fault::Fault};
 use serde::{Deserialize, Serialize};
 
 use crate::image::ImageError;
@@ -28,6 +28,21 @@ pub enum BadKind {
     Truncated,
     /// The bytes break their format.
     Damaged,
+}
+
+impl BadKind {
+    /// The rule under which a removal shows it, such as `image-damaged`.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::NoCaption => Fault::CaptionMissing.name(),
+            Self::NoImage => Fault::ImageMissing.name(),
+            Self::UnknownFormat => "image-of-no-known-format",
+            Self::Empty => "image-without-pixels",
+            Self::TooLarge => "image-over-pixel-limit",
+            Self::Truncated => "image-cut-off",
+            Self::Damaged => "image-damaged",
+        }
+    }
 }
 
 impl fmt::Display for BadKind {
@@ -100,7 +115,7 @@ impl Trouble {
             Self::Image(ImageError::Empty { .. }) => BadKind::Empty,
             Self::Image(ImageError::TooLarge { .. }) => BadKind::TooLarge,
             Self::Image(ImageError::Truncated) => BadKind::Truncated,
-            Self::Image(ImageError::Damaged(_)) => BadKind::Damaged,
+            Self::Image(ImageError::Damaged(_) | ImageError::Argument { .. }) => BadKind::Damaged,
         };
         BadRow { id, kind, reason: self.to_string() }
     }

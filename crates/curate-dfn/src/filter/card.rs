@@ -2,11 +2,11 @@
 
 use std::{fmt::Write, path::Path};
 
-use curate_io::{IoError, atomic, digest};
+use curate_io::{IoError, atomic};
 use serde::{Deserialize, Serialize};
 
+pub use crate::fingerprint::network_digest;
 use crate::{
-    Weights,
     config::OpenClipConfig,
     train::{Captions, StepReport, TrainParams},
 };
@@ -49,16 +49,6 @@ pub struct Training {
     pub params: TrainParams,
     /// What the steps did, thinned to at most 200.
     pub curve: Vec<StepReport>,
-}
-
-/// SHA-256 of a network's config and parameters.
-pub fn network_digest(config: &OpenClipConfig, weights: &Weights) -> String {
-    let mut bytes = serde_json::to_vec(config).expect("a config is JSON");
-    for (name, array) in weights.arrays() {
-        bytes.extend(name.as_bytes());
-        bytes.extend(array.data.iter().flat_map(|x| x.to_le_bytes()));
-    }
-    digest::of_bytes(&bytes)
 }
 
 /// At most `most` steps of a curve, the first and the last among them.

@@ -1,14 +1,17 @@
 //! A quality classifier: logistic regression on features, good samples against the pool's.
 //!
 //! The DFN paper compares it (table 1, "binary"): frozen embeddings, one class high-quality
-//! samples, the other samples of the pool. Its probability ranks samples; it is no probability of
+//! samples, the other samples of the pool. Its probability ranks samples; it is not a probability of
 //! anything else.
 
-use curate_core::{ParamsError, params::Checker};
+use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 
+use crate::{NetworkError, filter::FilterError};
+
 /// How to fit a [`Classifier`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ClassifierParams {
     /// The weight of the squared length of the coefficients; the bias has none.
     pub l2: f64,
@@ -37,17 +40,17 @@ pub struct Classifier {
 
 impl Classifier {
     /// Fits a classifier to rows of length `dim`. Both classes weigh the same, whatever their
-    /// sizes. Minimises the mean logistic loss with Nesterov's accelerated gradient (Nesterov 1983);
+    /// sizes. Minimizes the mean logistic loss with Nesterov's accelerated gradient (Nesterov 1983);
     /// the result depends neither on threads nor on a seed.
     ///
     /// # Errors
-    /// When a parameter is outside its range or a class is empty.
+    /// When a parameter is outside its range, or a class is empty or has rows of another length.
     pub fn fit(
         good: &[f32],
         others: &[f32],
         dim: usize,
         params: &ClassifierParams,
-    ) -> Result<Self, ParamsError> {
+    ) -> Result<Self, FilterError> {
         let mut check = Checker::default();
         let (l2, tolerance) = (params.l2, params.tolerance);
         check.that(l2.is_finite() && l2 > 0.0, "l2", l2, "a number above 0");
@@ -57,6 +60,8 @@ impl Classifier {
         check.that(rows(good) > 0, "good", rows(good), "at least one row");
         check.that(rows(others) > 0, "others", rows(others), "at least one row");
         check.finish()?;
+        NetworkError::unless_whole("good", good.len(), dim)?;
+        NetworkError::unless_whole("others", others.len(), dim)?;
         let classes = [(good, 1.0), (others, -1.0)];
         // The loss bends at most by a quarter of the largest squared length, the bias included.
         let squared = |row: &[f32]| row.iter().map(|x| f64::from(x * x)).sum::<f64>();
@@ -82,13 +87,13 @@ impl Classifier {
 
     /// The probability of each row to be good. A row with a NaN has a NaN.
     ///
-    /// # Panics
+    /// # Errors
     /// When the rows have another length.
-    pub fn scores(&self, rows: &[f32]) -> Vec<f32> {
+    pub fn scores(&self, rows: &[f32]) -> Result<Vec<f32>, FilterError> {
         let dim = self.coefficients.len();
-        assert!(rows.len().is_multiple_of(dim), "rows of {dim} numbers");
+        NetworkError::unless_whole("rows", rows.len(), dim)?;
         let score = |row: &[f32]| sigmoid(value(&self.coefficients, self.bias, row)) as f32;
-        rows.chunks_exact(dim).map(score).collect()
+        Ok(rows.chunks_exact(dim.max(1)).map(score).collect())
     }
 }
 
@@ -129,11 +134,11 @@ mod tests {
         let (good, others) = (cloud("good", 3.0), cloud("others", 0.0));
         let fit = Classifier::fit(&good, &others, 4, &ClassifierParams::default()).unwrap();
         assert!(fit.steps < 2000, "{}", fit.steps);
-        let right = fit.scores(&good).iter().filter(|&&s| s > 0.5).count();
-        let wrong = fit.scores(&others).iter().filter(|&&s| s > 0.5).count();
+        let right = fit.scores(&good).unwrap().iter().filter(|&&s| s > 0.5).count();
+        let wrong = fit.scores(&others).unwrap().iter().filter(|&&s| s > 0.5).count();
         assert!(right > 440 && wrong < 60, "{right} {wrong}");
         assert!(fit.coefficients[2] > 5.0 * fit.coefficients[0].abs());
-        assert!(fit.scores(&[f32::NAN, 0.0, 0.0, 0.0])[0].is_nan());
+        assert!(fit.scores(&[f32::NAN, 0.0, 0.0, 0.0]).unwrap()[0].is_nan());
     }
 
     /// At the minimum of a one-dimensional problem the gradient is 0: checked by its formula.
@@ -151,6 +156,12 @@ mod tests {
     fn what_cannot_be_fitted_is_refused() {
         let params = ClassifierParams { l2: 0.0, steps: 0, tolerance: -1.0 };
         let error = Classifier::fit(&[], &[], 3, &params).unwrap_err();
+        let FilterError::Params(error) = error else { panic!("{error}") };
         assert_eq!(error.violations.len(), 5);
+        let params = ClassifierParams::default();
+        let error = Classifier::fit(&[1.0; 3], &[1.0; 4], 3, &params).unwrap_err();
+        assert!(error.to_string().starts_with("others: 4 numbers, but every one has 3"), "{error}");
+        let fit = Classifier::fit(&[1.0; 3], &[-1.0; 3], 3, &params).unwrap();
+        assert!(fit.scores(&[1.0; 2]).unwrap_err().to_string().starts_with("rows: 2 numbers"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_core::{Cancelled, NoProgress, Progress};
+use curate_core::{Cancelled, NoProgress, ParamsError, Progress, params::Checker};
 use curate_io::{
     IoError, Kind, Pool, PoolOptions, atomic, digest,
     npy::Precision,
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Network,
     filter::{
+        FilterError,
         align::dot,
         bad::{BadRow, Counts, Trouble},
     },
@@ -28,26 +29,78 @@ use crate::{
 /// embeddings. The results do not depend on it.
 pub const EMBEDDED_TOGETHER: usize = 256;
 
-/// How to embed a pool.
-#[derive(Clone, Debug, PartialEq)]
+/// How to embed a pool; [`EmbedParams::check`] makes it usable.
+///
+/// ```
+/// use curate_dfn::filter::EmbedParams;
+///
+/// assert!(EmbedParams::new("embedded").check().is_ok());
+/// let error = EmbedParams::new("").name("a/b").check().unwrap_err();
+/// assert_eq!(error.violations.len(), 2);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EmbedParams {
-    /// The folder to write to: `SHARD.npz`, `SHARD.scores.parquet` and `SHARD.json` for each shard.
-    pub out: PathBuf,
-    /// The name of the embeddings: arrays `NAME_img` and `NAME_txt`.
-    pub name: String,
-    /// How they are stored. Scores are computed before rounding.
-    pub precision: Precision,
+    /// The folder to write to.
+    out: PathBuf,
+    /// The name of the embeddings.
+    #[serde(default = "usual_name")]
+    name: String,
+    /// How they are stored.
+    #[serde(default)]
+    precision: Precision,
 }
+
+fn usual_name() -> String {
+    "dfn".to_owned()
+}
+
+impl EmbedParams {
+    /// Writes to a folder: `SHARD.npz`, `SHARD.scores.parquet` and `SHARD.json` for each shard.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Self { out: out.into(), name: usual_name(), precision: Precision::default() }
+    }
+
+    /// The name of the embeddings: arrays `NAME_img` and `NAME_txt`; `dfn` unless told.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How embeddings are stored; f32 unless told.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// The embedding of pools, if every parameter is in range.
+    ///
+    /// # Errors
+    /// Every violation.
+    pub fn check(self) -> Result<Embed, ParamsError> {
+        let mut check = Checker::default();
+        check.that(!self.out.as_os_str().is_empty(), "out", "empty", "the path of a folder");
+        let named = !self.name.is_empty() && !self.name.contains(['/', '\\', '\0']);
+        let name = format!("{:?}", self.name);
+        check.that(named, "name", name, "a text without slashes: arrays are named after it");
+        check.finish()?;
+        Ok(Embed(self))
+    }
+}
+
+/// Embeds pools, with valid parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embed(EmbedParams);
 
 /// What a shard's record says; written last, it makes the shard count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     fingerprint: String,
     pub(super) rows: usize,
-    bad: Vec<BadRow>,
+    pub(super) bad: Vec<BadRow>,
 }
 
-/// What [`embed`] did.
+/// What [`Embed::run`] did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EmbedReport {
     /// Rows of the pool.
@@ -62,67 +115,68 @@ pub struct EmbedReport {
     pub skipped: Vec<(PathBuf, String)>,
 }
 
-/// Embeds a pool and scores its pairs by their cosine. An interrupted run goes on at its
-/// unfinished shard, with the same bytes.
-///
-/// Memory: the network, the embeddings of a shard, some hundred images, and what the open pool holds:
-/// [`embed_path`] opens shards one at a time.
-///
-/// # Errors
-/// When the pool cannot be read or a file cannot be written, when the folder holds the shards of
-/// another network or pool, or the caller cancels.
-pub fn embed(
-    network: &Network,
-    fingerprint: &str,
-    pool: &Pool,
-    params: &EmbedParams,
-    progress: &dyn Progress,
-) -> Result<EmbedReport, IoError> {
-    start(params)?;
-    let mut report = EmbedReport::default();
-    progress.start("embed", pool.len() as u64, "pairs");
-    embed_shards(network, fingerprint, pool, params, progress, &mut report)?;
-    progress.finish();
-    Ok(report)
-}
+impl Embed {
+    /// Embeds a pool and scores its pairs by their cosine. An interrupted run goes on at its unfinished
+    /// shard, with the same bytes.
+    ///
+    /// Memory: the network, the embeddings of a shard, some hundred images, and what the open pool
+    /// holds: [`Embed::run_path`] opens shards one at a time.
+    ///
+    /// # Errors
+    /// When the pool cannot be read or a file cannot be written, when the folder holds the shards of
+    /// another network or pool, the network's vocabulary is not CLIP's, or the caller cancels.
+    pub fn run(
+        &self,
+        network: &Network,
+        pool: &Pool,
+        progress: &dyn Progress,
+    ) -> Result<EmbedReport, FilterError> {
+        start(&self.0)?;
+        let mut report = EmbedReport::default();
+        progress.start("embed", pool.len() as u64, "pairs");
+        embed_shards(network, pool, &self.0, progress, &mut report)?;
+        progress.finish();
+        Ok(report)
+    }
 
-/// [`embed`] for the pool at a path. Memory does not grow with the number of tar shards: all are
-/// opened once before the work begins, so that a damaged one is an error now and not tomorrow, and
-/// again when their turn comes.
-///
-/// # Errors
-/// As [`embed`], and when there is no pool.
-pub fn embed_path(
-    network: &Network,
-    fingerprint: &str,
-    path: &Path,
-    options: PoolOptions,
-    params: &EmbedParams,
-    progress: &dyn Progress,
-) -> Result<EmbedReport, IoError> {
-    let path = &url::local(path, FilesWanted::Tables, progress)?;
-    // Where the path holds no pool, opening it says why.
-    let pieces = pieces(path, options.format).unwrap_or_default();
-    if pieces.len() < 2 {
-        let pool = Pool::open(path, options, progress)?;
-        let report = embed(network, fingerprint, &pool, params, progress)?;
-        let skipped = pool.skipped().iter().map(|s| (PathBuf::from(&s.name), s.reason.clone()));
-        return Ok(EmbedReport { skipped: skipped.collect(), ..report });
+    /// [`Embed::run`] for the pool at a path. Memory does not grow with the number of tar shards: all
+    /// are opened once before the work begins, so that a damaged one is an error now and not tomorrow,
+    /// and again when their turn comes.
+    ///
+    /// # Errors
+    /// As [`Embed::run`], and when there is no pool.
+    pub fn run_path(
+        &self,
+        network: &Network,
+        path: &Path,
+        options: PoolOptions,
+        progress: &dyn Progress,
+    ) -> Result<EmbedReport, FilterError> {
+        let path = &url::local(path, FilesWanted::Tables, progress)?;
+        // Where the path holds no pool, opening it says why.
+        let pieces = pieces(path, options.format).unwrap_or_default();
+        if pieces.len() < 2 {
+            let pool = Pool::open(path, options, progress)?;
+            let report = self.run(network, &pool, progress)?;
+            let skipped = pool.skipped().iter();
+            let skipped = skipped.map(|s| (PathBuf::from(&s.name), s.reason.clone())).collect();
+            return Ok(EmbedReport { skipped, ..report });
+        }
+        start(&self.0)?;
+        let one = PoolOptions { bad_shards: BadShards::Error, ..options };
+        let (pieces, rows, skipped) = usable(pieces, options, progress)?;
+        if pieces.is_empty() {
+            return Err(IoError::malformed(path, "has no shard that can be read").into());
+        }
+        let mut report = EmbedReport { skipped, ..EmbedReport::default() };
+        progress.start("embed", rows as u64, "pairs");
+        for piece in &pieces {
+            let pool = Pool::open(piece, one, &NoProgress)?;
+            embed_shards(network, &pool, &self.0, progress, &mut report)?;
+        }
+        progress.finish();
+        Ok(report)
     }
-    start(params)?;
-    let one = PoolOptions { bad_shards: BadShards::Error, ..options };
-    let (pieces, rows, skipped) = usable(pieces, options, progress)?;
-    if pieces.is_empty() {
-        return Err(IoError::malformed(path, "has no shard that can be read"));
-    }
-    let mut report = EmbedReport { skipped, ..EmbedReport::default() };
-    progress.start("embed", rows as u64, "pairs");
-    for piece in &pieces {
-        let pool = Pool::open(piece, one, &NoProgress)?;
-        embed_shards(network, fingerprint, &pool, params, progress, &mut report)?;
-    }
-    progress.finish();
-    Ok(report)
 }
 
 type Usable = (Vec<PathBuf>, usize, Vec<(PathBuf, String)>);
@@ -168,15 +222,15 @@ fn start(params: &EmbedParams) -> Result<(), IoError> {
 
 fn embed_shards(
     network: &Network,
-    fingerprint: &str,
     pool: &Pool,
     params: &EmbedParams,
     progress: &dyn Progress,
     report: &mut EmbedReport,
-) -> Result<(), IoError> {
+) -> Result<(), FilterError> {
+    let network_fingerprint = network.fingerprint();
     for shard in pool.shards() {
         let files = Files::new(&params.out, &shard.name);
-        let fingerprint = shard_fingerprint(fingerprint, pool, shard, params);
+        let fingerprint = shard_fingerprint(&network_fingerprint, pool, shard, params);
         let record = match files.record(&fingerprint)? {
             Some(record) => {
                 report.reused += 1;
@@ -202,7 +256,7 @@ fn embed_shard(
     files: &Files,
     fingerprint: String,
     progress: &dyn Progress,
-) -> Result<Record, IoError> {
+) -> Result<Record, FilterError> {
     let rows: Vec<usize> = shard.rows.clone().collect();
     let (mut images, mut texts, mut bad) = (Vec::new(), Vec::new(), Vec::new());
     for chunk in rows.chunks(EMBEDDED_TOGETHER) {
@@ -227,45 +281,20 @@ fn embed_shard(
     Ok(record)
 }
 
-/// The cosine of picture and caption of some rows of a pool, in their order, as [`embed`] writes it;
-/// for a row that cannot be embedded, why. Holds the network and some hundred images.
-///
-/// # Errors
-/// When the pool cannot be read or the caller cancels.
-pub fn score_rows(
+/// Some pairs of a pool, in the order of their rows.
+pub(super) struct Chunk {
+    /// Embeddings of the images; NaN where a row is bad.
+    pub(super) images: Vec<f32>,
+    /// Embeddings of the texts.
+    pub(super) texts: Vec<f32>,
+    pub(super) bad: Vec<BadRow>,
+}
+
+pub(super) fn embed_chunk(
     network: &Network,
     pool: &Pool,
     rows: &[usize],
-    progress: &dyn Progress,
-) -> Result<Vec<Result<f32, BadRow>>, IoError> {
-    progress.start("embed", rows.len() as u64, "pairs");
-    let mut scores = Vec::with_capacity(rows.len());
-    let dim = network.dim();
-    for rows in rows.chunks(EMBEDDED_TOGETHER) {
-        progress.check().map_err(|Cancelled| IoError::cancelled(pool.path()))?;
-        let chunk = embed_chunk(network, pool, rows)?;
-        let first = scores.len();
-        let pairs = chunk.images.chunks_exact(dim).zip(chunk.texts.chunks_exact(dim));
-        scores.extend(pairs.map(|(image, text)| Ok(dot(image, text))));
-        let mut bad = chunk.bad.into_iter().peekable();
-        for (place, &row) in rows.iter().enumerate() {
-            if let Some(bad) = bad.next_if(|bad| bad.id == pool.ids()[row]) {
-                scores[first + place] = Err(bad);
-            }
-        }
-        progress.advance(rows.len() as u64);
-    }
-    progress.finish();
-    Ok(scores)
-}
-
-struct Chunk {
-    images: Vec<f32>,
-    texts: Vec<f32>,
-    bad: Vec<BadRow>,
-}
-
-fn embed_chunk(network: &Network, pool: &Pool, rows: &[usize]) -> Result<Chunk, IoError> {
+) -> Result<Chunk, FilterError> {
     let samples = pool.samples_with_images(rows)?;
     let pixels: Vec<Result<Vec<f32>, Trouble>> = samples
         .par_iter()
@@ -295,8 +324,8 @@ fn embed_chunk(network: &Network, pool: &Pool, rows: &[usize]) -> Result<Chunk, 
         }
     }
     let embedded = [
-        (&mut chunk.images, network.embed_images(&numbers)),
-        (&mut chunk.texts, network.embed_texts(&captions)),
+        (&mut chunk.images, network.embed_images(&numbers)?),
+        (&mut chunk.texts, network.embed_texts(&captions)?),
     ];
     for (out, embedded) in embedded {
         for (&i, row) in good.iter().zip(embedded.chunks_exact(dim)) {

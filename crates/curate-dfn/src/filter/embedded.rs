@@ -1,11 +1,14 @@
-//! Reading what [`embed`](super::embed()) wrote.
+//! Reading what [`Embed`](super::Embed) wrote.
 
-use std::path::{Path, PathBuf};
+use std::{
+    iter::Peekable,
+    path::{Path, PathBuf},
+};
 
 use curate_core::{EmbeddingSource, SampleId};
 use curate_io::{Embedding, IoError, Kind, npz::Npz, table};
 
-use crate::filter::embed::Files;
+use crate::filter::{BadPair, embed::Files};
 
 /// The folder of an embedded pool: its shards in the order of their names, opened one at a time.
 pub struct Embedded {
@@ -67,19 +70,27 @@ impl Embedded {
         self.shards.iter().map(|(_, rows)| rows).sum()
     }
 
+    /// Number of rows of a shard.
+    ///
+    /// # Errors
+    /// When there is no such shard.
+    pub fn shard_rows(&self, shard: usize) -> Result<usize, IoError> {
+        Ok(self.named(shard)?.1)
+    }
+
     /// Opens a shard.
     ///
     /// # Errors
     /// When a file is missing, damaged, or has other embeddings or rows.
     pub fn shard(&self, shard: usize) -> Result<EmbeddedShard, IoError> {
-        let (name, rows) = &self.shards[shard];
+        let (name, rows) = self.named(shard)?;
         let files = Files::new(&self.folder, name);
         let mut npz = Npz::open(&files.arrays)?;
         let images = Embedding::new(vec![npz.array(&format!("{}_img", self.name))?])?;
         let texts = Embedding::new(vec![npz.array(&format!("{}_txt", self.name))?])?;
-        let (ids, scores) = self.scored(shard)?;
+        let ScoreTable { ids, scores } = self.scored(shard)?;
         for (file, found) in [(&files.arrays, images.rows()), (&files.arrays, texts.rows())] {
-            if found != *rows {
+            if found != rows {
                 let problem = format!("has {found} rows, but its record says {rows}");
                 let remedy = "embed the shard again";
                 return Err(IoError::new(Kind::Disagree, file, problem, remedy));
@@ -92,16 +103,45 @@ impl Embedded {
     ///
     /// # Errors
     /// When its table is missing or damaged.
-    pub fn scored(&self, shard: usize) -> Result<(Vec<SampleId>, Vec<f32>), IoError> {
-        let (name, rows) = &self.shards[shard];
+    pub fn scored(&self, shard: usize) -> Result<ScoreTable, IoError> {
+        let (name, rows) = self.named(shard)?;
         let files = Files::new(&self.folder, name);
-        let (ids, scores) = read_scores(&files.scores)?;
-        if ids.len() != *rows {
-            let problem = format!("has {} rows, but its record says {rows}", ids.len());
+        let table = read_scores(&files.scores)?;
+        if table.ids.len() != rows {
+            let problem = format!("has {} rows, but its record says {rows}", table.ids.len());
             let remedy = "embed the shard again";
             return Err(IoError::new(Kind::Disagree, &files.scores, problem, remedy));
         }
-        Ok((ids, scores))
+        Ok(table)
+    }
+
+    /// The pairs of a shard that could not be embedded, with their rows counted from the shard's first.
+    ///
+    /// # Errors
+    /// When its record or its table is missing or damaged.
+    pub fn bad(&self, shard: usize) -> Result<Vec<BadPair>, IoError> {
+        let (name, _) = self.named(shard)?;
+        let record = Files::new(&self.folder, name).any_record()?;
+        let mut bad = record.map(|record| record.bad).unwrap_or_default().into_iter().peekable();
+        if bad.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let ScoreTable { ids, scores } = self.scored(shard)?;
+        let rows = ids.iter().zip(&scores).enumerate().filter(|(_, (_, score))| score.is_nan());
+        let pairs = rows.filter_map(|(row, (id, _))| {
+            let bad = bad.next_if(|bad| bad.id == *id)?;
+            Some(BadPair { row, bad })
+        });
+        Ok(pairs.collect())
+    }
+
+    /// Name and rows of a shard.
+    fn named(&self, shard: usize) -> Result<(&str, usize), IoError> {
+        if let Some((name, rows)) = self.shards.get(shard) {
+            return Ok((name, *rows));
+        }
+        let problem = format!("has no shard {shard}: there are {}", self.shards.len());
+        Err(IoError::new(Kind::NotFound, &self.folder, problem, "count shards from 0"))
     }
 
     /// Images, texts and ids of all shards as one. Every shard's file stays open.
@@ -114,17 +154,54 @@ impl Embedded {
             let mut npz = Npz::open(&Files::new(&self.folder, name).arrays)?;
             images.push(npz.array(&format!("{}_img", self.name))?);
             texts.push(npz.array(&format!("{}_txt", self.name))?);
-            ids.extend(self.scored(shard)?.0);
+            ids.extend(self.scored(shard)?.ids);
         }
         Ok((Embedding::new(images)?, Embedding::new(texts)?, ids))
     }
 }
 
-/// The columns `uid` and `score` of a table.
+/// Finds the bad pairs of an embedded pool while someone walks its rows, a shard's at a time.
+pub(super) struct BadWalk<'a> {
+    embedded: &'a Embedded,
+    next_shard: usize,
+    /// The first row of the shard that is walked, and the one behind its last.
+    start: usize,
+    end: usize,
+    bad: Peekable<std::vec::IntoIter<BadPair>>,
+}
+
+impl<'a> BadWalk<'a> {
+    pub(super) fn new(embedded: &'a Embedded) -> Self {
+        Self { embedded, next_shard: 0, start: 0, end: 0, bad: Vec::new().into_iter().peekable() }
+    }
+
+    /// The bad pair at a row; rows have to ascend.
+    pub(super) fn at(&mut self, row: usize) -> Result<Option<BadPair>, IoError> {
+        while row >= self.end && self.next_shard < self.embedded.shards() {
+            self.start = self.end;
+            self.end += self.embedded.shard_rows(self.next_shard)?;
+            self.bad = self.embedded.bad(self.next_shard)?.into_iter().peekable();
+            self.next_shard += 1;
+        }
+        let here = self.bad.next_if(|pair| self.start + pair.row == row);
+        Ok(here.map(|pair| BadPair { row, ..pair }))
+    }
+}
+
+/// Scores with their ids.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScoreTable {
+    /// The ids.
+    pub ids: Vec<SampleId>,
+    /// One score for each id.
+    pub scores: Vec<f32>,
+}
+
+/// Reads the columns `uid` and `score` of a Parquet file.
 ///
 /// # Errors
-/// When the file cannot be read, or a `uid` is no id.
-pub fn read_scores(file: &Path) -> Result<(Vec<SampleId>, Vec<f32>), IoError> {
+/// When the file cannot be read, or a `uid` is not an id.
+pub fn read_scores(file: &Path) -> Result<ScoreTable, IoError> {
     let table = table::Reader::open(file)?;
     let (mut ids, mut wrong) = (Vec::with_capacity(table.rows()), None);
     table.each_text("uid", None, |uid| match uid.and_then(|uid| uid.parse().ok()) {
@@ -132,7 +209,7 @@ pub fn read_scores(file: &Path) -> Result<(Vec<SampleId>, Vec<f32>), IoError> {
         None => wrong = wrong.or(Some(ids.len())),
     })?;
     if let Some(row) = wrong {
-        return Err(IoError::malformed(file, format!("row {}: `uid` is no id", row + 1)));
+        return Err(IoError::malformed(file, format!("row {}: `uid` is not an id", row + 1)));
     }
-    Ok((ids, table.f32("score")?))
+    Ok(ScoreTable { ids, scores: table.f32("score")? })
 }

@@ -6,6 +6,8 @@ use curate_core::{
     rank::{Direction, better_first},
 };
 
+use crate::filter::{FilterError, ScoreTable};
+
 /// The rank of each score as a share: 1 for the best, 0 for the worst, equal scores the mean of
 /// their ranks. A NaN stays a NaN.
 pub fn ranks(scores: &[f32], direction: Direction) -> Vec<f64> {
@@ -22,6 +24,24 @@ pub fn ranks(scores: &[f32], direction: Direction) -> Vec<f64> {
     ranks
 }
 
+/// A score in an ensemble.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Member<'a> {
+    /// The score of each row; NaN where there is none.
+    pub scores: &'a [f32],
+    /// Which end is the good one.
+    pub direction: Direction,
+    /// How much it counts, beside the weights of the others.
+    pub weight: f64,
+}
+
+impl<'a> Member<'a> {
+    /// A score of which the higher is the better, of weight 1.
+    pub fn new(scores: &'a [f32]) -> Self {
+        Self { scores, direction: Direction::HigherIsBetter, weight: 1.0 }
+    }
+}
+
 /// The weighted mean of the ranks of several scores of the same rows; NaN where one of them is.
 ///
 /// Ranks and not values: the scores of two networks have different spreads, and the wider one would
@@ -29,34 +49,44 @@ pub fn ranks(scores: &[f32], direction: Direction) -> Vec<f64> {
 ///
 /// # Errors
 /// When there is no score, the scores differ in length, or a weight is not above 0.
-pub fn by_rank(scores: &[(&[f32], Direction, f64)]) -> Result<Vec<f32>, ParamsError> {
+pub fn by_rank(members: &[Member<'_>]) -> Result<Vec<f32>, ParamsError> {
     let mut check = Checker::default();
-    check.that(!scores.is_empty(), "scores", scores.len(), "at least one");
-    let rows = scores.first().map_or(0, |(values, ..)| values.len());
-    for (values, _, weight) in scores {
-        check.that(values.len() == rows, "scores", values.len(), "as long as the first");
+    check.that(!members.is_empty(), "members", members.len(), "at least one");
+    let rows = members.first().map_or(0, |member| member.scores.len());
+    for Member { scores, weight, .. } in members {
+        check.that(scores.len() == rows, "scores", scores.len(), "as long as the first");
         check.that(weight.is_finite() && *weight > 0.0, "weight", weight, "a number above 0");
     }
     check.finish()?;
-    let total: f64 = scores.iter().map(|(.., weight)| weight).sum();
+    let total: f64 = members.iter().map(|member| member.weight).sum();
     let mut sums = vec![0.0_f64; rows];
-    for (values, direction, weight) in scores {
-        let ranks = ranks(values, *direction);
-        sums.iter_mut().zip(ranks).for_each(|(sum, rank)| *sum += weight / total * rank);
+    for member in members {
+        let ranks = ranks(member.scores, member.direction);
+        sums.iter_mut().zip(ranks).for_each(|(sum, rank)| *sum += member.weight / total * rank);
     }
     Ok(sums.into_iter().map(|sum| sum as f32).collect())
 }
 
-/// Scores of the same samples that lie in different orders: the ids of the first table, and for each
-/// table the score of each of them; NaN where a table does not have the id. Of a repeated id the first
-/// score counts.
+/// Several scores of the same samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Joined {
+    /// The ids, in the order of the first table.
+    pub ids: Vec<SampleId>,
+    /// For each table the score of each id; NaN where the table does not have it.
+    pub scores: Vec<Vec<f32>>,
+}
+
+/// Scores of the same samples that lie in different orders, by the ids of the first table. Of a
+/// repeated id the first score counts.
 ///
-/// # Panics
+/// # Errors
 /// When ids and scores of a table differ in length.
-pub fn join(tables: Vec<(Vec<SampleId>, Vec<f32>)>) -> (Vec<SampleId>, Vec<Vec<f32>>) {
-    let ids = tables.first().map_or_else(Vec::new, |(ids, _)| ids.clone());
-    let columns = tables.into_iter().map(|(there, scores)| {
-        assert_eq!(there.len(), scores.len(), "one id for each score");
+pub fn join(tables: Vec<ScoreTable>) -> Result<Joined, FilterError> {
+    for ScoreTable { ids, scores } in &tables {
+        FilterError::unless_rows("scores", scores.len(), ids.len())?;
+    }
+    let ids = tables.first().map_or_else(Vec::new, |table| table.ids.clone());
+    let scores = tables.into_iter().map(|ScoreTable { ids: there, scores }| {
         if there == ids {
             return scores;
         }
@@ -68,8 +98,8 @@ pub fn join(tables: Vec<(Vec<SampleId>, Vec<f32>)>) -> (Vec<SampleId>, Vec<Vec<f
         };
         ids.iter().map(find).collect()
     });
-    let columns = columns.collect();
-    (ids, columns)
+    let scores = scores.collect();
+    Ok(Joined { ids, scores })
 }
 
 #[cfg(test)]
@@ -90,24 +120,29 @@ mod tests {
     #[test]
     fn an_ensemble_is_the_mean_of_ranks() {
         let (a, b) = ([1.0, 2.0, 3.0], [100.0, 0.0, -1.0]);
-        let equal = by_rank(&[(&a, HigherIsBetter, 1.0), (&b, HigherIsBetter, 1.0)]).unwrap();
-        assert_eq!(equal, [0.5; 3]);
-        let first = by_rank(&[(&a, HigherIsBetter, 3.0), (&b, HigherIsBetter, 1.0)]).unwrap();
+        let (a, b) = (Member::new(&a), Member::new(&b));
+        assert_eq!(by_rank(&[a, b]).unwrap(), [0.5; 3]);
+        let first = by_rank(&[Member { weight: 3.0, ..a }, b]).unwrap();
         assert!(first[2] > first[1] && first[1] > first[0]);
         assert!(by_rank(&[]).is_err());
-        assert!(by_rank(&[(&a, HigherIsBetter, 0.0), (&b[..2], HigherIsBetter, 1.0)]).is_err());
+        let short = Member { scores: &b.scores[..2], ..b };
+        let error = by_rank(&[Member { weight: 0.0, ..a }, short]).unwrap_err();
+        assert_eq!(error.violations.len(), 2, "{error}");
     }
+
     #[test]
     fn tables_in_other_orders_are_joined_by_id() {
         let ids = |ids: &[u128]| ids.iter().copied().map(SampleId).collect::<Vec<_>>();
-        let (found, columns) = join(vec![
-            (ids(&[5, 1, 9]), vec![0.5, 0.1, 0.9]),
-            (ids(&[9, 5, 9, 7]), vec![9.0, 5.0, 8.0, 7.0]),
-        ]);
+        let table =
+            |all: &[u128], scores: &[f32]| ScoreTable { ids: ids(all), scores: scores.to_vec() };
+        let first = table(&[5, 1, 9], &[0.5, 0.1, 0.9]);
+        let second = table(&[9, 5, 9, 7], &[9.0, 5.0, 8.0, 7.0]);
+        let Joined { ids: found, scores } = join(vec![first, second]).unwrap();
         assert_eq!(found, ids(&[5, 1, 9]));
-        assert_eq!(columns[0], [0.5, 0.1, 0.9]);
-        assert_eq!((columns[1][0], columns[1][2]), (5.0, 9.0));
-        assert!(columns[1][1].is_nan());
-        assert!(join(vec![]).0.is_empty());
+        assert_eq!(scores[0], [0.5, 0.1, 0.9]);
+        assert_eq!((scores[1][0], scores[1][2]), (5.0, 9.0));
+        assert!(scores[1][1].is_nan());
+        assert!(join(vec![]).unwrap().ids.is_empty());
+        assert!(join(vec![table(&[1, 2], &[0.5])]).is_err());
     }
 }

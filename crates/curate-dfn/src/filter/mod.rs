@@ -1,12 +1,16 @@
 //! From a network to a filter: embed a pool, score it, decide.
 //!
-//! - [`embed`]: images and texts of a pool to embeddings and scores, shard by shard.
-//! - [`Embedded`]: what `embed` wrote, shard by shard.
-//! - [`score()`]: a score of every pair, and what a cut keeps, in the memory of a shard.
+//! - [`score_pairs`] → [`PairScores`]: the score of every pair of an open pool, in memory.
+//! - [`EmbedParams`] → [`Embed`]: images and texts of a pool to embeddings and scores on disk, shard by
+//!   shard; [`Embedded`] reads them.
+//! - [`ScoreParams`] → [`Scorer`] → [`Scores`]: any score of an embedded pool, in the memory of a shard.
 //! - [`align`]: scores of the literature that need embeddings alone: cosine, negCLIPLoss, NormSim.
 //! - [`classifier`]: a quality classifier on features.
 //! - [`ensemble`]: several scores as one, by rank.
 //! - [`card`]: what a trained filter is, for people and programs.
+//!
+//! Every result says what any [`curate_core::Cut`] keeps (`select`) and why each other row goes
+//! (`removals`), without computing a score again.
 //!
 //! A filter is a score and a [`curate_core::Cut`]: a fraction (the DFN paper keeps the best 15 %),
 //! a threshold, or an exact count. [`threshold_of_sample`] carries a fraction from a sample to a
@@ -19,6 +23,8 @@ pub mod classifier;
 mod embed;
 mod embedded;
 pub mod ensemble;
+mod error;
+mod pairs;
 mod score;
 
 use curate_core::{Cut, CutError, SampleId, rank::Direction};
@@ -26,9 +32,11 @@ use curate_core::{Cut, CutError, SampleId, rank::Direction};
 pub use bad::{BadKind, BadRow, Counts};
 pub use classifier::{Classifier, ClassifierParams};
 pub use curate_io::npy::Precision;
-pub use embed::{EMBEDDED_TOGETHER, EmbedParams, EmbedReport, embed, embed_path, score_rows};
-pub use embedded::{Embedded, EmbeddedShard, read_scores};
-pub use score::{Features, Method, Scores, sample, score};
+pub use embed::{EMBEDDED_TOGETHER, Embed, EmbedParams, EmbedReport};
+pub use embedded::{Embedded, EmbeddedShard, ScoreTable, read_scores};
+pub use error::FilterError;
+pub use pairs::{BadPair, LOW_SCORE, PairScores, score_pairs};
+pub use score::{Features, ScoreInputs, ScoreParams, Scorer, Scores, sample};
 
 /// The threshold that keeps this fraction of a sample of scores; `None` where it keeps nothing.
 /// With [`Cut::Threshold`] it induces the filter on the whole pool in one pass.

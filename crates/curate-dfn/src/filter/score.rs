@@ -7,21 +7,25 @@ use std::{
 };
 
 use curate_core::{
-    BLOCK_ROWS, Cut, EmbeddingSource, NoProgress, Progress, SampleId, SourceError, random,
-    rank::Direction, stream::Keep,
+    BLOCK_ROWS, Cut, EmbeddingSource, NoProgress, ParamsError, Progress, Removal, SampleId,
+    Selection, SourceError, fault::Fault, params::Checker, random, rank::Direction,
+    stream::StreamedCut,
 };
 use curate_io::IoError;
+use serde::{Deserialize, Serialize};
 
 use crate::filter::{
-    Classifier, Embedded, EmbeddedShard,
+    Classifier, Embedded, EmbeddedShard, FilterError, ScoreTable,
     align::{NegClipLossParams, Norm, neg_clip_loss, norm_sim},
+    embedded::BadWalk,
+    pairs::low,
 };
 
 /// Bytes of a row in the temporary file: a score and an id.
 const ROW: usize = 4 + 16;
 
 /// Which embeddings of a pair a score looks at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Features {
     /// The image's alone.
@@ -63,87 +67,150 @@ impl Features {
     }
 }
 
-/// How to score a pair.
-#[derive(Clone, Copy)]
-pub enum Method<'a> {
+/// How to score the pairs of an embedded pool; [`ScoreParams::check`] makes it usable.
+///
+/// ```
+/// use curate_dfn::filter::{Features, ScoreParams, align::Norm};
+///
+/// assert!(ScoreParams::default().check().is_ok(), "the cosine");
+/// let both = ScoreParams::NormSim { norm: Norm::Infinity, of: Features::Both };
+/// let error = both.check().unwrap_err().to_string();
+/// assert_eq!(error, "`of` is both, but must be images or texts");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum ScoreParams {
     /// The cosine of image and text, as it was computed while embedding.
+    #[default]
     Cosine,
     /// [`neg_clip_loss`]. Looks at the whole pool: holds 40 bytes a row and a batch of embeddings,
     /// and keeps every shard's file open.
     NegClipLoss(NegClipLossParams),
-    /// [`norm_sim`] to these target vectors, of images or texts.
+    /// [`norm_sim`] to [`ScoreInputs::target`], of images or texts.
     NormSim {
-        /// The target vectors, one after the other.
-        target: &'a [f32],
         /// The norm.
         norm: Norm,
         /// [`Features::Images`] or [`Features::Texts`].
         of: Features,
     },
-    /// The probability of a [`Classifier`].
+    /// The probability of [`ScoreInputs::classifier`].
     Classifier {
-        /// The classifier.
-        classifier: &'a Classifier,
         /// What it was fitted to.
         of: Features,
     },
 }
 
-/// Scores an embedded pool. Memory: one shard, but for [`Method::NegClipLoss`].
-///
-/// # Errors
-/// When a shard cannot be read, the temporary file cannot be written, or the caller cancels.
-///
-/// # Panics
-/// When target or classifier are for vectors of another length.
-pub fn score(
-    embedded: &Embedded,
-    method: Method<'_>,
-    progress: &dyn Progress,
-) -> Result<Scores, SourceError> {
-    let mut scores = Scores::new()?;
-    if let Method::NegClipLoss(params) = method {
-        let (images, texts, ids) = embedded.whole()?;
-        let found = neg_clip_loss(&images, &texts, &ids, &params, progress)?;
-        scores.push(&ids, &found)?;
-        return scores.written();
+impl ScoreParams {
+    /// The score, if every parameter is in range.
+    ///
+    /// # Errors
+    /// Every violation.
+    pub fn check(self) -> Result<Scorer, ParamsError> {
+        let mut check = Checker::default();
+        match self {
+            Self::NegClipLoss(params) => check.take(params.check()),
+            Self::NormSim { of, .. } => {
+                check.that(of != Features::Both, "of", "both", "images or texts");
+            }
+            Self::Cosine | Self::Classifier { .. } => {}
+        }
+        check.finish()?;
+        Ok(Scorer(self))
     }
-    progress.start("score", embedded.rows() as u64, "pairs");
-    for shard in 0..embedded.shards() {
-        progress.check()?;
-        let (ids, found) = score_shard(embedded, shard, method)?;
-        scores.push(&ids, &found)?;
-        progress.advance(ids.len() as u64);
-    }
-    progress.finish();
-    scores.written()
 }
 
-fn score_shard(
-    embedded: &Embedded,
-    shard: usize,
-    method: Method<'_>,
-) -> Result<(Vec<SampleId>, Vec<f32>), SourceError> {
-    if let Method::Cosine = method {
-        return Ok(embedded.scored(shard)?);
+/// What some scores compare every pair with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScoreInputs<'a> {
+    /// The target vectors of [`ScoreParams::NormSim`], one after the other.
+    pub target: Option<&'a [f32]>,
+    /// The classifier of [`ScoreParams::Classifier`].
+    pub classifier: Option<&'a Classifier>,
+}
+
+/// Scores pairs, with valid parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scorer(ScoreParams);
+
+impl Scorer {
+    /// Scores an embedded pool. Memory: one shard, but for [`ScoreParams::NegClipLoss`].
+    ///
+    /// # Errors
+    /// When a shard cannot be read, the temporary file cannot be written, the score compares with
+    /// something ([`Self::run_with`]), or the caller cancels.
+    pub fn run(&self, embedded: &Embedded, progress: &dyn Progress) -> Result<Scores, FilterError> {
+        self.run_with(embedded, ScoreInputs::default(), progress)
     }
-    let shard = embedded.shard(shard)?;
-    let found = match method {
-        Method::NormSim { target, norm, of: Features::Texts } => {
-            norm_sim(&shard.texts, target, norm, &NoProgress)?
+
+    /// [`Self::run`] for scores that compare with something.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and when target or classifier are for vectors of another length.
+    pub fn run_with(
+        &self,
+        embedded: &Embedded,
+        inputs: ScoreInputs<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Scores, FilterError> {
+        let mut scores = Scores::new()?;
+        if let ScoreParams::NegClipLoss(params) = self.0 {
+            let (images, texts, ids) = embedded.whole()?;
+            let found = neg_clip_loss(&images, &texts, &ids, &params, progress)?;
+            scores.push(&ids, &found)?;
+            return Ok(scores.written()?);
         }
-        Method::NormSim { target, norm, .. } => norm_sim(&shard.images, target, norm, &NoProgress)?,
-        Method::Classifier { classifier, of } => {
-            let mut found = Vec::with_capacity(shard.ids.len());
-            for first in (0..shard.ids.len()).step_by(BLOCK_ROWS) {
-                let rows = first..shard.ids.len().min(first + BLOCK_ROWS);
-                found.extend(classifier.scores(&of.read(&shard, rows)?));
+        progress.start("score", embedded.rows() as u64, "pairs");
+        for shard in 0..embedded.shards() {
+            progress.check()?;
+            let ScoreTable { ids, scores: found } = self.score_shard(embedded, shard, inputs)?;
+            scores.push(&ids, &found)?;
+            progress.advance(ids.len() as u64);
+        }
+        progress.finish();
+        Ok(scores.written()?)
+    }
+
+    fn score_shard(
+        &self,
+        embedded: &Embedded,
+        shard: usize,
+        inputs: ScoreInputs<'_>,
+    ) -> Result<ScoreTable, FilterError> {
+        let scores = match self.0 {
+            // That of a whole pool has been answered before.
+            ScoreParams::Cosine | ScoreParams::NegClipLoss(_) => {
+                return Ok(embedded.scored(shard)?);
             }
-            found
-        }
-        Method::Cosine | Method::NegClipLoss(_) => unreachable!("answered above"),
-    };
-    Ok((shard.ids, found))
+            ScoreParams::NormSim { norm, of } => {
+                let target = inputs.target.ok_or(FilterError::Missing { input: "target" })?;
+                let shard = embedded.shard(shard)?;
+                let source = if of == Features::Texts { &shard.texts } else { &shard.images };
+                (norm_sim(source, target, norm, &NoProgress)?, shard.ids)
+            }
+            ScoreParams::Classifier { of } => {
+                let classifier =
+                    inputs.classifier.ok_or(FilterError::Missing { input: "classifier" })?;
+                let shard = embedded.shard(shard)?;
+                (classified(classifier, &shard, of)?, shard.ids)
+            }
+        };
+        Ok(ScoreTable { ids: scores.1, scores: scores.0 })
+    }
+}
+
+fn classified(
+    classifier: &Classifier,
+    shard: &EmbeddedShard,
+    of: Features,
+) -> Result<Vec<f32>, FilterError> {
+    let (found, expected) = (classifier.coefficients.len(), of.dim(shard.images.dim()));
+    FilterError::unless_width("classifier", found, expected)?;
+    let mut scores = Vec::with_capacity(shard.ids.len());
+    for first in (0..shard.ids.len()).step_by(BLOCK_ROWS) {
+        let rows = first..shard.ids.len().min(first + BLOCK_ROWS);
+        scores.extend(classifier.scores(&of.read(shard, rows)?)?);
+    }
+    Ok(scores)
 }
 
 /// Scores with their ids, in a temporary file: as many as the pool has rows.
@@ -204,16 +271,64 @@ impl Scores {
         Ok(())
     }
 
-    /// What a cut keeps; the same decision as [`Cut::apply`] on all scores.
+    /// What a cut keeps, found without holding the scores: the same decision as [`Cut::apply`] on all
+    /// of them.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn keep(&self, cut: Cut) -> Result<Keep, SourceError> {
-        Keep::find(cut, Direction::HigherIsBetter, |each| {
+    /// When the cut is out of range or the file cannot be read.
+    pub fn streamed(&self, cut: Cut) -> Result<StreamedCut, SourceError> {
+        StreamedCut::find(cut, Direction::HigherIsBetter, |each| {
             self.each(|score, id| {
                 each(score, id);
                 Ok::<(), SourceError>(())
             })
+        })
+    }
+
+    /// The rows that stay, counted over all shards; eight bytes for each. A fraction is one of all rows,
+    /// bad ones included.
+    ///
+    /// # Errors
+    /// As [`Self::streamed`].
+    pub fn select(&self, cut: Cut) -> Result<Selection, SourceError> {
+        let mut streamed = self.streamed(cut)?;
+        let (mut row, mut kept) = (0, Vec::new());
+        self.each(|score, id| {
+            if streamed.keeps(score, id) {
+                kept.push(row);
+            }
+            row += 1;
+            Ok::<(), SourceError>(())
+        })?;
+        Ok(Selection::from_unsorted(kept))
+    }
+
+    /// Why each row that does not stay goes, handed to `each` in row order. `embedded` is the pool that
+    /// was scored: it knows what is wrong with bad rows.
+    ///
+    /// # Errors
+    /// As [`Self::streamed`], and when a shard's record cannot be read.
+    pub fn removals(
+        &self,
+        cut: Cut,
+        embedded: &Embedded,
+        mut each: impl FnMut(Removal),
+    ) -> Result<(), FilterError> {
+        FilterError::unless_rows("embedded", embedded.rows(), self.rows)?;
+        let mut streamed = self.streamed(cut)?;
+        let threshold = streamed.threshold;
+        let (mut row, mut bad) = (0, BadWalk::new(embedded));
+        self.each(|score, id| -> Result<(), FilterError> {
+            // Every row is asked, since a cut counts ties in the order of the rows.
+            let stays = streamed.keeps(score, id);
+            match bad.at(row)? {
+                Some(pair) => each(pair.removal()),
+                None if score.is_nan() => each(Removal::new(row, Fault::ScoreMissing.name())),
+                None if !stays => each(low(row, score, threshold)),
+                None => {}
+            }
+            row += 1;
+            Ok(())
         })
     }
 }
@@ -237,7 +352,7 @@ pub fn sample(
     let mut chosen = BinaryHeap::new();
     for shard in 0..embedded.shards() {
         progress.check()?;
-        let (ids, scores) = embedded.scored(shard)?;
+        let ScoreTable { ids, scores } = embedded.scored(shard)?;
         for (row, (id, score)) in ids.into_iter().zip(scores).enumerate() {
             if !score.is_nan() {
                 chosen.push((random::hash(seed, id), id, (shard, row)));

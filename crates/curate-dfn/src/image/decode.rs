@@ -20,6 +20,7 @@ impl Default for Limits {
 
 /// An image cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ImageError {
     /// The bytes are no image of a known format.
     #[error("no image file that this program reads (JPEG, PNG, WebP, GIF, BMP, TIFF)")]
@@ -48,6 +49,14 @@ pub enum ImageError {
     /// The bytes break their format.
     #[error("the image file is damaged: {0}")]
     Damaged(String),
+    /// An argument that does not fit the image, or leaves nothing of it.
+    #[error("`{argument}`: {problem}")]
+    Argument {
+        /// The argument.
+        argument: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 /// Red, green and blue bytes, row after row.
@@ -64,9 +73,9 @@ pub struct Rgb {
 /// How PIL holds the image, as far as its resampling depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Colours or greys.
+    /// Colors or grays.
     Plain,
-    /// Colours or greys with transparency: resampled with the colours multiplied by it.
+    /// Colors or grays with transparency: resampled with the colors multiplied by it.
     Alpha,
     /// A palette, or black and white: resampled to the nearest pixel.
     Indexed,
@@ -84,7 +93,7 @@ pub struct Decoded {
 }
 
 /// Decodes an image file; of an animation the first frame. The camera's orientation is ignored, as
-/// PIL and open_clip do. Transparency is dropped, the colours under it stay.
+/// PIL and open_clip do. Transparency is dropped, the colors under it stay.
 ///
 /// # Errors
 /// When the bytes are no image, the image is cut off, damaged, empty or over the limit.
@@ -122,7 +131,7 @@ fn damaged(error: image::ImageError) -> ImageError {
     if ended { ImageError::Truncated } else { ImageError::Damaged(text) }
 }
 
-/// A JPEG decoder fills a cut-off image with grey and says nothing. Inside a scan no marker
+/// A JPEG decoder fills a cut-off image with gray and says nothing. Inside a scan no marker
 /// occurs, so a whole file has an end marker behind its last start of a scan.
 fn ends_after_its_scan(bytes: &[u8]) -> bool {
     let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
@@ -133,7 +142,7 @@ fn ends_after_its_scan(bytes: &[u8]) -> bool {
 }
 
 fn mode(bytes: &[u8], format: ImageFormat) -> Mode {
-    // The header of a PNG file: bit depth at byte 24, colour type at byte 25.
+    // The header of a PNG file: bit depth at byte 24, color type at byte 25.
     match (format, bytes.get(24), bytes.get(25)) {
         (ImageFormat::Gif, ..) | (ImageFormat::Png, _, Some(3)) => Mode::Indexed,
         (ImageFormat::Png, Some(1), Some(0)) => Mode::Indexed,
@@ -144,7 +153,7 @@ fn mode(bytes: &[u8], format: ImageFormat) -> Mode {
 fn unpack(image: DynamicImage, mode: Mode) -> Decoded {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let has_alpha = image.color().has_alpha() && mode == Mode::Plain;
-    // PIL keeps the high byte of 16-bit colours, but clips 16-bit greys: most become white.
+    // PIL keeps the high byte of 16-bit colors, but clips 16-bit grays: most become white.
     let (bytes, alpha): (Vec<u8>, Vec<u8>) = match image {
         DynamicImage::ImageRgb8(image) => (image.into_raw(), vec![]),
         DynamicImage::ImageRgb16(image) => {

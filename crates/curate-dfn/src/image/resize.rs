@@ -5,7 +5,7 @@
 
 use curate_kernels::weighted_bytes;
 
-use crate::config::Interpolation;
+use crate::{config::Interpolation, image::decode::ImageError};
 
 /// Fraction bits of a weight: 32 less 8 for the pixel and 2 for the sign and the overshoot.
 const PRECISION: u32 = 32 - 8 - 2;
@@ -26,7 +26,7 @@ pub struct Region {
 /// Resizes an image of `C` bytes a pixel from `from` (width, height) to `to`, and returns the bytes
 /// of a region of the result. Only that region is computed.
 ///
-/// # Panics
+/// # Errors
 /// When `pixels` is not `width * height * C` bytes, a size is 0, or the region lies outside.
 pub fn resize<const C: usize>(
     pixels: &[u8],
@@ -34,25 +34,43 @@ pub fn resize<const C: usize>(
     to: (usize, usize),
     region: Region,
     how: Interpolation,
-) -> Vec<u8> {
-    assert_eq!(pixels.len(), from.0 * from.1 * C, "whole pixels");
-    assert!(from.0 * from.1 * to.0 * to.1 > 0, "no empty image");
+) -> Result<Vec<u8>, ImageError> {
+    check::<C>(pixels, from, to, region)?;
     let Region { left, top, width, height } = region;
-    assert!(left + width <= to.0 && top + height <= to.1, "the region lies inside");
     let columns = (from.0 != to.0).then(|| Weights::new(from.0, to.0, left, width, how));
     let rows = (from.1 != to.1).then(|| Weights::new(from.1, to.1, top, height, how));
     let rows_of = |first: usize, last: usize| &pixels[first * from.0 * C..last * from.0 * C];
-    if vertical_first(from, to) {
-        let Some(rows) = &rows else { unreachable!("the height shrinks") };
+    if let (Some(rows), true) = (&rows, vertical_first(from, to)) {
         let low = vertical(pixels, from.0 * C, 0, rows);
-        return narrow::<C>(&low, from.0, columns.as_ref(), left, width);
+        return Ok(narrow::<C>(&low, from.0, columns.as_ref(), left, width));
     }
     // Only the rows of the source that the result needs.
     let (first, last) = rows.as_ref().map_or((top, top + height), Weights::span);
     let narrow = narrow::<C>(rows_of(first, last), from.0, columns.as_ref(), left, width);
-    match &rows {
+    Ok(match &rows {
         Some(rows) => vertical(&narrow, width * C, first, rows),
         None => narrow,
+    })
+}
+
+fn check<const C: usize>(
+    pixels: &[u8],
+    from: (usize, usize),
+    to: (usize, usize),
+    region: Region,
+) -> Result<(), ImageError> {
+    let wrong = |argument, problem| Err(ImageError::Argument { argument, problem });
+    if from.0 == 0 || from.1 == 0 || to.0 == 0 || to.1 == 0 {
+        return wrong("to", format!("{from:?} pixels cannot become {to:?}: an image has pixels"));
+    }
+    let bytes = from.0.checked_mul(from.1).and_then(|count| count.checked_mul(C));
+    if bytes != Some(pixels.len()) {
+        return wrong("pixels", format!("{} bytes are not {from:?} pixels of {C}", pixels.len()));
+    }
+    let ends = (region.left.checked_add(region.width), region.top.checked_add(region.height));
+    match ends {
+        (Some(right), Some(bottom)) if right <= to.0 && bottom <= to.1 => Ok(()),
+        _ => wrong("region", format!("{region:?} lies outside {to:?} pixels")),
     }
 }
 
@@ -120,7 +138,7 @@ fn scatter<const C: usize>(block: &[u8], width: usize, rows: &mut [u8]) {
     }
 }
 
-/// For each output position the first input position and the normalised weights from there on.
+/// For each output position the first input position and the normalized weights from there on.
 pub(crate) fn kernel_weights(from: usize, to: usize, how: Interpolation) -> Vec<(usize, Vec<f64>)> {
     let scale = from as f64 / to as f64;
     let widened = scale.max(1.0);
@@ -228,11 +246,12 @@ mod tests {
     fn a_flat_image_stays_flat_and_the_same_size_is_a_copy() {
         let flat = vec![77; 30 * 20 * 3];
         for to in [(7, 5), (30, 20), (61, 90), (1, 1)] {
-            let out = resize::<3>(&flat, (30, 20), to, whole(to), Interpolation::Bicubic);
+            let out = resize::<3>(&flat, (30, 20), to, whole(to), Interpolation::Bicubic).unwrap();
             assert_eq!(out, vec![77; to.0 * to.1 * 3]);
         }
         let noise: Vec<u8> = (0..30 * 20 * 3).map(|i| (i * 37 % 251) as u8).collect();
-        let same = resize::<3>(&noise, (30, 20), (30, 20), whole((30, 20)), Interpolation::Bicubic);
+        let same = resize::<3>(&noise, (30, 20), (30, 20), whole((30, 20)), Interpolation::Bicubic)
+            .unwrap();
         assert_eq!(same, noise);
     }
 
@@ -240,9 +259,9 @@ mod tests {
     fn a_region_has_the_bytes_that_the_whole_has_there() {
         let noise: Vec<u8> = (0..53 * 41 * 3).map(|i| (i * i % 253) as u8).collect();
         let to = (23, 60);
-        let all = resize::<3>(&noise, (53, 41), to, whole(to), Interpolation::Bicubic);
+        let all = resize::<3>(&noise, (53, 41), to, whole(to), Interpolation::Bicubic).unwrap();
         let region = Region { left: 5, top: 11, width: 9, height: 30 };
-        let part = resize::<3>(&noise, (53, 41), to, region, Interpolation::Bicubic);
+        let part = resize::<3>(&noise, (53, 41), to, region, Interpolation::Bicubic).unwrap();
         let expected: Vec<u8> =
             (11..41).flat_map(|y| all[(y * 23 + 5) * 3..(y * 23 + 14) * 3].to_vec()).collect();
         assert_eq!(part, expected);
@@ -250,7 +269,8 @@ mod tests {
 
     #[test]
     fn the_middle_of_two_pixels_is_their_mean() {
-        let out = resize::<1>(&[10, 20], (2, 1), (1, 1), whole((1, 1)), Interpolation::Bilinear);
+        let out =
+            resize::<1>(&[10, 20], (2, 1), (1, 1), whole((1, 1)), Interpolation::Bilinear).unwrap();
         assert_eq!(out, [15]);
         assert_eq!(nearest(4, 2), [1, 3]);
         assert_eq!(nearest(2, 4), [0, 0, 1, 1]);

@@ -8,15 +8,15 @@ use crate::{
     },
 };
 
-/// Which pixels are resampled where an image is not plain colours.
+/// Which pixels are resampled where an image is not plain colors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PixelContract {
-    /// Colours first, as open_clip's WebDataset loader, which training and DataComp use.
+    /// Colors first, as open_clip's WebDataset loader, which training and DataComp use.
     #[default]
     RgbFirst,
     /// As PIL opened the image: palettes by the nearest pixel, transparency multiplied in. What a
     /// script gets that hands `Image.open` to open_clip's transform. Where a palette is padded
-    /// ([`ResizeMode::Longest`]), the fill is the colour, not that entry of the palette.
+    /// ([`ResizeMode::Longest`]), the fill is the color, not that entry of the palette.
     AsOpened,
 }
 
@@ -56,6 +56,13 @@ impl Transform {
         self
     }
 
+    /// What decides the numbers of an image. The version changes when decoding or resizing does.
+    pub(crate) fn identity(&self) -> String {
+        let Self { config, size, contract, limits, numbers: _ } = self;
+        let config = serde_json::to_string(config).expect("a config is JSON");
+        format!("transform 1 {config} {size} {contract:?} {}", limits.pixels)
+    }
+
     /// Edge of the result in pixels.
     pub fn size(&self) -> usize {
         self.size
@@ -77,19 +84,23 @@ impl Transform {
     /// As [`decode`].
     pub fn apply(&self, file: &[u8]) -> Result<Vec<f32>, ImageError> {
         let image = decode(file, self.limits)?;
-        Ok(self.numbers(&self.bytes(&image)))
+        Ok(self.numbers(&self.bytes(&image)?))
     }
 
     /// The bytes of the transformed image, `size x size` pixels of red, green, blue.
-    pub fn bytes(&self, image: &Decoded) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// When the image's bytes are not those of its size, or one of the sizes is 0.
+    pub fn bytes(&self, image: &Decoded) -> Result<Vec<u8>, ImageError> {
+        check(image, self.size)?;
         let mode = match self.contract {
             PixelContract::RgbFirst => Mode::Plain,
             PixelContract::AsOpened => image.mode,
         };
         let from = (image.rgb.width, image.rgb.height);
         let (to, region) = self.plan(from);
-        let small = resize_mode(image, mode, to, region, self.config.interpolation);
-        self.pad(&small, region)
+        let small = resize_mode(image, mode, to, region, self.config.interpolation)?;
+        Ok(self.pad(&small, region))
     }
 
     /// Cuts a box out of the image before resizing it to the network's size; for augmentation.
@@ -102,7 +113,8 @@ impl Transform {
         let to = (self.size, self.size);
         let whole = Region { left: 0, top: 0, width: self.size, height: self.size };
         let how = self.config.interpolation;
-        self.numbers(&resize::<3>(&bytes, (cut.width, cut.height), to, whole, how))
+        let small = resize::<3>(&bytes, (cut.width, cut.height), to, whole, how);
+        self.numbers(&small.expect("a cut has pixels and lies inside the image"))
     }
 
     /// The size to resize to and the part of it that the network sees.
@@ -154,13 +166,31 @@ impl Transform {
     }
 }
 
+/// An error unless the image has the bytes of its size, and a size of 0 is nowhere.
+fn check(image: &Decoded, size: usize) -> Result<(), ImageError> {
+    let wrong = |argument, problem| Err(ImageError::Argument { argument, problem });
+    let Rgb { width, height, bytes } = &image.rgb;
+    if size == 0 || *width == 0 || *height == 0 {
+        return wrong("image", format!("{width} x {height} pixels cannot become {size} a side"));
+    }
+    let pixels = width.checked_mul(*height);
+    if pixels.and_then(|pixels| pixels.checked_mul(3)) != Some(bytes.len()) {
+        return wrong("image", format!("{} bytes are not {width} x {height} pixels", bytes.len()));
+    }
+    if image.mode == Mode::Alpha && pixels != Some(image.alpha.len()) {
+        let problem = format!("{} bytes of alpha for {width} x {height} pixels", image.alpha.len());
+        return wrong("image", problem);
+    }
+    Ok(())
+}
+
 fn resize_mode(
     image: &Decoded,
     mode: Mode,
     to: (usize, usize),
     region: Region,
     how: Interpolation,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, ImageError> {
     let Rgb { width, height, bytes } = &image.rgb;
     let from = (*width, *height);
     match mode {
@@ -170,7 +200,7 @@ fn resize_mode(
             let rows = &rows[region.top..region.top + region.height];
             let columns = &columns[region.left..region.left + region.width];
             let at = |y: usize, x: usize| bytes[(y * width + x) * 3..][..3].iter().copied();
-            rows.iter().flat_map(|&y| columns.iter().flat_map(move |&x| at(y, x))).collect()
+            Ok(rows.iter().flat_map(|&y| columns.iter().flat_map(move |&x| at(y, x))).collect())
         }
         Mode::Alpha if from == to => resize::<3>(bytes, from, to, region, how),
         Mode::Alpha => {
@@ -179,22 +209,20 @@ fn resize_mode(
                 .zip(&image.alpha)
                 .flat_map(|(p, &a)| [times(p[0], a), times(p[1], a), times(p[2], a), a])
                 .collect();
-            let small = resize::<4>(&multiplied, from, to, region, how);
-            small
-                .chunks_exact(4)
-                .flat_map(|p| [p[0], p[1], p[2]].map(|c| divided(c, p[3])))
-                .collect()
+            let small = resize::<4>(&multiplied, from, to, region, how)?;
+            let plain = |p: &[u8]| [p[0], p[1], p[2]].map(|c| divided(c, p[3]));
+            Ok(small.chunks_exact(4).flat_map(plain).collect())
         }
     }
 }
 
-/// `colour * alpha / 255`, rounded.
+/// `color * alpha / 255`, rounded.
 fn times(colour: u8, alpha: u8) -> u8 {
     let product = u32::from(colour) * u32::from(alpha) + 128;
     (((product >> 8) + product) >> 8) as u8
 }
 
-/// `colour * 255 / alpha`; where there is no alpha, the colour as it is.
+/// `color * 255 / alpha`; where there is no alpha, the color as it is.
 fn divided(colour: u8, alpha: u8) -> u8 {
     match alpha {
         0 | 255 => colour,

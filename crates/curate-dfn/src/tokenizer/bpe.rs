@@ -89,7 +89,7 @@ impl Merges {
         }
         while let Some(Reverse((_, at, left, right))) = best.pop() {
             let next = after[at];
-            // The neighbours may have been merged since the pair was queued.
+            // The neighbors may have been merged since the pair was queued.
             if gone[at] || next >= n || tokens[at] != left || tokens[next] != right {
                 continue;
             }

@@ -49,6 +49,15 @@ impl Tokenizer {
         Self { merges: Arc::new(Merges::bundled()), special }
     }
 
+    /// What decides the tokens, apart from the bundled vocabulary and the text itself. The version
+    /// changes when cleaning or words change.
+    pub(crate) fn identity(&self) -> &'static str {
+        match self.special {
+            SpecialText::AsOpenClip => "clip 1, special tokens as open_clip",
+            SpecialText::Plain => "clip 1, special tokens as text",
+        }
+    }
+
     /// The tokens of a text without start, end and padding.
     ///
     /// ```

@@ -1,7 +1,7 @@
 //! Where pairs come from.
 
-use curate_core::{ParamsError, SampleId, random};
-use curate_io::{IoError, Pool, Sample, digest};
+use curate_core::{ParamsError, SampleId, params::Checker, random};
+use curate_io::{IoError, Kind, Pool, Sample, digest};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,9 @@ pub struct PoolPairs<'a> {
 
 impl<'a> PoolPairs<'a> {
     /// The pairs at these rows of a pool.
+    ///
+    /// # Errors
+    /// When a row is beyond the pool.
     pub fn new(
         pool: &'a Pool,
         rows: Vec<usize>,
@@ -107,19 +110,24 @@ impl<'a> PoolPairs<'a> {
         tokenizer: Tokenizer,
         context: usize,
         augment: Option<Augment>,
-    ) -> Self {
+    ) -> Result<Self, ParamsError> {
+        let mut check = Checker::default();
+        if let Some(row) = rows.iter().find(|&&row| row >= pool.len()) {
+            check.that(false, "rows", row, "a row of the pool");
+        }
+        check.finish()?;
         let limits = Limits::default();
-        Self { pool, rows, transform, tokenizer, context, augment, captions: None, limits }
+        Ok(Self { pool, rows, transform, tokenizer, context, augment, captions: None, limits })
     }
 
     /// Makes captions of class names.
     ///
-    /// # Panics
-    /// When there is no template.
-    pub fn with_captions(mut self, captions: Captions) -> Self {
-        assert!(!captions.templates.is_empty(), "checked captions");
+    /// # Errors
+    /// When there is no template, or one has no `{}`.
+    pub fn with_captions(mut self, captions: Captions) -> Result<Self, ParamsError> {
+        captions.check()?;
         self.captions = Some(captions);
-        self
+        Ok(self)
     }
 
     fn pixels(&self, file: &[u8], id: SampleId, seed: u64) -> Result<Vec<f32>, ImageError> {
@@ -146,7 +154,12 @@ impl Pairs for PoolPairs<'_> {
     }
 
     fn batch(&self, rows: &[usize], seed: u64) -> Result<Batch, IoError> {
-        let rows: Vec<usize> = rows.iter().map(|&row| self.rows[row]).collect();
+        let beyond = |row: usize| {
+            let problem = format!("pair {row} of {} was asked for", self.rows.len());
+            IoError::new(Kind::NotFound, self.pool.path(), problem, "count pairs from 0")
+        };
+        let row = |&place: &usize| self.rows.get(place).copied().ok_or_else(|| beyond(place));
+        let rows = rows.iter().map(row).collect::<Result<Vec<usize>, IoError>>()?;
         let samples = self.pool.samples_with_images(&rows)?;
         let pairs: Vec<Option<(SampleId, Pair)>> = samples
             .into_par_iter()
@@ -173,7 +186,7 @@ impl Pairs for PoolPairs<'_> {
 }
 
 /// A crop of a random share of the area and random proportions, as torchvision's
-/// `RandomResizedCrop` draws it; where ten draws do not fit the image, the largest centred crop of
+/// `RandomResizedCrop` draws it; where ten draws do not fit the image, the largest centerd crop of
 /// allowed proportions.
 fn random_crop(image: &Rgb, augment: Augment, seed: u64, id: SampleId) -> Region {
     let (w, h) = (image.width as f64, image.height as f64);

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 use curate_device::DeviceError;
 
 use crate::{
+    NetworkError,
     config::ModelConfig,
     cpu::{patchify, pooled},
     weights::{Array, Weights},
@@ -24,13 +25,21 @@ pub struct DeviceNetwork {
 impl DeviceNetwork {
     /// Moves weights to a device. With the device's autodiff, the parameters have gradients.
     ///
-    /// # Panics
-    /// When the weights are not those of the config.
-    pub fn new(config: &ModelConfig, weights: &Weights, device: &Device) -> Self {
+    /// # Errors
+    /// When the config describes no network, or the weights are not those of the config or not finite.
+    pub fn new(
+        config: &ModelConfig,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Self, NetworkError> {
+        if let Some(problem) = config.problem() {
+            return Err(NetworkError::Config(problem));
+        }
+        weights.check(config)?;
         let table =
             |(name, array): (&String, &Array)| (name.clone(), tracked(table_of(array, device)));
         let parameters = weights.arrays().iter().map(table).collect();
-        Self { config: config.clone(), device: device.clone(), parameters }
+        Ok(Self { config: config.clone(), device: device.clone(), parameters })
     }
 
     /// The parameters by name, each as a table.
@@ -42,6 +51,11 @@ impl DeviceNetwork {
     pub(crate) fn set(&mut self, name: &str, values: Tensor<2>) {
         let values = if self.device.is_autodiff() { values.autodiff() } else { values };
         self.parameters.insert(name.to_owned(), tracked(values));
+    }
+
+    /// The config.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
     }
 
     /// The device.
@@ -84,11 +98,15 @@ impl DeviceNetwork {
         self.parameters.get("logit_bias").cloned().unwrap_or_else(zero)
     }
 
-    /// Features of transformed images, `n x embed_dim`, before normalisation.
-    pub fn image_features(&self, images: &[f32]) -> Tensor<2> {
+    /// Features of transformed images, `n x embed_dim`, before normalization.
+    ///
+    /// # Errors
+    /// When there is no image, or the numbers make no whole ones.
+    pub fn image_features(&self, images: &[f32]) -> Result<Tensor<2>, NetworkError> {
         let v = &self.config.vision_cfg;
         let (tokens, width) = (v.tokens(), v.width);
         let size = 3 * v.image_size * v.image_size;
+        NetworkError::unless_some("images", images.len(), size)?;
         let n = images.len() / size;
         let patches: Vec<f32> = images
             .chunks_exact(size)
@@ -105,12 +123,20 @@ impl DeviceNetwork {
         let x = self.blocks("visual.", x, tokens, v.layers, v.heads(), false);
         let class = (0..n).map(|i| i * tokens).collect();
         let x = self.norm("visual.ln_post", self.rows(x, class));
-        x.matmul(self.get("visual.proj"))
+        Ok(x.matmul(self.get("visual.proj")))
     }
 
-    /// Features of tokenised texts, `n x embed_dim`, before normalisation.
-    pub fn text_features(&self, tokens: &[u32]) -> Tensor<2> {
+    /// Features of tokenized texts, `n x embed_dim`, before normalization.
+    ///
+    /// # Errors
+    /// When there is no text, the tokens make no whole ones, or one is not in the vocabulary.
+    pub fn text_features(&self, tokens: &[u32]) -> Result<Tensor<2>, NetworkError> {
         let t = &self.config.text_cfg;
+        NetworkError::unless_some("tokens", tokens.len(), t.context_length)?;
+        let vocabulary = t.vocab_size;
+        if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocabulary) {
+            return Err(NetworkError::Token { token, vocabulary });
+        }
         let ends: Vec<usize> = tokens.chunks_exact(t.context_length).map(pooled).collect();
         // No token sees those behind it, so nothing behind the last end matters.
         let length = ends.iter().max().map_or(1, |end| end + 1);
@@ -123,7 +149,7 @@ impl DeviceNetwork {
         let x = self.blocks("", x, length, t.layers, t.heads, true);
         let ends = ends.iter().enumerate().map(|(i, end)| i * length + end).collect();
         let x = self.norm("ln_final", self.rows(x, ends));
-        x.matmul(self.get("text_projection"))
+        Ok(x.matmul(self.get("text_projection")))
     }
 
     fn blocks(

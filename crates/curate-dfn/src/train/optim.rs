@@ -110,7 +110,7 @@ pub(crate) fn decays(name: &str, axes: usize) -> bool {
 }
 
 impl AdamW {
-    /// An optimiser at its first step.
+    /// An optimizer at its first step.
     pub fn new(params: &TrainParams) -> Self {
         let TrainParams { beta1, beta2, eps, weight_decay, .. } = *params;
         Self { beta1, beta2, eps, weight_decay, step: 0, moments: BTreeMap::new() }

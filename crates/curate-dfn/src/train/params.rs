@@ -58,7 +58,7 @@ impl Default for Augment {
 pub struct TrainParams {
     /// The loss.
     pub loss: Loss,
-    /// Steps of the optimiser.
+    /// Steps of the optimizer.
     pub steps: usize,
     /// Pairs of a step.
     pub batch: usize,

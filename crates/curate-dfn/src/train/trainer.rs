@@ -8,6 +8,7 @@ use curate_device::DeviceError;
 use curate_io::{IoError, digest};
 
 use crate::{
+    NetworkError,
     config::ModelConfig,
     random::shuffled,
     train::{
@@ -22,6 +23,7 @@ const LARGEST_LOGIT_SCALE: f32 = 4.605_170_2;
 
 /// Training cannot go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// Settings outside their range.
     #[error(transparent)]
@@ -61,6 +63,9 @@ pub enum TrainError {
     /// A file.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// Weights, or a batch, that are not the network's.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -92,7 +97,7 @@ impl Trainer {
     /// A run that starts from these weights. `device` is a plain device; gradients are added here.
     ///
     /// # Errors
-    /// When a setting is outside its range.
+    /// When a setting is outside its range, or the weights are not those of the config or not finite.
     pub fn new(
         config: &ModelConfig,
         weights: &Weights,
@@ -103,7 +108,7 @@ impl Trainer {
         let axes = parameters(config).into_iter().map(|(name, shape)| (name, shape.len()));
         Ok(Self {
             axes: axes.collect(),
-            network: DeviceNetwork::new(config, weights, &device.autodiff()),
+            network: DeviceNetwork::new(config, weights, &device.autodiff())?,
             optimizer: AdamW::new(&params),
             history: Vec::new(),
             fingerprint: fingerprint(config, weights, &params),
@@ -183,7 +188,7 @@ impl Trainer {
         Ok(batch)
     }
 
-    /// One step of the optimiser on a batch.
+    /// One step of the optimizer on a batch.
     ///
     /// # Errors
     /// When the loss or a gradient is not finite, or the device fails. The parameters are then as
@@ -219,22 +224,40 @@ impl Trainer {
     /// The loss of a batch and the gradient of every parameter.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the batch is not one of whole pairs, or the device fails.
     pub fn gradients(
         &self,
         batch: &Batch,
     ) -> Result<(f64, BTreeMap<String, Tensor<2>>), TrainError> {
+        self.check(batch)?;
         if batch.ids.len() <= self.params.micro_batch {
             let network = &self.network;
-            let images = normalize(network.image_features(&batch.pixels));
-            let texts = normalize(network.text_features(&batch.tokens));
-            let loss = self.params.loss.apply(images, texts, network.scale(), network.bias());
+            let images = normalize(network.image_features(&batch.pixels)?);
+            let texts = normalize(network.text_features(&batch.tokens)?);
+            let loss = self.params.loss.apply(images, texts, network.scale(), network.bias())?;
             let value = f64::from(loss.clone().without_autodiff().into_scalar::<f32>());
             let mut all = BTreeMap::new();
             self.collect(&mut loss.backward(), &mut all);
             return Ok((value, all));
         }
         self.cached_gradients(batch)
+    }
+
+    /// An error unless a batch has one image and one text for each id.
+    fn check(&self, batch: &Batch) -> Result<(), NetworkError> {
+        let config = self.network.config();
+        let size = config.vision_cfg.image_size;
+        let pairs = batch.ids.len();
+        for (argument, found, each) in [
+            ("images", batch.pixels.len(), 3 * size * size),
+            ("tokens", batch.tokens.len(), config.text_cfg.context_length),
+        ] {
+            NetworkError::unless_some(argument, found, each)?;
+            if found != pairs * each {
+                return Err(NetworkError::NotWhole { argument, found, each: pairs * each });
+            }
+        }
+        Ok(())
     }
 
     /// The same in little memory (Gao et al. 2021, arXiv 2101.06983): features without gradients,
@@ -251,17 +274,20 @@ impl Trainer {
             pixels.zip(tokens)
         };
         let frozen = self.network.frozen();
-        let (images, texts): (Vec<_>, Vec<_>) = parts()
-            .map(|(pixels, tokens)| {
-                let images = normalize(frozen.image_features(pixels));
-                (images, normalize(frozen.text_features(tokens)))
-            })
-            .unzip();
+        let (mut images, mut texts) = (Vec::new(), Vec::new());
+        for (pixels, tokens) in parts() {
+            images.push(normalize(frozen.image_features(pixels)?));
+            texts.push(normalize(frozen.text_features(tokens)?));
+        }
         let leaf = |parts: Vec<Tensor<2>>| Tensor::cat(parts, 0).autodiff().require_grad();
         let (images, texts) = (leaf(images), leaf(texts));
         let network = &self.network;
-        let loss =
-            self.params.loss.apply(images.clone(), texts.clone(), network.scale(), network.bias());
+        let loss = self.params.loss.apply(
+            images.clone(),
+            texts.clone(),
+            network.scale(),
+            network.bias(),
+        )?;
         let value = f64::from(loss.clone().without_autodiff().into_scalar::<f32>());
         let mut from_loss = loss.backward();
         let mut all = BTreeMap::new();
@@ -271,8 +297,8 @@ impl Trainer {
             (images.grad(&from_loss).expect(known), texts.grad(&from_loss).expect(known));
         let mut first = 0;
         for (pixels, tokens) in parts() {
-            let images = normalize(network.image_features(pixels));
-            let texts = normalize(network.text_features(tokens));
+            let images = normalize(network.image_features(pixels)?);
+            let texts = normalize(network.text_features(tokens)?);
             let [rows, dim] = images.dims();
             let part = |by: &Tensor<2>| by.clone().slice([first..first + rows, 0..dim]).autodiff();
             let surrogate = (images * part(&by_images)).sum() + (texts * part(&by_texts)).sum();

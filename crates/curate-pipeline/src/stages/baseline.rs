@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use curate_baselines::{
-    Arch, Baseline, FEATURES, Inputs, MorphyRule, Name, ScoreCut, Settings as Rule, Verdict, check,
-    judge, threshold,
+    Arch, Baseline, BaselineName, BaselineParams, FEATURES, MorphyRule, Rule, ScoreFloor, Verdicts,
 };
-use curate_core::{Selection, SourceError, fault::Fault};
-use rayon::prelude::*;
+use curate_core::Selection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::shared::baseline_rows::{Columns, Part};
+use super::shared::baseline_rows::Columns;
 use crate::{
     Error,
     error::StageError,
@@ -34,7 +32,7 @@ pub struct BaselineStage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The baseline, as DataComp names it.
-    pub rule: Name,
+    pub rule: BaselineName,
     /// Whose CLIP score is cut, for `clip_score` and `image_based_intersect_clip_score`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<Arch>,
@@ -92,11 +90,13 @@ impl Settings for BaselineStage {
     }
 
     fn check(&self, wrong: &mut Problems) {
-        let checked = self.settings(0).baseline().map(|baseline| baseline.check());
-        match checked {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => wrong.must(false, &error.to_string()),
-            Err(error) => wrong.must(false, &error.to_string()),
+        match self.params(0).check() {
+            Ok(baseline) => {
+                for parameter in baseline.unnamed() {
+                    wrong.must(false, &format!("{} needs `{parameter}`", self.rule));
+                }
+            }
+            Err(error) => wrong.must(false, &format!("{}: {error}", self.rule)),
         }
     }
 
@@ -105,26 +105,35 @@ impl Settings for BaselineStage {
     }
 
     fn resolve(&self) -> Result<Box<dyn Method>, StageError> {
-        Ok(Box::new(Filter { baseline: self.settings(0).baseline()?, stage: self.clone() }))
+        Ok(Box::new(Filter { baseline: self.params(0).check()?, stage: self.clone() }))
     }
 }
 
 impl BaselineStage {
     /// As the baselines take it, with the recipe's seed.
-    fn settings(&self, seed: u64) -> Rule {
-        Rule {
-            name: self.rule,
-            arch: self.arch,
-            threshold: self.threshold,
-            fraction: self.fraction,
-            seed: (self.rule == Name::RandomSubset).then_some(seed),
-            language_model: self.language_model.clone(),
-            wordnet: self.wordnet.clone(),
-            entity_ids: self.entity_ids.clone(),
-            morphy: self.morphy,
-            centroids: self.centroids.clone(),
-            target_features: self.target_features.clone(),
+    fn params(&self, seed: u64) -> BaselineParams {
+        type With<T> = fn(BaselineParams, T) -> BaselineParams;
+        fn with<T: Clone>(
+            params: BaselineParams,
+            value: &Option<T>,
+            set: With<T>,
+        ) -> BaselineParams {
+            match value {
+                Some(value) => set(params, value.clone()),
+                None => params,
+            }
         }
+        let seed = (self.rule == BaselineName::RandomSubset).then_some(seed);
+        let params = BaselineParams::new(self.rule).morphy(self.morphy);
+        let params = with(params, &self.arch, BaselineParams::arch);
+        let params = with(params, &self.threshold, BaselineParams::threshold);
+        let params = with(params, &self.fraction, BaselineParams::fraction);
+        let params = with(params, &seed, BaselineParams::seed);
+        let params = with(params, &self.language_model, BaselineParams::language_model);
+        let params = with(params, &self.wordnet, BaselineParams::wordnet);
+        let params = with(params, &self.entity_ids, BaselineParams::entity_ids);
+        let params = with(params, &self.centroids, BaselineParams::centroids);
+        with(params, &self.target_features, BaselineParams::target_features)
     }
 
     /// The files and folders that it names.
@@ -173,48 +182,45 @@ const BUILT_IN: &str = "built-in";
 
 impl Method for Filter {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
-        let settings = self.stage.settings(context.seed);
-        let baseline = settings.baseline()?;
-        let loaded = settings.read()?;
-        let inputs = loaded.inputs();
-        check(&baseline, &inputs)?;
-        let columns = Columns::read(&baseline, context.pool)?;
+        let baseline = self.stage.params(context.seed).check()?;
+        let loaded = baseline.read_inputs()?;
+        let columns = Columns::read(baseline.rule(), context.pool)?;
         let given = columns.parts(context.input)?;
-        let threshold = if context.input == context.earlier.pool() {
+        let floor = if context.input == context.earlier.pool() {
             // DataComp counts every row of the pool, those with faults included.
             let all = Selection::all(context.pool.len());
-            threshold(&baseline, &columns.parts(&all)?, context.progress)?
+            baseline.floor(&columns.parts(&all)?, context.progress)?
         } else {
-            threshold(&baseline, &given, context.progress)?
+            baseline.floor(&given, context.progress)?
         };
-        let verdicts = judge_all(&baseline, &given, &inputs, threshold, context)?;
+        let verdicts = baseline.run_from(&given, floor, &loaded.inputs(), context.progress)?;
         let model = self.stage.language_model.as_ref().map(|model| model.display().to_string());
         let language = model.unwrap_or_else(|| BUILT_IN.to_owned());
-        let language = baseline.asks_language().then_some(language);
-        Ok(Outcome::new(judged(context.input, verdicts))
-            .telling(&BaselineTold { threshold, language }))
+        let language = self.stage.rule.asks_language().then_some(language);
+        Ok(Outcome::new(judged(context.input, &verdicts))
+            .telling(&BaselineTold { threshold: floor, language }))
     }
 
     fn in_words(&self) -> String {
-        let rows = match self.baseline {
-            Baseline::NoFilter => "all rows".to_owned(),
-            Baseline::RandomSubset { fraction, .. } => {
+        let rows = match *self.baseline.rule() {
+            Rule::NoFilter => "all rows".to_owned(),
+            Rule::RandomSubset { fraction, .. } => {
                 format!("a random {} % of the ids", percent(fraction))
             }
-            Baseline::BasicFilter => {
+            Rule::BasicFilter => {
                 "rows with an English caption of more than 2 words and 5 characters and an image of \
                  at least 200 pixels a side, aspect at most 3"
                     .to_owned()
             }
-            Baseline::ClipScore { arch, cut } => format!("rows {}", cut_in_words(arch, cut)),
-            Baseline::Laion2b => {
+            Rule::ClipScore { arch, floor } => format!("rows {}", floor_in_words(arch, floor)),
+            Rule::Laion2b => {
                 "rows with an English caption and a ViT-B/32 score of at least 0.28".to_owned()
             }
-            Baseline::TextBased => "rows whose English caption names an entity".to_owned(),
-            Baseline::ImageBased => "rows whose picture falls into a wanted cluster".to_owned(),
-            Baseline::ImageBasedIntersectClipScore { arch, cut } => {
-                let cut = cut_in_words(arch, cut);
-                format!("rows {cut} whose picture falls into a wanted cluster")
+            Rule::TextBased => "rows whose English caption names an entity".to_owned(),
+            Rule::ImageBased => "rows whose image falls into a wanted cluster".to_owned(),
+            Rule::ImageBasedIntersectClipScore { arch, floor } => {
+                let good = floor_in_words(arch, floor);
+                format!("rows {good} whose image falls into a wanted cluster")
             }
         };
         format!("keep {rows} (DataComp's {})", self.stage.rule)
@@ -235,62 +241,31 @@ impl Method for Filter {
     }
 }
 
-fn cut_in_words(arch: Arch, cut: ScoreCut) -> String {
+fn floor_in_words(arch: Arch, floor: ScoreFloor) -> String {
     let network = if arch == Arch::B32 { "ViT-B/32" } else { "ViT-L/14" };
-    match cut {
-        ScoreCut::Threshold(least) => format!("whose {network} score is at least {least}"),
-        ScoreCut::Fraction(share) => {
+    match floor {
+        ScoreFloor::Threshold(least) => format!("whose {network} score is at least {least}"),
+        ScoreFloor::Fraction(share) => {
             format!("of the best {} % by {network} score", percent(share))
         }
     }
 }
 
 /// The verdicts as a stage's rows.
-fn judged(input: &Selection, verdicts: Vec<Verdict>) -> StageRows {
+fn judged(input: &Selection, verdicts: &Verdicts) -> StageRows {
     let mut rows = StageRows::new(input);
+    let verdicts = verdicts.rows();
     if verdicts.iter().any(|verdict| verdict.cluster.is_some()) {
         rows.cluster = verdicts.iter().map(|verdict| verdict.cluster).collect();
     }
-    for (position, verdict) in verdicts.into_iter().enumerate() {
-        rows.value[position] = verdict.value;
-        rows.threshold[position] = verdict.threshold;
-        if let Some(rule) = verdict.dropped {
-            rows.remove(position, &rule_name(rule));
+    for (position, verdict) in verdicts.iter().enumerate() {
+        rows.value[position] = verdict.value.unwrap_or(f32::NAN);
+        rows.threshold[position] = verdict.threshold.unwrap_or(f32::NAN);
+        if let Some(reason) = verdict.dropped {
+            rows.remove(position, reason.rule());
         }
     }
     rows
-}
-
-/// Judges the parts in parallel, in order.
-fn judge_all(
-    baseline: &Baseline,
-    parts: &[Part<'_>],
-    inputs: &Inputs<'_>,
-    threshold: Option<f64>,
-    context: &Context<'_>,
-) -> Result<Vec<Verdict>, StageError> {
-    context.progress.start("filter", parts.len() as u64, "shards");
-    let judged: Vec<Result<Vec<Verdict>, StageError>> = parts
-        .par_iter()
-        .map(|part| {
-            context.progress.check().map_err(SourceError::from)?;
-            let verdicts = judge(baseline, part, &part.ids(), inputs, threshold)?;
-            context.progress.advance(1);
-            Ok(verdicts)
-        })
-        .collect();
-    context.progress.finish();
-    Ok(judged.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
-}
-
-/// The name of a rule in evidence. What no other row's score or vector could mend is a fault.
-fn rule_name(rule: &str) -> String {
-    match rule {
-        "no score" => Fault::ScoreMissing.name().to_owned(),
-        "no caption" => Fault::CaptionMissing.name().to_owned(),
-        "bad features" => Fault::EmbeddingNan.name().to_owned(),
-        other => other.to_lowercase().replace(' ', "-"),
-    }
 }
 
 #[cfg(test)]

@@ -126,7 +126,8 @@ impl Method for ClassifierStage {
         let scores =
             embedding::map_blocks(&source, context.progress, |_, block| classifier.scores(block))?;
         context.progress.finish();
-        for (&position, score) in vectors.good.iter().zip(scores.into_iter().flatten()) {
+        let scores = scores.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+        for (&position, score) in vectors.good.iter().zip(scores) {
             rows.value[position] = score;
         }
         Ok(Outcome::new(rows).telling(&ClassifierTold {

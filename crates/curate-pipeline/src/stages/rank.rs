@@ -1,7 +1,7 @@
 //! One score from the ranks of several.
 
 use curate_core::{fault::Fault, rank::Direction};
-use curate_dfn::filter::ensemble::by_rank;
+use curate_dfn::filter::ensemble::{Member, by_rank};
 use curate_io::Pool;
 use curate_report::Section;
 use schemars::JsonSchema;
@@ -88,8 +88,11 @@ impl Method for RankStage {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
         let scores =
             self.of.iter().map(|of| context.score(&of.score)).collect::<Result<Vec<_>, _>>()?;
-        let scores: Vec<(&[f32], Direction, f64)> =
-            scores.iter().zip(&self.of).map(|(s, of)| (&s[..], of.better, of.weight)).collect();
+        let scores: Vec<Member<'_>> = scores
+            .iter()
+            .zip(&self.of)
+            .map(|(scores, of)| Member { scores, direction: of.better, weight: of.weight })
+            .collect();
         let mut rows = StageRows::new(context.input);
         rows.value = by_rank(&scores)?;
         for position in 0..rows.rows.len() {

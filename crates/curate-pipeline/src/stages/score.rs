@@ -10,7 +10,7 @@ use curate_core::{
 };
 use curate_dfn::{
     Network,
-    filter::{BadKind, EMBEDDED_TOGETHER, score_rows},
+    filter::{EMBEDDED_TOGETHER, score_pairs},
     network::read_folder,
 };
 use curate_io::Pool;
@@ -312,26 +312,13 @@ fn by_network(
 ) -> Result<(), StageError> {
     let network = Network::open(folder)?;
     network.config().takes_captions(folder)?;
-    let scores = score_rows(&network, context.pool, &rows.rows, context.progress)?;
-    for (position, score) in scores.into_iter().enumerate() {
-        match score {
-            Ok(score) => rows.value[position] = score,
-            Err(bad) => rows.remove(position, bad_name(bad.kind)),
-        }
+    let scored = score_pairs(&network, context.pool, context.input, context.progress)?;
+    rows.value.copy_from_slice(scored.scores());
+    for pair in scored.bad() {
+        let position = scored.rows().position(pair.row);
+        rows.remove(position.expect("a bad pair is one of the rows"), pair.bad.kind.rule());
     }
     Ok(())
-}
-
-fn bad_name(kind: BadKind) -> &'static str {
-    match kind {
-        BadKind::NoCaption => Fault::CaptionMissing.name(),
-        BadKind::NoImage => Fault::ImageMissing.name(),
-        BadKind::UnknownFormat => "image-of-no-known-format",
-        BadKind::Empty => "image-without-pixels",
-        BadKind::TooLarge => "image-over-pixel-limit",
-        BadKind::Truncated => "image-cut-off",
-        BadKind::Damaged => "image-damaged",
-    }
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {

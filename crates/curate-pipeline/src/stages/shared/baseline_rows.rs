@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
-use curate_baselines::{Baseline, FEATURES, Rows, Table};
+use curate_baselines::{FEATURES, MetadataRows, MetadataShard, Rule};
 use curate_core::{EmbeddingSource, SampleId, Selection, SourceError};
 use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard};
 
@@ -18,15 +18,15 @@ pub(crate) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(crate) fn read(baseline: &Baseline, pool: &'a Pool) -> Result<Self, IoError> {
+    pub(crate) fn read(rule: &Rule, pool: &'a Pool) -> Result<Self, IoError> {
         let mut found = Self { pool, numbers: BTreeMap::new(), features: None };
         if pool.format() == Format::Datacomp {
             return Ok(found);
         }
-        for column in baseline.columns() {
+        for column in rule.columns() {
             found.numbers.insert(column, pool.column(column)?);
         }
-        if baseline.reads_features() {
+        if rule.name().reads_features() {
             found.features = Some(pool.embedding(FEATURES)?);
         }
         Ok(found)
@@ -41,7 +41,7 @@ impl<'a> Columns<'a> {
                 continue;
             }
             let table = (self.pool.format() == Format::Datacomp)
-                .then(|| Table::open(&shard.files[0]))
+                .then(|| MetadataShard::open(&shard.files[0]))
                 .transpose()?;
             parts.push(Part { columns: self, shard, table, chosen });
         }
@@ -60,16 +60,12 @@ pub(crate) struct Part<'a> {
     columns: &'a Columns<'a>,
     shard: &'a Shard,
     /// The shard's table, in DataComp's layout.
-    table: Option<Table>,
+    table: Option<MetadataShard>,
     /// Rows of the pool, ascending.
     chosen: Vec<usize>,
 }
 
 impl Part<'_> {
-    pub(crate) fn ids(&self) -> Vec<SampleId> {
-        self.chosen.iter().map(|&row| self.columns.pool.ids()[row]).collect()
-    }
-
     fn local(&self) -> Vec<usize> {
         self.chosen.iter().map(|row| row - self.shard.rows.start).collect()
     }
@@ -99,9 +95,14 @@ impl Only {
     }
 }
 
-impl Rows for Part<'_> {
+impl MetadataRows for Part<'_> {
     fn len(&self) -> usize {
         self.chosen.len()
+    }
+
+    fn each_id(&self, each: &mut dyn FnMut(SampleId)) -> Result<(), IoError> {
+        self.chosen.iter().for_each(|&row| each(self.columns.pool.ids()[row]));
+        Ok(())
     }
 
     fn each_caption(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {

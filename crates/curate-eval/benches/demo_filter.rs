@@ -8,12 +8,12 @@
 
 use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
-use curate_core::NoProgress;
+use curate_core::{NoProgress, Selection};
 use curate_dfn::{
     Network,
-    filter::{card::FilterCard, score_rows},
+    filter::{card::FilterCard, score_pairs},
 };
-use curate_eval::metrics::auroc;
+use curate_eval::{EvalError, metrics::auroc};
 use curate_io::{Pool, PoolOptions};
 use serde_json::json;
 
@@ -32,15 +32,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let network = Network::open(folder)?;
     let pool = Pool::open(Path::new(pool), PoolOptions::default(), &NoProgress)?;
     let faulty: Vec<usize> = pool.faults().iter().map(|(row, _)| *row).collect();
-    let mut rows: Vec<usize> = (0..pool.len()).collect();
-    rows.retain(|row| faulty.binary_search(row).is_err());
+    let rows = Selection::all(pool.len()).minus(&Selection::from_unsorted(faulty));
     let all_kinds = pool.labels("caption_kind")?;
     let mut scored = Vec::new();
-    for (row, score) in rows.iter().zip(score_rows(&network, &pool, &rows, &NoProgress)?) {
-        let kind = all_kinds[*row].clone().unwrap_or_default();
-        scored.push((score.map_err(|bad| bad.reason)?, kind));
+    let found = score_pairs(&network, &pool, &rows, &NoProgress)?;
+    if let Some(pair) = found.bad().first() {
+        return Err(format!("row {}: {}", pair.row, pair.bad.reason).into());
     }
-    let against = |kind: &str| {
+    for (row, &score) in rows.iter().zip(found.scores()) {
+        scored.push((score, all_kinds[row].clone().unwrap_or_default()));
+    }
+    let against = |kind: &str| -> Result<Option<f64>, EvalError> {
         let of = scored.iter().filter(|(_, k)| k == kind || k == "original");
         let (scores, right): (Vec<f32>, Vec<bool>) =
             of.map(|(score, k)| (*score, k == "original")).unzip();
@@ -57,14 +59,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let card: FilterCard = serde_json::from_slice(&fs::read(folder.join("filter_card.json"))?)?;
     let training = card.training.as_ref().ok_or("the network has no training on its card")?;
-    let by_kind: BTreeMap<&str, _> = kinds
-        .iter()
-        .filter(|(kind, _)| **kind != "original")
-        .map(|(&kind, rows)| {
-            (kind, json!({"rows": rows, "auroc": against(kind), "among_lowest": lowest(kind)}))
-        })
-        .collect();
-    let found = (against("swapped").unwrap_or(0.0), lowest("swapped"));
+    let mut by_kind = BTreeMap::new();
+    for (&kind, rows) in kinds.iter().filter(|(kind, _)| **kind != "original") {
+        let found = json!({"rows": rows, "auroc": against(kind)?, "among_lowest": lowest(kind)});
+        by_kind.insert(kind, found);
+    }
+    let found = (against("swapped")?.unwrap_or(0.0), lowest("swapped"));
     let report = json!({
         "command": "cargo xtask repro demo-filter",
         "digest": card.digest,

@@ -54,7 +54,7 @@ fn images(folder: &Path, repeats: usize) -> Result<Vec<f64>, Box<dyn Error>> {
     let transform = Transform::new(&config.preprocess_cfg, 224);
     let run = || -> Vec<Vec<u8>> {
         let decoded = files.iter().filter_map(|file| decode(file, Limits::default()).ok());
-        decoded.map(|image| transform.bytes(&image)).collect()
+        decoded.filter_map(|image| transform.bytes(&image).ok()).collect()
     };
     let (seconds, bytes) = timed(repeats, run);
     fs::write(folder.with_extension("bytes"), bytes.concat())?;

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut features = Vec::new();
     for _ in 0..repeats.parse::<usize>()? {
         let start = Instant::now();
-        features = network.image_features(&pixels);
+        features = network.image_features(&pixels)?;
         seconds.push(start.elapsed().as_secs_f64());
     }
     let bytes: Vec<u8> = features.iter().flat_map(|x| x.to_le_bytes()).collect();

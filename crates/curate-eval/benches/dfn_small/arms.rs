@@ -2,16 +2,15 @@
 
 use std::{collections::BTreeMap, error::Error};
 
-use curate_core::{Cut, SampleId, random, rank::Direction};
+use curate_core::{Cut, NoProgress, SampleId, random, rank::Direction};
 use curate_dfn::filter::classifier::{Classifier, ClassifierParams};
 use curate_eval::{
     Towers,
     metrics::{auroc, precision, top_1},
-    train,
 };
 use rayon::prelude::*;
 
-use crate::protocol::{CLASSIFIER_STEPS, CLEAN, Data, KEEP, KINDS, Questions, params};
+use crate::protocol::{CLASSIFIER_STEPS, CLEAN, Data, KEEP, KINDS, Questions, probe};
 
 type Pair = (usize, usize);
 type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -59,7 +58,8 @@ pub(crate) fn run(data: &Data, seed: u64) -> Answer<SeedResult> {
     let right: Vec<bool> = kinds.iter().map(|kind| *kind == "right").collect();
     let scored = filters(data, &pool, seed)?;
     let questions = data.questions();
-    let filters = scored.iter().map(|s| judge(data, s, &kinds, &questions)).collect();
+    let judged = scored.iter().map(|s| judge(data, s, &kinds, &questions));
+    let filters = judged.collect::<Answer<Vec<_>>>()?;
 
     let everything: Vec<usize> = (0..pool.len()).collect();
     let count = (KEEP * pool.len() as f64) as usize;
@@ -86,7 +86,7 @@ pub(crate) fn run(data: &Data, seed: u64) -> Answer<SeedResult> {
         .map(|(name, rows)| {
             let pairs: Vec<Pair> = rows.iter().map(|&row| pool[row]).collect();
             let outcome = learn(data, &pairs, seed, &questions)?;
-            Ok(Arm { name, rows: rows.len(), precision: precision(&rows, &right), outcome })
+            Ok(Arm { name, rows: rows.len(), precision: precision(&rows, &right)?, outcome })
         })
         .collect::<Answer<_>>()?;
     arms.push(Arm {
@@ -105,10 +105,13 @@ fn filters(data: &Data, pool: &[Pair], seed: u64) -> Answer<Vec<Scored>> {
     let all = data.pairs();
     let widest = data.clean_up_to(CLEAN.len() - 1);
     // A network's seed is its own, so that no filter shares weights with the models it feeds.
-    let params = params(random::derive(seed, "filter"));
+    let probe = probe(random::derive(seed, "filter"))?;
     let network = |name: &str, set: &[Pair], start: Option<&Towers>| -> Answer<Scored> {
-        let towers = train(&all, set, start, &params)?;
-        let scores = towers.cosines(&all, pool);
+        let towers = match start {
+            Some(start) => probe.run_from(start, &all, set, &NoProgress)?,
+            None => probe.run(&all, set, &NoProgress)?,
+        };
+        let scores = towers.cosines(&all, pool)?;
         Ok(Scored { name: name.into(), scores, towers: Some(towers) })
     };
     let mut sets: Vec<(String, Vec<Pair>)> = vec![("DFN".into(), widest.clone())];
@@ -137,7 +140,7 @@ fn classifier_scores(data: &Data, clean: &[Pair], pool: &[Pair]) -> Answer<Vec<f
     let (clean, dim) = data.side_by_side(clean);
     let (pool, _) = data.side_by_side(pool);
     let params = ClassifierParams { steps: CLASSIFIER_STEPS, ..ClassifierParams::default() };
-    Ok(Classifier::fit(&clean, &pool, dim, &params)?.scores(&pool))
+    Ok(Classifier::fit(&clean, &pool, dim, &params)?.scores(&pool)?)
 }
 
 /// The clean set with a share of its pairs replaced by unfiltered pairs of the pool.
@@ -153,17 +156,20 @@ fn poisoned(clean: &[Pair], pool: &[Pair], share: f64, seed: u64) -> Vec<Pair> {
     clean.iter().enumerate().map(replace).collect()
 }
 
-fn judge(data: &Data, filter: &Scored, kinds: &[&str], questions: &Questions) -> Filter {
-    let against = |wrong: &dyn Fn(&str) -> bool| {
+fn judge(data: &Data, filter: &Scored, kinds: &[&str], questions: &Questions) -> Answer<Filter> {
+    let against = |wrong: &dyn Fn(&str) -> bool| -> Answer<f64> {
         let rows = (0..kinds.len()).filter(|&i| kinds[i] == "right" || wrong(kinds[i]));
         let (scores, right): (Vec<f32>, Vec<bool>) =
             rows.map(|i| (filter.scores[i], kinds[i] == "right")).unzip();
-        auroc(&scores, &right).unwrap_or(f64::NAN)
+        Ok(auroc(&scores, &right)?.unwrap_or(f64::NAN))
     };
-    let mut found = vec![("all".to_owned(), against(&|_| true))];
-    found.extend(KINDS.iter().map(|kind| ((*kind).to_owned(), against(&|k| k == *kind))));
-    let own = filter.towers.as_ref().map(|towers| answer(data, towers, questions).subcategory);
-    Filter { name: filter.name.clone(), auroc: found, own_accuracy: own }
+    let mut found = vec![("all".to_owned(), against(&|_| true)?)];
+    for kind in KINDS {
+        found.push((kind.to_owned(), against(&|k| k == kind)?));
+    }
+    let own = filter.towers.as_ref().map(|towers| answer(data, towers, questions)).transpose()?;
+    let own_accuracy = own.map(|outcome| outcome.subcategory);
+    Ok(Filter { name: filter.name.clone(), auroc: found, own_accuracy })
 }
 
 fn rows_where(right: &[bool]) -> Vec<usize> {
@@ -200,34 +206,34 @@ fn best_of_each_source(data: &Data, scores: &[f32], pool: &[Pair]) -> Vec<usize>
 }
 
 fn learn(data: &Data, pairs: &[Pair], seed: u64, questions: &Questions) -> Answer<Outcome> {
-    let towers = train(&data.pairs(), pairs, None, &params(random::derive(seed, "model")))?;
-    Ok(answer(data, &towers, questions))
+    let probe = probe(random::derive(seed, "model"))?;
+    answer(data, &probe.run(&data.pairs(), pairs, &NoProgress)?, questions)
 }
 
 /// Asks the held-out vendor's pictures for their concept among all concepts' captions, and for
 /// their subcategory among the subcategories' mean captions.
-fn answer(data: &Data, towers: &Towers, questions: &Questions) -> Outcome {
+fn answer(data: &Data, towers: &Towers, questions: &Questions) -> Answer<Outcome> {
     let (images, texts) = data.rows(&questions.rows);
-    let images = towers.images(images.view());
-    let texts = towers.texts(texts.view());
-    let dim = images.len() / questions.rows.len();
+    let images = towers.images(images.view())?;
+    let texts = towers.texts(texts.view())?;
+    let dim = towers.dim();
     let concepts = means(&texts, &questions.concept, questions.concepts, dim);
     let classes = means(&texts, &questions.class, questions.classes, dim);
-    let of = |which: Option<bool>, candidates: &[f32], own: &[usize]| {
+    let of = |which: Option<bool>, candidates: &[f32], own: &[usize]| -> Answer<f64> {
         let rows: Vec<usize> = (0..own.len())
             .filter(|&i| which.is_none_or(|unseen| questions.unseen[i] == unseen))
             .collect();
         let queries: Vec<f32> =
             rows.iter().flat_map(|&i| &images[i * dim..][..dim]).copied().collect();
         let own: Vec<usize> = rows.iter().map(|&i| own[i]).collect();
-        top_1(&queries, candidates, &own, dim).unwrap_or(f64::NAN)
+        Ok(top_1(&queries, candidates, &own, dim)?.unwrap_or(f64::NAN))
     };
-    Outcome {
-        subcategory: of(None, &classes, &questions.class),
-        subcategory_unseen: of(Some(true), &classes, &questions.class),
-        recall_seen: of(Some(false), &concepts, &questions.concept),
-        recall_unseen: of(Some(true), &concepts, &questions.concept),
-    }
+    Ok(Outcome {
+        subcategory: of(None, &classes, &questions.class)?,
+        subcategory_unseen: of(Some(true), &classes, &questions.class)?,
+        recall_seen: of(Some(false), &concepts, &questions.concept)?,
+        recall_unseen: of(Some(true), &concepts, &questions.concept)?,
+    })
 }
 
 /// Mean embedding of each group, scaled to length one.

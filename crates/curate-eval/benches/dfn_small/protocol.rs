@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
-use curate_core::{EmbeddingSource, NoProgress, SampleId, random};
-use curate_eval::{Pairs, TrainParams};
+use curate_core::{EmbeddingSource, NoProgress, ParamsError, SampleId, random};
+use curate_eval::{Pairs, Probe, ProbeParams};
 use curate_io::{Pool, PoolOptions};
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -39,8 +39,9 @@ pub(crate) const CLEAN: [(&str, &[&str]); 4] = [
 /// What a row's caption is, for the filters' report.
 pub(crate) const KINDS: [&str; 5] = ["exchanged", "swapped", "boilerplate", "filename", "foreign"];
 
-pub(crate) fn params(seed: u64) -> TrainParams {
-    TrainParams { seed, ..TrainParams::default() }
+/// What every arm is trained with.
+pub(crate) fn probe(seed: u64) -> Result<Probe, ParamsError> {
+    ProbeParams::new().seed(seed).check()
 }
 
 /// The features and roles of all rows.
@@ -273,7 +274,7 @@ pub(crate) fn describe(data: &Data) -> Value {
         "clean": steps,
         "captions_exchanged": EXCHANGED,
         "kept": KEEP,
-        "training": params(0),
+        "training": ProbeParams::new(),
         "classifier_steps": CLASSIFIER_STEPS,
     })
 }

@@ -15,7 +15,7 @@ use std::{error::Error, fs, path::Path, time::Instant};
 use serde_json::{Value, json};
 
 use arms::{Outcome, SeedResult};
-use curate_eval::metrics::mean_and_spread;
+use curate_eval::metrics::spread as spread_of;
 use protocol::Data;
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 /// Mean, spread, and the mean difference to no filter, seed by seed.
 fn report(data: &Data, of_seeds: &[SeedResult]) -> Value {
     let spread = |values: &[f64]| {
-        let (mean, sd) = mean_and_spread(values);
+        let (mean, sd) = spread_of(values).map_or((f64::NAN, 0.0), |s| (s.mean, s.deviation));
         json!({"mean": mean, "sd": sd, "values": values})
     };
     let arms: Vec<Value> = of_seeds[0]

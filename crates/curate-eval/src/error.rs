@@ -1,0 +1,92 @@
+//! What can go wrong.
+
+use curate_core::{Cancelled, ParamsError};
+
+/// A selection cannot be judged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// Parameters out of range.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// Nothing to learn from.
+    #[error("`pairs`: {0} are too few: a contrast needs at least two")]
+    TooFew(usize),
+    /// A pair names a row that does not exist.
+    #[error(
+        "`pairs`: pair {index} is ({image}, {text}), but there are {images} images and {texts} texts"
+    )]
+    OutOfRange {
+        /// The pair.
+        index: usize,
+        /// Its image.
+        image: usize,
+        /// Its text.
+        text: usize,
+        /// Images there are.
+        images: usize,
+        /// Texts there are.
+        texts: usize,
+    },
+    /// Features of another length than the towers take.
+    #[error("`{argument}`: features of {found} numbers, but {expected} are needed")]
+    Width {
+        /// The argument.
+        argument: &'static str,
+        /// Their length.
+        found: usize,
+        /// The length needed.
+        expected: usize,
+    },
+    /// Arguments of a metric that differ in length.
+    #[error("`{argument}`: {found} values, but {expected} are needed")]
+    Length {
+        /// The argument.
+        argument: &'static str,
+        /// Values given.
+        found: usize,
+        /// Values needed.
+        expected: usize,
+    },
+    /// A row that does not exist.
+    #[error("`{argument}`: row {row} is not among the {rows} rows")]
+    NoSuchRow {
+        /// The argument.
+        argument: &'static str,
+        /// The row.
+        row: usize,
+        /// Rows there are.
+        rows: usize,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "the loss of step {step} is {loss}; its batch has the pairs {pairs:?} and more; look for bad \
+         features, or lower the rate"
+    )]
+    Diverged {
+        /// The step.
+        step: usize,
+        /// Its loss.
+        loss: f32,
+        /// The first pairs of its batch.
+        pairs: Vec<(usize, usize)>,
+    },
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl EvalError {
+    /// True when the caller asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_))
+    }
+
+    pub(crate) fn unless_length(
+        argument: &'static str,
+        found: usize,
+        expected: usize,
+    ) -> Result<(), Self> {
+        if found == expected { Ok(()) } else { Err(Self::Length { argument, found, expected }) }
+    }
+}
