@@ -48,7 +48,7 @@ impl Probe {
 
     fn train(
         &self,
-        mut model: Model,
+        model: Model,
         data: &Pairs<'_>,
         pairs: &[(usize, usize)],
         progress: &dyn Progress,
@@ -57,11 +57,23 @@ impl Probe {
             return Err(EvalError::TooFew(pairs.len()));
         }
         data.check(pairs)?;
+        let batches = Batches::new(pairs, &self.0);
+        progress.start("train", (self.0.steps * batches.size) as u64, "pairs");
+        let trained = self.steps(model, data, batches, progress);
+        progress.finish();
+        Ok(Towers(trained?.valid()))
+    }
+
+    fn steps(
+        &self,
+        mut model: Model,
+        data: &Pairs<'_>,
+        mut batches: Batches<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Model, EvalError> {
         let params = &self.0;
         let device = Device::flex().autodiff();
         let mut optimizer = AdamWConfig::new().with_weight_decay(params.weight_decay).init();
-        let mut batches = Batches::new(pairs, params);
-        progress.start("train", (params.steps * batches.size) as u64, "pairs");
         for step in 0..params.steps {
             progress.check()?;
             let batch = batches.next_batch();
@@ -78,8 +90,7 @@ impl Probe {
             progress.metric("loss", f64::from(value));
             progress.advance(batch.len() as u64);
         }
-        progress.finish();
-        Ok(Towers(model.valid()))
+        Ok(model)
     }
 }
 
@@ -212,13 +223,16 @@ mod tests {
     #[test]
     fn progress_counts_every_pair_and_may_stop_the_training() {
         #[derive(Default)]
-        struct Count(AtomicU64, AtomicU64);
+        struct Count(AtomicU64, AtomicU64, AtomicU64);
         impl Progress for Count {
             fn start(&self, _: &str, total: u64, _: &str) {
                 self.0.store(total, Ordering::Relaxed);
             }
             fn advance(&self, by: u64) {
                 self.1.fetch_add(by, Ordering::Relaxed);
+            }
+            fn finish(&self) {
+                self.2.fetch_add(1, Ordering::Relaxed);
             }
             fn is_cancelled(&self) -> bool {
                 self.1.load(Ordering::Relaxed) >= 30
@@ -231,11 +245,12 @@ mod tests {
         let count = Count::default();
         let short = params.clone().steps(3).check().expect("in range");
         short.run(&data, &pairs, &count).expect("good data");
-        assert_eq!((count.0.into_inner(), count.1.into_inner()), (30, 30));
+        let Count(total, done, finished) = count;
+        assert_eq!([total, done, finished].map(AtomicU64::into_inner), [30, 30, 1]);
         let count = Count::default();
         let long = params.steps(9).check().expect("in range");
         assert!(long.run(&data, &pairs, &count).expect_err("stopped").is_cancelled());
-        assert_eq!(count.1.into_inner(), 30);
+        assert_eq!((count.1.into_inner(), count.2.into_inner()), (30, 1), "stopped and ended");
     }
 
     #[test]

@@ -143,7 +143,7 @@ pub fn neg_clip_loss(
         .collect();
     let mut sums = vec![0.0_f64; ids.len()];
     progress.start("negCLIPLoss", (usable.len() * params.partitions) as u64, "pairs");
-    for partition in 0..params.partitions {
+    let done = (0..params.partitions).try_for_each(|partition| -> Result<(), FilterError> {
         let seed = random::derive(params.seed, &format!("partition {partition}"));
         let mut order = usable.clone();
         order.sort_by_cached_key(|&row| (random::hash(seed, ids[row]), ids[row], row));
@@ -156,8 +156,10 @@ pub fn neg_clip_loss(
             }
             progress.advance(rows.len() as u64);
         }
-    }
+        Ok(())
+    });
     progress.finish();
+    done?;
     let mut scores = vec![f32::NAN; ids.len()];
     for row in usable {
         scores[row] = (sums[row] / params.partitions as f64) as f32;

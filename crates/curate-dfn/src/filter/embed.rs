@@ -134,9 +134,9 @@ impl Embed {
         start(&self.0)?;
         let mut report = EmbedReport::default();
         progress.start("embed", pool.len() as u64, "pairs");
-        embed_shards(network, pool, &self.0, progress, &mut report)?;
+        let done = embed_shards(network, pool, &self.0, progress, &mut report);
         progress.finish();
-        Ok(report)
+        done.map(|()| report)
     }
 
     /// [`Embed::run`] for the pool at a path. Memory does not grow with the number of tar shards: all
@@ -170,12 +170,12 @@ impl Embed {
         }
         let mut report = EmbedReport { skipped, ..EmbedReport::default() };
         progress.start("embed", rows as u64, "pairs");
-        for piece in &pieces {
+        let done = pieces.iter().try_for_each(|piece| {
             let pool = Pool::open(piece, one, &NoProgress)?;
-            embed_shards(network, &pool, &self.0, progress, &mut report)?;
-        }
+            embed_shards(network, &pool, &self.0, progress, &mut report)
+        });
         progress.finish();
-        Ok(report)
+        done.map(|()| report)
     }
 }
 

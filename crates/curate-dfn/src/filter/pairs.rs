@@ -69,13 +69,14 @@ pub fn score_pairs(
         scores: Vec::with_capacity(rows.len()),
         bad: Vec::new(),
     };
-    for rows in rows.rows().chunks(EMBEDDED_TOGETHER) {
+    let done = rows.rows().chunks(EMBEDDED_TOGETHER).try_for_each(|rows| {
         progress.check().map_err(|_| IoError::cancelled(pool.path()))?;
         found.add(network, pool, rows)?;
         progress.advance(rows.len() as u64);
-    }
+        Ok(())
+    });
     progress.finish();
-    Ok(found)
+    done.map(|()| found)
 }
 
 impl PairScores {

@@ -160,13 +160,15 @@ impl Scorer {
             return Ok(scores.written()?);
         }
         progress.start("score", embedded.rows() as u64, "pairs");
-        for shard in 0..embedded.shards() {
+        let done = (0..embedded.shards()).try_for_each(|shard| -> Result<(), FilterError> {
             progress.check()?;
             let ScoreTable { ids, scores: found } = self.score_shard(embedded, shard, inputs)?;
             scores.push(&ids, &found)?;
             progress.advance(ids.len() as u64);
-        }
+            Ok(())
+        });
         progress.finish();
+        done?;
         Ok(scores.written()?)
     }
 

@@ -143,7 +143,7 @@ impl Trainer {
         checkpoint: Option<&Path>,
         progress: &dyn Progress,
     ) -> Result<(), TrainError> {
-        let TrainParams { steps, batch, checkpoint_every, .. } = self.params;
+        let TrainParams { steps, batch, .. } = self.params;
         if pairs.len() < batch {
             return Err(TrainError::TooFew { pairs: pairs.len(), batch });
         }
@@ -153,6 +153,18 @@ impl Trainer {
         }
         progress.start("train", (steps * batch) as u64, "pairs");
         progress.advance((self.optimizer.step * batch) as u64);
+        let done = self.remaining_steps(pairs, checkpoint, progress);
+        progress.finish();
+        done
+    }
+
+    fn remaining_steps(
+        &mut self,
+        pairs: &dyn Pairs,
+        checkpoint: Option<&Path>,
+        progress: &dyn Progress,
+    ) -> Result<(), TrainError> {
+        let TrainParams { steps, batch, checkpoint_every, .. } = self.params;
         while self.optimizer.step < steps {
             if progress.is_cancelled() {
                 checkpoint.map_or(Ok(()), |file| self.save(file))?;
@@ -169,7 +181,6 @@ impl Trainer {
                 self.save(file)?;
             }
         }
-        progress.finish();
         Ok(())
     }
 
