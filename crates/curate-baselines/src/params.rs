@@ -32,7 +32,7 @@ pub enum MorphyRule {
 /// let best = BaselineParams::new(BaselineName::ClipScore).arch(Arch::L14).fraction(0.3);
 /// assert!(best.clone().check().is_ok());
 /// let error = best.threshold(f64::NAN).seed(1).check().unwrap_err();
-/// let fields: Vec<&str> = error.violations.iter().map(|v| v.field).collect();
+/// let fields: Vec<&str> = error.violations.iter().map(|v| &*v.field).collect();
 /// assert_eq!(fields, ["seed", "threshold", "threshold"]);
 /// ```
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -304,7 +304,11 @@ mod tests {
 
     fn fields(params: BaselineParams) -> Vec<(&'static str, String)> {
         let error = params.check().unwrap_err();
-        error.violations.into_iter().map(|v| (v.field, v.value)).collect()
+        let name = |field| match field {
+            std::borrow::Cow::Borrowed(name) => name,
+            std::borrow::Cow::Owned(name) => panic!("{name} is no constant"),
+        };
+        error.violations.into_iter().map(|v| (name(v.field), v.value)).collect()
     }
 
     #[test]

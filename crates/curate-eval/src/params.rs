@@ -125,7 +125,7 @@ mod tests {
     fn every_wrong_value_is_named() {
         let wrong = ProbeParams::new().hidden(0).dim(0).batch(1).steps(0).rate(0.0);
         let error = wrong.weight_decay(f32::NAN).check().unwrap_err();
-        let fields: Vec<&str> = error.violations.iter().map(|v| v.field).collect();
+        let fields: Vec<&str> = error.violations.iter().map(|v| &*v.field).collect();
         assert_eq!(fields, ["hidden", "dim", "batch", "steps", "rate", "weight_decay"]);
     }
 }
