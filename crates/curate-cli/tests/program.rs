@@ -132,7 +132,7 @@ fn busy_pool() -> TempDir {
     let mut vectors: Vec<f32> = (0..n * dim)
         .map(|i: usize| (i.wrapping_mul(2_654_435_761) >> 7) as u8 as f32 - 127.0)
         .collect();
-    vectors.chunks_exact_mut(dim).for_each(curate::core::embedding::normalise);
+    vectors.chunks_exact_mut(dim).for_each(curate::core::embedding::normalize);
     let uids = (1..=n).map(|i| format!("{i:032x}")).collect();
     table::write(&folder.path().join("a.parquet"), vec![("uid", Column::Text(uids))]).unwrap();
     let mut zip = zip::ZipWriter::new(fs::File::create(folder.path().join("a.npz")).unwrap());

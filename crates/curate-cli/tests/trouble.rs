@@ -33,7 +33,7 @@ fn pool(n: usize, k_means: &str, method: CompressionMethod) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut vectors: Vec<f32> =
         (0..n * DIM).map(|i| random::unit(1, SampleId(i as u128)) as f32 - 0.5).collect();
-    vectors.chunks_exact_mut(DIM).for_each(curate::core::embedding::normalise);
+    vectors.chunks_exact_mut(DIM).for_each(curate::core::embedding::normalize);
     let uids = (1..=n).map(|i| format!("{i:032x}")).collect();
     let columns =
         vec![("uid", Column::Text(uids)), ("s", Column::F32((0..n).map(|i| i as f32).collect()))];

@@ -16,7 +16,7 @@ fn embeddings() -> Array2<f32> {
     });
     for mut row in rows.rows_mut() {
         // Spherical k-means compares cosines, so rows have to be of length 1.
-        embedding::normalise(row.as_slice_mut().expect("standard layout"));
+        embedding::normalize(row.as_slice_mut().expect("standard layout"));
     }
     rows
 }

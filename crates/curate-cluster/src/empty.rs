@@ -31,8 +31,8 @@ pub(crate) fn split(
             centroids[large * dim + t] = x * (1.0 - apart);
         }
         if kmeans.metric() == Metric::Spherical {
-            embedding::normalise(&mut centroids[cluster * dim..][..dim]);
-            embedding::normalise(&mut centroids[large * dim..][..dim]);
+            embedding::normalize(&mut centroids[cluster * dim..][..dim]);
+            embedding::normalize(&mut centroids[large * dim..][..dim]);
         }
         sizes[cluster] = sizes[large] / 2;
         sizes[large] -= sizes[cluster];

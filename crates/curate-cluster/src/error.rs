@@ -77,7 +77,7 @@ pub enum ClusterError {
     /// A centroid has a length other than 1, and the metric is spherical.
     #[error(
         "centroid {centroid} has length {}, and spherical distances need length 1: scale it \
-         (`curate_core::embedding::normalise`), or use the metric Euclidean",
+         (`curate_core::embedding::normalize`), or use the metric Euclidean",
         *norm as f32
     )]
     CentroidNotUnit {

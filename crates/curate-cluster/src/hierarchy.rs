@@ -340,7 +340,7 @@ mod tests {
         });
         rows.rows_mut()
             .into_iter()
-            .for_each(|mut row| embedding::normalise(row.as_slice_mut().unwrap()));
+            .for_each(|mut row| embedding::normalize(row.as_slice_mut().unwrap()));
         (rows, group)
     }
 

@@ -11,6 +11,6 @@ pub(crate) fn mixture(n: usize, k: usize, dim: usize) -> Array2<f32> {
     });
     rows.rows_mut()
         .into_iter()
-        .for_each(|mut r| embedding::normalise(r.as_slice_mut().expect("rows are contiguous")));
+        .for_each(|mut r| embedding::normalize(r.as_slice_mut().expect("rows are contiguous")));
     rows
 }

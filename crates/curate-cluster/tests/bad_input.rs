@@ -19,7 +19,7 @@ fn unit_rows(n: usize) -> Array2<f32> {
     let mut rows = Array2::from_shape_fn((n, 5), |(i, t)| {
         random::unit(5, SampleId::from_halves(i as u64, t as u64)) as f32 - 0.5
     });
-    rows.outer_iter_mut().for_each(|mut row| embedding::normalise(row.as_slice_mut().unwrap()));
+    rows.outer_iter_mut().for_each(|mut row| embedding::normalize(row.as_slice_mut().unwrap()));
     rows
 }
 

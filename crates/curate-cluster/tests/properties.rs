@@ -17,7 +17,7 @@ fn rows(n: usize, dim: usize, seed: u64) -> Array2<f32> {
         random::unit(seed, SampleId::from_halves(origin(i) as u64, t as u64)) as f32 - 0.5
     });
     for mut row in rows.rows_mut() {
-        embedding::normalise(row.as_slice_mut().unwrap());
+        embedding::normalize(row.as_slice_mut().unwrap());
     }
     rows
 }

@@ -25,7 +25,7 @@ pub(crate) fn check(device: DeviceName, each: &mut dyn FnMut(Check)) -> Result<(
 fn directions(n: usize, dim: usize, seed: u64) -> Array2<f32> {
     let draw = |i: usize| random::unit(seed, SampleId(i as u128)) as f32 - 0.5;
     let mut rows: Vec<f32> = (0..n * dim).map(draw).collect();
-    rows.chunks_exact_mut(dim).for_each(embedding::normalise);
+    rows.chunks_exact_mut(dim).for_each(embedding::normalize);
     Array2::from_shape_vec((n, dim), rows).expect("n rows of dim numbers")
 }
 
@@ -35,7 +35,7 @@ pub fn clustered_directions(n: usize, k: usize, dim: usize) -> Array2<f32> {
     for (i, mut row) in rows.outer_iter_mut().enumerate() {
         row *= 0.3;
         row += &centers.row(i % k);
-        embedding::normalise(row.as_slice_mut().expect("standard layout"));
+        embedding::normalize(row.as_slice_mut().expect("standard layout"));
     }
     rows
 }

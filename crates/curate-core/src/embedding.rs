@@ -197,13 +197,13 @@ impl<S: EmbeddingSource + ?Sized> EmbeddingSource for UnitRows<'_, S> {
 
     fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
         self.0.read(rows, out)?;
-        out.chunks_exact_mut(self.dim().max(1)).for_each(normalise);
+        out.chunks_exact_mut(self.dim().max(1)).for_each(normalize);
         Ok(())
     }
 
     fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
         self.0.gather(rows, out)?;
-        out.chunks_exact_mut(self.dim().max(1)).for_each(normalise);
+        out.chunks_exact_mut(self.dim().max(1)).for_each(normalize);
         Ok(())
     }
 }
@@ -213,7 +213,7 @@ impl<S: EmbeddingSource + ?Sized> EmbeddingSource for UnitRows<'_, S> {
 pub(crate) const UNIT_TO_THE_BIT: f64 = 1.0 / (1_u64 << 26) as f64;
 
 /// Scales a vector to length 1, with the length in f64; a zero vector stays zero.
-pub fn normalise(vector: &mut [f32]) {
+pub fn normalize(vector: &mut [f32]) {
     let norm = norm(vector);
     if norm > 0.0 && (norm - 1.0).abs() > UNIT_TO_THE_BIT {
         vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
@@ -353,7 +353,7 @@ mod tests {
             let mut vector: Vec<f32> = (0..37)
                 .map(|i| crate::random::unit(seed, crate::SampleId(i)) as f32 - 0.5)
                 .collect();
-            normalise(&mut vector);
+            normalize(&mut vector);
             let length = norm(&vector);
             if (length - 1.0).abs() <= UNIT_TO_THE_BIT {
                 for &x in &vector {

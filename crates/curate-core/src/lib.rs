@@ -20,7 +20,7 @@
 //! - **The same bytes for any number of threads.** Sums run over fixed blocks of rows in block
 //!   order ([`BLOCK_ROWS`]); ties have a total order; random draws are [`random::hash`] of a seed and
 //!   an id, never a shared stream.
-//! - **Bad rows never spread.** [`fault::check`] finds NaN, infinite, zero and unnormalised rows
+//! - **Bad rows never spread.** [`fault::check`] finds NaN, infinite, zero and unnormalized rows
 //!   before a method runs.
 //! - **Methods never print**; they report through [`Progress`], which may also cancel them.
 

@@ -289,7 +289,7 @@ impl Vectors<'_> {
 
     fn scale(&self, vectors: &mut [f32]) {
         if self.scale == Scale::Needed {
-            vectors.chunks_exact_mut(self.source.dim().max(1)).for_each(embedding::normalise);
+            vectors.chunks_exact_mut(self.source.dim().max(1)).for_each(embedding::normalize);
         }
     }
 

@@ -10,7 +10,7 @@ const TILE: usize = 64;
 /// the threshold of a greedy search), holding two blocks of `block_rows` vectors and a packed copy.
 ///
 /// The same answer as `curate_kernels::max_earlier` and `survivors` to the bit: an inner product does
-/// not depend on its neighbours, and of equal ones the earliest is kept.
+/// not depend on its neighbors, and of equal ones the earliest is kept.
 pub(crate) fn search<S: EmbeddingSource + ?Sized>(
     source: &S,
     cluster: &[usize],

@@ -32,7 +32,7 @@ pub struct ClusterSuggestion {
 ///
 /// Clusters differ in size, so the pairs are a lower bound: multiply them by the imbalance that a
 /// clustering reports. More clusters also split more duplicates from each other: measure
-/// [`crate::Probe::recall`].
+/// [`crate::Duplicates::recall`].
 pub fn suggest_clusters(
     rows: usize,
     dim: usize,

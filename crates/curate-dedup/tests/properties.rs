@@ -27,7 +27,7 @@ fn rows(n: usize, dim: usize, seed: u64) -> Array2<f32> {
             rows[[i, t]] = if origin == i { draw(i, t) } else { rows[[origin, t]] + noise };
         }
         if i % 5 != 2 || i == 0 {
-            embedding::normalise(rows.row_mut(i).as_slice_mut().unwrap());
+            embedding::normalize(rows.row_mut(i).as_slice_mut().unwrap());
         }
     }
     rows

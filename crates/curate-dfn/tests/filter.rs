@@ -184,7 +184,7 @@ fn bad_files_are_set_aside_with_their_reason_and_nothing_else_changes() {
             .zip(&scores)
             .all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan())
     );
-    // Alone, without bad neighbours, an image has the same embedding.
+    // Alone, without bad neighbors, an image has the same embedding.
     let pixels = network.transform().apply(&bytes("full/rgb_wide.png")).unwrap();
     let mut row = vec![0.0; 16];
     images.read(25..26, &mut row).unwrap();

@@ -54,7 +54,7 @@ fn five_preprocessings_have_open_clips_bytes() {
             let planes: Vec<u8> =
                 (0..3).flat_map(|c| bytes.iter().skip(c).step_by(3).copied()).collect();
             if name == "u8_longest" && *file == "palette" {
-                // open_clip fills with entry 0 of the palette there, this crate with the colour:
+                // open_clip fills with entry 0 of the palette there, this crate with the color:
                 // 21 of 32 columns are the image, 5 on the left are filled.
                 let image = |i: &usize| (5..26).contains(&(i % 32));
                 let same = (0..planes.len()).filter(image).all(|i| planes[i] == expected[i]);

@@ -96,7 +96,7 @@ fn batches_of_1_7_and_64_have_the_same_bytes() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn neighbours_do_not_matter(order in Just((0..6_usize).collect::<Vec<_>>()).prop_shuffle()) {
+    fn neighbors_do_not_matter(order in Just((0..6_usize).collect::<Vec<_>>()).prop_shuffle()) {
         let network = network("tiny");
         let pixels = tiny("pixels");
         let alone = network.image_features(&pixels).unwrap();

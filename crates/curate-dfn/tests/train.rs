@@ -1,4 +1,4 @@
-//! Losses, gradients and optimiser steps against open_clip 3.3.0's, on every device compiled in.
+//! Losses, gradients and optimizer steps against open_clip 3.3.0's, on every device compiled in.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -70,7 +70,7 @@ pub fn inspect(
     let mut columns = Vec::new();
     for name in pool.numeric_columns()? {
         progress.check()?;
-        columns.push(summarise(name.clone(), pool.column(&name)?));
+        columns.push(summarize(name.clone(), pool.column(&name)?));
     }
     let mut embeddings = Vec::new();
     for name in pool.embedding_names()? {
@@ -92,7 +92,7 @@ pub fn inspect(
     })
 }
 
-fn summarise(name: String, mut values: Vec<f32>) -> ColumnSummary {
+fn summarize(name: String, mut values: Vec<f32>) -> ColumnSummary {
     let rows = values.len();
     values.retain(|v| !v.is_nan());
     values.sort_unstable_by(f32::total_cmp);

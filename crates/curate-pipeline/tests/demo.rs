@@ -125,8 +125,8 @@ fn the_bundle_is_small_and_says_its_licences() {
     assert!(bytes(&demo()) <= 17_000_000);
     let pool = Pool::open(&demo().join("pool"), PoolOptions::default(), &NoProgress).unwrap();
     let allowed = ["MIT", "Apache-2.0", "ISC", "CC0-1.0", "public-domain"];
-    for licence in pool.labels("license").unwrap() {
-        assert!(allowed.contains(&licence.as_deref().unwrap()), "{licence:?}");
+    for license in pool.labels("license").unwrap() {
+        assert!(allowed.contains(&license.as_deref().unwrap()), "{license:?}");
     }
     assert!(fs::read_dir(demo().join("LICENSES")).unwrap().count() >= 5);
 }

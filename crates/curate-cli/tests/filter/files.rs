@@ -69,7 +69,7 @@ fn bad_files_are_counted_by_what_is_wrong_and_change_nothing_else() {
     let nan: Vec<usize> = (0..scores.len()).filter(|&i| scores[i].is_nan()).collect();
     let first = 1 + USABLE.len();
     assert_eq!(nan, (first..first + bad).collect::<Vec<_>>(), "and no others");
-    assert_eq!(scores[0], scores[members.len() - 1], "the same pair, other neighbours");
+    assert_eq!(scores[0], scores[members.len() - 1], "the same pair, other neighbors");
     assert!(scores[first + bad..].iter().all(|s| (-1.0..=1.0).contains(s)));
     let json: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.join("e/0.json")).unwrap()).unwrap();

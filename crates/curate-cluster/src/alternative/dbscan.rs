@@ -128,7 +128,7 @@ fn means(
         means
             .chunks_exact_mut(dim)
             .filter(|m| m.iter().any(|&x| x != 0.0))
-            .for_each(embedding::normalise);
+            .for_each(embedding::normalize);
     }
     Array2::from_shape_vec((k, dim), means).expect("k vectors of dim numbers")
 }

@@ -217,16 +217,16 @@ fn resize_mode(
 }
 
 /// `color * alpha / 255`, rounded.
-fn times(colour: u8, alpha: u8) -> u8 {
-    let product = u32::from(colour) * u32::from(alpha) + 128;
+fn times(color: u8, alpha: u8) -> u8 {
+    let product = u32::from(color) * u32::from(alpha) + 128;
     (((product >> 8) + product) >> 8) as u8
 }
 
 /// `color * 255 / alpha`; where there is no alpha, the color as it is.
-fn divided(colour: u8, alpha: u8) -> u8 {
+fn divided(color: u8, alpha: u8) -> u8 {
     match alpha {
-        0 | 255 => colour,
-        _ => (255 * u32::from(colour) / u32::from(alpha)).min(255) as u8,
+        0 | 255 => color,
+        _ => (255 * u32::from(color) / u32::from(alpha)).min(255) as u8,
     }
 }
 

@@ -242,6 +242,6 @@ fn means(embeddings: &[f32], group: &[usize], groups: usize, dim: usize) -> Vec<
     for (row, &g) in embeddings.chunks_exact(dim).zip(group) {
         sums[g * dim..][..dim].iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
     }
-    sums.chunks_exact_mut(dim).for_each(curate_core::embedding::normalise);
+    sums.chunks_exact_mut(dim).for_each(curate_core::embedding::normalize);
     sums
 }

@@ -56,7 +56,7 @@ pub struct ConceptPruneStage {
     /// The share of an even quota that every concept is guaranteed, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<f64>,
-    /// Nearest other centroids that count for a concept's distance to its neighbours.
+    /// Nearest other centroids that count for a concept's distance to its neighbors.
     #[serde(default = "neighbors", rename = "neighbours", alias = "neighbors")]
     pub neighbors: usize,
     /// Which rows of a concept fill its quota.

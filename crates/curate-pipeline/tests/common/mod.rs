@@ -36,7 +36,7 @@ pub(crate) fn rows(n: usize) -> Vec<Row> {
             let tiny = random::unit(2, SampleId((i * 100 + t) as u128)) as f32 - 0.5;
             f32::from(t == i / 2 % 6) + 0.8 * noise + 0.05 * tiny
         });
-        curate_core::embedding::normalise(&mut vector);
+        curate_core::embedding::normalize(&mut vector);
         Row { id: (i as u128 + 1) << 64 | 7, vector }
     };
     (0..n).map(row).collect()

@@ -176,7 +176,7 @@ pub(crate) fn of_centroids(
     }
     // Of clusters by Euclidean distance the centroids of unit rows are shorter than 1.
     centroids.rows_mut().into_iter().for_each(|mut row| match row.as_slice_mut() {
-        Some(row) => embedding::normalise(row),
+        Some(row) => embedding::normalize(row),
         None => unreachable!("rows of a matrix that was read are contiguous"),
     });
     let assignment = assign(centroids.view(), Metric::Spherical, source, progress)?;

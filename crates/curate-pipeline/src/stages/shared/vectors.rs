@@ -76,6 +76,6 @@ pub(crate) fn of_file(path: &Path, dim: usize) -> Result<Vec<f32>, StageError> {
 
 /// Scales each vector to length 1.
 pub(crate) fn normalized(mut values: Vec<f32>, dim: usize) -> Vec<f32> {
-    values.chunks_exact_mut(dim.max(1)).for_each(embedding::normalise);
+    values.chunks_exact_mut(dim.max(1)).for_each(embedding::normalize);
     values
 }
