@@ -68,6 +68,7 @@
 //!   arXiv 2304.14108: section 3.3 and appendix D.
 //! - Schuhmann et al. 2022, *LAION-5B*, arXiv 2210.08402: the rule `laion2b`.
 
+mod answer;
 mod buckets;
 mod error;
 mod image;
@@ -81,6 +82,7 @@ mod run;
 mod subset;
 mod verdict;
 
+pub use answer::Subset;
 pub use error::BaselineError;
 pub use image::{Concepts, FEATURES};
 pub use inputs::{Inputs, LoadedInputs};
@@ -88,5 +90,4 @@ pub use params::{Baseline, BaselineParams, MorphyRule};
 pub use rows::{MetadataRows, MetadataShard};
 pub use rule::{Arch, BaselineName, Rule, ScoreFloor};
 pub use run::Verdicts;
-pub use subset::Subset;
 pub use verdict::{DropReason, Verdict};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use curate_core::{Progress, SampleId};
+use curate_core::Progress;
 use curate_io::{
     datacomp::metadata_tables,
     url::{self, FilesWanted},
@@ -10,27 +10,13 @@ use curate_io::{
 use rayon::prelude::*;
 
 use crate::{
-    Baseline, BaselineError, Inputs, MetadataRows, MetadataShard, Rule, ScoreFloor,
+    Baseline, BaselineError, Inputs, MetadataRows, MetadataShard, Rule, ScoreFloor, Subset,
     buckets::{Buckets, sorted},
     judge::each_verdict,
     one_pass,
     rows::watched,
     verdict::DropReason,
 };
-
-/// The ids that a rule keeps of a folder, for pools whose verdicts are too many to hold.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Subset {
-    /// The ids, sorted, repeats included.
-    #[serde(skip)]
-    pub ids: Vec<SampleId>,
-    /// Rows read.
-    pub rows: usize,
-    /// Rows dropped, by the first part of the rule that dropped them.
-    pub dropped: BTreeMap<DropReason, usize>,
-    /// The score from which rows stay.
-    pub threshold: Option<f64>,
-}
 
 impl Baseline {
     /// The ids that the rule keeps of all metadata shards of a folder: written with

@@ -190,7 +190,7 @@ fn every_task_ends_at_its_total_and_is_finished_also_when_it_is_cancelled_or_fai
             for blocks in 0..5 {
                 let watch = Watch { blocks_left: Some(Mutex::new(blocks)), ..Watch::default() };
                 let error = kmeans.fit(&rows.view(), &ids(50), &watch).unwrap_err();
-                assert!(error.to_string().contains("interrupted"), "{error}");
+                assert!(error.to_string().contains("stopped"), "{error}");
                 assert_eq!(*watch.open.lock().unwrap(), 0, "after {blocks} blocks");
             }
         }

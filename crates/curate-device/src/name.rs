@@ -22,6 +22,7 @@ pub enum DeviceName {
 
 /// Why a device cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// No device has this name.
     #[error("`{0}` is not a device: use auto, cpu, wgpu, cuda or cuda:N")]

@@ -12,13 +12,13 @@ use std::{
 };
 
 use common::{bytes, path};
-use curate_core::{Cut, EmbeddingSource, NoProgress, Progress, rank::Direction};
+use curate_core::{Cut, EmbeddingSource, NoProgress, Progress, SampleId, rank::Direction};
 use curate_dfn::{
     Network, Weights,
     config::{ModelConfig, OpenClipConfig, TextConfig, VisionConfig},
     filter::{
         BadKind, Classifier, Embed, EmbedParams, EmbedReport, Embedded, Features, FilterError,
-        Precision, ScoreInputs, ScoreParams, ScoreTable,
+        Precision, ScoreInputs, ScoreParams, ScoreTable, Scores,
         align::{NegClipLossParams, Norm, cosines, neg_clip_loss, norm_sim},
         card::{FilterCard, known_limits, network_digest, thinned},
         sample, score_pairs,
@@ -281,6 +281,26 @@ fn shards_that_are_opened_one_by_one_have_the_same_bytes() {
     assert!(report.skipped[0].0.ends_with("00003.tar"));
 }
 
+/// What a cut keeps and removes, held or streamed, is what it keeps of all scores in memory.
+fn cuts_agree(scores: &Scores, held: &[f32], ids: &[SampleId], embedded: &Embedded) {
+    for cut in [Cut::Top(7), Cut::Fraction(0.15), Cut::Threshold(0.0)] {
+        let expected = cut.apply(held, ids, Direction::HigherIsBetter).unwrap();
+        assert_eq!(scores.select(cut).unwrap(), expected.kept);
+        let mut removals = Vec::new();
+        scores.removals(cut, embedded, |removal| removals.push(removal)).unwrap();
+        let gone: Vec<usize> = removals.iter().map(|removal| removal.row).collect();
+        let all = curate_core::Selection::all(60);
+        assert_eq!(gone, all.minus(&expected.kept).rows());
+        let rules = [20, 21, 23].map(|row| &*removals.iter().find(|r| r.row == row).unwrap().rule);
+        assert_eq!(rules, ["image-cut-off", "image-over-pixel-limit", "image-damaged"]);
+        let mut keep = scores.streamed(cut).unwrap();
+        let pairs = held.iter().zip(ids);
+        let kept = pairs.map(|(&score, &id)| keep.keeps(score, id)).collect::<Vec<_>>();
+        let kept = (0..kept.len()).filter(|&row| kept[row]).collect();
+        assert_eq!((kept, keep.threshold), (expected.kept, expected.threshold));
+    }
+}
+
 /// Every way to score, shard by shard, gives what the functions on whole pools give, and a cut on the
 /// temporary file decides as one in memory.
 #[test]
@@ -302,23 +322,7 @@ fn scores_by_shard_are_those_of_the_whole_pool() {
         scores.each(push).unwrap();
         assert_eq!(found.1, ids);
         assert_eq!((scores.rows(), scores.unscored()), (60, 4));
-        for cut in [Cut::Top(7), Cut::Fraction(0.15), Cut::Threshold(0.0)] {
-            let expected = cut.apply(&found.0, &ids, Direction::HigherIsBetter).unwrap();
-            assert_eq!(scores.select(cut).unwrap(), expected.kept);
-            let mut removals = Vec::new();
-            scores.removals(cut, &embedded, |removal| removals.push(removal)).unwrap();
-            let gone: Vec<usize> = removals.iter().map(|removal| removal.row).collect();
-            let all = curate_core::Selection::all(60);
-            assert_eq!(gone, all.minus(&expected.kept).rows());
-            let rules =
-                [20, 21, 23].map(|row| &*removals.iter().find(|r| r.row == row).unwrap().rule);
-            assert_eq!(rules, ["image-cut-off", "image-over-pixel-limit", "image-damaged"]);
-            let mut keep = scores.streamed(cut).unwrap();
-            let pairs = found.0.iter().zip(&ids);
-            let kept = pairs.map(|(&score, &id)| keep.keeps(score, id)).collect::<Vec<_>>();
-            let kept = (0..kept.len()).filter(|&row| kept[row]).collect();
-            assert_eq!((kept, keep.threshold), (expected.kept, expected.threshold));
-        }
+        cuts_agree(&scores, &found.0, &ids, &embedded);
         found.0
     };
     let same =

@@ -242,11 +242,34 @@ fn position_embeddings_follow_the_image_size() {
     assert!((new[64] - (0.75 * old[0] + 0.25 * old[64])).abs() < 1e-7);
 }
 
+type Renamed = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// An array of a block, under the names that `transformers` gives; one array for each of query, key and
+/// value.
+fn insert_block(all: &mut Renamed, tower: &str, block: &str, shape: Vec<usize>, data: Vec<f32>) {
+    let (i, part) = block.split_once('.').unwrap();
+    let layer = format!("{tower}.encoder.layers.{i}");
+    if let Some(kind) = part.strip_prefix("attn.in_proj_") {
+        for (third, which) in data.chunks_exact(data.len() / 3).zip(["q", "k", "v"]) {
+            let shape = [&[shape[0] / 3], &shape[1..]].concat();
+            let name = format!("{layer}.self_attn.{which}_proj.{kind}");
+            all.insert(name, (shape, third.to_vec()));
+        }
+        return;
+    }
+    let part = part
+        .replace("attn.", "self_attn.")
+        .replace("ln_", "layer_norm")
+        .replace("c_fc", "fc1")
+        .replace("c_proj", "fc2");
+    all.insert(format!("{layer}.{part}"), (shape, data));
+}
+
 /// The tiny network's folder as `transformers` would hold it.
 fn clip_model(folder: &std::path::Path) {
     let file = bytes("tiny/open_clip_model.safetensors");
     let tensors = SafeTensors::deserialize(&file).unwrap();
-    let mut all: BTreeMap<String, (Vec<usize>, Vec<f32>)> = BTreeMap::new();
+    let mut all = Renamed::new();
     for (name, view) in tensors.tensors() {
         let (shape, data) = (view.shape().to_vec(), floats(&view));
         let (tower, rest) = match name.strip_prefix("visual.") {
@@ -254,22 +277,7 @@ fn clip_model(folder: &std::path::Path) {
             None => ("text_model", name.as_str()),
         };
         if let Some(block) = rest.strip_prefix("transformer.resblocks.") {
-            let (i, part) = block.split_once('.').unwrap();
-            let layer = format!("{tower}.encoder.layers.{i}");
-            if let Some(kind) = part.strip_prefix("attn.in_proj_") {
-                for (third, which) in data.chunks_exact(data.len() / 3).zip(["q", "k", "v"]) {
-                    let shape = [&[shape[0] / 3], &shape[1..]].concat();
-                    let name = format!("{layer}.self_attn.{which}_proj.{kind}");
-                    all.insert(name, (shape, third.to_vec()));
-                }
-                continue;
-            }
-            let part = part
-                .replace("attn.", "self_attn.")
-                .replace("ln_", "layer_norm")
-                .replace("c_fc", "fc1")
-                .replace("c_proj", "fc2");
-            all.insert(format!("{layer}.{part}"), (shape, data));
+            insert_block(&mut all, tower, block, shape, data);
             continue;
         }
         let transposed = || {

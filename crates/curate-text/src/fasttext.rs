@@ -41,6 +41,7 @@ use std::path::PathBuf;
 
 /// Why a model could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FastTextError {
     /// The file cannot be opened or is not a regular file.
     #[error("cannot read the fastText model {}: {source}; check the path", path.display())]

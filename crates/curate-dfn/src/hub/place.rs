@@ -13,7 +13,7 @@ use curate_io::{IoError, Kind, digest};
 use serde::Deserialize;
 use ureq::{Agent, Body, http::Response};
 
-use super::{HubOptions, Repository};
+use super::repository::{HubOptions, Repository};
 
 /// How often a download that was interrupted is resumed.
 const ATTEMPTS: usize = 5;

@@ -46,11 +46,24 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
 /// Mean, spread, and the mean difference to no filter, seed by seed.
 fn report(data: &Data, of_seeds: &[SeedResult]) -> Value {
-    let spread = |values: &[f64]| {
-        let (mean, sd) = spread_of(values).map_or((f64::NAN, 0.0), |s| (s.mean, s.deviation));
-        json!({"mean": mean, "sd": sd, "values": values})
-    };
-    let arms: Vec<Value> = of_seeds[0]
+    json!({
+        "command": "cargo xtask repro dfn-small",
+        "kind": "scaled-down",
+        "protocol": protocol::describe(data),
+        "seeds": of_seeds.len(),
+        "arms": arms(of_seeds),
+        "filters": filters(of_seeds),
+    })
+}
+
+fn spread(values: &[f64]) -> Value {
+    let (mean, sd) = spread_of(values).map_or((f64::NAN, 0.0), |s| (s.mean, s.deviation));
+    json!({"mean": mean, "sd": sd, "values": values})
+}
+
+/// What each arm learned.
+fn arms(of_seeds: &[SeedResult]) -> Vec<Value> {
+    of_seeds[0]
         .arms
         .iter()
         .enumerate()
@@ -76,8 +89,12 @@ fn report(data: &Data, of_seeds: &[SeedResult]) -> Value {
                 }),
             })
         })
-        .collect();
-    let filters: Vec<Value> = of_seeds[0]
+        .collect()
+}
+
+/// How well each filter network judges.
+fn filters(of_seeds: &[SeedResult]) -> Vec<Value> {
+    of_seeds[0]
         .filters
         .iter()
         .enumerate()
@@ -97,13 +114,5 @@ fn report(data: &Data, of_seeds: &[SeedResult]) -> Value {
             let own = (!own.is_empty()).then(|| spread(&own));
             json!({"filter": filter.name, "kinds": kinds, "own_subcategory": own})
         })
-        .collect();
-    json!({
-        "command": "cargo xtask repro dfn-small",
-        "kind": "scaled-down",
-        "protocol": protocol::describe(data),
-        "seeds": of_seeds.len(),
-        "arms": arms,
-        "filters": filters,
-    })
+        .collect()
 }

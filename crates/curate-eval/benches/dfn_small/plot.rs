@@ -25,7 +25,8 @@ pub(crate) fn scatter(report: &Value) -> String {
     let place_x = |v: f64| LEFT + (v - x.0) / (x.1 - x.0) * (WIDTH - LEFT - RIGHT);
     let place_y = |v: f64| HEIGHT - BOTTOM - (v - y.0) / (y.1 - y.0) * (HEIGHT - TOP - BOTTOM);
     let mut out = String::new();
-    let mut draw = |text: String| writeln!(out, "{text}").expect("writing to a string");
+    let mut draw =
+        |text: String| writeln!(out, "{}", text.trim_end()).expect("writing to a string");
     draw(format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"><rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>"#
     ));
@@ -55,8 +56,25 @@ pub(crate) fn scatter(report: &Value) -> String {
             100.0 * vx
         ));
     }
+    draw(points(&dots, place_x, place_y));
+    draw(format!(
+        r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">accuracy of the filter network itself (%)</text>"#,
+        (LEFT + WIDTH - RIGHT) / 2.0,
+        HEIGHT - 16.0
+    ));
+    draw(format!(
+        r#"<text transform="translate(18 {:.1}) rotate(-90)" text-anchor="middle">accuracy of the model trained on what it kept (%)</text></svg>"#,
+        (TOP + HEIGHT - BOTTOM) / 2.0
+    ));
+    out
+}
+
+/// Each filter network as a point with its bar and its name.
+fn points(dots: &[Dot], place_x: impl Fn(f64) -> f64, place_y: impl Fn(f64) -> f64) -> String {
+    let mut out = String::new();
+    let mut draw = |text: String| writeln!(out, "{text}").expect("writing to a string");
     let mut last_label = f64::NEG_INFINITY;
-    for dot in &dots {
+    for dot in dots {
         let (px, py) = (place_x(dot.own), place_y(dot.taught));
         let (high, low) = (place_y(dot.taught + dot.spread), place_y(dot.taught - dot.spread));
         draw(format!(
@@ -76,15 +94,6 @@ pub(crate) fn scatter(report: &Value) -> String {
             dot.name
         ));
     }
-    draw(format!(
-        r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">accuracy of the filter network itself (%)</text>"#,
-        (LEFT + WIDTH - RIGHT) / 2.0,
-        HEIGHT - 16.0
-    ));
-    draw(format!(
-        r#"<text transform="translate(18 {:.1}) rotate(-90)" text-anchor="middle">accuracy of the model trained on what it kept (%)</text></svg>"#,
-        (TOP + HEIGHT - BOTTOM) / 2.0
-    ));
     out
 }
 

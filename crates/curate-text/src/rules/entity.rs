@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Why a list of entities could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EntityIdsError {
     /// The file cannot be read.
     #[error("cannot read the list of entities {}: {source}; check the path", path.display())]

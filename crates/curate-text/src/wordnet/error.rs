@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Why the WordNet files could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WordNetError {
     /// A file is missing or unreadable.
     #[error(
