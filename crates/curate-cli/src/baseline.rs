@@ -67,7 +67,7 @@ pub(crate) struct BaselineArgs {
     /// `numpy.save("c.npy", torch.load("c.pt"))`.
     #[arg(long, alias = "centroids_path", value_name = "FILE")]
     centroids: Option<PathBuf>,
-    /// ViT-L/14 features of the pictures wanted (ImageNet's), an npy file of n x d floats, for
+    /// ViT-L/14 features of the images wanted (ImageNet's), an npy file of n x d floats, for
     /// image_based.
     #[arg(long, alias = "target_features", value_name = "FILE")]
     target_features: Option<PathBuf>,

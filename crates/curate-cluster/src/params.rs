@@ -63,10 +63,10 @@ pub struct KMeansParams {
     /// The seed of all random draws.
     #[serde(skip_serializing_if = "is_default")]
     seed: u64,
-    /// Train on a random so many rows a cluster (faiss: 256); left out, on all rows.
+    /// Train on this many random rows per cluster (faiss: 256); on all rows if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     train_rows_per_cluster: Option<usize>,
-    /// Mini-batch k-means: move the centroids after so many rows; `iterations` counts passes. Left
+    /// Mini-batch k-means: move the centroids after this many rows; `iterations` counts passes. Left
     /// out, Lloyd's iterations.
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_rows: Option<usize>,
@@ -147,14 +147,14 @@ impl KMeansParams {
         self
     }
 
-    /// Train on a random so many rows a cluster and assign all rows in the end; `None` trains on
+    /// Train on this many random rows per cluster and assign all rows in the end; `None` trains on
     /// all rows. faiss trains on 256.
     pub fn train_rows_per_cluster(mut self, rows: Option<usize>) -> Self {
         self.train_rows_per_cluster = rows;
         self
     }
 
-    /// Mini-batch k-means (Sculley 2010): the centroids move after every so many rows, which come in
+    /// Mini-batch k-means (Sculley 2010): the centroids move after each batch of this many rows, which come in
     /// random order, and [`Self::iterations`] counts passes over the training rows. `None` for
     /// Lloyd's iterations.
     pub fn batch_rows(mut self, rows: Option<usize>) -> Self {
@@ -257,7 +257,7 @@ impl KMeans {
         &self.0
     }
 
-    /// What clustering so many rows of length `dim` costs at most: all iterations, and no bound that
+    /// What clustering a number of rows of length `dim` costs at most: all iterations, and no bound that
     /// spares a search.
     pub fn cost(&self, rows: usize, dim: usize) -> Cost {
         let (n, d, k) = (rows as f64, dim as f64, self.clusters() as f64);

@@ -48,7 +48,7 @@ impl<'e> Search<'e> {
         Ok(Self { place, metric, dim })
     }
 
-    /// A search that remembers what it finds out about each of so many rows, so that the next pass
+    /// A search that remembers what it finds out about each of a number of rows, so that the next pass
     /// over the same rows, after [`Self::move_to`], need not search again. An engine does not.
     pub(crate) fn tracking(
         engine: Option<&'e dyn Engine>,

@@ -33,7 +33,7 @@ pub enum Cut {
     Threshold(f32),
     /// The best `floor(fraction * n)` of all `n` rows, rows without a score included in `n`.
     Fraction(f64),
-    /// The best so many rows.
+    /// This many of the best rows.
     Top(usize),
     /// Rows whose similarity to a preferred row is at most `1 - epsilon` (SemDeDup, arXiv
     /// 2303.09540). Fits only similarities, of which the lower is the better.

@@ -24,7 +24,7 @@ impl ExactDuplicates {
     /// infinity is nobody's copy. The row with the smallest key of each group stays: give ids, or
     /// places in an order of preference.
     ///
-    /// Reads every row once; needs 16 bytes a row and the table of groups.
+    /// Reads every row once; needs 16 bytes per row and the table of groups.
     ///
     /// # Errors
     /// When there is not one key for each row, rows cannot be read, or the caller cancels.

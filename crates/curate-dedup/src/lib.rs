@@ -49,7 +49,7 @@
 //! # Cost
 //! Clustering, and $m^2 d$ operations for a cluster of $m$ rows of $d$ numbers. Each thread holds one
 //! cluster and a packed copy; a cluster of more than [`curate_core::BLOCK_ROWS`] rows is read in pairs of
-//! blocks instead, one cluster at a time. The result takes 12 bytes a row. Probing $p$ clusters for each
+//! blocks instead, one cluster at a time. The result takes 12 bytes per row. Probing $p$ clusters for each
 //! row costs about $2 p$ times as much again.
 //!
 //! Dependencies that are not optimized make this thirty times slower: in a debug build set

@@ -135,7 +135,7 @@ impl SemanticDedupParams {
     }
 }
 
-/// How many clusters semantic deduplication uses for so many rows unless told: half the square root,
+/// How many clusters semantic deduplication uses for a number of rows by default: half the square root,
 /// at most the 50,000 that SemDeDup used for LAION-440M.
 pub fn suggested_clusters(rows: usize) -> usize {
     let suggested = ((rows as f64).sqrt() / 2.0).round() as usize;

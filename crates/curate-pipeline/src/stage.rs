@@ -78,7 +78,7 @@ pub(crate) trait Method {
         rows
     }
 
-    /// What judging so many rows needs.
+    /// What judging a number of rows needs.
     fn cost(&self, _rows: usize, _pool: &Pool) -> Result<Cost, Error> {
         Ok(Cost::default())
     }

@@ -50,7 +50,7 @@
 //!
 //! # Cost
 //! Clustering, then $k^2 d$ operations for the distances between centroids and a sort of each cluster.
-//! 32 bytes a row.
+//! 32 bytes per row.
 //!
 //! # When not to use it
 //! With a handful of rows in each cluster complexity is noise: take fewer clusters, or a plain score.

@@ -203,7 +203,7 @@ pub(crate) fn is_temperature(temperature: f64) -> bool {
     temperature > 0.0 && temperature.is_finite()
 }
 
-/// How many concepts pruning uses for so many rows unless told: the cube root.
+/// How many concepts pruning uses for a number of rows by default: the cube root.
 pub fn suggested_clusters(rows: usize) -> usize {
     ((rows as f64).cbrt().round() as usize).max(1)
 }

@@ -63,7 +63,7 @@ pub trait Pairs: Sync {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Captions {
     /// The column that holds a sample's class name. A sample without keeps its own caption, so that
-    /// one pool can hold labeled and captioned pictures.
+    /// one pool can hold labeled and captioned images.
     pub column: String,
     /// Texts with `{}` in them.
     pub templates: Vec<String>,

@@ -28,7 +28,7 @@ pub struct BaselineStage {
     /// The stage's name.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The baseline, as DataComp names it.
@@ -62,7 +62,7 @@ pub struct BaselineStage {
     /// Centroids of the pool's ViT-L/14 image features, an npy file, for `image_based`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub centroids: Option<PathBuf>,
-    /// ViT-L/14 features of the pictures wanted, an npy file, for `image_based`.
+    /// ViT-L/14 features of the images wanted, an npy file, for `image_based`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_features: Option<PathBuf>,
 }

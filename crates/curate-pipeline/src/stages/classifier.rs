@@ -39,7 +39,7 @@ pub struct ClassifierStage {
     /// The stage's name; later stages name the score by it.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The embeddings that it looks at: of one tower, or of both, one after the other.

@@ -37,7 +37,7 @@ pub struct ClusterStage {
     /// The stage's name; later stages name the clusters by it.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The embedding that is clustered.

@@ -43,7 +43,7 @@ pub struct SemanticDedupStage {
     /// The stage's name.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The embedding in which rows are compared.
@@ -55,7 +55,7 @@ pub struct SemanticDedupStage {
     /// Keeps the least duplicated fraction of the stage's rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fraction: Option<f64>,
-    /// Keeps the least duplicated so many rows.
+    /// Keeps this many of the least duplicated rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
     /// What a row is compared with.

@@ -106,7 +106,7 @@ stages! {
     "threshold" => Threshold(ThresholdStage),
     /// Keeps the best fraction of rows.
     "fraction" => Fraction(FractionStage),
-    /// Keeps the best so many rows.
+    /// Keeps a number of best rows.
     "top" => Top(TopStage),
     /// Removes rows that mean the same as a preferred row (SemDeDup, arXiv 2303.09540).
     "semantic-dedup" => SemanticDedup(SemanticDedupStage),
@@ -116,7 +116,7 @@ stages! {
     "combine" => Combine(CombineStage),
     /// Keeps the rows that one of DataComp's baselines keeps (arXiv 2304.14108).
     "baseline" => Baseline(BaselineStage),
-    /// Scores pairs by their cosine less what both have with all others (arXiv 2405.19547).
+    /// Scores pairs by their cosine minus what both share with all others (arXiv 2405.19547).
     "neg-clip-loss" => NegClipLoss(NegClipLossStage),
     /// Scores rows by their similarity to a target set (arXiv 2405.19547).
     "norm-sim" => NormSim(NormSimStage),

@@ -20,7 +20,7 @@ use crate::{
     stage::{Context, Cost, Done, Gives, Method, Numbers, Problems, Reads, Settings, Source, told},
 };
 
-/// A stage that scores pairs by their cosine less what picture and caption have with all others
+/// A stage that scores pairs by their cosine minus what image and caption share with all others
 /// (arXiv 2405.19547, equation 1). The score of `curate filter score --by neg-clip-loss`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -28,12 +28,12 @@ pub struct NegClipLossStage {
     /// The stage's name; later stages name the score by it.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The embedding of pictures.
+    /// The embedding of images.
     pub images: String,
-    /// The embedding of captions, of one space with that of pictures.
+    /// The embedding of captions, of one space with that of images.
     pub texts: String,
     /// The temperature: 0.01 for OpenAI's networks, 0.07 for DFN's.
     #[serde(default = "temperature")]

@@ -38,10 +38,10 @@ pub struct NormSimStage {
     /// The stage's name; later stages name the score by it.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The embedding of one tower: of pictures, or of captions.
+    /// The embedding of one tower: of images, or of captions.
     pub embedding: String,
     /// The target's vectors in the same space, an npy file. A relative path starts at the recipe's
     /// folder.

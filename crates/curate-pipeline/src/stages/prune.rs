@@ -33,7 +33,7 @@ pub struct ConceptPruneStage {
     /// The stage's name.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The embedding whose clusters are the concepts.
@@ -41,7 +41,7 @@ pub struct ConceptPruneStage {
     /// Keeps this fraction of the stage's rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fraction: Option<f64>,
-    /// Keeps so many rows.
+    /// Keeps this many rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
     /// What decides a concept's share.

@@ -24,7 +24,7 @@ pub struct RankStage {
     /// The stage's name; later stages name the score by it.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The scores. A row that one of them lacks is set aside.

@@ -44,7 +44,7 @@ pub struct ScoreStage {
     /// The stage's name; later stages name the score by it.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// A column of numbers: of the pool, or of `table`.
@@ -66,9 +66,9 @@ pub struct ScoreStage {
     /// Two embeddings of one width; the score is the cosine of a row's two vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cosine: Option<[String; 2]>,
-    /// A CLIP that embeds picture and caption, such as a data filtering network: its folder. The
+    /// A CLIP that embeds image and caption, such as a data filtering network: its folder. The
     /// score is the cosine. A relative path starts at the recipe's folder. For a pool that takes
-    /// hours, `curate filter embed` goes on at its shard when it was stopped; this goes on at its
+    /// hours, `curate filter embed` resumes at its shard; this resumes at its
     /// stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<PathBuf>,
@@ -190,7 +190,7 @@ impl Method for Score {
             Self::Cosine([a, b]) => format!("score each row by the cosine of {a} and {b}"),
             Self::Network(folder) => {
                 let name = folder.file_name().unwrap_or(folder.as_os_str()).display();
-                format!("score each row by how well picture and caption agree for network {name}")
+                format!("score each row by how well image and caption agree, by the network {name}")
             }
         }
     }
@@ -236,17 +236,17 @@ impl Method for Score {
     }
 }
 
-/// The weights as they are on disk and packed, and some hundred pictures.
+/// The weights as they are on disk and packed, and some hundred images.
 fn network_cost(folder: &Path, rows: usize, pool: &Pool) -> Result<Cost, Error> {
     let (config, weights) = read_folder(folder)?;
     let model = &config.model_cfg;
     let numbers: usize = weights.arrays().values().map(|array| array.data.len()).sum();
     let side = model.vision_cfg.image_size;
-    let pictures = EMBEDDED_TOGETHER.min(rows) * 3 * side * side;
+    let images = EMBEDDED_TOGETHER.min(rows) * 3 * side * side;
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
     Ok(Cost {
         reads: pool.files().iter().map(size).sum(),
-        memory: 4 * (2 * numbers + 2 * pictures) as u64,
+        memory: 4 * (2 * numbers + 2 * images) as u64,
         operations: rows as f64 * model.operations_per_pair(),
     })
 }

@@ -10,14 +10,14 @@ use crate::{
     stage::{Method, Problems, Reads, Settings, Source},
 };
 
-/// A stage that keeps the best so many rows.
+/// A stage that keeps a number of best rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TopStage {
     /// The stage's name.
     #[serde(default = "name")]
     pub name: String,
-    /// The stage whose rows it takes; left out, the one before.
+    /// The stage whose rows it takes; the one before if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The score stage whose score decides.

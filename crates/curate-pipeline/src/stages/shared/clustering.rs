@@ -24,10 +24,10 @@ pub struct KMeansRecipe {
     pub tolerance: f64,
     /// Where the centroids start.
     pub init: Init,
-    /// Train on a random so many rows a cluster (faiss: 256); left out, on all rows.
+    /// Train on this many random rows per cluster (faiss: 256); on all rows if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_rows_per_cluster: Option<usize>,
-    /// Mini-batch k-means: move the centroids after so many rows; `iterations` counts passes. Left
+    /// Mini-batch k-means: move the centroids after this many rows; `iterations` counts passes. Left
     /// out, Lloyd's iterations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_rows: Option<usize>,
