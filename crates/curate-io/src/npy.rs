@@ -1,7 +1,8 @@
 //! The npy format: headers of versions 1 to 3, and tables written as numpy writes them.
 
 use std::{
-    io::{self, Read, Write},
+    fs::File,
+    io::{self, BufReader, Read, Write},
     path::Path,
 };
 
@@ -267,9 +268,12 @@ pub(crate) fn write_table(
 /// A table of f32 that is held in memory, whichever of its axes varies fastest.
 pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
     let remedy = "write it with numpy.save as a float32 array of shape [k, d]";
-    let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+    let failed = |e| IoError::os(path, "read", e);
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    let mut file = BufReader::new(file);
     let wrong = |kind, problem: String| Err(IoError::new(kind, path, problem, remedy));
-    let header = match Header::read(&bytes[..]) {
+    let header = match Header::read(&mut file) {
         Ok(header) => header,
         Err(problem) => return wrong(Kind::Malformed, problem),
     };
@@ -277,15 +281,29 @@ pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
         let problem = format!("is an array of {:?} of the shape {:?}", header.dtype, header.shape);
         return wrong(Kind::Malformed, problem);
     };
-    let data = &bytes[header.len..];
-    if header.data_len() != Some(data.len()) {
-        let problem =
-            format!("promises {rows} x {columns} numbers, but holds {} bytes", data.len());
+    // Before anything is made as large as the header says.
+    let data = usize::try_from(bytes.saturating_sub(header.len as u64)).ok();
+    if data.is_none() || header.data_len() != data {
+        let held = bytes.saturating_sub(header.len as u64);
+        let problem = format!("promises {rows} x {columns} numbers, but holds {held} bytes");
         return wrong(Kind::Truncated, problem);
     }
-    let numbers = data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let numbers = read_numbers(&mut file, rows * columns).map_err(failed)?;
     let shape = (rows, columns).set_f(header.fortran_order);
     Ok(Array2::from_shape_vec(shape, numbers).expect("as many numbers as the shape says"))
+}
+
+/// Numbers block by block, so that a file is never held beside its array.
+fn read_numbers(from: &mut impl Read, count: usize) -> io::Result<Vec<f32>> {
+    let mut numbers = Vec::with_capacity(count);
+    let mut block = vec![0; AT_ONCE.min(4 * count)];
+    while numbers.len() < count {
+        let bytes = block.len().min(4 * (count - numbers.len()));
+        from.read_exact(&mut block[..bytes])?;
+        let read = block[..bytes].as_chunks::<4>().0;
+        numbers.extend(read.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+    }
+    Ok(numbers)
 }
 
 /// The `descr` of a DataComp subset.
