@@ -306,7 +306,7 @@ mod tests {
         let error = params.check().unwrap_err();
         let name = |field| match field {
             std::borrow::Cow::Borrowed(name) => name,
-            std::borrow::Cow::Owned(name) => panic!("{name} is no constant"),
+            std::borrow::Cow::Owned(name) => panic!("{name} is not a constant"),
         };
         error.violations.into_iter().map(|v| (name(v.field), v.value)).collect()
     }

@@ -203,7 +203,7 @@ fn refusals_name_the_stage_the_setting_and_the_way_out() {
     let whole = fs::read(&npz).unwrap();
     fs::write(&npz, &whole[..whole.len() / 2]).unwrap();
     insta::assert_snapshot!(complaint(), @"
-    error: FOLDER/pool/a.npz: is no npz file, or is cut off: its list of members cannot be read; fetch or write the file again
+    error: FOLDER/pool/a.npz: is not an npz file, or is cut off: its list of members cannot be read; fetch or write the file again
       because: invalid Zip archive: Could not find EOCD
     ");
     fs::write(&npz, &whole).unwrap();

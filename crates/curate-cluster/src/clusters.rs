@@ -1,10 +1,10 @@
 //! The front door: k-means over [`Rows`], answered in rows of their source.
 
-use curate_core::{Progress, Rows, Selection};
+use curate_core::{Progress, Rows, Selection, random};
 use curate_kernels::Engine;
 use ndarray::Array2;
 
-use crate::{Assignment, ClusterError, Clustering, KMeans, Metric};
+use crate::{Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric};
 
 /// Rows of a source and the clusters they are in.
 ///
@@ -55,6 +55,30 @@ impl KMeans {
         };
         let clustering = self.fit_on(engine, &vectors, &rows.usable_ids(), progress)?;
         Ok(Clusters { rows: rows.usable().clone(), clustering })
+    }
+}
+
+impl KMeansParams {
+    /// Clusters the usable rows for a method that works inside clusters: into this many clusters, or one
+    /// for each row where there are fewer; no row at all is no trouble. `seed` is the method's, whose
+    /// other draws do not depend on those of the clustering.
+    ///
+    /// # Errors
+    /// When a parameter is out of range, and as [`KMeans::run_on`].
+    pub fn run_inside(
+        self,
+        clusters: usize,
+        seed: u64,
+        rows: &Rows<'_>,
+        engine: Option<&dyn Engine>,
+        progress: &dyn Progress,
+    ) -> Result<Clusters, ClusterError> {
+        let usable = rows.usable().len();
+        if usable == 0 {
+            return Ok(Clusters::none(rows.dim()));
+        }
+        let params = self.clusters(clusters.min(usable)).seed(random::derive(seed, "k-means"));
+        params.check()?.run_on(engine, rows, progress)
     }
 }
 
@@ -130,8 +154,6 @@ mod tests {
     use ndarray::array;
 
     use super::*;
-    use crate::KMeansParams;
-
     #[test]
     fn the_metric_decides_whether_vectors_are_scaled() {
         let vectors = array![[1.0, 0.0], [9.0, 0.0], [0.0, 1.0], [0.0, 2.0]];
@@ -147,6 +169,20 @@ mod tests {
         let euclidean = run(Metric::Euclidean);
         assert_eq!(euclidean.cluster(0), euclidean.cluster(2));
         assert_ne!(euclidean.cluster(0), euclidean.cluster(1));
+    }
+
+    #[test]
+    fn a_method_gets_at_most_one_cluster_for_each_usable_row() {
+        let vectors = array![[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]];
+        let rows = Rows::new(&vectors).unwrap();
+        let run = |params: KMeansParams, rows: &Rows<'_>| {
+            params.run_inside(50, 1, rows, None, &NoProgress)
+        };
+        assert_eq!(run(KMeansParams::default(), &rows).unwrap().sizes(), [1, 1]);
+        let bad = rows.only(&Selection::from_unsorted(vec![2])).unwrap();
+        assert_eq!(run(KMeansParams::default(), &bad).unwrap().k(), 0);
+        let error = run(KMeansParams::default().iterations(0), &rows).unwrap_err();
+        assert!(matches!(error, ClusterError::Params(_)), "{error}");
     }
 
     #[test]

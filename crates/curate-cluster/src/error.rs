@@ -6,6 +6,9 @@ use curate_kernels::EngineError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
+    /// A parameter is out of range.
+    #[error(transparent)]
+    Params(#[from] curate_core::ParamsError),
     /// There are fewer rows than clusters.
     #[error(
         "{clusters} clusters need at least as many rows, but there are {rows}: ask for fewer clusters"

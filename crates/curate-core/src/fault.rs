@@ -22,7 +22,7 @@ pub enum Fault {
     ScoreMissing,
     /// The row's id occurred earlier in the pool.
     DuplicateId,
-    /// The row's id is no number of 1 to 32 hexadecimal digits.
+    /// The row's id is not a number of 1 to 32 hexadecimal digits.
     MalformedId,
     /// The sample has no image.
     ImageMissing,

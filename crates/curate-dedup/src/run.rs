@@ -20,7 +20,7 @@ pub struct Inputs<'a> {
     /// one.
     pub clusters: Option<&'a Clusters>,
     /// A score for each row of the source; of two duplicates the one with the higher score stays,
-    /// whatever the preference says. Rows without a score (NaN) are preferred to none.
+    /// whatever the preference says. Rows without a score (NaN) come last.
     pub scores: Option<&'a [f32]>,
     /// Where nearest centroids are searched; the native kernels if left out.
     pub engine: Option<&'a dyn Engine>,
@@ -80,14 +80,10 @@ impl SemanticDedup {
         if let Some(clusters) = inputs.clusters {
             return Ok(clusters.only(distinct.usable())?);
         }
-        if distinct.usable().is_empty() {
-            return Ok(Clusters::none(distinct.dim()));
-        }
         // Bad rows and copies do not change how many clusters there are.
         let wanted = self.0.clusters.unwrap_or_else(|| suggested_clusters(given.given().len()));
-        let k_means = self.0.k_means.clone().clusters(wanted.min(distinct.usable().len()));
-        let k_means = k_means.seed(random::derive(self.0.seed, "k-means")).check()?;
-        Ok(k_means.run_on(inputs.engine, distinct, progress)?)
+        let k_means = self.0.k_means.clone();
+        Ok(k_means.run_inside(wanted, self.0.seed, distinct, inputs.engine, progress)?)
     }
 
     /// Looks into neighboring clusters as well, and measures on a sample what that found.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use curate_cluster::Ordered;
+use curate_cluster::{KMeansParams, Ordered};
 use curate_core::{
     Cut, ParamsError, SampleId, random,
     rank::{fraction_of, similarity_threshold},
@@ -24,50 +24,54 @@ pub struct ClusterSuggestion {
 /// The cheapest number of clusters for `rows` vectors of length `dim` that needs at most `memory`
 /// bytes, from 1 to `rows`.
 ///
-/// More clusters cost more to find and leave fewer pairs to compare. With `i` iterations over `t`
-/// training rows a cluster, clustering takes `2 d k (i min(n, t k) + n)` operations, the pairs
-/// inside clusters of the mean size `n^2 d / k`; without a limit on training rows the sum is least
-/// near `sqrt(n / (2 (i + 1)))`. Centroids, packed centroids and f64 sums take `16 k d` bytes, the
-/// rows of a cluster and their packed copy `8 d n / k`.
+/// More clusters cost more to find ([`KMeans::cost`](curate_cluster::KMeans::cost) of `k_means` with
+/// that many) and leave fewer pairs to compare: `n^2 d / k` operations inside clusters of the mean
+/// size. With `i` iterations over all rows the sum is least near `sqrt(n / (2 (i + 1)))`. Besides the
+/// centroids the rows of a cluster and their packed copy are held, `8 d n / k` bytes.
 ///
 /// Clusters differ in size, so the pairs are a lower bound: multiply them by the imbalance that a
 /// clustering reports. More clusters also split more duplicates from each other: measure
 /// [`crate::Duplicates::recall`].
+///
+/// # Errors
+/// When a parameter of `k_means` is out of range.
 pub fn suggest_clusters(
     rows: usize,
     dim: usize,
-    iterations: usize,
-    train_rows_per_cluster: Option<usize>,
+    k_means: &KMeansParams,
     memory: u64,
-) -> ClusterSuggestion {
-    let (n, d, i) = (rows as f64, dim as f64, iterations as f64);
-    let operations = |k: f64| {
-        let trained = train_rows_per_cluster.map_or(n, |t| n.min(t as f64 * k));
-        2.0 * d * k * (i * trained + n) + n * n * d / k
+) -> Result<ClusterSuggestion, ParamsError> {
+    let (n, d) = (rows as f64, dim as f64);
+    k_means.clone().clusters(1).check()?;
+    let cost = |k: usize| {
+        let k_means = k_means.clone().clusters(k).check();
+        k_means
+            .expect("checked but for the number of clusters, which is at least 1")
+            .cost(rows, dim)
     };
-    let bytes = |k: f64| 16.0 * k * d + 8.0 * d * n / k;
+    let operations = |k: usize| cost(k).operations + n * n * d / k as f64;
+    let bytes = |k: usize| cost(k).centroids + 8.0 * d * n / k as f64;
     let candidates = round_numbers(rows.max(1));
-    let fits = |&&k: &&usize| bytes(k as f64) <= memory as f64;
-    let by = |cost: &dyn Fn(f64) -> f64, a: usize, b: usize| {
-        cost(a as f64).total_cmp(&cost(b as f64)).then(a.cmp(&b))
+    let fits = |&&k: &&usize| bytes(k) <= memory as f64;
+    let by = |cost: &dyn Fn(usize) -> f64, a: usize, b: usize| {
+        cost(a).total_cmp(&cost(b)).then(a.cmp(&b))
     };
     let cheapest = candidates.iter().copied().min_by(|&a, &b| by(&operations, a, b)).unwrap_or(1);
     let fitting = candidates.iter().filter(fits).copied().min_by(|&a, &b| by(&operations, a, b));
     let smallest = candidates.iter().copied().min_by(|&a, &b| by(&bytes, a, b)).unwrap_or(1);
     let clusters = fitting.unwrap_or(smallest);
-    let k = clusters as f64;
     let mut reason = format!(
         "{clusters} clusters of about {} rows: {:.1e} operations and {:.0} MB",
         rows.div_ceil(clusters),
-        operations(k),
-        bytes(k) / 1e6
+        operations(clusters),
+        bytes(clusters) / 1e6
     );
     let _ = match fitting {
         Some(_) if clusters == cheapest => write!(reason, ", the fewest operations of all"),
         Some(_) => write!(
             reason,
             "; {cheapest} would take fewer operations but {:.0} MB, above the limit of {:.0} MB",
-            bytes(cheapest as f64) / 1e6,
+            bytes(cheapest) / 1e6,
             memory as f64 / 1e6
         ),
         None => write!(
@@ -76,7 +80,8 @@ pub fn suggest_clusters(
             memory as f64 / 1e6
         ),
     };
-    ClusterSuggestion { clusters, operations: operations(k), bytes: bytes(k), reason }
+    let (operations, bytes) = (operations(clusters), bytes(clusters));
+    Ok(ClusterSuggestion { clusters, operations, bytes, reason })
 }
 
 /// 1, 2, …, 10, 12, 15, 20, 25, …: numbers people choose, up to `most`, and `most` itself.
@@ -172,32 +177,41 @@ mod tests {
 
     #[test]
     fn the_number_of_clusters_grows_like_the_square_root_of_the_rows() {
-        let k = |rows| suggest_clusters(rows, 512, 25, None, u64::MAX).clusters as f64;
+        let params = KMeansParams::default().iterations(25);
+        let suggest =
+            |rows, params: &KMeansParams| suggest_clusters(rows, 512, params, u64::MAX).unwrap();
+        let k = |rows| suggest(rows, &params).clusters as f64;
         for rows in [10_000, 1_000_000, 100_000_000] {
             let expected = (rows as f64 / 52.0).sqrt();
             assert!((k(rows) / expected).ln().abs() < 0.2, "{} for {expected}", k(rows));
         }
         // Training on a sample makes clusters cheaper, so there are more of them.
-        let sampled = suggest_clusters(100_000_000, 512, 25, Some(256), u64::MAX);
+        let sampled = suggest(100_000_000, &params.clone().train_rows_per_cluster(Some(256)));
         assert!(sampled.clusters as f64 > 3.0 * k(100_000_000), "{}", sampled.reason);
         assert!(sampled.reason.contains("the fewest operations"));
     }
 
     #[test]
     fn no_round_number_is_cheaper_and_memory_is_respected() {
-        let free = suggest_clusters(2_000_000, 512, 50, Some(256), u64::MAX);
+        let params = KMeansParams::default();
+        let suggest = |rows, dim, params: &KMeansParams, memory| {
+            suggest_clusters(rows, dim, params, memory).unwrap()
+        };
+        let sampled = params.clone().train_rows_per_cluster(Some(256));
+        let free = suggest(2_000_000, 512, &sampled, u64::MAX);
         for k in round_numbers(2_000_000) {
             let n = 2e6_f64;
             let cost =
                 1024.0 * k as f64 * (50.0 * n.min(256.0 * k as f64) + n) + n * n * 512.0 / k as f64;
             assert!(cost >= free.operations, "{k}");
         }
-        let tight = suggest_clusters(2_000_000, 512, 50, None, 30_000_000);
+        let tight = suggest(2_000_000, 512, &params, 30_000_000);
         assert!(tight.bytes <= 30e6 && tight.reason.contains("above the limit"), "{tight:?}");
-        let none = suggest_clusters(2_000_000, 512, 50, None, 10);
+        let none = suggest(2_000_000, 512, &params, 10);
         assert!(none.reason.contains("least memory of all, but above"), "{}", none.reason);
-        assert_eq!(suggest_clusters(0, 4, 1, None, 1).clusters, 1);
-        assert_eq!(suggest_clusters(1, 4, 1, None, u64::MAX).clusters, 1);
+        assert_eq!(suggest(0, 4, &params, 1).clusters, 1);
+        assert!(suggest_clusters(9, 4, &params.clone().iterations(0), 1).is_err());
+        assert_eq!(suggest(1, 4, &params, u64::MAX).clusters, 1);
     }
 
     #[test]

@@ -142,12 +142,12 @@ impl Default for VisionConfig {
 }
 
 impl VisionConfig {
-    /// Attention heads; 0 where heads have no width, which is no network ([`ModelConfig::problem`]).
+    /// Attention heads; 0 where heads have no width, which is not a network ([`ModelConfig::problem`]).
     pub fn heads(&self) -> usize {
         self.width.checked_div(self.head_width).unwrap_or(0)
     }
 
-    /// Patches along an edge; 0 where patches have no size, which is no network.
+    /// Patches along an edge; 0 where patches have no size, which is not a network.
     pub fn grid(&self) -> usize {
         self.image_size.checked_div(self.patch_size).unwrap_or(0)
     }

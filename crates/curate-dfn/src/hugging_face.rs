@@ -157,7 +157,7 @@ impl Processor {
         let file = folder.join("preprocessor_config.json");
         match std::fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text).map_err(|e| {
-                IoError::malformed(&file, "is no config of an image processor").caused_by(e)
+                IoError::malformed(&file, "is not a config of an image processor").caused_by(e)
             }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(e) => Err(IoError::os(&file, "read", e)),

@@ -261,7 +261,7 @@ fn read_arrays(
 ) -> Result<BTreeMap<String, Array>, IoError> {
     let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
     let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| IoError::malformed(path, format!("is no safetensors file: {e}")))?;
+        .map_err(|e| IoError::malformed(path, format!("is not a safetensors file: {e}")))?;
     let mut found = BTreeMap::new();
     for (name, view) in file.tensors() {
         let name = plain_name(&name).to_owned();

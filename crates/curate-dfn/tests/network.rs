@@ -198,7 +198,7 @@ fn wrong_weights_are_refused_with_every_reason() {
     assert!(error.to_string().contains("more; name the config"), "{error}");
     std::fs::write(file.path(), b"no such thing").unwrap();
     let error = Weights::read(file.path(), &tiny_config()).unwrap_err().to_string();
-    assert!(error.contains("is no safetensors file"), "{error}");
+    assert!(error.contains("is not a safetensors file"), "{error}");
 }
 
 #[test]

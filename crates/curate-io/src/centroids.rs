@@ -114,7 +114,7 @@ mod tests {
         let complaint = || load(&path).unwrap_err().to_string();
         assert!(complaint().contains("c.npy: does not exist"), "{}", complaint());
         fs::write(&path, b"not numpy").unwrap();
-        assert!(complaint().contains("is no npy array"), "{}", complaint());
+        assert!(complaint().contains("is not an npy array"), "{}", complaint());
         let doubles = [npy::header_bytes("'<f8'", &[1, 1]), vec![0; 8]].concat();
         fs::write(&path, doubles).unwrap();
         assert!(complaint().contains("float32"), "{}", complaint());

@@ -88,7 +88,7 @@ impl Header {
         let mut start = [0; 8];
         from.read_exact(&mut start).map_err(|_| "ends within its npy header".to_owned())?;
         if start[..6] != *MAGIC {
-            return Err("is no npy array: it does not start with \\x93NUMPY".to_owned());
+            return Err("is not an npy array: it does not start with \\x93NUMPY".to_owned());
         }
         let (prefix, length) = match start[6] {
             1 => (2, little_endian(&mut from, 2)?),

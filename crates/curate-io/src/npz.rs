@@ -35,7 +35,7 @@ impl Npz {
     pub fn open(path: &Path) -> Result<Self, IoError> {
         let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
         let archive = ZipArchive::new(file).map_err(|e| {
-            let problem = "is no npz file, or is cut off: its list of members cannot be read";
+            let problem = "is not an npz file, or is cut off: its list of members cannot be read";
             IoError::malformed(path, problem).caused_by(e)
         })?;
         Ok(Self { path: path.to_owned(), archive })

@@ -187,7 +187,7 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
 
 fn read_text(path: &Path) -> Result<String, IoError> {
     fs::read_to_string(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::InvalidData => IoError::malformed(path, "is no text"),
+        std::io::ErrorKind::InvalidData => IoError::malformed(path, "is not text"),
         _ => IoError::os(path, "read", e),
     })
 }
@@ -224,7 +224,7 @@ fn pairs(path: &Path, bytes: &[u8], format: SubsetFormat) -> Result<Vec<SampleId
     }
     let (rows, rest) = rows.as_chunks::<16>();
     if !rest.is_empty() {
-        let problem = "is no whole number of 16-byte ids";
+        let problem = "is not a whole number of 16-byte ids";
         return Err(IoError::new(Kind::Truncated, path, problem, "write it again"));
     }
     Ok(rows.iter().map(id_of_row).collect())

@@ -92,7 +92,7 @@ fn a_damaged_count_beside_a_shard_is_named() {
     fs::write(folder.path().join("0.tar"), shard(&["1"])).unwrap();
     let count = folder.path().join("0_stats.json");
     fs::write(&count, "{\"successes\"").unwrap();
-    assert!(complaint(folder.path()).contains("0_stats.json: is no JSON"));
+    assert!(complaint(folder.path()).contains("0_stats.json: is not JSON"));
     fs::write(&count, "{\"count\": 7, \"successes\": 1}").unwrap();
     assert_eq!(open(folder.path()).unwrap().len(), 1);
 }
@@ -187,7 +187,7 @@ fn a_deflated_array_is_checked_like_a_stored_one() {
     deflated([header_bytes("'<f4'", &[2, 1000]), vec![7; 100]].concat());
     assert!(refused(folder.path(), "img").contains("promises 2 x 1000 numbers, but"));
     deflated(b"no array at all".to_vec());
-    assert!(refused(folder.path(), "img").contains("is no npy array"));
+    assert!(refused(folder.path(), "img").contains("is not an npy array"));
 
     deflated(f32_table(&values, 2, 1000));
     let whole = fs::read(&npz).unwrap();

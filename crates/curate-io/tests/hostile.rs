@@ -188,8 +188,8 @@ fn packed_arrays_that_promise_the_world_are_refused_before_they_are_unpacked() {
     };
     beside(changed(listed + 24, &[16, 0, 0, 0]), "array `img`");
     beside(changed(listed + 42, &[0xfe, 0xff, 0xff, 0x7f]), "array `img`");
-    beside(changed(end + 8, &[0xff; 4]), "is no npz file, or is cut off");
-    beside(changed(end + 16, &[0xfe, 0xff, 0xff, 0x7f]), "is no npz file, or is cut off");
+    beside(changed(end + 8, &[0xff; 4]), "is not an npz file, or is cut off");
+    beside(changed(end + 16, &[0xfe, 0xff, 0xff, 0x7f]), "is not an npz file, or is cut off");
 }
 
 #[test]
@@ -249,10 +249,10 @@ fn shards() -> Vec<Case> {
         ("a.tar", endless(b'L', &long), "longer than"),
         ("a.tar", endless(b'K', &long), "longer than"),
         ("a.tar", endless(b'x', &pax), "longer than"),
-        ("a.tar", nested, "member `a.json` is no JSON object"),
-        ("a.tar", tar_of(&[("a.png", PNG), ("a.json", listed)]), "member `a.json` is no JSON"),
+        ("a.tar", nested, "member `a.json` is not a JSON object"),
+        ("a.tar", tar_of(&[("a.png", PNG), ("a.json", listed)]), "`a.json` is not a JSON object"),
         ("a.tar", vec![], "is cut off"),
-        ("a.tar", b"<!DOCTYPE html>".repeat(100), "is no tar file"),
+        ("a.tar", b"<!DOCTYPE html>".repeat(100), "is not a tar file"),
     ]
 }
 
@@ -306,13 +306,13 @@ fn lines() -> Vec<Case> {
     let deep = [vec![b'['; 1 << 20], vec![b']'; 1 << 20]].concat();
     let object = [br#"{"uid": "1", "x": "#.as_slice(), &deep, b"}\n"].concat();
     vec![
-        ("a.jsonl", deep, "line 1 is no JSON object"),
-        ("a.jsonl", object, "line 1 is no JSON object"),
+        ("a.jsonl", deep, "line 1 is not a JSON object"),
+        ("a.jsonl", object, "line 1 is not a JSON object"),
         ("a.jsonl", vec![b'{'; 40 << 20], "line 1 is longer than 16 MiB"),
-        ("a.jsonl", b"{\"uid\": \"1\"}\n\0\0\0\0\n".to_vec(), "line 2 is no JSON object"),
-        ("a.jsonl", b"{\"uid\": \"\xff\xfe\"}\n".to_vec(), "line 1 is no JSON object"),
-        ("a.jsonl", b"[1]\n".to_vec(), "line 1 is no JSON object"),
-        ("a.jsonl", b"{\"uid\": 1e999}\n".to_vec(), "line 1 is no JSON object"),
+        ("a.jsonl", b"{\"uid\": \"1\"}\n\0\0\0\0\n".to_vec(), "line 2 is not a JSON object"),
+        ("a.jsonl", b"{\"uid\": \"\xff\xfe\"}\n".to_vec(), "line 1 is not a JSON object"),
+        ("a.jsonl", b"[1]\n".to_vec(), "line 1 is not a JSON object"),
+        ("a.jsonl", b"{\"uid\": 1e999}\n".to_vec(), "line 1 is not a JSON object"),
     ]
 }
 
@@ -324,14 +324,10 @@ fn records_that_are_endless_or_bottomless_are_refused() {
 
 fn tables() -> Vec<Case> {
     let foot = |length: u32| [b"PAR1", &[7; 64][..], &length.to_le_bytes(), b"PAR1"].concat();
-    vec![
-        ("a.parquet", foot(u32::MAX), "is no Parquet file, or is cut off"),
-        ("a.parquet", foot(i32::MAX.unsigned_abs()), "is no Parquet file, or is cut off"),
-        ("a.parquet", foot(64), "is no Parquet file, or is cut off"),
-        ("a.parquet", foot(0), "is no Parquet file, or is cut off"),
-        ("a.parquet", vec![], "is no Parquet file, or is cut off"),
-        ("a.parquet", f32_table(&[1.0], 1, 1), "is no Parquet file, or is cut off"),
-    ]
+    let mut broken = [u32::MAX, i32::MAX.unsigned_abs(), 64, 0].map(foot).to_vec();
+    broken.extend([vec![], f32_table(&[1.0], 1, 1)]);
+    let refusal = "is not a Parquet file, or is cut off";
+    broken.into_iter().map(|bytes| ("a.parquet", bytes, refusal)).collect()
 }
 
 #[test]
@@ -367,7 +363,7 @@ fn selections_that_are_none_say_so() {
         ("s.npy", [header(&[1, 1]), vec![0; 16]].concat(), "s.npy"),
         ("s.npy", f32_table(&[1.0; 4], 1, 4), "s.npy"),
         ("s.memmap", vec![0; 17], "s.memmap"),
-        ("s.txt", vec![0xff; 40], "s.txt: is no text; fetch or write the file again"),
+        ("s.txt", vec![0xff; 40], "s.txt: is not text; fetch or write the file again"),
         ("s.txt", b"1\n../../x\n".to_vec(), "../../x"),
         ("s.jsonl", b"{\"uid\": 5}\n".to_vec(), "s.jsonl"),
         ("s.jsonl", [vec![b'['; 1 << 20], vec![b']'; 1 << 20]].concat(), "s.jsonl"),

@@ -151,7 +151,7 @@ fn bad_json_lines_are_faults_or_name_the_line() {
     let deep = "[".repeat(100_000);
     for bad in ["{\"uid\": \"1\"", "[1]", "\u{0}", &format!("{{\"a\": {deep}")] {
         fs::write(&path, format!("{{\"uid\": \"1\"}}\n{bad}\n")).unwrap();
-        assert!(complaint(&path).contains("a.jsonl: line 2 is no JSON object"), "{bad:.20}");
+        assert!(complaint(&path).contains("a.jsonl: line 2 is not a JSON object"), "{bad:.20}");
     }
     fs::write(&path, "{\"text\": \"x\"}\n{\"text\": \"y\"}\n").unwrap();
     let unnamed = open(&path).unwrap();

@@ -87,7 +87,7 @@ fn embeddings_that_do_not_fit_name_both_files_the_array_and_the_remedy() {
         complaint()
     );
     fs::write(&npz, b"PK garbage").unwrap();
-    assert!(complaint().contains("a.npz: is no npz file, or is cut off"), "{}", complaint());
+    assert!(complaint().contains("a.npz: is not an npz file, or is cut off"), "{}", complaint());
 
     let cases: [(Vec<u8>, &str); 8] = [
         (f32_table(&[0.0; 6], 3, 2), "array `img` has 3 rows, but"),
@@ -146,7 +146,9 @@ fn damaged_tables_are_refused_by_name_or_left_out() {
     let whole = fs::read(folder.path().join("a.parquet")).unwrap();
     for cut in [0, 4, whole.len() / 2, whole.len() - 1] {
         fs::write(&bad, &whole[..cut]).unwrap();
-        assert!(complaint(folder.path()).contains("b.parquet: is no Parquet file, or is cut off"));
+        assert!(
+            complaint(folder.path()).contains("b.parquet: is not a Parquet file, or is cut off")
+        );
     }
     let skip = PoolOptions { bad_shards: BadShards::Skip, ..PoolOptions::default() };
     let pool = Pool::open(folder.path(), skip, &NoProgress).unwrap();
@@ -253,7 +255,7 @@ fn a_record_that_is_no_object_names_its_member() {
     for record in ["[1, 2]", "{\"uid\": ", "nul", &deep] {
         let tar = tar_of(&[("a.png", PNG), ("a.json", record.as_bytes())]);
         fs::write(folder.path().join("0.tar"), tar).unwrap();
-        assert!(complaint(folder.path()).contains("0.tar: member `a.json` is no JSON object"));
+        assert!(complaint(folder.path()).contains("0.tar: member `a.json` is not a JSON object"));
     }
 }
 

@@ -204,7 +204,7 @@ pub fn largest(numbers: &[f32]) -> f32 {
 dispatched! {
     /// The bits of the largest absolute value. Without their sign the bits of f32 are ordered as the
     /// numbers are, with infinity above all and NaNs above infinity, so that one comparison of integers
-    /// finds both what is too large and what is no number.
+    /// finds both what is too large and what is not a number.
     fn largest_bits = largest_body(numbers: &[f32]) -> u32
 }
 

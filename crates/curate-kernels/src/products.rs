@@ -31,7 +31,7 @@ impl Matrix {
     /// Packs a matrix of `outputs x inputs`, as PyTorch's `Linear` stores its weight.
     ///
     /// # Panics
-    /// When `weight` is no whole number of rows.
+    /// When `weight` is not a whole number of rows.
     pub fn linear(weight: &[f32], inputs: usize) -> Self {
         Self { panels: Panels::pack(weight, inputs) }
     }
@@ -40,7 +40,7 @@ impl Matrix {
     /// `row * matrix` reads them.
     ///
     /// # Panics
-    /// When `matrix` is no whole number of rows, or has no such columns.
+    /// When `matrix` is not a whole number of rows, or has no such columns.
     pub fn columns(matrix: &[f32], stride: usize, first: usize, outputs: usize) -> Self {
         Self { panels: Panels::pack_columns(matrix, stride, first, outputs) }
     }

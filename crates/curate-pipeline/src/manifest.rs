@@ -153,7 +153,7 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
         let manifest: Self = serde_json::from_slice(&text)
-            .map_err(|e| IoError::malformed(path, "is no manifest of a run").caused_by(e))?;
+            .map_err(|e| IoError::malformed(path, "is not a manifest of a run").caused_by(e))?;
         if manifest.format != FORMAT {
             let problem =
                 format!("has run format {}, this program reads {}", manifest.format, FORMAT);

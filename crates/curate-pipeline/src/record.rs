@@ -115,7 +115,7 @@ pub(crate) fn read(folder: &Path) -> Result<Option<StageRecord>, Error> {
     }
     let text = std::fs::read(&path).map_err(|e| IoError::os(&path, "read", e))?;
     let record = serde_json::from_slice(&text)
-        .map_err(|e| damaged(&path, "is no record of a stage", Some(e)))?;
+        .map_err(|e| damaged(&path, "is not a record of a stage", Some(e)))?;
     Ok(Some(record))
 }
 

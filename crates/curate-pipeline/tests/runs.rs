@@ -121,7 +121,7 @@ fn a_damaged_stage_is_refused_by_name_and_can_be_replaced() {
     let before = results(out.path());
     let overwrite = RunOptions { overwrite: true };
     let damage =
-        [("rows.parquet", "its digest differs"), ("stage.json", "is no record of a stage")];
+        [("rows.parquet", "its digest differs"), ("stage.json", "is not a record of a stage")];
     for (file, expected) in damage {
         fs::write(out.path().join("stages/03-dedup").join(file), b"damaged").unwrap();
         let error = go(&recipe, out.path()).unwrap_err().to_string();
@@ -422,7 +422,7 @@ fn a_shard_with_damaged_embeddings_can_be_left_out() {
     fs::write(pool.path().join("0001.npz"), b"damaged").unwrap();
     let mut recipe = recipe(pool.path(), STAGES);
     let error = go(&recipe, out.path()).unwrap_err().to_string();
-    assert!(error.contains("0001.npz: is no npz file"), "{error}");
+    assert!(error.contains("0001.npz: is not an npz file"), "{error}");
     recipe.pool.bad_shards = curate_io::pool::BadShards::Skip;
     assert_eq!(plan(&recipe, &NoProgress).unwrap().rows, 180, "the plan is that of the run");
     assert_eq!(go(&recipe, out.path()).unwrap().rows, 180);

@@ -72,14 +72,10 @@ impl ConceptPrune {
         if let Some(clusters) = inputs.clusters {
             return Ok(clusters.only(rows.usable())?);
         }
-        if rows.usable().is_empty() {
-            return Ok(Clusters::none(rows.dim()));
-        }
         // Bad rows do not change how many clusters there are.
         let wanted = self.0.clusters.unwrap_or_else(|| suggested_clusters(rows.given().len()));
-        let k_means = self.0.k_means.clone().clusters(wanted.min(rows.usable().len()));
-        let k_means = k_means.seed(random::derive(self.0.seed, "k-means")).check()?;
-        Ok(k_means.run_on(inputs.engine, rows, progress)?)
+        let k_means = self.0.k_means.clone();
+        Ok(k_means.run_inside(wanted, self.0.seed, rows, inputs.engine, progress)?)
     }
 
     fn seed(&self) -> u64 {

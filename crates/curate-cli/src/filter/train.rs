@@ -153,7 +153,7 @@ fn start(args: &TrainArgs, shown: &Shown) -> Result<(OpenClipConfig, Weights, St
         }
         None => {
             let names = curate::dfn::config::NAMES.join(", ");
-            let problem = "is no network that this program knows and no file";
+            let problem = "is not a network that this program knows and no file";
             let remedy = format!("name an open_clip_config.json or one of {names}");
             return Err(IoError::new(Kind::NotFound, &args.model, problem, remedy).into());
         }

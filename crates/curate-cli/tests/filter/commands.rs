@@ -80,7 +80,7 @@ fn a_card_says_what_a_folder_of_open_clips_holds() {
     assert_eq!(json["training"], serde_json::Value::Null);
     fs::write(folder.path().join("net/open_clip_model.safetensors"), b"x").unwrap();
     let error = refused(folder.path(), &["card", "net"]);
-    assert!(error.contains("is no safetensors file"), "{error}");
+    assert!(error.contains("is not a safetensors file"), "{error}");
 }
 
 /// A sample of a tar shard: image ending and bytes, and a caption; either may be absent.

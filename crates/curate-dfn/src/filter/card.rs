@@ -88,12 +88,12 @@ impl FilterCard {
     /// Reads a `filter_card.json`.
     ///
     /// # Errors
-    /// When the file cannot be read or is no card.
+    /// When the file cannot be read or is not a card.
     pub fn read(folder: &Path) -> Result<Self, IoError> {
         let path = folder.join("filter_card.json");
         let text = std::fs::read(&path).map_err(|e| IoError::os(&path, "read", e))?;
         serde_json::from_slice(&text)
-            .map_err(|e| IoError::malformed(&path, "is no filter card").caused_by(e))
+            .map_err(|e| IoError::malformed(&path, "is not a filter card").caused_by(e))
     }
 
     /// The card for people.

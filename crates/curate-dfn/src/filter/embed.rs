@@ -380,7 +380,7 @@ impl Files {
             Err(e) => return Err(IoError::os(&self.record, "read", e)),
         };
         let record = serde_json::from_slice(&text).map_err(|e| {
-            IoError::malformed(&self.record, "is no record of an embedded shard").caused_by(e)
+            IoError::malformed(&self.record, "is not a record of an embedded shard").caused_by(e)
         })?;
         Ok(Some(record))
     }

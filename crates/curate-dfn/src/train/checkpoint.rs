@@ -64,7 +64,7 @@ impl Trainer {
     /// When the file cannot be read, or belongs to a run of other settings, weights or pairs.
     pub fn load(&mut self, path: &Path) -> Result<(), TrainError> {
         let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
-        let damaged = |why: String| IoError::malformed(path, format!("is no checkpoint: {why}"));
+        let damaged = |why: String| IoError::malformed(path, format!("is not a checkpoint: {why}"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
         let state = header.metadata().as_ref().and_then(|meta| meta.get(META));
         let state: serde_json::Value = state
@@ -86,7 +86,7 @@ impl Trainer {
         let device = self.network.device().clone().without_autodiff();
         let table = |name: String| -> Result<Tensor<2>, TrainError> {
             let view = file.tensor(&name).map_err(|e| damaged(e.to_string()))?;
-            tensor(&view, &device).ok_or_else(|| damaged(format!("`{name}` is no table")).into())
+            tensor(&view, &device).ok_or_else(|| damaged(format!("`{name}` is not a table")).into())
         };
         let names: Vec<String> = self.network.parameters().keys().cloned().collect();
         for name in names {

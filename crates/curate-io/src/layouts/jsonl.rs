@@ -165,7 +165,7 @@ fn each_record(
             continue;
         }
         let record = serde_json::from_slice(&line).map_err(|e| {
-            IoError::malformed(path, format!("line {number} is no JSON object")).caused_by(e)
+            IoError::malformed(path, format!("line {number} is not a JSON object")).caused_by(e)
         })?;
         each(row, record)?;
         row += 1;

@@ -168,7 +168,7 @@ fn check_count(tar: &Path, samples: usize) -> Result<(), IoError> {
     let stats = tar.with_file_name(format!("{}_stats.json", stem(tar)));
     let Ok(text) = std::fs::read(&stats) else { return Ok(()) };
     let record: Value = serde_json::from_slice(&text)
-        .map_err(|e| IoError::malformed(&stats, "is no JSON").caused_by(e))?;
+        .map_err(|e| IoError::malformed(&stats, "is not JSON").caused_by(e))?;
     match record.get("successes").and_then(Value::as_u64) {
         Some(promised) if promised != samples as u64 => {
             let problem = format!("has {samples} samples, but {} says {promised}", stats.display());

@@ -288,7 +288,7 @@ fn open(
 ) -> Result<ParquetRecordBatchReaderBuilder<File>, IoError> {
     let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
     ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|e| IoError::malformed(path, format!("is no Parquet file, or is cut off: {e}")))
+        .map_err(|e| IoError::malformed(path, format!("is not a Parquet file, or is cut off: {e}")))
 }
 
 /// The schema with every text as a view into the page that it came in, which spares a copy.

@@ -29,7 +29,8 @@ pub(crate) fn list_members(tar: &Path, file: &mut File) -> Result<Vec<TarSample>
     let mut archive = tar::Archive::new(Headers { inner: &mut *file, read: 0 });
     let entries = archive.entries_with_seek().map_err(|e| IoError::os(tar, "read", e))?;
     for entry in entries {
-        let entry = entry.map_err(|e| damaged(&format!("is no tar file, or is cut off: {e}")))?;
+        let entry =
+            entry.map_err(|e| damaged(&format!("is not a tar file, or is cut off: {e}")))?;
         let (offset, size) = (entry.raw_file_position(), entry.size());
         let path = readable(&entry.path_bytes());
         // A member begins where the one before ended, not 512 bytes before its data: headers with a

@@ -21,7 +21,7 @@ pub(crate) fn record(
         return Ok(BTreeMap::new());
     };
     serde_json::from_slice(&member.read(tar, file)?).map_err(|e| {
-        IoError::malformed(tar, format!("member `{}.json` is no JSON object", sample.key))
+        IoError::malformed(tar, format!("member `{}.json` is not a JSON object", sample.key))
             .caused_by(e)
     })
 }

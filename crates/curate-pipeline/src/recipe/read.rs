@@ -37,7 +37,9 @@ impl Recipe {
         let written = match table.remove("stage") {
             Some(toml::Value::Array(stages)) => stages,
             Some(_) => {
-                return Err(vec!["`stage` is no list: write each stage under `[[stage]]`".into()]);
+                return Err(vec![
+                    "`stage` is not a list: write each stage under `[[stage]]`".into(),
+                ]);
             }
             None => return Err(vec!["has no stage: add at least one `[[stage]]`".into()]),
         };

@@ -172,7 +172,7 @@ impl Reader<'_> {
     ) -> Result<HashMap<String, Vec<u8>>> {
         let mut storages = HashMap::new();
         for key in keys {
-            let Value::Text(key) = key else { bail!("a storage key is no text") };
+            let Value::Text(key) = key else { bail!("a storage key is not text") };
             let width = if kinds.get(key.as_str()) == Some(&Kind::Long) { 8 } else { 4 };
             let count = self.size(8)?;
             storages.insert(key.clone(), self.take(count * width)?.to_vec());

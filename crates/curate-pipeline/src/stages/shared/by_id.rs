@@ -87,7 +87,7 @@ impl ById<'_> {
     /// much again for places in a Parquet table; whatever the table's size.
     ///
     /// # Errors
-    /// When the table cannot be read, lacks a column, holds what is no number, names a sample twice
+    /// When the table cannot be read, lacks a column, holds what is not a number, names a sample twice
     /// without a rule for it, or names none of the samples.
     pub(crate) fn read(&self, ids: &[SampleId]) -> Result<Numbers, IoError> {
         let mut gathered = Gathered::new(self, ids);
@@ -97,7 +97,7 @@ impl ById<'_> {
             Some(Layout::JsonLines) => self.json_lines(&mut gathered)?,
             None => {
                 let remedy = "name a .parquet, .csv or .jsonl file";
-                let problem = "is no table that this program reads";
+                let problem = "is not a table that this program reads";
                 return Err(IoError::new(Kind::Unsupported, self.path, problem, remedy));
             }
         }
@@ -146,7 +146,8 @@ impl ById<'_> {
     }
 
     fn csv(&self, gathered: &mut Gathered<'_>) -> Result<(), IoError> {
-        let failed = |e: csv::Error| IoError::malformed(self.path, "is no CSV table").caused_by(e);
+        let failed =
+            |e: csv::Error| IoError::malformed(self.path, "is not a CSV table").caused_by(e);
         let mut reader = csv::Reader::from_path(self.path).map_err(failed)?;
         let columns: Vec<String> =
             reader.headers().map_err(failed)?.iter().map(str::to_owned).collect();
@@ -181,7 +182,8 @@ impl ById<'_> {
             }
             let record: serde_json::Map<String, Value> =
                 serde_json::from_str(&text).map_err(|e| {
-                    IoError::malformed(self.path, format!("line {line} is no object")).caused_by(e)
+                    IoError::malformed(self.path, format!("line {line} is not an object"))
+                        .caused_by(e)
                 })?;
             let there: Vec<String> = record.keys().cloned().collect();
             let id_column = self.id_column(&there)?;

@@ -1,7 +1,7 @@
 //! K-means, as recipes ask for it.
 
 use curate_cluster::{Clustering, Clusters, EmptyClusters, Init, KMeansParams, Metric};
-use curate_core::{EmbeddingSource, Rows, random};
+use curate_core::{EmbeddingSource, Rows};
 use curate_device::DeviceName;
 use curate_io::Pool;
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct KMeansRecipe {
-    /// At most so many iterations.
+    /// At most this many iterations.
     pub iterations: usize,
     /// Stop when the objective improves by less than this share of itself.
     pub tolerance: f64,
@@ -76,10 +76,9 @@ impl KMeansRecipe {
         clusters: usize,
         context: &Context<'_>,
     ) -> Result<Clusters, StageError> {
-        let seed = random::derive(context.seed, "k-means");
-        let k_means = self.params().clusters(clusters.min(rows.usable().len())).seed(seed);
         let engine = self.device.engine()?;
-        Ok(k_means.check()?.run_on(engine.as_deref(), rows, context.progress)?)
+        let (seed, progress) = (context.seed, context.progress);
+        Ok(self.params().run_inside(clusters, seed, rows, engine.as_deref(), progress)?)
     }
 
     /// What clustering needs where every iteration is used.
@@ -90,18 +89,11 @@ impl KMeansRecipe {
         embedding: &str,
         pool: &Pool,
     ) -> Result<Cost, Error> {
-        let dim = dim(pool, embedding)?;
-        let trained = self
-            .train_rows_per_cluster
-            .map_or(rows, |train| train.saturating_mul(clusters))
-            .min(rows);
-        let passes = trained as u64 * self.iterations as u64 + rows as u64;
-        let centroids = clusters as u64 * dim * (4 + 4 + 8);
-        Ok(Cost {
-            reads: 4 * dim * passes,
-            memory: block_bytes(rows, dim) + centroids,
-            operations: 2.0 * passes as f64 * clusters as f64 * dim as f64,
-        })
+        let k_means = self.params().clusters(clusters).check().map_err(StageError::from);
+        let k_means = k_means.map_err(|e| e.in_stage("k-means"))?;
+        let cost = k_means.cost(rows, pool.embedding(embedding)?.dim());
+        let (reads, memory) = (cost.reads as u64, cost.memory() as u64);
+        Ok(Cost { reads, memory, operations: cost.operations })
     }
 }
 
@@ -180,4 +172,14 @@ struct Clustered {
 pub(crate) fn notes(record: &StageRecord) -> Result<Vec<String>, Error> {
     let told: Option<Clustered> = record.told()?;
     Ok(told.and_then(|told| told.k_means).map_or(vec![], |told| told.notes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_have_the_defaults_of_the_method() {
+        assert_eq!(KMeansRecipe::default().params(), KMeansParams::new(1));
+    }
 }

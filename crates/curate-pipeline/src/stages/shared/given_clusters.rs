@@ -192,7 +192,7 @@ pub(crate) fn labels(path: &Path, values: &[f64]) -> Result<Vec<Option<u32>>, Io
         value if value.fract() == 0.0 && value < most => Ok(Some(value as u32)),
         value => {
             let problem =
-                format!("has the cluster {value}, which is no number below the {most} rows");
+                format!("has the cluster {value}, which is not a number below the {most} rows");
             let remedy = "number the clusters from 0";
             Err(IoError::new(Kind::Disagree, path, problem, remedy))
         }
