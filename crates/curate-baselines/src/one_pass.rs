@@ -8,7 +8,8 @@
 
 use curate_core::{
     Progress, SampleId,
-    stream::{Guess, Score, Side},
+    score::Score,
+    stream::{Guess, Side},
 };
 use curate_io::IoError;
 use rayon::prelude::*;

@@ -37,8 +37,7 @@ impl fmt::Display for Arch {
 /// The score from which rows stay.
 ///
 /// This is not a [`curate_core::Cut`], which keeps an exact number of rows and breaks ties by id: DataComp's
-/// fraction names a *score*, and every row of at least that score stays. And DataComp compares scores
-/// in the precision of their column, a `Cut` in f32.
+/// fraction names a *score*, and every row of at least that score stays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreFloor {

@@ -1,7 +1,7 @@
 //! The front door: a verdict on every row.
 
 use curate_core::{
-    Cut, Progress, Removal, SampleId, Selection,
+    Cut, Progress, Removal, SampleId, ScoreColumn, Selection,
     rank::{Direction, Outcome},
     stream::score_at,
 };
@@ -70,7 +70,11 @@ impl Baseline {
         progress.finish();
         let (ids, verdicts): (Vec<_>, Vec<_>) = found?.into_iter().unzip();
         let (ids, verdicts) = (ids.concat(), verdicts.concat());
-        Ok(Verdicts { rule: rule.clone(), floor, ids, verdicts })
+        let single = match rule.floor() {
+            Some((arch, _)) => all_single(parts, arch.score_column())?,
+            None => false,
+        };
+        Ok(Verdicts { rule: rule.clone(), floor, single, ids, verdicts })
     }
 
     /// The score from which the rule keeps rows, of which `parts` are all: what
@@ -100,11 +104,22 @@ impl Baseline {
     }
 }
 
+fn all_single<R: MetadataRows>(parts: &[R], column: &str) -> Result<bool, IoError> {
+    for part in parts {
+        if !part.holds_singles(column)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// A verdict on every row. Rows are counted over all parts, one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdicts {
     rule: Rule,
     floor: Option<f64>,
+    /// Whether all parts hold the score in single precision, in which a cut is compared then.
+    single: bool,
     /// The ids, for rules that can be cut anew.
     ids: Vec<SampleId>,
     verdicts: Vec<Verdict>,
@@ -152,8 +167,11 @@ impl Verdicts {
             Rule::RandomSubset { .. } => Direction::LowerIsBetter,
             _ => return Err(BaselineError::NothingToCut { rule: self.rule.name() }),
         };
-        let values: Vec<f32> =
-            self.verdicts.iter().map(|verdict| verdict.value.unwrap_or(f32::NAN)).collect();
-        Ok(cut.apply(&values, &self.ids, direction)?)
+        let values = self.verdicts.iter().map(|verdict| verdict.value.unwrap_or(f64::NAN));
+        let scores = match self.single {
+            true => ScoreColumn::Single(values.map(|value| value as f32).collect()),
+            false => ScoreColumn::Double(values.collect()),
+        };
+        Ok(scores.cut(cut, &self.ids, direction)?)
     }
 }

@@ -114,9 +114,9 @@ pub struct Verdict {
     /// The first part of the rule that drops the row; `None` for a row that stays.
     pub dropped: Option<DropReason>,
     /// The number that was compared, where one was.
-    pub value: Option<f32>,
+    pub value: Option<f64>,
     /// What it was compared with.
-    pub threshold: Option<f32>,
+    pub threshold: Option<f64>,
     /// The cluster of the row's image, where the rule looked.
     pub cluster: Option<u32>,
 }
@@ -131,7 +131,7 @@ impl Verdict {
     }
 
     pub(crate) fn compared(self, value: f64, threshold: f64) -> Self {
-        Self { value: Some(value as f32), threshold: Some(threshold as f32), ..self }
+        Self { value: Some(value), threshold: Some(threshold), ..self }
     }
 
     /// The reason and the number of a failure.
@@ -160,8 +160,8 @@ impl Verdict {
     pub fn removal(&self, row: usize) -> Option<Removal> {
         let reason = self.dropped?;
         Some(Removal {
-            value: self.value.map(f64::from),
-            threshold: self.threshold.map(f64::from),
+            value: self.value,
+            threshold: self.threshold,
             cluster: self.cluster,
             ..Removal::new(row, reason.rule())
         })

@@ -6,7 +6,11 @@ use clap::{Args, Parser, Subcommand};
 use curate::core::Cut;
 use curate_device::DeviceName;
 
-use crate::{filter::args::FilterCommand, plan::args::PlanCommand, values::fraction};
+use crate::{
+    filter::args::FilterCommand,
+    plan::args::PlanCommand,
+    values::{fraction, output},
+};
 
 /// Decide which samples of an image-text pool to train on.
 ///
@@ -48,7 +52,8 @@ pub(crate) enum Command {
     Filter(FilterCommand),
     /// Filter DataComp metadata with one of DataComp's baselines.
     ///
-    /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included.
+    /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included,
+    /// given the files that it reads; laion2b alone is not DataComp's, since CLD3 names its languages.
     Baseline(Box<crate::baseline::BaselineArgs>),
     /// Write the samples of a subset into new WebDataset shards, as DataComp's resharder does.
     ///
@@ -67,12 +72,23 @@ pub(crate) enum Command {
     Schema,
 }
 
+impl Command {
+    /// The threads that a command of DataComp's was given with its own flag.
+    pub(crate) fn workers(&self) -> Option<usize> {
+        match self {
+            Self::Baseline(args) => args.num_workers,
+            Self::Reshard(args) => args.num_workers,
+            _ => None,
+        }
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The recipe, a TOML file.
     pub(crate) recipe: PathBuf,
     /// The folder to write to; by default `runs/` and the recipe's file name.
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", value_parser = output)]
     pub(crate) out: Option<PathBuf>,
     /// Curate this pool instead of the one in the recipe.
     #[arg(long, value_name = "PATH")]
@@ -93,7 +109,7 @@ pub(crate) struct RunArgs {
 #[derive(Args)]
 pub(crate) struct DemoArgs {
     /// The folder to write to.
-    #[arg(long, short, value_name = "FOLDER", default_value = "runs/demo")]
+    #[arg(long, short, value_name = "FOLDER", default_value = "runs/demo", value_parser = output)]
     pub(crate) out: PathBuf,
     /// The demonstration's folder, which holds recipe.toml and pool/.
     #[arg(long, value_name = "FOLDER")]
@@ -142,7 +158,7 @@ pub(crate) struct SelectArgs {
     pub(crate) stage: Option<String>,
     /// The file to write: .npy, .memmap, .parquet, .jsonl or .txt. By default only counts are
     /// printed.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = output)]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -157,7 +173,7 @@ pub(crate) struct CutArgs {
     top: Option<usize>,
     /// Keep rows that are at least this good.
     #[arg(long, allow_hyphen_values = true)]
-    threshold: Option<f32>,
+    threshold: Option<f64>,
     /// Keep rows whose similarity to a preferred row is at most 1 - EPSILON.
     #[arg(long)]
     epsilon: Option<f64>,

@@ -10,7 +10,7 @@ use curate::{
 };
 use serde::Serialize;
 
-use crate::{failure::Failure, progress::Shown, show};
+use crate::{failure::Failure, progress::Shown, show, values::output};
 
 #[derive(Args)]
 pub(crate) struct BaselineArgs {
@@ -30,7 +30,7 @@ pub(crate) struct BaselineArgs {
     #[arg(long, alias = "metadata_dir", value_name = "FOLDER")]
     metadata_dir: PathBuf,
     /// The subset file to write: .npy as DataComp does, or .memmap, .parquet, .jsonl, .txt.
-    #[arg(long, alias = "save_path", value_name = "FILE")]
+    #[arg(long, alias = "save_path", value_name = "FILE", value_parser = output)]
     save_path: PathBuf,
     /// Whose CLIP score to read, for clip_score and image_based_intersect_clip_score.
     #[arg(long)]
@@ -47,9 +47,12 @@ pub(crate) struct BaselineArgs {
     seed: Option<u64>,
     /// A fastText model that names languages, such as lid.176.bin (126 MB, which DataComp uses) or
     /// lid.176.ftz (0.9 MB), CC BY-SA 3.0, from fasttext.cc/docs/en/language-identification.html.
-    /// Left out, a built-in identifier of 16 languages is used, which gives another subset.
     #[arg(long, alias = "language_model", value_name = "FILE")]
     language_model: Option<PathBuf>,
+    /// Name languages without a model, by a built-in identifier of 16 of them: another subset than
+    /// DataComp's.
+    #[arg(long, value_name = "IDENTIFIER", conflicts_with = "language_model")]
+    language: Option<Language>,
     /// WordNet 3.0's folder (index.noun, data.noun, noun.exc, ...), for text_based. Debian has it in
     /// the package wordnet-base.
     #[arg(long, value_name = "FOLDER")]
@@ -71,12 +74,18 @@ pub(crate) struct BaselineArgs {
     /// image_based.
     #[arg(long, alias = "target_features", value_name = "FILE")]
     target_features: Option<PathBuf>,
-    /// Accepted for DataComp's sake; --threads says how many threads run.
+    /// Threads, as DataComp's baselines.py takes them: the same as --threads.
     #[arg(long, alias = "num_workers", value_name = "N", hide = true)]
-    num_workers: Option<usize>,
+    pub(crate) num_workers: Option<usize>,
     /// Accepted for DataComp's sake; no GPU is needed.
     #[arg(long, alias = "num_gpus", value_name = "N", hide = true)]
     num_gpus: Option<usize>,
+    /// Accepted for DataComp's sake; results do not depend on it.
+    #[arg(long, alias = "batch_size", value_name = "N", hide = true)]
+    batch_size: Option<usize>,
+    /// The scale whose centroids DataComp downloads; --centroids names them here.
+    #[arg(long, alias = "image_based_scale", value_name = "SCALE", hide = true)]
+    image_based_scale: Option<Scale>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -96,7 +105,8 @@ enum Name {
     /// A good enough CLIP score.
     #[value(name = "clip_score", alias = "clip-score")]
     ClipScore,
-    /// English captions with a ViT-B/32 score of at least 0.28.
+    /// English captions with a ViT-B/32 score of at least 0.28. DataComp names languages with CLD3
+    /// here, which this program does not have: the subset is another one.
     #[value(name = "laion2b")]
     Laion2b,
     /// English captions that name an entity of a list.
@@ -108,6 +118,19 @@ enum Name {
     /// Both image_based and clip_score.
     #[value(name = "image_based_intersect_clip_score", alias = "image-based-intersect-clip-score")]
     ImageBasedIntersectClipScore,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Language {
+    BuiltIn,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scale {
+    Small,
+    Medium,
+    Large,
+    Xlarge,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -143,11 +166,17 @@ pub(crate) fn run(args: &BaselineArgs, shown: &Shown) -> Result<(), Failure> {
     let format = SubsetFormat::of_path(&args.save_path)?;
     let baseline = args.params().check().map_err(|e| usage(&e, args.rule()))?;
     named(&baseline)?;
+    args.language_named()?;
     let subset = baseline.subset(&args.metadata_dir, shown)?;
     subset::write(&args.save_path, format, &subset.ids)?;
-    let built_in = args.language_model.is_none() && args.rule().asks_language();
     let count = subset.ids.len();
-    let found = Found { baseline: baseline.rule(), count, subset: &subset, built_in, args };
+    let found = Found {
+        baseline: baseline.rule(),
+        count,
+        subset: &subset,
+        languages: args.languages(),
+        args,
+    };
     if args.json {
         show::json(&found)?
     } else {
@@ -175,7 +204,57 @@ fn named(baseline: &Baseline) -> Result<(), Failure> {
     Err(Failure::Usage(format!("{rule} needs {flags}; --help says what they are")))
 }
 
+/// Who names the languages of captions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Languages {
+    BuiltIn,
+    FastText,
+}
+
+impl Languages {
+    /// What keeps the subset from being DataComp's.
+    fn note(self, rule: BaselineName) -> Option<&'static str> {
+        match (self, rule) {
+            (_, BaselineName::Laion2b) => {
+                Some("not DataComp's subset: its laion2b names languages with CLD3")
+            }
+            (Self::BuiltIn, _) => Some(
+                "not DataComp's subset: the built-in identifier named languages, not lid.176.bin",
+            ),
+            (Self::FastText, _) => None,
+        }
+    }
+}
+
 impl BaselineArgs {
+    /// Refuses to choose another identifier of languages than DataComp's by itself.
+    fn language_named(&self) -> Result<(), Failure> {
+        let rule = self.rule();
+        if !rule.asks_language() || self.language_model.is_some() || self.language.is_some() {
+            return Ok(());
+        }
+        let built_in =
+            "--language built-in names 16 languages without a model and keeps other rows";
+        Err(Failure::Usage(match rule {
+            BaselineName::Laion2b => format!(
+                "laion2b names languages with CLD3 in DataComp, which this program does not have, so \
+                 that its subset cannot be made here. Near it: --language-model lid.176.bin \
+                 (fastText). {built_in}"
+            ),
+            _ => format!(
+                "{rule} names languages with fastText's lid.176.bin: give it with --language-model \
+                 (--help says where it is). {built_in}"
+            ),
+        }))
+    }
+
+    fn languages(&self) -> Option<Languages> {
+        let model =
+            if self.language_model.is_some() { Languages::FastText } else { Languages::BuiltIn };
+        self.rule().asks_language().then_some(model)
+    }
+
     fn rule(&self) -> BaselineName {
         self.name.or(self.name_flag).expect("clap requires one of the two").into()
     }
@@ -224,8 +303,8 @@ struct Found<'a> {
     count: usize,
     #[serde(flatten)]
     subset: &'a Subset,
-    /// Whether languages were named without a model.
-    built_in: bool,
+    /// Who named languages, where the rule asks for them.
+    languages: Option<Languages>,
     #[serde(skip)]
     args: &'a BaselineArgs,
 }
@@ -241,11 +320,8 @@ impl fmt::Display for Found<'_> {
         for (rule, count) in dropped {
             writeln!(f, "  {count:>9} {rule}")?;
         }
-        if self.built_in {
-            writeln!(
-                f,
-                "languages were named by the built-in identifier; DataComp's subset needs --language-model"
-            )?;
+        if let Some(note) = self.languages.and_then(|languages| languages.note(self.args.rule())) {
+            writeln!(f, "{note}")?;
         }
         writeln!(f, "wrote {}", self.args.save_path.display())
     }

@@ -47,7 +47,7 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(threads) = cli.threads {
+    if let Some(threads) = cli.threads.or(cli.command.workers()) {
         // Fails only when the pool exists already, and nothing has used it yet.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
@@ -166,7 +166,7 @@ fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
 fn select(args: &SelectArgs) -> Result<(), Error> {
     let found = reselect(&args.run, args.stage.as_deref(), args.wanted.wanted())?;
     let share = 100.0 * found.kept.len() as f64 / found.given.max(1) as f64;
-    let threshold = found.threshold.map(|t| format!(", threshold {t}")).unwrap_or_default();
+    let threshold = found.threshold_text.map(|t| format!(", threshold {t}")).unwrap_or_default();
     show::text(format_args!(
         "stage {}: {} of {} rows ({share:.1} %){threshold}\n",
         found.stage,

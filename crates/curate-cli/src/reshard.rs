@@ -1,6 +1,9 @@
 //! `curate reshard`.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use curate::{
@@ -11,21 +14,47 @@ use curate::{
     pipeline::Error,
 };
 
-use crate::{progress::Shown, show};
+use crate::{progress::Shown, show, values::output};
 
 #[derive(Args)]
 pub(crate) struct ReshardArgs {
     /// The shards: a folder, a tar file, or a pattern such as `shards/{00000..00099}.tar`.
-    pool: PathBuf,
+    #[arg(required_unless_present = "input_dir")]
+    pool: Option<PathBuf>,
+    /// The same, as DataComp's resharder.py takes it.
+    #[arg(
+        long,
+        short,
+        alias = "input_dir",
+        value_name = "FOLDER",
+        conflicts_with = "pool",
+        hide = true
+    )]
+    input_dir: Option<PathBuf>,
+    /// Threads, as DataComp's resharder.py takes them: the same as --threads.
+    #[arg(long, short = 'j', alias = "num_workers", value_name = "N", hide = true)]
+    pub(crate) num_workers: Option<usize>,
     /// The selection: .npy, .memmap, .parquet, .jsonl or .txt. An id that occurs n times is written
     /// n times.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, aliases = ["subset-file", "subset_file"], value_name = "FILE")]
     subset: PathBuf,
     /// The folder to write to.
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(
+        long,
+        short,
+        aliases = ["output-dir", "output_dir"],
+        value_name = "FOLDER",
+        value_parser = output
+    )]
     out: PathBuf,
     /// Samples in an output shard.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(
+        long,
+        short = 'c',
+        aliases = ["shard-size", "shard_size"],
+        value_name = "N",
+        default_value_t = 10_000
+    )]
     samples_per_shard: usize,
     /// Mix the samples: a buffer of so many of them. Without it they stay in input order.
     #[arg(long, value_name = "SAMPLES")]
@@ -44,6 +73,13 @@ pub(crate) struct ReshardArgs {
     json: bool,
 }
 
+impl ReshardArgs {
+    fn pool(&self) -> &Path {
+        let given = self.pool.as_ref().or(self.input_dir.as_ref());
+        given.expect("clap requires one of the two")
+    }
+}
+
 pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Error> {
     let options = ReshardOptions {
         samples_per_shard: args.samples_per_shard,
@@ -51,7 +87,7 @@ pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Error> {
         bad_shards: if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error },
         overwrite: args.overwrite,
     };
-    let found = reshard(&args.pool, &args.subset, &args.out, options, shown)?;
+    let found = reshard(args.pool(), &args.subset, &args.out, options, shown)?;
     if args.json { show::json(&found) } else { show::text(Text { args, found: &found }) }
 }
 

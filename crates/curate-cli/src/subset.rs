@@ -12,7 +12,7 @@ use curate::{
     pipeline::Error,
 };
 
-use crate::show;
+use crate::{show, values::output};
 
 #[derive(Subcommand)]
 pub(crate) enum SubsetCommand {
@@ -35,7 +35,7 @@ pub(crate) struct OperationArgs {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The file to write, ids sorted; its ending says the form.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = output)]
     out: PathBuf,
 }
 

@@ -1,6 +1,6 @@
 //! In which order the rows of a cluster are preferred.
 
-use curate_core::{SampleId, random, rank, rank::Direction};
+use curate_core::{SampleId, ScoreColumn, random, rank, rank::Direction};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -96,13 +96,13 @@ impl Ordered {
     pub fn by_score(
         assignment: &Assignment,
         ids: &[SampleId],
-        scores: &[f32],
+        scores: &ScoreColumn,
         direction: Direction,
     ) -> Result<Self, ClusterError> {
         check_length("scores", scores.len(), assignment.rows())?;
         Self::sorted(assignment, ids, |rows| {
             rows.sort_by(|&a, &b| {
-                rank::better_first(scores[a], scores[b], direction)
+                rank::better_first(scores.get(a), scores.get(b), direction)
                     .then_with(|| ids[a].cmp(&ids[b]))
             });
         })
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_score_keeps_the_better_row_first_and_nan_last() {
         let assignment = assigned(1, vec![0; 4], vec![0.0; 4]);
-        let scores = [f32::NAN, 0.2, 0.9, 0.2];
+        let scores = vec![f32::NAN, 0.2, 0.9, 0.2].into();
         let order = Ordered::by_score(&assignment, &ids(4), &scores, Direction::HigherIsBetter);
         assert_eq!(order.unwrap().clusters, [[2, 1, 3, 0]]);
     }
@@ -207,8 +207,14 @@ mod tests {
         let assignment = assigned(2, vec![0, 1], vec![0.5; 2]);
         let new = |n| Ordered::new(&assignment, Metric::Spherical, &ids(n), Preference::Hard, 0);
         assert!(new(3).unwrap_err().to_string().contains("3 entries of `ids` for 2 rows"));
-        let by_score =
-            |n| Ordered::by_score(&assignment, &ids(2), &vec![0.0; n], Direction::LowerIsBetter);
+        let by_score = |n| {
+            Ordered::by_score(
+                &assignment,
+                &ids(2),
+                &ScoreColumn::missing(n),
+                Direction::LowerIsBetter,
+            )
+        };
         assert!(by_score(1).unwrap_err().to_string().contains("1 entries of `scores`"));
         let wrong = |clusters| Ordered::from_clusters(clusters, 2).unwrap_err().to_string();
         assert!(wrong(vec![vec![0], vec![2]]).contains("cluster 1 names row 2 of 2 which is not"));

@@ -1,6 +1,6 @@
 //! What k-means answers.
 
-use curate_core::{EmbeddingSource, Progress, SampleId, rank::Direction};
+use curate_core::{EmbeddingSource, Progress, SampleId, ScoreColumn, rank::Direction};
 use curate_kernels::{Engine, ExactSum};
 use ndarray::{Array2, ArrayView2};
 
@@ -68,7 +68,7 @@ impl Clustering {
     /// When there is not one id and one score for each row.
     pub fn order_by_score(
         &self,
-        scores: &[f32],
+        scores: &ScoreColumn,
         direction: Direction,
         ids: &[SampleId],
     ) -> Result<Ordered, ClusterError> {

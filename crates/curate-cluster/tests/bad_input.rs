@@ -80,7 +80,8 @@ fn lists_that_do_not_fit_the_rows_are_refused() {
     let found = every_way(&rows, &ids(30)).remove(0).1.unwrap();
     let said = complaint(found.order(Preference::Easy, &ids(29), 0));
     assert!(said.contains("29 entries of `ids` for 30 rows"), "{said}");
-    let said = complaint(found.order_by_score(&[0.0; 31], Direction::LowerIsBetter, &ids(30)));
+    let said =
+        complaint(found.order_by_score(&vec![0.0; 31].into(), Direction::LowerIsBetter, &ids(30)));
     assert!(said.contains("31 entries of `scores` for 30 rows"), "{said}");
     let said = complaint(Assignment::new(4, vec![0, 4], vec![0.0; 2]));
     assert!(said.contains("row 1 is in cluster 4 of 4"), "{said}");

@@ -33,6 +33,7 @@ pub mod progress;
 pub mod random;
 pub mod rank;
 pub mod rows;
+pub mod score;
 pub mod selection;
 pub mod stream;
 
@@ -43,6 +44,7 @@ pub use params::{ParamsError, Violation};
 pub use progress::{Cancelled, NoProgress, Progress};
 pub use rank::{Cut, CutError};
 pub use rows::{Given, Rows, RowsError};
+pub use score::ScoreColumn;
 pub use selection::Selection;
 
 #[cfg(doctest)]

@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ParamsError, SampleId, Selection, SourceError, params::Checker};
+use crate::{
+    ParamsError, SampleId, ScoreColumn, Selection, SourceError, params::Checker, score::Score,
+};
 
 /// Which end of a score is the good one.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -29,8 +31,9 @@ pub enum Direction {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cut {
-    /// Rows whose value is at least this good; an equal value is kept. Compared in f32.
-    Threshold(f32),
+    /// Rows whose value is at least this good; an equal value is kept. Compared in the precision of the
+    /// scores, to which the threshold is rounded.
+    Threshold(f64),
     /// The best `floor(fraction * n)` of all `n` rows, rows without a score included in `n`.
     Fraction(f64),
     /// This many of the best rows.
@@ -46,7 +49,7 @@ pub struct Outcome {
     /// The places of the scores that stay.
     pub kept: Selection,
     /// The value of the worst row kept, or the threshold itself; `None` when a count kept nothing.
-    pub threshold: Option<f32>,
+    pub threshold: Option<f64>,
 }
 
 /// A cut could not be made.
@@ -108,9 +111,9 @@ impl Cut {
     ///
     /// # Errors
     /// When the cut is out of range or does not fit the scores, or there is not one id for each.
-    pub fn apply(
+    pub fn apply<S: Score>(
         self,
-        scores: &[f32],
+        scores: &[S],
         ids: &[SampleId],
         direction: Direction,
     ) -> Result<Outcome, CutError> {
@@ -118,7 +121,7 @@ impl Cut {
             return Err(CutError::IdsMismatch { ids: ids.len(), scores: scores.len() });
         }
         Ok(match self.check()? {
-            Self::Threshold(threshold) => at_least(scores, threshold, direction),
+            Self::Threshold(threshold) => at_least(scores, S::nearest(threshold), direction),
             Self::Fraction(fraction) => {
                 best(scores, ids, fraction_of(scores.len(), fraction), direction)
             }
@@ -126,8 +129,29 @@ impl Cut {
             Self::Epsilon(epsilon) if direction == Direction::HigherIsBetter => {
                 return Err(CutError::NoSimilarity { epsilon });
             }
-            Self::Epsilon(epsilon) => at_least(scores, similarity_threshold(epsilon), direction),
+            Self::Epsilon(epsilon) => {
+                let threshold = S::nearest(similarity_threshold(epsilon).into());
+                at_least(scores, threshold, direction)
+            }
         })
+    }
+}
+
+impl ScoreColumn {
+    /// What a cut keeps of these scores, compared in their own precision, with an id for each.
+    ///
+    /// # Errors
+    /// As [`Cut::apply`].
+    pub fn cut(
+        &self,
+        cut: Cut,
+        ids: &[SampleId],
+        direction: Direction,
+    ) -> Result<Outcome, CutError> {
+        match self {
+            Self::Single(numbers) => cut.apply(numbers, ids, direction),
+            Self::Double(numbers) => cut.apply(numbers, ids, direction),
+        }
     }
 }
 
@@ -147,17 +171,17 @@ pub fn fraction_of(n: usize, fraction: f64) -> usize {
     (count.max(0.0) as usize).min(n)
 }
 
-fn at_least(scores: &[f32], threshold: f32, direction: Direction) -> Outcome {
-    let keeps = |score: &f32| match direction {
+fn at_least<S: Score>(scores: &[S], threshold: S, direction: Direction) -> Outcome {
+    let keeps = |score: &S| match direction {
         Direction::HigherIsBetter => *score >= threshold,
         Direction::LowerIsBetter => *score <= threshold,
     };
     let kept = (0..scores.len()).filter(|&row| keeps(&scores[row])).collect();
-    Outcome { kept, threshold: Some(threshold) }
+    Outcome { kept, threshold: Some(threshold.into()) }
 }
 
-fn best(scores: &[f32], ids: &[SampleId], count: usize, direction: Direction) -> Outcome {
-    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| !scores[i].is_nan()).collect();
+fn best<S: Score>(scores: &[S], ids: &[SampleId], count: usize, direction: Direction) -> Outcome {
+    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| !scores[i].is_missing()).collect();
     let count = count.min(order.len());
     let Some(last) = count.checked_sub(1) else {
         return Outcome { kept: Selection::default(), threshold: None };
@@ -167,16 +191,17 @@ fn best(scores: &[f32], ids: &[SampleId], count: usize, direction: Direction) ->
             .then_with(|| ids[a].cmp(&ids[b]))
             .then(a.cmp(&b))
     });
-    let threshold = Some(scores[order[last]]);
+    let threshold = Some(scores[order[last]].into());
     order.truncate(count);
     Outcome { kept: Selection::from_unsorted(order), threshold }
 }
 
 /// Orders two values, the better one first; -0 and 0 are equal, NaN sorts last.
-pub fn better_first(a: f32, b: f32, direction: Direction) -> Ordering {
-    let ascending = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
+pub fn better_first<S: Score>(a: S, b: S, direction: Direction) -> Ordering {
+    let (a_missing, b_missing) = (a.is_missing(), b.is_missing());
+    let ascending = a.partial_cmp(&b).unwrap_or_else(|| a_missing.cmp(&b_missing));
     match direction {
-        Direction::HigherIsBetter if !a.is_nan() && !b.is_nan() => ascending.reverse(),
+        Direction::HigherIsBetter if !a_missing && !b_missing => ascending.reverse(),
         _ => ascending,
     }
 }
@@ -189,7 +214,7 @@ mod tests {
         (0..n as u128).rev().map(SampleId).collect()
     }
 
-    fn cut(cut: Cut, scores: &[f32], direction: Direction) -> (Vec<usize>, Option<f32>) {
+    fn cut<S: Score>(cut: Cut, scores: &[S], direction: Direction) -> (Vec<usize>, Option<f64>) {
         let outcome = cut.apply(scores, &ids(scores.len()), direction).unwrap();
         (outcome.kept.rows().to_vec(), outcome.threshold)
     }
@@ -212,18 +237,23 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_keeps_equal_values_compared_in_f32() {
-        let scores = [0.28, 0.279_999_9, f32::NAN];
+    fn a_threshold_keeps_equal_values_compared_as_the_scores_are() {
+        let scores = [0.28_f32, 0.279_999_9, f32::NAN];
         assert_eq!(cut(Cut::Threshold(0.28), &scores, Direction::HigherIsBetter).0, [0]);
         let scores = [0.28, 0.279, 0.3];
         assert_eq!(cut(Cut::Threshold(0.28), &scores, Direction::LowerIsBetter).0, [0, 1]);
+        // 0.7 in single precision is a little less than 0.7.
+        assert_eq!(cut(Cut::Threshold(0.7), &[0.7_f32], Direction::HigherIsBetter).0, [0]);
+        let widened = [f64::from(0.7_f32), 0.7, 0.7 + 1e-9];
+        assert_eq!(cut(Cut::Threshold(0.7), &widened, Direction::HigherIsBetter).0, [1, 2]);
+        assert_eq!(cut(Cut::Top(1), &widened, Direction::HigherIsBetter).0, [2]);
     }
 
     #[test]
     fn an_epsilon_bounds_similarities_and_nothing_else() {
-        let similarity = [0.96, 0.95, 0.0];
+        let similarity = [0.96_f32, 0.95, 0.0];
         let (kept, threshold) = cut(Cut::Epsilon(0.05), &similarity, Direction::LowerIsBetter);
-        assert_eq!((kept, threshold), (vec![1, 2], Some(0.95)));
+        assert_eq!((kept, threshold), (vec![1, 2], Some(f64::from(0.95_f32))));
         let error = Cut::Epsilon(0.05).apply(&[0.5], &ids(1), Direction::HigherIsBetter);
         assert_eq!(error, Err(CutError::NoSimilarity { epsilon: 0.05 }));
     }
@@ -231,7 +261,7 @@ mod tests {
     #[test]
     fn what_is_out_of_range_is_an_error_that_names_it() {
         let bad = [
-            (Cut::Threshold(f32::NAN), "threshold"),
+            (Cut::Threshold(f64::NAN), "threshold"),
             (Cut::Fraction(-1.0), "fraction"),
             (Cut::Fraction(1.5), "fraction"),
             (Cut::Fraction(f64::NAN), "fraction"),
@@ -250,7 +280,7 @@ mod tests {
     #[test]
     fn no_rows_and_nothing_scored_are_no_trouble() {
         for some in [Cut::Top(3), Cut::Fraction(0.5), Cut::Threshold(0.0)] {
-            assert!(cut(some, &[], Direction::HigherIsBetter).0.is_empty());
+            assert!(cut::<f64>(some, &[], Direction::HigherIsBetter).0.is_empty());
             assert!(cut(some, &[f32::NAN], Direction::HigherIsBetter).0.is_empty());
         }
     }

@@ -4,7 +4,7 @@
 //! - [`score_at`]: the score at a place from the top, ties not told apart, in parallel.
 //! - [`Guess`]: where that score probably lies, so that one pass suffices.
 //!
-//! All three stand on keys that are ordered as their scores ([`Score`]) and one search, which counts
+//! All three stand on keys that are ordered as their scores ([`Score`](crate::score::Score)) and one search, which counts
 //! keys digit by digit.
 
 mod guess;
@@ -12,7 +12,6 @@ mod key;
 mod search;
 
 pub use guess::{Guess, Side};
-pub use key::Score;
 pub use search::score_at;
 
 use std::cmp::Ordering;
@@ -20,6 +19,7 @@ use std::cmp::Ordering;
 use crate::{
     SampleId,
     rank::{Cut, CutError, Direction, fraction_of, similarity_threshold},
+    score::Score,
 };
 
 use key::{Digits, Row, SCORE_DIGITS};
@@ -77,6 +77,7 @@ impl StreamedCut {
         let keep = |rule, threshold| Self { direction, rule, threshold };
         match cut.check().map_err(CutError::from)? {
             Cut::Threshold(threshold) => {
+                let threshold = threshold as f32;
                 return Ok(keep(Rule::Threshold(threshold), Some(threshold)));
             }
             Cut::Epsilon(epsilon) if direction == Direction::HigherIsBetter => {
@@ -229,7 +230,11 @@ mod tests {
                         (0..scores.len()).map(|row| expected.kept.contains(row)).collect();
                     let (kept, threshold, _) = streamed(cut, &scores, &ids, direction);
                     assert_eq!(kept, expected_kept, "{cut:?} {direction:?} {levels}");
-                    assert_eq!(threshold, expected.threshold, "{cut:?} {direction:?}");
+                    assert_eq!(
+                        threshold.map(f64::from),
+                        expected.threshold,
+                        "{cut:?} {direction:?}"
+                    );
                 }
             }
         }

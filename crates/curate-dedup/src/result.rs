@@ -101,12 +101,12 @@ impl Duplicates {
         Ok(removals)
     }
 
-    fn duplicate(&self, row: usize, threshold: Option<f32>) -> Removal {
+    fn duplicate(&self, row: usize, threshold: Option<f64>) -> Removal {
         Removal {
             row,
             rule: SEMANTIC_DUPLICATE.to_owned(),
             value: self.similarity(row).map(f64::from),
-            threshold: threshold.map(f64::from),
+            threshold,
             cause: self.cause(row),
             cluster: self.clusters.cluster(row),
         }

@@ -2,7 +2,7 @@
 
 use curate_cluster::{Assignment, ClusterError, Clusters, Engine, Ordered};
 use curate_core::{
-    EmbeddingSource, Progress, Rows, SampleId, Selection, random,
+    EmbeddingSource, Progress, Rows, SampleId, ScoreColumn, Selection, random,
     rank::{Direction, better_first},
 };
 
@@ -21,7 +21,7 @@ pub struct Inputs<'a> {
     pub clusters: Option<&'a Clusters>,
     /// A score for each row of the source; of two duplicates the one with the higher score stays,
     /// whatever the preference says. Rows without a score (NaN) come last.
-    pub scores: Option<&'a [f32]>,
+    pub scores: Option<&'a ScoreColumn>,
     /// Where nearest centroids are searched; the native kernels if left out.
     pub engine: Option<&'a dyn Engine>,
 }
@@ -129,7 +129,7 @@ impl Preferred<'_> {
         let Self { method, clusters, ids, inputs } = self;
         match inputs.scores {
             Some(scores) => {
-                let scores: Vec<f32> = clusters.rows().iter().map(|row| scores[row]).collect();
+                let scores = scores.gather(clusters.rows().iter().map(Some));
                 Ordered::by_score(assignment, ids, &scores, Direction::HigherIsBetter)
             }
             None => {
@@ -144,11 +144,11 @@ impl Preferred<'_> {
 /// All but one of the rows with the same vector, compared as the search would compare them.
 fn copies(
     rows: &Rows<'_>,
-    scores: Option<&[f32]>,
+    scores: Option<&ScoreColumn>,
     progress: &dyn Progress,
 ) -> Result<Vec<Copy>, DedupError> {
     let (usable, ids) = (rows.usable().rows(), rows.usable_ids());
-    let score = |place: usize| scores.map_or(0.0, |scores| scores[usable[place]]);
+    let score = |place: usize| scores.map_or(0.0, |scores| scores.get(usable[place]));
     let mut order: Vec<usize> = (0..usable.len()).collect();
     order.sort_by(|&a, &b| {
         better_first(score(a), score(b), Direction::HigherIsBetter)

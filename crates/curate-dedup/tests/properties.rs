@@ -272,13 +272,13 @@ fn clusters_and_scores_of_ones_own_are_used_and_checked() {
 
     // The highest score of all stays whatever it is similar to.
     let scores: Vec<f32> = (0..60).map(|row| row as f32).collect();
-    let inputs = Inputs { scores: Some(&scores), ..Inputs::default() };
+    let inputs = Inputs { scores: Some(&scores.clone().into()), ..Inputs::default() };
     let by_score = dedup.run_with(&rows, inputs, &NoProgress).unwrap();
     assert_eq!(by_score.similarity(59), Some(0.0));
     let causes = (0..60).filter_map(|row| Some((row, by_score.cause(row)?)));
     assert!(causes.clone().count() > 30 && causes.into_iter().all(|(row, cause)| cause > row));
 
-    let inputs = Inputs { scores: Some(&scores[1..]), ..Inputs::default() };
+    let inputs = Inputs { scores: Some(&scores[1..].to_vec().into()), ..Inputs::default() };
     let error = dedup.run_with(&rows, inputs, &NoProgress).unwrap_err().to_string();
     assert!(error.contains("59 scores for 60 rows"), "{error}");
     let few = rows.only(&Selection::all(10)).unwrap();

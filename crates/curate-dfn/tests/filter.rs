@@ -297,7 +297,7 @@ fn cuts_agree(scores: &Scores, held: &[f32], ids: &[SampleId], embedded: &Embedd
         let pairs = held.iter().zip(ids);
         let kept = pairs.map(|(&score, &id)| keep.keeps(score, id)).collect::<Vec<_>>();
         let kept = (0..kept.len()).filter(|&row| kept[row]).collect();
-        assert_eq!((kept, keep.threshold), (expected.kept, expected.threshold));
+        assert_eq!((kept, keep.threshold.map(f64::from)), (expected.kept, expected.threshold));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use curate_core::{EmbeddingSource, NoProgress};
+use curate_core::{EmbeddingSource, NoProgress, ScoreColumn};
 use curate_io::{
     Format, Pool, PoolOptions,
     npy::Precision,
@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!((pool.format(), pool.len()), (Format::Datacomp, 3));
 
     let scores = pool.column("clip_l14_similarity_score")?;
-    assert_eq!(scores, [0.31, 0.12, 0.27]);
+    // In the precision of the file, in which thresholds are compared with it.
+    assert_eq!(scores, ScoreColumn::Single(vec![0.31, 0.12, 0.27]));
 
     let captions = pool.labels("text")?;
     assert_eq!(captions[2].as_deref(), Some("a boat"));

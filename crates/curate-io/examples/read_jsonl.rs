@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let pool = Pool::open(folder.path(), PoolOptions::default(), &NoProgress)?;
     assert_eq!((pool.format(), pool.len()), (Format::Jsonl, 3));
-    assert_eq!(pool.column("score")?, [0.31, 0.12, 0.27]);
+    assert_eq!(pool.column("score")?.to_vec(), [0.31, 0.12, 0.27]);
     assert_eq!(pool.embedding("embedding")?.rows(), 3);
 
     // Rows that cannot be used stay in their place and are named, so that no other row moves.

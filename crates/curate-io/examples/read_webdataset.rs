@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // A sample is known by the `uid` of its record, and without one by its key.
     assert_eq!(pool.ids(), [id_of_key("000"), "0b".parse()?]);
-    assert_eq!(pool.column("similarity")?, [0.31, 0.12]);
+    assert_eq!(pool.column("similarity")?.to_vec(), [0.31, 0.12]);
     assert_eq!(pool.labels("source")?, [Some("web".to_owned()), None]);
 
     // Images are read only where they are asked for.

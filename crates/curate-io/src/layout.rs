@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_core::{SampleId, fault::Fault};
+use curate_core::{SampleId, ScoreColumn, fault::Fault};
 
 use crate::{
     arrays_beside::{Place, places_beside},
@@ -165,7 +165,7 @@ pub(crate) trait OpenShard: Send + Sync {
 /// What a shard says of a column.
 pub(crate) enum Numbers {
     /// A number of every row, a gap as NaN.
-    Values(Vec<f32>),
+    Values(ScoreColumn),
     /// None of its records has such a number, which those of another shard may have.
     Unsaid,
     /// There is no such column.

@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use curate_core::{Progress, SampleId, fault::Fault};
+use curate_core::{Progress, SampleId, ScoreColumn, fault::Fault};
 
 use crate::{
     arrays_beside::array_of,
@@ -223,23 +223,24 @@ impl Pool {
         Ok(Vec::new())
     }
 
-    /// A column of numbers, one per row; NaN where there is none.
+    /// A column of numbers, one per row; NaN where there is none. In single precision where every shard
+    /// holds it so, and else in double.
     ///
     /// # Errors
     /// When a shard lacks the column, or it holds something else.
-    pub fn column(&self, name: &str) -> Result<Vec<f32>, IoError> {
+    pub fn column(&self, name: &str) -> Result<ScoreColumn, IoError> {
         let shards = self.listing.each_shard(|shard| shard.column(name))?;
         let said = shards.iter().any(|numbers| matches!(numbers, Numbers::Values(_)));
-        let mut values = Vec::with_capacity(self.len());
+        let mut parts = Vec::with_capacity(shards.len());
         for (at, numbers) in shards.into_iter().enumerate() {
             let rows = self.shards()[at].rows.len();
             match numbers {
                 Numbers::Values(numbers) => {
                     self.listing.check_rows(at, numbers.len())?;
-                    values.extend(numbers);
+                    parts.push(numbers);
                 }
                 Numbers::Unsaid if said || self.is_empty() => {
-                    values.extend(std::iter::repeat_n(f32::NAN, rows));
+                    parts.push(ScoreColumn::missing(rows));
                 }
                 Numbers::Unsaid => return Err(self.no_column(at, name, self.numeric_columns()?)),
                 Numbers::Missing => {
@@ -248,7 +249,7 @@ impl Pool {
                 }
             }
         }
-        Ok(values)
+        Ok(ScoreColumn::concat(&parts))
     }
 
     /// An error about a column that a shard lacks.

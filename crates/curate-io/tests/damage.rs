@@ -81,7 +81,7 @@ fn a_record_too_long_to_be_one_sets_its_sample_aside() {
     fs::write(folder.path().join("0.tar"), tar_of(&members)).unwrap();
     let pool = open(folder.path()).unwrap();
     assert_eq!(pool.faults(), [(0, Fault::MalformedId)]);
-    let similarity = pool.column("similarity").unwrap();
+    let similarity = pool.column("similarity").unwrap().to_vec();
     assert!(similarity[0].is_nan() && similarity[1] == 0.5);
     assert_eq!(pool.samples(&[1]).unwrap()[0].caption.as_deref(), Some("two"));
 }

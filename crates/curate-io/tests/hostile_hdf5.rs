@@ -86,7 +86,7 @@ fn what_is_never_read_or_never_written_spoils_nothing() {
     let pool = open(&path).unwrap();
     assert_eq!(complaints(&path), "");
     assert_eq!(pool.embedding_names().unwrap(), ["v"]);
-    assert_eq!(pool.column("later").unwrap(), [0.0; 3]);
+    assert_eq!(pool.column("later").unwrap().to_vec(), [0.0; 3]);
 }
 
 #[test]

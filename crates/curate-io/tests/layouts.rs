@@ -131,7 +131,7 @@ fn json_lines_stand_beside_npz_and_npy() {
     check(&pool, "txt", -1.0);
     check(&pool, "embedding", 2.0);
     assert_eq!(pool.numeric_columns().unwrap(), ["score"]);
-    assert_eq!(pool.column("score").unwrap()[8], 1.0);
+    assert_eq!(pool.column("score").unwrap().get(8), 1.0);
     assert_eq!(pool.labels("text").unwrap()[2].as_deref(), Some("caption 2"));
     assert_eq!(pool.samples(&[4, 1]).unwrap()[0].caption.as_deref(), Some("caption 4"));
     let error = pool.column("scores").unwrap_err().to_string();
@@ -226,7 +226,7 @@ mod hdf5 {
             check(&pool, name, 1.0);
         }
         assert_eq!(pool.numeric_columns().unwrap(), ["score"]);
-        assert_eq!(pool.column("score").unwrap()[8], 1.0);
+        assert_eq!(pool.column("score").unwrap().get(8), 1.0);
         assert_eq!(pool.samples(&[3]).unwrap()[0].caption.as_deref(), Some("caption 3"));
         let error = pool.embedding("queries").unwrap_err().to_string();
         assert!(error.contains("pool.h5: has no array `queries`; it has `clip/big`"), "{error}");

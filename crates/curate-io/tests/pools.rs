@@ -35,7 +35,7 @@ fn a_metadata_pool_lists_rows_in_file_order_and_names_their_faults() {
         (4, Fault::MalformedId),
     ];
     assert_eq!(pool.faults(), faults);
-    assert_eq!(pool.column("score").unwrap(), [0.0, 1.0, 0.0, 1.0, 2.0]);
+    assert_eq!(pool.column("score").unwrap().to_vec(), [0.0, 1.0, 0.0, 1.0, 2.0]);
     assert_eq!(pool.samples(&[3, 0]).unwrap()[1].caption.as_deref(), Some("x"));
     let error = pool.column("scores").unwrap_err().to_string();
     assert!(error.contains("a.parquet: has no numbers `scores`; it has `score`"), "{error}");
@@ -187,7 +187,7 @@ fn a_tar_shard_gives_ids_captions_pictures_and_numbers() {
     assert_eq!(shown.caption.as_deref(), Some("a cat"));
     assert_eq!((shown.image.as_deref(), shown.key.as_deref()), (Some(PNG), Some("d/one")));
     assert_eq!(pool.labels("source").unwrap()[0].as_deref(), Some("web"));
-    let similarity = pool.column("similarity").unwrap();
+    let similarity = pool.column("similarity").unwrap().to_vec();
     assert!(similarity[0] == 0.5 && similarity[1].is_nan());
 }
 

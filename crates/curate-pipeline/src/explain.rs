@@ -64,10 +64,11 @@ pub fn explain(folder: &Path, id: &str) -> Result<Explanation, Error> {
     }
     for ((stage, record), rows) in run.recipe.stages.iter().zip(&run.records).zip(&run.rows) {
         let Some(position) = rows.position(row) else { continue };
-        let number = |x: f32| (!x.is_nan()).then(|| f64::from(x));
+        let number = |x: f64| (!x.is_nan()).then_some(x);
         let related = rows.related.get(position).copied().flatten();
         let related = related.map(|row| run.pool.samples(&[row])).transpose()?;
-        let (value, threshold) = (number(rows.value[position]), number(rows.threshold[position]));
+        let (value, threshold) =
+            (number(rows.value.get(position)), number(rows.threshold.get(position)));
         let fault = rows.rule(position).and_then(Fault::named);
         steps.push(Step {
             stage: record.name.clone(),

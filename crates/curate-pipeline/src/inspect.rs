@@ -39,7 +39,7 @@ pub struct ColumnSummary {
     /// Rows without a number.
     pub missing: usize,
     /// Smallest, lower quartile, median, upper quartile, largest; `None` without any number.
-    pub quartiles: Option<[f32; 5]>,
+    pub quartiles: Option<[f64; 5]>,
 }
 
 /// An embedding.
@@ -70,7 +70,7 @@ pub fn inspect(
     let mut columns = Vec::new();
     for name in pool.numeric_columns()? {
         progress.check()?;
-        columns.push(summarize(name.clone(), pool.column(&name)?));
+        columns.push(summarize(name.clone(), pool.column(&name)?.to_vec()));
     }
     let mut embeddings = Vec::new();
     for name in pool.embedding_names()? {
@@ -92,10 +92,10 @@ pub fn inspect(
     })
 }
 
-fn summarize(name: String, mut values: Vec<f32>) -> ColumnSummary {
+fn summarize(name: String, mut values: Vec<f64>) -> ColumnSummary {
     let rows = values.len();
     values.retain(|v| !v.is_nan());
-    values.sort_unstable_by(f32::total_cmp);
+    values.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
     let quartiles = (!values.is_empty()).then(|| [0.0, 0.25, 0.5, 0.75, 1.0].map(at));
     ColumnSummary { name, missing: rows - values.len(), quartiles }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use curate_core::{Cut, NoProgress, SampleId, Selection, fault::Fault};
+use curate_core::{Cut, NoProgress, SampleId, ScoreColumn, Selection, fault::Fault};
 
 use crate::{Error, error::StageError, rows::StageRows, run::Run, stage::Numbers};
 
@@ -18,7 +18,9 @@ pub struct Reselection {
     /// Their ids.
     pub ids: Vec<SampleId>,
     /// The number of the worst row that stays.
-    pub threshold: Option<f32>,
+    pub threshold: Option<f64>,
+    /// The same as shortly as the stage's precision can say it.
+    pub threshold_text: Option<String>,
 }
 
 /// Applies another cut to the numbers of a finished stage: scores, or similarities of a semantic
@@ -34,8 +36,9 @@ pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Cut) -> Result<Resel
     let (index, numbers) = find(&run, folder, stage, wanted)?;
     let rows = &run.rows[index];
     let ids: Vec<SampleId> = rows.rows.iter().map(|&row| run.pool.ids()[row]).collect();
-    let outcome = wanted
-        .apply(&values(rows), &ids, numbers.better())
+    let values = values(rows);
+    let outcome = values
+        .cut(wanted, &ids, numbers.better())
         .map_err(|e| StageError::from(e).in_stage(&run.records[index].name))?;
     let kept: Selection = outcome.kept.iter().map(|position| rows.rows[position]).collect();
     Ok(Reselection {
@@ -44,6 +47,7 @@ pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Cut) -> Result<Resel
         ids: kept.rows().iter().map(|&row| run.pool.ids()[row]).collect(),
         kept,
         threshold: outcome.threshold,
+        threshold_text: outcome.threshold.map(|threshold| values.text(threshold)),
     })
 }
 
@@ -75,8 +79,9 @@ fn find(
 }
 
 /// Rows that were set aside have a norm, not a score: they count as rows without a number.
-fn values(rows: &StageRows) -> Vec<f32> {
+fn values(rows: &StageRows) -> ScoreColumn {
     let quarantined =
         |position| rows.rule(position).is_some_and(|rule| Fault::named(rule).is_some());
-    (0..rows.rows.len()).map(|i| if quarantined(i) { f32::NAN } else { rows.value[i] }).collect()
+    let scored = |position| (!quarantined(position)).then_some(position);
+    rows.value.gather((0..rows.rows.len()).map(scored))
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use curate_core::{
-    Removal, Selection,
+    Removal, ScoreColumn, Selection,
     fault::{Fault, Faulty},
 };
 use curate_io::{
@@ -21,10 +21,10 @@ pub struct StageRows {
     /// The rules that removed rows; the first entry stands for "stays".
     rules: Vec<String>,
     /// The stage's number for each row: its score, its similarity to a preferred row, its rank in
-    /// its cluster. NaN where it has none.
-    pub value: Vec<f32>,
+    /// its cluster, in the precision in which it is compared. NaN where it has none.
+    pub value: ScoreColumn,
     /// What the number is compared with; NaN where it is compared with nothing.
-    pub threshold: Vec<f32>,
+    pub threshold: ScoreColumn,
     /// The row's cluster; empty when the stage does not cluster.
     pub cluster: Vec<Option<u32>>,
     /// The most similar preferred row; empty when the stage does not compare rows.
@@ -42,8 +42,8 @@ impl StageRows {
             rows: input.rows().to_vec(),
             verdict: vec![0; n],
             rules: vec![String::new()],
-            value: vec![f32::NAN; n],
-            threshold: vec![f32::NAN; n],
+            value: ScoreColumn::missing(n),
+            threshold: ScoreColumn::missing(n),
             cluster: vec![],
             related: vec![],
             reference: vec![],
@@ -62,7 +62,16 @@ impl StageRows {
         for faulty in faults {
             let position = self.position(faulty.row).expect("a row that was given");
             self.remove(position, faulty.fault.name());
-            self.value[position] = faulty.norm as f32;
+            self.value.set(position, faulty.norm);
+        }
+    }
+
+    /// Removes the rows without a number.
+    pub(crate) fn set_unscored_aside(&mut self) {
+        for position in 0..self.rows.len() {
+            if self.value.get(position).is_nan() {
+                self.remove(position, Fault::ScoreMissing.name());
+            }
         }
     }
 
@@ -112,14 +121,14 @@ impl StageRows {
     /// Why the row at `position` was removed; `None` for a row that stays.
     pub fn removal(&self, position: usize) -> Option<Removal> {
         let rule = self.rule(position)?;
-        let number = |x: f32| (!x.is_nan()).then(|| f64::from(x));
+        let number = |x: f64| (!x.is_nan()).then_some(x);
         // A quarantined row was not compared with anything.
         let compared = Fault::named(rule).is_none();
         Some(Removal {
             row: self.rows[position],
             rule: rule.to_owned(),
-            value: number(self.value[position]),
-            threshold: number(self.threshold[position]).filter(|_| compared),
+            value: number(self.value.get(position)),
+            threshold: number(self.threshold.get(position)).filter(|_| compared),
             cause: self.related.get(position).copied().flatten().filter(|_| compared),
             cluster: self.cluster.get(position).copied().flatten(),
         })
@@ -136,8 +145,8 @@ impl StageRows {
         let mut columns = vec![
             ("row", Column::U64(self.rows.iter().map(|&row| row as u64).collect())),
             ("kept", Column::Bool(self.verdict.iter().map(|&index| index == 0).collect())),
-            ("value", Column::F32(self.value.clone())),
-            ("threshold", Column::F32(self.threshold.clone())),
+            ("value", column(&self.value)),
+            ("threshold", column(&self.threshold)),
             (
                 "rule",
                 Column::OptText(
@@ -164,8 +173,8 @@ impl StageRows {
         let rows: Option<Vec<usize>> = reader.u64("row")?.into_iter().map(index).collect();
         let rows = rows.ok_or_else(|| IoError::malformed(path, "column `row` has gaps"))?;
         let mut found = Self::new(&Selection::from_unsorted(rows));
-        found.value = reader.f32("value")?;
-        found.threshold = reader.f32("threshold")?;
+        found.value = reader.scores("value")?;
+        found.threshold = reader.scores("threshold")?;
         for (position, rule) in reader.text("rule", None)?.into_iter().enumerate() {
             if let Some(rule) = rule {
                 found.remove(position, &rule);
@@ -186,14 +195,21 @@ impl StageRows {
     }
 }
 
+fn column(numbers: &ScoreColumn) -> Column {
+    match numbers {
+        ScoreColumn::Single(numbers) => Column::F32(numbers.clone()),
+        ScoreColumn::Double(numbers) => Column::F64(numbers.clone()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn rows() -> StageRows {
         let mut rows = StageRows::new(&Selection::from_unsorted(vec![2, 5, 9]));
-        rows.value = vec![0.5, f32::NAN, 0.25];
-        rows.threshold = vec![0.4; 3];
+        rows.value = vec![0.5, f64::NAN, 0.1].into();
+        rows.threshold = vec![0.4; 3].into();
         rows.cluster = vec![Some(1), None, Some(0)];
         rows.related = vec![None, Some(2), Some(5)];
         rows.reference = vec![None, Some("eval.npy#7".into()), Some("eval.npy#3".into())];
@@ -208,10 +224,11 @@ mod tests {
         let path = folder.path().join("rows.parquet");
         rows().write(&path).unwrap();
         let again = StageRows::read(&path).unwrap();
-        assert!(again.value[1].is_nan());
+        assert!(again.value.get(1).is_nan());
         let mut expected = rows();
         let mut again = again;
-        (expected.value[1], again.value[1]) = (0.0, 0.0);
+        expected.value.set(1, 0.0);
+        again.value.set(1, 0.0);
         assert_eq!(again, expected);
         assert_eq!(again.kept().rows(), [2]);
     }
@@ -228,7 +245,7 @@ mod tests {
         let duplicate = rows.removal(2).unwrap();
         assert_eq!(
             (duplicate.value, duplicate.cause, duplicate.cluster),
-            (Some(0.25), Some(5), Some(0))
+            (Some(0.1), Some(5), Some(0))
         );
         let outside = [0, 1, 2].map(|position| rows.outside_cause(position));
         assert_eq!(outside, [None, None, Some("eval.npy#3")]);

@@ -10,8 +10,8 @@ use std::{
 };
 
 use curate_core::{
-    EmbeddingSource, Given, ParamsError, Progress, Rows, RowsError, SampleId, Selection,
-    fault::NormPolicy, rank::Direction,
+    EmbeddingSource, Given, ParamsError, Progress, Rows, RowsError, SampleId, ScoreColumn,
+    Selection, fault::NormPolicy, rank::Direction,
 };
 use curate_device::DeviceName;
 use curate_io::Pool;
@@ -273,21 +273,18 @@ impl Context<'_> {
 
     /// A score of every row of the pool; NaN for a row that the score stage was not given or set
     /// aside.
-    pub(crate) fn score_of_pool(&self, name: &str) -> Result<Vec<f32>, StageError> {
-        let mut scores = vec![f32::NAN; self.pool.len()];
+    pub(crate) fn score_of_pool(&self, name: &str) -> Result<ScoreColumn, StageError> {
         let given = self.score(name)?;
-        self.input.iter().zip(given).for_each(|(row, score)| scores[row] = score);
-        Ok(scores)
+        Ok(given.gather((0..self.pool.len()).map(|row| self.input.position(row))))
     }
 
     /// A score of the given rows; NaN for a row that the score stage was not given or set aside.
-    pub(crate) fn score(&self, name: &str) -> Result<Vec<f32>, StageError> {
+    pub(crate) fn score(&self, name: &str) -> Result<ScoreColumn, StageError> {
         let Some(scored) = self.earlier.rows(name) else {
             return Err(StageError::Problem(format!("no earlier score stage is named `{name}`")));
         };
         let position = |row| scored.position(row).filter(|&position| scored.keeps(position));
-        let value = |&row: &usize| position(row).map_or(f32::NAN, |i| scored.value[i]);
-        Ok(self.input.rows().iter().map(value).collect())
+        Ok(scored.value.gather(self.input.iter().map(position)))
     }
 
     /// The rows of a source.

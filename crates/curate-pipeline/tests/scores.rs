@@ -245,7 +245,7 @@ fn ranks_are_combined_with_weights_and_directions() {
     .unwrap();
     for (row, (value, kept)) in values(out.path(), "03-rank") {
         assert_eq!(kept, row != 7, "{row}");
-        assert!(!kept || value == expected[row], "{row}");
+        assert!(!kept || value == expected[row] as f32, "{row}");
     }
     let report = fs::read_to_string(out.path().join("report.html")).unwrap();
     assert!(report.contains("Score rank") && report.contains("threshold of stage top"));
@@ -260,4 +260,48 @@ fn a_rank_of_no_score_stage_is_refused() {
     let problems = curate_pipeline::Recipe::parse(text).unwrap_err().join("\n");
     assert!(problems.contains("no earlier score stage is named `both`"), "{problems}");
     assert!(problems.contains("no earlier score stage is named `nobody`"), "{problems}");
+}
+
+/// A pool of one Parquet table with a column `s`, cut by a threshold stage.
+fn kept_at_least(column: Column, threshold: &str) -> usize {
+    let (pool, out) = (folder(), folder());
+    let ids = (0..column.len()).map(|row| SampleId(row as u128).to_string()).collect();
+    let columns = vec![("uid", Column::Text(ids)), ("s", column)];
+    table::write(&pool.path().join("a.parquet"), columns).unwrap();
+    let stages = format!(
+        "[[stage]]\nkind = \"score\"\ncolumn = \"s\"\n\
+         [[stage]]\nkind = \"threshold\"\nat-least = {threshold}"
+    );
+    go(&recipe(pool.path(), &stages), out.path()).unwrap();
+    kept(out.path()).len()
+}
+
+#[test]
+fn scores_are_compared_in_the_precision_of_their_column() {
+    // Seconds of 2023: in single precision neighbors lie 128 apart.
+    let seconds = || (0..4).map(|i| 1_700_000_000.0 + 10.0 * f64::from(i)).collect::<Vec<_>>();
+    assert_eq!(kept_at_least(Column::F64(seconds()), "1700000020"), 2);
+    let whole = seconds().into_iter().map(|s| s as u64).collect();
+    assert_eq!(kept_at_least(Column::U64(whole), "1700000020"), 2);
+    assert_eq!(kept_at_least(Column::F64(vec![0.5, 0.5 + 1e-9, 0.5 - 1e-9]), "0.5000000001"), 1);
+    // numpy rounds the threshold to the column: 0.7 in single precision is a little less than 0.7.
+    assert_eq!(kept_at_least(Column::F32(vec![0.7, 0.699_999_9]), "0.7"), 1);
+}
+
+#[test]
+fn json_scores_keep_their_digits() {
+    let (pool, out) = (folder(), folder());
+    let line = |i: u32| {
+        let s = 1_700_000_000 + 10 * i;
+        format!("{{\"uid\": \"{i:032x}\", \"text\": \"x\", \"s\": {s}}}\n")
+    };
+    fs::write(pool.path().join("a.jsonl"), (0..4).map(line).collect::<String>()).unwrap();
+    let stages = "[[stage]]\nkind = \"score\"\ncolumn = \"s\"\n\
+                  [[stage]]\nkind = \"top\"\nscore = \"score\"\ncount = 1";
+    go(&recipe(pool.path(), stages), out.path()).unwrap();
+    let best = kept(out.path());
+    assert_eq!(best, [SampleId(3)]);
+    let rows = out.path().join("stages/01-score/rows.parquet");
+    let values = Reader::open(&rows).unwrap().f64("value").unwrap();
+    assert_eq!(values, [1_700_000_000.0, 1_700_000_010.0, 1_700_000_020.0, 1_700_000_030.0]);
 }

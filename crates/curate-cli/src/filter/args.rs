@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use curate::{core::Cut, dfn::filter::Features};
 use curate_device::DeviceName;
 
-use crate::values::fraction;
+use crate::values::{fraction, output};
 
 #[derive(Subcommand)]
 pub(crate) enum FilterCommand {
@@ -45,7 +45,7 @@ pub(crate) struct TrainArgs {
     /// The pool: a folder, a file, or a pattern such as `shards/{00000..00099}.tar`.
     pub(crate) pool: PathBuf,
     /// The folder to write to.
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", value_parser = output)]
     pub(crate) out: PathBuf,
     /// The network: one of open_clip's names (ViT-B-32, ...) or an `open_clip_config.json`.
     #[arg(long, value_name = "NAME", default_value = "ViT-B-32", conflicts_with = "from")]
@@ -145,7 +145,7 @@ pub(crate) struct EmbedArgs {
     #[arg(long, short, value_name = "NETWORK")]
     pub(crate) network: String,
     /// The folder to write to.
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", value_parser = output)]
     pub(crate) out: PathBuf,
     /// The name of the embeddings.
     #[arg(long, default_value = "dfn")]
@@ -214,12 +214,12 @@ pub(crate) struct ScoreArgs {
 #[derive(Args)]
 pub(crate) struct WrittenArgs {
     /// Write all scores to this Parquet file, with the columns `uid` and `score`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output)]
     pub(crate) scores: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cut: CutArgs,
     /// Write the ids kept to this file: .npy, .memmap, .parquet, .jsonl or .txt.
-    #[arg(long, short, value_name = "FILE", requires = "cut")]
+    #[arg(long, short, value_name = "FILE", requires = "cut", value_parser = output)]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -278,7 +278,7 @@ pub(crate) struct CutArgs {
     top: Option<usize>,
     /// Keep rows with at least this score.
     #[arg(long, allow_hyphen_values = true)]
-    threshold: Option<f32>,
+    threshold: Option<f64>,
 }
 
 impl CutArgs {

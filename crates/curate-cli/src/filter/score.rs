@@ -1,6 +1,6 @@
 //! `curate filter score` and `curate filter ensemble`.
 
-use std::path::Path;
+use std::{fmt::Display, path::Path};
 
 use curate::{
     core::{Cut, EmbeddingSource, SampleId, rank::Direction},
@@ -174,7 +174,7 @@ fn transferred(
         Failure::Usage("the fraction keeps nothing of the sample: give a larger one".to_owned())
     })?;
     show::text(format_args!("threshold {threshold}, from {} rows of the sample\n", scores.rows()))?;
-    Ok(Cut::Threshold(threshold))
+    Ok(Cut::Threshold(threshold.into()))
 }
 
 fn write_scores(scores: &Scores, file: &Path) -> Result<(), Failure> {
@@ -224,14 +224,14 @@ fn keep(scores: &Scores, cut: Cut, out: Option<(&Path, SubsetFormat)>) -> Result
     Ok(())
 }
 
-fn tell(kept: usize, rows: usize, threshold: Option<f32>) -> Result<(), Failure> {
+fn tell(kept: usize, rows: usize, threshold: Option<impl Display>) -> Result<(), Failure> {
     let share = 100.0 * kept as f64 / rows.max(1) as f64;
     let threshold = threshold.map(|t| format!(", threshold {t}")).unwrap_or_default();
     show::text(format_args!("kept {kept} ({share:.1} %){threshold}\n"))?;
     Ok(())
 }
 
-/// Ranks need all scores at once: 28 bytes a row and table.
+/// Ranks need all scores at once: 32 bytes a row and table.
 pub(super) fn ensemble(args: &EnsembleArgs, _shown: &Shown) -> Result<(), Failure> {
     let format = form(&args.written)?;
     let weights = match args.weights.len() {
@@ -247,14 +247,14 @@ pub(super) fn ensemble(args: &EnsembleArgs, _shown: &Shown) -> Result<(), Failur
     let joined = ensemble::join(tables?)?;
     let ids = &joined.ids;
     let members = joined.scores.iter().zip(weights);
-    let members: Vec<Member<'_>> =
+    let members: Vec<Member<'_, f64>> =
         members.map(|(scores, weight)| Member { weight, ..Member::new(scores) }).collect();
     let scores = ensemble::by_rank(&members)?;
     let unscored = scores.iter().filter(|score| score.is_nan()).count();
     show::text(format_args!("{} rows, {unscored} of them without a score\n", ids.len()))?;
     if let Some(file) = &args.written.scores {
         let uids = ids.iter().map(SampleId::to_string).collect();
-        let columns = vec![("uid", Column::Text(uids)), ("score", Column::F32(scores.clone()))];
+        let columns = vec![("uid", Column::Text(uids)), ("score", Column::F64(scores.clone()))];
         table::write(file, columns)?;
         show::text(format_args!("wrote {}\n", file.display()))?;
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::values::output;
+
 #[derive(Subcommand)]
 pub(crate) enum PlanCommand {
     /// Fit a law to a table of training runs, and save it.
@@ -26,7 +28,7 @@ pub(crate) struct FitArgs {
     /// The table of runs: .csv, .jsonl or .parquet.
     pub(crate) runs: PathBuf,
     /// The file to write.
-    #[arg(long, short, value_name = "FILE", default_value = "fit.json")]
+    #[arg(long, short, value_name = "FILE", default_value = "fit.json", value_parser = output)]
     pub(crate) out: PathBuf,
     /// The law, for example qqt, chinchilla, data-constrained or exponential-mixing. By default
     /// every law that the table allows is fitted, and the one that best predicts the largest budget
@@ -149,7 +151,7 @@ pub(crate) struct DecideArgs {
     #[arg(long, value_name = "COUNT")]
     pub(crate) max_epochs: Option<f64>,
     /// Also write everything as JSON to this file.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = output)]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shown: ShownArgs,
@@ -160,7 +162,7 @@ pub(crate) struct PlotArgs {
     /// A file that `plan fit` wrote.
     pub(crate) fit: PathBuf,
     /// The image or table to write: .svg, .csv or .json.
-    #[arg(long, short, value_name = "FILE", default_value = "curves.svg")]
+    #[arg(long, short, value_name = "FILE", default_value = "curves.svg", value_parser = output)]
     pub(crate) out: PathBuf,
     /// The range of samples; by default from half the smallest run to ten times the largest.
     #[arg(long, value_name = "LOW..HIGH", value_parser = range)]

@@ -9,7 +9,7 @@ use super::search::nth_from_top;
 /// [`Guess::settle`] finds the key among them, or says that the guess was wrong.
 ///
 /// ```
-/// use curate_core::stream::{Guess, Score, Side};
+/// use curate_core::{score::Score, stream::{Guess, Side}};
 ///
 /// let mut sample: Vec<u64> = (0..1000).map(|i| f64::from(i).key()).collect();
 /// let guess = Guess::from_sample(&mut sample, 0.3).expect("there is a sample");

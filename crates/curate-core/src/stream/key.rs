@@ -5,53 +5,6 @@ use crate::SampleId;
 /// Bits of a digit: what one pass over the rows settles, with a counter for each of its values.
 pub(super) const BITS: u32 = 16;
 
-/// A score that has an order-preserving key.
-pub trait Score: Copy {
-    /// An unsigned integer as wide as the score.
-    type Key: Copy + Ord + Send;
-
-    /// A key that is larger for a larger score. A NaN is below every number, and zeros of either sign
-    /// are equal.
-    fn key(self) -> Self::Key;
-
-    /// The score of a key; `None` for that of a NaN.
-    fn of_key(key: Self::Key) -> Option<Self>;
-}
-
-macro_rules! score {
-    ($float:ty, $key:ty) => {
-        impl Score for $float {
-            type Key = $key;
-
-            #[inline]
-            fn key(self) -> $key {
-                const SIGN: $key = 1 << (<$key>::BITS - 1);
-                // Adding zero makes the negative zero positive.
-                let bits = (self + 0.0).to_bits();
-                match self {
-                    score if score.is_nan() => 0,
-                    // Floats are ordered as integers of a sign and a magnitude: positive ones go above
-                    // all negative ones, of which a larger magnitude is a smaller number.
-                    _ if bits & SIGN == 0 => bits | SIGN,
-                    _ => !bits,
-                }
-            }
-
-            fn of_key(key: $key) -> Option<Self> {
-                const SIGN: $key = 1 << (<$key>::BITS - 1);
-                match key {
-                    0 => None,
-                    key if key & SIGN != 0 => Some(Self::from_bits(key & !SIGN)),
-                    key => Some(Self::from_bits(!key)),
-                }
-            }
-        }
-    };
-}
-
-score!(f32, u32);
-score!(f64, u64);
-
 /// A key as digits of [`BITS`] bits, the most significant first. The least key is all zeros.
 pub(super) trait Digits: Copy + Default + Ord + Send + Sync {
     const COUNT: usize;
@@ -159,20 +112,6 @@ impl Digits for Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_keep_the_order_and_come_back() {
-        let scores = [f64::NEG_INFINITY, -2.0, -1e-30, 0.0, 1e-30, 0.25, 1.0, f64::INFINITY];
-        assert!(scores.windows(2).all(|pair| pair[0].key() < pair[1].key()));
-        assert!(scores.iter().all(|&score| f64::of_key(score.key()) == Some(score)));
-        let singles = scores.map(|score| score as f32);
-        assert!(singles.windows(2).all(|pair| pair[0].key() < pair[1].key()));
-        assert!(singles.iter().all(|&score| f32::of_key(score.key()) == Some(score)));
-        assert_eq!((-0.0_f64).key(), 0.0_f64.key());
-        assert_eq!((-0.0_f32).key(), 0.0_f32.key());
-        assert!(f64::NAN.key() < f64::NEG_INFINITY.key() && f64::of_key(0).is_none());
-        assert!((-f32::NAN).key() < f32::NEG_INFINITY.key() && f32::of_key(0).is_none());
-    }
 
     #[test]
     fn digits_make_the_key_again() {

@@ -5,9 +5,9 @@
 
 use rayon::prelude::*;
 
-use crate::Progress;
+use crate::{Progress, score::Score};
 
-use super::key::{BITS, Digits, Score};
+use super::key::{BITS, Digits};
 
 /// A search in progress.
 pub(super) struct Search<K> {

@@ -106,7 +106,9 @@ impl Embedded {
     pub fn scored(&self, shard: usize) -> Result<ScoreTable, IoError> {
         let (name, rows) = self.named(shard)?;
         let files = Files::new(&self.folder, name);
-        let table = read_scores(&files.scores)?;
+        let reader = table::Reader::open(&files.scores)?;
+        let ids = ids_of(&files.scores, &reader)?;
+        let table = ScoreTable { ids, scores: reader.f32("score")? };
         if table.ids.len() != rows {
             let problem = format!("has {} rows, but its record says {rows}", table.ids.len());
             let remedy = "embed the shard again";
@@ -190,19 +192,23 @@ impl<'a> BadWalk<'a> {
 
 /// Scores with their ids.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ScoreTable {
+pub struct ScoreTable<S = f32> {
     /// The ids.
     pub ids: Vec<SampleId>,
     /// One score for each id.
-    pub scores: Vec<f32>,
+    pub scores: Vec<S>,
 }
 
 /// Reads the columns `uid` and `score` of a Parquet file.
 ///
 /// # Errors
 /// When the file cannot be read, or a `uid` is not an id.
-pub fn read_scores(file: &Path) -> Result<ScoreTable, IoError> {
+pub fn read_scores(file: &Path) -> Result<ScoreTable<f64>, IoError> {
     let table = table::Reader::open(file)?;
+    Ok(ScoreTable { ids: ids_of(file, &table)?, scores: table.f64("score")? })
+}
+
+fn ids_of(file: &Path, table: &table::Reader<'_>) -> Result<Vec<SampleId>, IoError> {
     let (mut ids, mut wrong) = (Vec::with_capacity(table.rows()), None);
     table.each_text("uid", None, |uid| match uid.and_then(|uid| uid.parse().ok()) {
         Some(id) => ids.push(id),
@@ -211,5 +217,5 @@ pub fn read_scores(file: &Path) -> Result<ScoreTable, IoError> {
     if let Some(row) = wrong {
         return Err(IoError::malformed(file, format!("row {}: `uid` is not an id", row + 1)));
     }
-    Ok(ScoreTable { ids, scores: table.f32("score")? })
+    Ok(ids)
 }

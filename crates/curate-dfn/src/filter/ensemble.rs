@@ -4,14 +4,15 @@ use curate_core::{
     ParamsError, SampleId,
     params::Checker,
     rank::{Direction, better_first},
+    score::Score,
 };
 
 use crate::filter::{FilterError, ScoreTable};
 
 /// The rank of each score as a share: 1 for the best, 0 for the worst, equal scores the mean of
 /// their ranks. A NaN stays a NaN.
-pub fn ranks(scores: &[f32], direction: Direction) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| !scores[i].is_nan()).collect();
+pub fn ranks<S: Score>(scores: &[S], direction: Direction) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..scores.len()).filter(|&i| !scores[i].is_missing()).collect();
     order.sort_by(|&a, &b| better_first(scores[a], scores[b], direction).then(a.cmp(&b)));
     let last = order.len().saturating_sub(1).max(1) as f64;
     let mut ranks = vec![f64::NAN; scores.len()];
@@ -26,18 +27,18 @@ pub fn ranks(scores: &[f32], direction: Direction) -> Vec<f64> {
 
 /// A score in an ensemble.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Member<'a> {
+pub struct Member<'a, S> {
     /// The score of each row; NaN where there is none.
-    pub scores: &'a [f32],
+    pub scores: &'a [S],
     /// Which end is the good one.
     pub direction: Direction,
     /// How much it counts, beside the weights of the others.
     pub weight: f64,
 }
 
-impl<'a> Member<'a> {
+impl<'a, S: Score> Member<'a, S> {
     /// A score of which the higher is the better, of weight 1.
-    pub fn new(scores: &'a [f32]) -> Self {
+    pub fn new(scores: &'a [S]) -> Self {
         Self { scores, direction: Direction::HigherIsBetter, weight: 1.0 }
     }
 }
@@ -49,7 +50,7 @@ impl<'a> Member<'a> {
 ///
 /// # Errors
 /// When there is no score, the scores differ in length, or a weight is not above 0.
-pub fn by_rank(members: &[Member<'_>]) -> Result<Vec<f32>, ParamsError> {
+pub fn by_rank<S: Score>(members: &[Member<'_, S>]) -> Result<Vec<f64>, ParamsError> {
     let mut check = Checker::default();
     check.that(!members.is_empty(), "members", members.len(), "at least one");
     let rows = members.first().map_or(0, |member| member.scores.len());
@@ -64,7 +65,7 @@ pub fn by_rank(members: &[Member<'_>]) -> Result<Vec<f32>, ParamsError> {
         let ranks = ranks(member.scores, member.direction);
         sums.iter_mut().zip(ranks).for_each(|(sum, rank)| *sum += member.weight / total * rank);
     }
-    Ok(sums.into_iter().map(|sum| sum as f32).collect())
+    Ok(sums)
 }
 
 /// Several scores of the same samples.
@@ -73,7 +74,7 @@ pub struct Joined {
     /// The ids, in the order of the first table.
     pub ids: Vec<SampleId>,
     /// For each table the score of each id; NaN where the table does not have it.
-    pub scores: Vec<Vec<f32>>,
+    pub scores: Vec<Vec<f64>>,
 }
 
 /// Scores of the same samples that lie in different orders, by the ids of the first table. Of a
@@ -81,7 +82,7 @@ pub struct Joined {
 ///
 /// # Errors
 /// When ids and scores of a table differ in length.
-pub fn join(tables: Vec<ScoreTable>) -> Result<Joined, FilterError> {
+pub fn join(tables: Vec<ScoreTable<f64>>) -> Result<Joined, FilterError> {
     for ScoreTable { ids, scores } in &tables {
         FilterError::unless_rows("scores", scores.len(), ids.len())?;
     }
@@ -94,7 +95,7 @@ pub fn join(tables: Vec<ScoreTable>) -> Result<Joined, FilterError> {
         order.sort_by_key(|&row| there[row]);
         let find = |id: &SampleId| {
             let at = order.partition_point(|&row| there[row] < *id);
-            order.get(at).filter(|&&row| there[row] == *id).map_or(f32::NAN, |&row| scores[row])
+            order.get(at).filter(|&&row| there[row] == *id).map_or(f64::NAN, |&row| scores[row])
         };
         ids.iter().map(find).collect()
     });
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(by_rank(&[a, b]).unwrap(), [0.5; 3]);
         let first = by_rank(&[Member { weight: 3.0, ..a }, b]).unwrap();
         assert!(first[2] > first[1] && first[1] > first[0]);
-        assert!(by_rank(&[]).is_err());
+        assert!(by_rank::<f32>(&[]).is_err());
         let short = Member { scores: &b.scores[..2], ..b };
         let error = by_rank(&[Member { weight: 0.0, ..a }, short]).unwrap_err();
         assert_eq!(error.violations.len(), 2, "{error}");
@@ -134,7 +135,7 @@ mod tests {
     fn tables_in_other_orders_are_joined_by_id() {
         let ids = |ids: &[u128]| ids.iter().copied().map(SampleId).collect::<Vec<_>>();
         let table =
-            |all: &[u128], scores: &[f32]| ScoreTable { ids: ids(all), scores: scores.to_vec() };
+            |all: &[u128], scores: &[f64]| ScoreTable { ids: ids(all), scores: scores.to_vec() };
         let first = table(&[5, 1, 9], &[0.5, 0.1, 0.9]);
         let second = table(&[9, 5, 9, 7], &[9.0, 5.0, 8.0, 7.0]);
         let Joined { ids: found, scores } = join(vec![first, second]).unwrap();

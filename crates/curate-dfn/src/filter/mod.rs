@@ -46,7 +46,8 @@ pub use score::{Features, ScoreInputs, ScoreParams, Scorer, Scores, sample};
 pub fn threshold_of_sample(scores: &[f32], fraction: f64) -> Result<Option<f32>, CutError> {
     // Ids break ties; the threshold is the same whichever of the tied rows are kept.
     let ids: Vec<SampleId> = (0..scores.len() as u128).map(SampleId).collect();
-    Ok(Cut::Fraction(fraction).apply(scores, &ids, Direction::HigherIsBetter)?.threshold)
+    let outcome = Cut::Fraction(fraction).apply(scores, &ids, Direction::HigherIsBetter)?;
+    Ok(outcome.threshold.map(|score| score as f32))
 }
 
 #[cfg(test)]

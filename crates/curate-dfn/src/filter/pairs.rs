@@ -150,10 +150,6 @@ impl PairScores {
 }
 
 /// The removal of a row whose score is too low. Without a threshold the cut kept nothing.
-pub(super) fn low(row: usize, score: f32, threshold: Option<f32>) -> Removal {
-    Removal {
-        value: Some(f64::from(score)),
-        threshold: threshold.map(f64::from),
-        ..Removal::new(row, LOW_SCORE)
-    }
+pub(super) fn low(row: usize, score: f32, threshold: Option<f64>) -> Removal {
+    Removal { value: Some(f64::from(score)), threshold, ..Removal::new(row, LOW_SCORE) }
 }

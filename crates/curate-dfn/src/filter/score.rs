@@ -318,7 +318,7 @@ impl Scores {
     ) -> Result<(), FilterError> {
         FilterError::unless_rows("embedded", embedded.rows(), self.rows)?;
         let mut streamed = self.streamed(cut)?;
-        let threshold = streamed.threshold;
+        let threshold = streamed.threshold.map(f64::from);
         let (mut row, mut bad) = (0, BadWalk::new(embedded));
         self.each(|score, id| -> Result<(), FilterError> {
             // Every row is asked, since a cut counts ties in the order of the rows.

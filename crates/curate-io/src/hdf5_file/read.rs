@@ -2,7 +2,7 @@
 
 use std::{ops::Range, path::Path};
 
-use curate_core::BLOCK_ROWS;
+use curate_core::{BLOCK_ROWS, ScoreColumn};
 use hdf5::{
     Dataset,
     types::{FixedAscii, FloatSize, TypeDescriptor, VarLenAscii, VarLenUnicode},
@@ -116,18 +116,38 @@ pub(crate) fn numeric_columns(path: &Path) -> Result<Vec<String>, IoError> {
 }
 
 /// A dataset of numbers; `None` where there is none of so many rows.
-pub(crate) fn column(path: &Path, name: &str, rows: usize) -> Result<Option<Vec<f32>>, IoError> {
+pub(crate) fn column(path: &Path, name: &str, rows: usize) -> Result<Option<ScoreColumn>, IoError> {
     let file = open(path)?;
     let found = dataset(path, &file, name)?;
     let Some(dataset) = found.filter(|d| is_number(d) && d.shape() == [rows]) else {
         return Ok(None);
     };
+    let double = matches!(
+        descriptor(&dataset),
+        Some(
+            TypeDescriptor::Float(FloatSize::U8)
+                | TypeDescriptor::Integer(_)
+                | TypeDescriptor::Unsigned(_)
+        )
+    );
+    Ok(Some(match double {
+        true => numbers::<f64>(path, name, &dataset, rows)?.into(),
+        false => numbers::<f32>(path, name, &dataset, rows)?.into(),
+    }))
+}
+
+fn numbers<T: hdf5::H5Type>(
+    path: &Path,
+    name: &str,
+    dataset: &Dataset,
+    rows: usize,
+) -> Result<Vec<T>, IoError> {
     let mut values = Vec::with_capacity(rows);
     for range in blocks(rows, AT_ONCE) {
-        let read = dataset.read_slice_1d::<f32, _>(range);
+        let read = dataset.read_slice_1d::<T, _>(range);
         values.extend(read.map_err(|e| failed(path, &format!("dataset `{name}`"), &e))?);
     }
-    Ok(Some(values))
+    Ok(values)
 }
 
 /// The datasets of vectors, one for each of so many rows.

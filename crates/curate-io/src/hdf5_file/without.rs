@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use curate_core::SampleId;
+use curate_core::{SampleId, ScoreColumn};
 use ndarray::{Array2, ArrayView2};
 
 use crate::{
@@ -28,7 +28,7 @@ pub(crate) fn numeric_columns(path: &Path) -> Result<Vec<String>, IoError> {
     refused(path)
 }
 
-pub(crate) fn column(path: &Path, _: &str, _: usize) -> Result<Option<Vec<f32>>, IoError> {
+pub(crate) fn column(path: &Path, _: &str, _: usize) -> Result<Option<ScoreColumn>, IoError> {
     refused(path)
 }
 

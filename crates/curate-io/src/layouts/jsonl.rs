@@ -96,11 +96,11 @@ impl OpenShard for Lines {
         let mut values = Vec::new();
         each_record(&self.0, |_, record| {
             let number = record.get(name).and_then(Value::as_f64);
-            values.push(number.map_or(f32::NAN, |number| number as f32));
+            values.push(number.unwrap_or(f64::NAN));
             Ok(())
         })?;
         let there = values.iter().any(|value| !value.is_nan());
-        Ok(if there { Numbers::Values(values) } else { Numbers::Missing })
+        Ok(if there { Numbers::Values(values.into()) } else { Numbers::Missing })
     }
 
     fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {

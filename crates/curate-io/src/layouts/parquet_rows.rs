@@ -11,7 +11,7 @@ pub(super) fn numeric_columns(file: &Path) -> Result<Option<Vec<String>>, IoErro
 pub(super) fn column(file: &Path, name: &str) -> Result<Numbers, IoError> {
     let reader = Reader::open(file)?;
     if reader.columns().iter().any(|column| column == name) {
-        Ok(Numbers::Values(reader.f32(name)?))
+        Ok(Numbers::Values(reader.scores(name)?))
     } else {
         Ok(Numbers::Missing)
     }

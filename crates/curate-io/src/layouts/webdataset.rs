@@ -124,11 +124,12 @@ impl OpenShard for TarShard {
     }
 
     fn column(&self, name: &str) -> Result<Numbers, IoError> {
-        let values = self.field(name, |value| value.as_f64().map(|number| number as f32))?;
+        let values = self.field(name, Value::as_f64)?;
         if values.iter().all(Option::is_none) {
             return Ok(Numbers::Unsaid);
         }
-        Ok(Numbers::Values(values.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect()))
+        let numbers: Vec<f64> = values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+        Ok(Numbers::Values(numbers.into()))
     }
 
     fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {

@@ -4,6 +4,7 @@ use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
 use arrow_array::{ArrayRef, cast::AsArray, types};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
+use curate_core::ScoreColumn;
 use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{
@@ -127,6 +128,15 @@ impl<'a> Reader<'a> {
             f64::append(array, &mut values);
             each(&values);
         })
+    }
+
+    /// A numeric column in its own precision: single, half and single floats alike, or double.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds no numbers, or cannot be read.
+    pub fn scores(&self, column: &str) -> Result<ScoreColumn, IoError> {
+        let single = self.holds_singles(column);
+        Ok(if single { self.f32(column)?.into() } else { self.f64(column)?.into() })
     }
 
     /// Whether a column holds numbers of single or half precision.

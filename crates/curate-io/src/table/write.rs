@@ -30,6 +30,8 @@ pub enum Column {
     OptU64(Vec<Option<u64>>),
     /// Single precision; NaN is a value, not a gap.
     F32(Vec<f32>),
+    /// Double precision; NaN is a value, not a gap.
+    F64(Vec<f64>),
     /// Double precision, some missing.
     OptF64(Vec<Option<f64>>),
     /// Text.
@@ -47,6 +49,7 @@ impl Column {
             Self::U64(v) => v.len(),
             Self::OptU64(v) => v.len(),
             Self::F32(v) => v.len(),
+            Self::F64(v) => v.len(),
             Self::OptF64(v) => v.len(),
             Self::Text(v) => v.len(),
             Self::OptText(v) => v.len(),
@@ -69,6 +72,7 @@ impl Column {
             Self::U64(v) => Arc::new(UInt64Array::from(v)),
             Self::OptU64(v) => Arc::new(UInt64Array::from(v)),
             Self::F32(v) => Arc::new(Float32Array::from(v)),
+            Self::F64(v) => Arc::new(Float64Array::from(v)),
             Self::OptF64(v) => Arc::new(Float64Array::from(v)),
             Self::Text(v) => Arc::new(StringArray::from(v)),
             Self::OptText(v) => Arc::new(StringArray::from(v)),

@@ -171,8 +171,8 @@ impl Method for Against {
         let threshold = similarity_threshold(self.epsilon);
         opened.name_causes(&good, &nearest, &mut rows);
         for (&position, &(_, similarity)) in good.iter().zip(&nearest) {
-            rows.value[position] = similarity;
-            rows.threshold[position] = threshold;
+            rows.value.set(position, similarity);
+            rows.threshold.set(position, threshold);
             if similarity > threshold {
                 rows.remove(position, RULE);
             }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use curate_baselines::{
-    Arch, Baseline, BaselineName, BaselineParams, FEATURES, MorphyRule, Rule, ScoreFloor, Verdicts,
+    Arch, Baseline, BaselineName, BaselineParams, FEATURES, MorphyRule, Rule, ScoreFloor, Verdict,
+    Verdicts,
 };
 use curate_core::Selection;
 use schemars::JsonSchema;
@@ -258,9 +259,12 @@ fn judged(input: &Selection, verdicts: &Verdicts) -> StageRows {
     if verdicts.iter().any(|verdict| verdict.cluster.is_some()) {
         rows.cluster = verdicts.iter().map(|verdict| verdict.cluster).collect();
     }
+    let numbers = |of: fn(&Verdict) -> Option<f64>| -> Vec<f64> {
+        verdicts.iter().map(|verdict| of(verdict).unwrap_or(f64::NAN)).collect()
+    };
+    rows.value = numbers(|verdict| verdict.value).into();
+    rows.threshold = numbers(|verdict| verdict.threshold).into();
     for (position, verdict) in verdicts.iter().enumerate() {
-        rows.value[position] = verdict.value.unwrap_or(f32::NAN);
-        rows.threshold[position] = verdict.threshold.unwrap_or(f32::NAN);
         if let Some(reason) = verdict.dropped {
             rows.remove(position, reason.rule());
         }

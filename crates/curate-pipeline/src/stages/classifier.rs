@@ -128,7 +128,7 @@ impl Method for ClassifierStage {
         context.progress.finish();
         let scores = scores.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
         for (&position, score) in vectors.good.iter().zip(scores) {
-            rows.value[position] = score;
+            rows.value.set(position, score);
         }
         Ok(Outcome::new(rows).telling(&ClassifierTold {
             good_samples: good.len() / dim.max(1),

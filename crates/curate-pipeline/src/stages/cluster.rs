@@ -225,7 +225,7 @@ impl Method for Cluster {
         let clustering = clusters.clustering();
         for (place, row) in clusters.rows().iter().enumerate() {
             let position = context.input.position(row).expect("a row that was given");
-            rows.value[position] = clustering.assignment.nearness()[place];
+            rows.value.set(position, clustering.assignment.nearness()[place]);
             rows.cluster[position] = Some(clustering.assignment.cluster()[place]);
         }
         let told = ClusterTold { k_means: KMeansTold::of(clustering), sizes: clusters.sizes() };
@@ -322,7 +322,7 @@ fn assigned(
     rows: &Rows<'_>,
     context: &Context<'_>,
 ) -> Result<Clusters, StageError> {
-    let labels = labels(table.path, &table.read(&rows.usable_ids())?.values)?;
+    let labels = labels(table.path, &table.read(&rows.usable_ids())?.values.to_vec())?;
     let of = rows.usable().iter().zip(&labels);
     let known: Selection = of.filter_map(|(row, label)| label.is_some().then_some(row)).collect();
     let labels: Vec<u32> = labels.into_iter().flatten().collect();

@@ -251,7 +251,7 @@ impl Method for Dedup {
         let engine = self.clusters.engine()?;
         let inputs = Inputs {
             clusters: shared.clusters.as_ref(),
-            scores: scores.as_deref(),
+            scores: scores.as_ref(),
             engine: engine.as_deref(),
         };
         let dedup = self.stage.params(self.mode).seed(context.seed).check()?;
@@ -262,8 +262,8 @@ impl Method for Dedup {
             cut => cut,
         })?;
         let told = DedupTold {
-            threshold: decided.threshold.map(f64::from),
-            epsilon: decided.threshold.map(|t| 1.0 - f64::from(t)),
+            threshold: decided.threshold,
+            epsilon: decided.threshold.map(|t| 1.0 - t),
             exact_duplicates: self.stage.exact_duplicates.then(|| found.copies().len()),
             probing: probing(&found, decided.threshold),
             k_means: self.clusters.told(found.clusters()),
@@ -275,7 +275,7 @@ impl Method for Dedup {
 
     fn in_words(&self) -> String {
         let embedding = &self.stage.embedding;
-        let above = |most: f32| {
+        let above = |most: String| {
             format!(
                 "remove rows whose cosine in {embedding} to a preferred row of their cluster is above {most}"
             )
@@ -288,8 +288,8 @@ impl Method for Dedup {
             Cut::Top(count) => {
                 format!("keep the {count} rows that are least duplicated in {embedding}")
             }
-            Cut::Epsilon(epsilon) => above(similarity_threshold(epsilon)),
-            Cut::Threshold(most) => above(most),
+            Cut::Epsilon(epsilon) => above(similarity_threshold(epsilon).to_string()),
+            Cut::Threshold(most) => above(most.to_string()),
         }
     }
 
@@ -342,7 +342,7 @@ fn verdicts(mut rows: StageRows, found: &Duplicates, decided: &Decided) -> Stage
     for copy in found.copies() {
         let position = rows.position(copy.row).expect("a row that was given");
         // A copy's cosine, so that a later cut of another epsilon or count removes it first.
-        rows.value[position] = 1.0;
+        rows.value.set(position, 1.0);
         rows.related[position] = Some(copy.stays);
         rows.remove(position, EXACT_DUPLICATE);
     }
@@ -350,8 +350,8 @@ fn verdicts(mut rows: StageRows, found: &Duplicates, decided: &Decided) -> Stage
     let compared = found.clusters().rows().iter().zip(found.similarities().iter().zip(clusters));
     for (row, (&similarity, &cluster)) in compared {
         let position = rows.position(row).expect("a row that was given");
-        rows.value[position] = similarity;
-        rows.threshold[position] = decided.threshold.unwrap_or(f32::NAN);
+        rows.value.set(position, similarity);
+        rows.threshold.set(position, decided.threshold.unwrap_or(f64::NAN));
         rows.cluster[position] = Some(cluster);
         rows.related[position] = found.cause(row);
         if !decided.kept.contains(row) {
@@ -362,9 +362,9 @@ fn verdicts(mut rows: StageRows, found: &Duplicates, decided: &Decided) -> Stage
 }
 
 /// What probing found, with recall at the threshold that decided.
-fn probing(found: &Duplicates, threshold: Option<f32>) -> Option<ProbingTold> {
+fn probing(found: &Duplicates, threshold: Option<f64>) -> Option<ProbingTold> {
     let probing = found.probing()?;
-    let recall = found.recall(1.0 - f64::from(threshold.unwrap_or(1.0)))?;
+    let recall = found.recall(1.0 - threshold.unwrap_or(1.0))?;
     Some(ProbingTold {
         pairs: probing.pairs,
         rows_with_a_nearer_match: probing.improved,

@@ -112,7 +112,7 @@ impl Method for NegClipLossStage {
         let (images, texts) = (UnitRows(&images), UnitRows(&texts));
         let scores = neg_clip_loss(&images, &texts, &ids, &params, context.progress)?;
         for (position, score) in vectors.good.into_iter().zip(scores) {
-            rows.value[position] = score;
+            rows.value.set(position, score);
         }
         Ok(Outcome::new(rows))
     }

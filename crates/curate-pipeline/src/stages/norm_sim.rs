@@ -108,7 +108,7 @@ impl Method for NormSimStage {
         let source = RowsOf::new(embedding, &vectors.rows);
         let scores = align::norm_sim(&UnitRows(&source), &target, norm, context.progress)?;
         for (&position, score) in vectors.good.iter().zip(scores) {
-            rows.value[position] = score;
+            rows.value.set(position, score);
         }
         Ok(Outcome::new(rows))
     }

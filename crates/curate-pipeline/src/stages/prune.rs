@@ -309,10 +309,10 @@ fn verdicts(mut rows: StageRows, concepts: &Concepts, pruned: &Pruned) -> StageR
         let cluster = clusters[place];
         rows.cluster[position] = Some(cluster);
         if by_quota {
-            rows.value[position] = ranks[place] as f32;
-            rows.threshold[position] = pruned.counts[cluster as usize] as f32;
+            rows.value.set(position, ranks[place] as f32);
+            rows.threshold.set(position, pruned.counts[cluster as usize] as f32);
         } else {
-            rows.value[position] = distances[place];
+            rows.value.set(position, distances[place]);
         }
         if !pruned.kept.contains(row) {
             rows.remove(position, if by_quota { CONCEPT_QUOTA } else { CONTROL });

@@ -1,6 +1,6 @@
 //! One score from the ranks of several.
 
-use curate_core::{fault::Fault, rank::Direction};
+use curate_core::{ScoreColumn, rank::Direction};
 use curate_dfn::filter::ensemble::{Member, by_rank};
 use curate_io::Pool;
 use curate_report::Section;
@@ -88,18 +88,15 @@ impl Method for RankStage {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
         let scores =
             self.of.iter().map(|of| context.score(&of.score)).collect::<Result<Vec<_>, _>>()?;
-        let scores: Vec<Member<'_>> = scores
+        let scores: Vec<Vec<f64>> = scores.iter().map(ScoreColumn::to_vec).collect();
+        let members: Vec<Member<'_, f64>> = scores
             .iter()
             .zip(&self.of)
             .map(|(scores, of)| Member { scores, direction: of.better, weight: of.weight })
             .collect();
         let mut rows = StageRows::new(context.input);
-        rows.value = by_rank(&scores)?;
-        for position in 0..rows.rows.len() {
-            if rows.value[position].is_nan() {
-                rows.remove(position, Fault::ScoreMissing.name());
-            }
-        }
+        rows.value = by_rank(&members)?.into();
+        rows.set_unscored_aside();
         Ok(Outcome::new(rows))
     }
 
@@ -114,7 +111,7 @@ impl Method for RankStage {
 
     fn cost(&self, rows: usize, _: &Pool) -> Result<Cost, Error> {
         // Each score, its order and its ranks, one score after the other.
-        let memory = rows * (4 * self.of.len() + 8 + 8 + 8);
+        let memory = rows * (8 * self.of.len() + 8 + 8 + 8);
         let compared = rows as f64 * (rows.max(2) as f64).log2() * self.of.len() as f64;
         Ok(Cost { memory: memory as u64, operations: compared, ..Cost::default() })
     }

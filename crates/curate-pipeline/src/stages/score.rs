@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use curate_core::{
     EmbeddingSource,
     embedding::{self, RowsOf},
-    fault::Fault,
     rank::Direction,
 };
 use curate_dfn::{
@@ -197,7 +196,7 @@ impl Method for Score {
 
     fn cost(&self, rows: usize, pool: &Pool) -> Result<Cost, Error> {
         match self {
-            Self::Column(_) => Ok(Cost { memory: 4 * pool.len() as u64, ..Cost::default() }),
+            Self::Column(_) => Ok(Cost { memory: 8 * pool.len() as u64, ..Cost::default() }),
             Self::Table { path, .. } => Ok(Cost {
                 reads: std::fs::metadata(path).map_or(0, |m| m.len()),
                 memory: by_id::BYTES_PER_ROW * rows as u64,
@@ -252,13 +251,8 @@ fn network_cost(folder: &Path, rows: usize, pool: &Pool) -> Result<Cost, Error> 
 }
 
 fn by_column(column: &str, context: &Context<'_>, rows: &mut StageRows) -> Result<(), StageError> {
-    let values = context.pool.column(column)?;
-    for position in 0..rows.rows.len() {
-        rows.value[position] = values[rows.rows[position]];
-        if rows.value[position].is_nan() {
-            rows.remove(position, Fault::ScoreMissing.name());
-        }
-    }
+    rows.value = context.pool.column(column)?.gather(rows.rows.iter().map(|&row| Some(row)));
+    rows.set_unscored_aside();
     Ok(())
 }
 
@@ -268,12 +262,8 @@ fn by_table(
     rows: &mut StageRows,
 ) -> Result<TableTold, StageError> {
     let found = table.read(&context.ids())?;
-    rows.value = found.values.into_iter().map(|value| value as f32).collect();
-    for position in 0..rows.rows.len() {
-        if rows.value[position].is_nan() {
-            rows.remove(position, Fault::ScoreMissing.name());
-        }
-    }
+    rows.value = found.values;
+    rows.set_unscored_aside();
     Ok(found.told)
 }
 
@@ -299,7 +289,8 @@ fn by_cosine(
     context.progress.finish();
     let mut cosines = cosines.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
     for position in vectors.good {
-        rows.value[position] = cosines.next().expect("one cosine for each good row");
+        let cosine = cosines.next().expect("one cosine for each good row");
+        rows.value.set(position, cosine);
     }
     Ok(())
 }
@@ -313,7 +304,7 @@ fn by_network(
     let network = Network::open(folder)?;
     network.config().takes_captions(folder)?;
     let scored = score_pairs(&network, context.pool, context.input, context.progress)?;
-    rows.value.copy_from_slice(scored.scores());
+    rows.value = scored.scores().to_vec().into();
     for pair in scored.bad() {
         let position = scored.rows().position(pair.row);
         rows.remove(position.expect("a bad pair is one of the rows"), pair.bad.kind.rule());

@@ -25,10 +25,10 @@ pub struct ThresholdStage {
     pub score: String,
     /// Keeps rows with at least this score. Either this or `at-most`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<f32>,
+    pub at_least: Option<f64>,
     /// Keeps rows with at most this score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_most: Option<f32>,
+    pub at_most: Option<f64>,
 }
 
 fn name() -> String {
@@ -73,8 +73,8 @@ impl Settings for ThresholdStage {
 }
 
 enum Limit {
-    AtLeast(f32),
-    AtMost(f32),
+    AtLeast(f64),
+    AtMost(f64),
 }
 
 impl ThresholdStage {
@@ -91,7 +91,7 @@ impl ThresholdStage {
 mod tests {
     use super::*;
 
-    fn stage(at_least: Option<f32>, at_most: Option<f32>) -> ThresholdStage {
+    fn stage(at_least: Option<f64>, at_most: Option<f64>) -> ThresholdStage {
         ThresholdStage { name: name(), from: None, score: score::name(), at_least, at_most }
     }
 

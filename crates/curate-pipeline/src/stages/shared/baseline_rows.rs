@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use curate_baselines::{FEATURES, MetadataRows, MetadataShard, Rule};
-use curate_core::{EmbeddingSource, SampleId, Selection, SourceError};
+use curate_core::{EmbeddingSource, SampleId, ScoreColumn, Selection, SourceError};
 use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard};
 
 /// Captions that are read at once where no table holds them.
@@ -13,7 +13,7 @@ const CAPTIONS: usize = 1024;
 /// `curate baseline` reads them, with the scores' own precision.
 pub(crate) struct Columns<'a> {
     pool: &'a Pool,
-    numbers: BTreeMap<&'static str, Vec<f32>>,
+    numbers: BTreeMap<&'static str, ScoreColumn>,
     features: Option<Embedding>,
 }
 
@@ -134,7 +134,7 @@ impl MetadataRows for Part<'_> {
             }
             None => {
                 let values = &self.columns.numbers[column];
-                taken.extend(self.chosen.iter().map(|&row| f64::from(values[row])));
+                taken.extend(self.chosen.iter().map(|&row| values.get(row)));
                 each(&taken);
                 Ok(())
             }
@@ -142,7 +142,10 @@ impl MetadataRows for Part<'_> {
     }
 
     fn holds_singles(&self, column: &str) -> Result<bool, IoError> {
-        self.table.as_ref().map_or(Ok(true), |table| table.holds_singles(column))
+        match &self.table {
+            Some(table) => table.holds_singles(column),
+            None => Ok(self.columns.numbers.get(column).is_none_or(ScoreColumn::is_single)),
+        }
     }
 
     fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {

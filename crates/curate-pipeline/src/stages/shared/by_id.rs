@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use curate_core::SampleId;
+use curate_core::{SampleId, ScoreColumn};
 use curate_io::{IoError, Kind, ids::id_of_key, table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,8 @@ pub(crate) struct ById<'a> {
 /// What a table says of some samples.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Numbers {
-    /// One number for each sample; NaN where the table has none.
-    pub(crate) values: Vec<f64>,
+    /// One number for each sample, in the table's precision; NaN where it has none.
+    pub(crate) values: ScoreColumn,
     pub(crate) told: TableTold,
 }
 
@@ -135,6 +135,7 @@ impl ById<'_> {
             row += 1;
         })?;
         problem?;
+        gathered.single = reader.holds_singles(self.column);
         let (mut first, mut places) = (0, places.into_iter().peekable());
         reader.each_f64(self.column, |block| {
             while let Some((row, position)) = places.next_if(|(row, _)| *row < first + block.len())
@@ -222,6 +223,8 @@ struct Gathered<'a> {
     /// Positions of the samples, by id: the search of a sample is logarithmic.
     order: Vec<usize>,
     sums: Vec<f64>,
+    /// Whether the table holds its numbers in single precision.
+    single: bool,
     /// Rows of the table that named each sample, and those of them with a number.
     named: Vec<u32>,
     counted: Vec<u32>,
@@ -236,7 +239,7 @@ impl<'a> Gathered<'a> {
         order.sort_unstable_by_key(|&position| ids[position]);
         let (sums, named) = (vec![f64::NAN; ids.len()], vec![0; ids.len()]);
         let (counted, told) = (named.clone(), TableTold::default());
-        Self { table, ids, order, sums, named, counted, example: None, told }
+        Self { table, ids, order, sums, single: false, named, counted, example: None, told }
     }
 
     /// The sample that a row of the table names, if it is one of those asked for.
@@ -299,7 +302,11 @@ impl<'a> Gathered<'a> {
             means.for_each(|(sum, &count)| *sum /= f64::from(count.max(1)));
         }
         self.told.missing = self.counted.iter().filter(|&&count| count == 0).count();
-        Ok(Numbers { values: self.sums, told: self.told })
+        let values = match self.single {
+            true => ScoreColumn::Single(self.sums.into_iter().map(|sum| sum as f32).collect()),
+            false => ScoreColumn::Double(self.sums),
+        };
+        Ok(Numbers { values, told: self.told })
     }
 }
 
@@ -349,9 +356,9 @@ mod tests {
                 [(Repeated::First, 0.1), (Repeated::Max, 0.3), (Repeated::Mean, 0.2)]
             {
                 let found = table(&path, Some(rule)).read(&ids()).unwrap();
-                assert!(found.values[0].is_nan() && found.values[3].is_nan(), "{found:?}");
-                assert!((found.values[2] - 0.9).abs() < 1e-7);
-                assert!((found.values[1] - expected).abs() < 1e-7, "{rule:?}: {found:?}");
+                assert!(found.values.get(0).is_nan() && found.values.get(3).is_nan(), "{found:?}");
+                assert!((found.values.get(2) - 0.9).abs() < 1e-7);
+                assert!((found.values.get(1) - expected).abs() < 1e-7, "{rule:?}: {found:?}");
                 let told = TableTold { table_rows: 5, of_other_samples: 1, missing: 2 };
                 assert_eq!(found.told, told);
             }
@@ -397,7 +404,7 @@ mod tests {
         let csv = folder.path().join("keys.csv");
         std::fs::write(&csv, "key,aesthetic\n000012,4.5\n").unwrap();
         let found = table(&csv, None).read(&[id_of_key("000012")]).unwrap();
-        assert_eq!(found.values, [4.5]);
+        assert_eq!(found.values, ScoreColumn::Double(vec![4.5]));
     }
 
     #[test]

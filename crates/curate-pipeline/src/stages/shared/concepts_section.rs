@@ -121,12 +121,12 @@ fn gallery(
 fn group(page: &Page<'_>, rows: &StageRows, concept: &Concept, c: usize) -> Result<Group, Error> {
     let mut members: Vec<usize> =
         (0..rows.rows.len()).filter(|&i| rows.cluster.get(i) == Some(&Some(c as u32))).collect();
-    members.sort_by(|&a, &b| rows.value[a].total_cmp(&rows.value[b]));
+    members.sort_by(|&a, &b| rows.value.get(a).total_cmp(&rows.value.get(b)));
     let (stay, go): (Vec<usize>, Vec<usize>) = members.iter().partition(|&&i| rows.keeps(i));
     let picked = [spread(&stay, CARDS_A_CLUSTER), spread(&go, CARDS_A_CLUSTER)].concat();
     let picked: Vec<usize> = picked.iter().map(|&i| rows.rows[i]).collect();
     let rank =
-        |row| rows.position(row).map_or(String::new(), |i| format!("rank {}", rows.value[i]));
+        |row| rows.position(row).map_or(String::new(), |i| format!("rank {}", rows.value.get(i)));
     Ok(Group {
         heading: format!("Concept {c}"),
         facts: vec![

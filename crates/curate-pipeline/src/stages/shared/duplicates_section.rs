@@ -44,14 +44,14 @@ pub(crate) fn near_reference(
     threshold: Option<f64>,
 ) -> Result<Section, Error> {
     let rows = done.rows;
-    let compared = |i: &usize| !rows.threshold[*i].is_nan() && !rows.value[*i].is_nan();
+    let compared = |i: &usize| !rows.threshold.get(*i).is_nan() && !rows.value.get(*i).is_nan();
     let mut judged: Vec<usize> = (0..rows.rows.len()).filter(compared).collect();
     let title = "Largest similarity to the reference";
     let section = Section::new(format!("Near the reference ({})", done.record.name))
         .intro("A row goes when a row of the reference is too similar to it.")
         .block(similarities(title, rows, &judged, threshold))
         .block(kept_curve(&values(rows, &judged), threshold));
-    judged.sort_by(|&a, &b| rows.value[b].total_cmp(&rows.value[a]).then(a.cmp(&b)));
+    judged.sort_by(|&a, &b| rows.value.get(b).total_cmp(&rows.value.get(a)).then(a.cmp(&b)));
     let removed = judged.partition_point(|&i| !rows.keeps(i));
     let part = |places: &[usize]| -> Vec<usize> { places.iter().map(|&i| rows.rows[i]).collect() };
     let (first, last) = (removed.saturating_sub(DUPLICATE_GROUPS), removed + DUPLICATE_GROUPS);
@@ -75,11 +75,11 @@ pub(crate) fn near_reference(
 fn similarity_to(rows: &StageRows, row: usize) -> String {
     let Some(position) = rows.position(row) else { return String::new() };
     let to = rows.reference.get(position).and_then(Option::as_deref).unwrap_or("the reference");
-    format!("similarity {:.4} to {to}", rows.value[position])
+    format!("similarity {:.4} to {to}", rows.value.get(position))
 }
 
-fn values(rows: &StageRows, positions: &[usize]) -> Vec<f32> {
-    positions.iter().map(|&i| rows.value[i]).collect()
+fn values(rows: &StageRows, positions: &[usize]) -> Vec<f64> {
+    positions.iter().map(|&i| rows.value.get(i)).collect()
 }
 
 fn similarities(
@@ -89,7 +89,7 @@ fn similarities(
     threshold: Option<f64>,
 ) -> Histogram {
     let (stay, go): (Vec<usize>, Vec<usize>) = judged.iter().partition(|&&i| rows.keeps(i));
-    let series: [(&str, Role, &[f32]); 2] = [
+    let series: [(&str, Role, &[f64]); 2] = [
         ("kept", Role::Kept, &values(rows, &stay)),
         ("removed", Role::Removed, &values(rows, &go)),
     ];
@@ -158,7 +158,7 @@ fn nearest(rows: &StageRows, row: usize, head: usize) -> String {
     };
     let cause = rows.related.get(position).copied().flatten();
     let to = if cause == Some(head) { "" } else { ", to another that went" };
-    format!("similarity {:.4}{to}", rows.value[position])
+    format!("similarity {:.4}{to}", rows.value.get(position))
 }
 
 /// Half of the places for the leading items, the other half spread over the rest.
@@ -168,11 +168,11 @@ fn leading_and_spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
 }
 
 /// How many rows each epsilon would keep.
-fn kept_curve(similarities: &[f32], threshold: Option<f64>) -> CurveChart {
+fn kept_curve(similarities: &[f64], threshold: Option<f64>) -> CurveChart {
     let mut sorted = similarities.to_vec();
-    sorted.sort_unstable_by(f32::total_cmp);
+    sorted.sort_unstable_by(f64::total_cmp);
     let n = sorted.len().max(1) as f64;
-    let kept = |epsilon: f64| sorted.partition_point(|&s| f64::from(s) <= 1.0 - epsilon) as f64 / n;
+    let kept = |epsilon: f64| sorted.partition_point(|&s| s <= 1.0 - epsilon) as f64 / n;
     let points =
         (0..=60).map(|i| f64::from(i) / 100.0).map(|epsilon| (epsilon, kept(epsilon))).collect();
     CurveChart {

@@ -127,7 +127,7 @@ fn of_stage(stage: &str, context: &Context<'_>) -> Result<Clusters, StageError> 
         if let Some(cluster) = *cluster {
             rows.push(left.rows[position]);
             labels.push(cluster);
-            nearness.push(left.value[position]);
+            nearness.push(left.value.get(position) as f32);
         }
     }
     let rows = Selection::from_unsorted(rows);

@@ -38,13 +38,13 @@ impl Method for ScoreCut {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
         let mut rows = StageRows::new(context.input);
         rows.value = context.score(&self.score)?;
-        let decided = self.cut.apply(&rows.value, &context.ids(), self.better)?;
-        rows.threshold.fill(decided.threshold.unwrap_or(f32::NAN));
+        let decided = rows.value.cut(self.cut, &context.ids(), self.better)?;
+        rows.threshold = rows.value.filled(decided.threshold.unwrap_or(f64::NAN));
         for position in Selection::all(rows.rows.len()).minus(&decided.kept).iter() {
-            let missing = rows.value[position].is_nan();
+            let missing = rows.value.get(position).is_nan();
             rows.remove(position, if missing { Fault::ScoreMissing.name() } else { self.rule });
         }
-        Ok(Outcome::new(rows).telling(&CutTold { threshold: decided.threshold.map(f64::from) }))
+        Ok(Outcome::new(rows).telling(&CutTold { threshold: decided.threshold }))
     }
 
     fn in_words(&self) -> String {

@@ -22,8 +22,9 @@ pub(crate) fn section(page: &Page<'_>, done: &Done<'_>, rule: &str) -> Result<Se
     if let Some((stage, _)) = cut {
         section = section.intro(format!("The line is the threshold of stage {stage}."));
     }
-    let detail =
-        |row| rows.position(row).map_or(String::new(), |i| format!("score {:.4}", rows.value[i]));
+    let detail = |row| {
+        rows.position(row).map_or(String::new(), |i| format!("score {:.4}", rows.value.get(i)))
+    };
     let mut groups = Vec::new();
     for (heading, members) in shown(rows, cut.map(|(_, threshold)| *threshold)) {
         let cards = page.cards(&members, |row| page.verdict(row), detail)?;
@@ -42,9 +43,9 @@ fn histogram(page: &Page<'_>, done: &Done<'_>) -> Histogram {
     let (mut stay, mut go) = (Vec::new(), Vec::new());
     for i in (0..rows.rows.len()).filter(|&i| rows.keeps(i)) {
         let side = if page.kept.contains(rows.rows[i]) { &mut stay } else { &mut go };
-        side.push(rows.value[i]);
+        side.push(rows.value.get(i));
     }
-    let series: [(&str, Role, &[f32]); 2] =
+    let series: [(&str, Role, &[f64]); 2] =
         [("in the subset", Role::Kept, &stay), ("removed by any stage", Role::Removed, &go)];
     let marker = |(stage, at): &(&str, f64)| Marker::new(*at, format!("{stage} {}", short(*at, 4)));
     Histogram {
@@ -62,14 +63,14 @@ fn histogram(page: &Page<'_>, done: &Done<'_>) -> Histogram {
 fn shown(rows: &StageRows, threshold: Option<f64>) -> Vec<(&'static str, Vec<usize>)> {
     let mut order: Vec<usize> = (0..rows.rows.len()).filter(|&i| rows.keeps(i)).collect();
     order.sort_by(|&a, &b| {
-        rows.value[b].total_cmp(&rows.value[a]).then(rows.rows[a].cmp(&rows.rows[b]))
+        rows.value.get(b).total_cmp(&rows.value.get(a)).then(rows.rows[a].cmp(&rows.rows[b]))
     });
     let of = |positions: &mut dyn Iterator<Item = &usize>| -> Vec<usize> {
         positions.map(|&i| rows.rows[i]).collect()
     };
     let mut groups = vec![("Highest", of(&mut order.iter().take(SCORED)))];
     if let Some(threshold) = threshold {
-        let at = order.partition_point(|&i| f64::from(rows.value[i]) >= threshold);
+        let at = order.partition_point(|&i| rows.value.get(i) >= threshold);
         let border = at.saturating_sub(SCORED / 2)..order.len().min(at + SCORED / 2);
         groups.push(("At the threshold", of(&mut order[border].iter())));
     }
