@@ -1,6 +1,7 @@
 //! The npy format: headers of versions 1 to 3, and tables written as numpy writes them.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, BufReader, Read, Write},
     path::Path,
@@ -26,8 +27,68 @@ pub enum Dtype {
     F64,
     /// Two little-endian 64-bit numbers: a DataComp subset.
     UidPair,
+    /// Other numbers: whole ones, flags, and floats whose bytes come in the other order.
+    Number(Number),
     /// Anything else, as written in the header.
     Other(String),
+}
+
+/// How a number lies in an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number {
+    kind: NumberKind,
+    bytes: usize,
+    big_endian: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NumberKind {
+    Float,
+    Signed,
+    Unsigned,
+    Flag,
+}
+
+impl Number {
+    /// The type of a `descr` such as `>f4` or `|u1`; `None` for what is no number of at most 64 bits.
+    fn parse(descr: &str) -> Option<Self> {
+        let mut characters = descr.chars();
+        let (order, kind) = (characters.next()?, characters.next()?);
+        let bytes: usize = characters.as_str().parse().ok()?;
+        let (kind, sizes) = match kind {
+            'f' => (NumberKind::Float, &[2, 4, 8][..]),
+            'i' => (NumberKind::Signed, &[1, 2, 4, 8][..]),
+            'u' => (NumberKind::Unsigned, &[1, 2, 4, 8][..]),
+            'b' => (NumberKind::Flag, &[1][..]),
+            _ => return None,
+        };
+        let known = "<>|=".contains(order) && sizes.contains(&bytes);
+        let big_endian = order == '>' || (order == '=' && cfg!(target_endian = "big"));
+        known.then_some(Self { kind, bytes, big_endian })
+    }
+
+    /// The numbers that these bytes are, in single precision as `numpy.astype` rounds them.
+    fn decode(self, bytes: &[u8], out: &mut [f32]) {
+        for (out, bytes) in out.iter_mut().zip(bytes.chunks_exact(self.bytes)) {
+            *out = self.value(bytes);
+        }
+    }
+
+    fn value(self, bytes: &[u8]) -> f32 {
+        let place = |i: usize| if self.big_endian { bytes.len() - 1 - i } else { i };
+        let bits = (0..bytes.len()).rev().fold(0, |bits, i| bits << 8 | u64::from(bytes[place(i)]));
+        match (self.kind, self.bytes) {
+            (NumberKind::Float, 2) => f16::from_bits(bits as u16).to_f32(),
+            (NumberKind::Float, 4) => f32::from_bits(bits as u32),
+            (NumberKind::Float, _) => f64::from_bits(bits) as f32,
+            (NumberKind::Signed, bytes) => {
+                let unused = 64 - 8 * bytes as u32;
+                ((bits << unused).cast_signed() >> unused) as f32
+            }
+            (NumberKind::Unsigned, _) => bits as f32,
+            (NumberKind::Flag, _) => f32::from(bits != 0),
+        }
+    }
 }
 
 impl Dtype {
@@ -38,6 +99,7 @@ impl Dtype {
             Self::F32 => 4,
             Self::F64 => 8,
             Self::UidPair => 16,
+            Self::Number(number) => number.bytes,
             Self::Other(_) => 0,
         }
     }
@@ -49,7 +111,52 @@ impl Dtype {
             "'<f4'" => Self::F32,
             "'<f8'" => Self::F64,
             "[('f0','<u8'),('f1','<u8')]" => Self::UidPair,
-            _ => Self::Other(shown(text)),
+            other => match Number::parse(other.trim_matches(['\'', '"'])) {
+                Some(number) => Self::Number(number),
+                None => Self::Other(shown(text)),
+            },
+        }
+    }
+
+    /// The numbers that these bytes are, in single precision. Only numbers have some.
+    pub(crate) fn decode(&self, bytes: &[u8], out: &mut [f32]) {
+        match self {
+            Self::F16 => {
+                let halves = out.iter_mut().zip(bytes.as_chunks::<2>().0);
+                halves.for_each(|(out, bytes)| *out = f16::from_le_bytes(*bytes).to_f32());
+            }
+            Self::F32 => {
+                let singles = out.iter_mut().zip(bytes.as_chunks::<4>().0);
+                singles.for_each(|(out, bytes)| *out = f32::from_le_bytes(*bytes));
+            }
+            Self::F64 => {
+                let doubles = out.iter_mut().zip(bytes.as_chunks::<8>().0);
+                doubles.for_each(|(out, bytes)| *out = f64::from_le_bytes(*bytes) as f32);
+            }
+            Self::Number(number) => number.decode(bytes, out),
+            Self::UidPair | Self::Other(_) => out.fill(f32::NAN),
+        }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::F16 => f.write_str("'<f2'"),
+            Self::F32 => f.write_str("'<f4'"),
+            Self::F64 => f.write_str("'<f8'"),
+            Self::UidPair => f.write_str(UID_PAIR),
+            Self::Number(Number { kind, bytes, big_endian }) => {
+                let order = if *big_endian { '>' } else { '<' };
+                let kind = match kind {
+                    NumberKind::Float => 'f',
+                    NumberKind::Signed => 'i',
+                    NumberKind::Unsigned => 'u',
+                    NumberKind::Flag => 'b',
+                };
+                write!(f, "'{order}{kind}{bytes}'")
+            }
+            Self::Other(descr) => f.write_str(descr),
         }
     }
 }
@@ -119,6 +226,11 @@ impl Header {
         (shape.len() <= MOST_AXES).then_some(Self { dtype, fortran_order, shape, len })
     }
 
+    /// Whether this is a table of numbers.
+    pub(crate) fn is_table(&self) -> bool {
+        self.shape.len() == 2 && !matches!(self.dtype, Dtype::UidPair | Dtype::Other(_))
+    }
+
     /// Bytes of data that the header promises; `None` when the number overflows.
     pub fn data_len(&self) -> Option<usize> {
         self.shape.iter().try_fold(self.dtype.size(), |len, &axis| len.checked_mul(axis))
@@ -181,11 +293,7 @@ impl Precision {
 ///
 /// `descr` is written as numpy prints it, for example `'<f4'` with its quotes.
 pub fn header_bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
-    let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let tuple = match axes.as_slice() {
-        [one] => format!("({one},)"),
-        _ => format!("({})", axes.join(", ")),
-    };
+    let tuple = shape_of(shape);
     let mut text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {tuple}, }}");
     // numpy reserves 21 digits for the axis that may grow.
     let growth = shape.first().map_or(0, |first| 21 - first.to_string().len());
@@ -265,7 +373,7 @@ pub(crate) fn write_table(
     out.write_all(&bytes)
 }
 
-/// A table of f32 that is held in memory, whichever of its axes varies fastest.
+/// A table of numbers that is held in memory, whichever of its axes varies fastest.
 pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
     let remedy = "write it with numpy.save as a float32 array of shape [k, d]";
     let failed = |e| IoError::os(path, "read", e);
@@ -277,10 +385,14 @@ pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
         Ok(header) => header,
         Err(problem) => return wrong(Kind::Malformed, problem),
     };
-    let (&[rows, columns], Dtype::F32) = (header.shape.as_slice(), &header.dtype) else {
-        let problem = format!("is an array of {:?} of the shape {:?}", header.dtype, header.shape);
-        return wrong(Kind::Malformed, problem);
+    let &[rows, columns] = header.shape.as_slice() else {
+        let shape = shape_of(&header.shape);
+        return wrong(Kind::Malformed, format!("is an array of the shape {shape}, not of two axes"));
     };
+    if matches!(header.dtype, Dtype::UidPair | Dtype::Other(_)) {
+        let problem = format!("is an array of the element type {}, not of numbers", header.dtype);
+        return wrong(Kind::Malformed, problem);
+    }
     // Before anything is made as large as the header says.
     let data = usize::try_from(bytes.saturating_sub(header.len as u64)).ok();
     if data.is_none() || header.data_len() != data {
@@ -288,22 +400,31 @@ pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
         let problem = format!("promises {rows} x {columns} numbers, but holds {held} bytes");
         return wrong(Kind::Truncated, problem);
     }
-    let numbers = read_numbers(&mut file, rows * columns).map_err(failed)?;
+    let numbers = read_numbers(&mut file, &header.dtype, rows * columns).map_err(failed)?;
     let shape = (rows, columns).set_f(header.fortran_order);
     Ok(Array2::from_shape_vec(shape, numbers).expect("as many numbers as the shape says"))
 }
 
 /// Numbers block by block, so that a file is never held beside its array.
-fn read_numbers(from: &mut impl Read, count: usize) -> io::Result<Vec<f32>> {
-    let mut numbers = Vec::with_capacity(count);
-    let mut block = vec![0; AT_ONCE.min(4 * count)];
-    while numbers.len() < count {
-        let bytes = block.len().min(4 * (count - numbers.len()));
-        from.read_exact(&mut block[..bytes])?;
-        let read = block[..bytes].as_chunks::<4>().0;
-        numbers.extend(read.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+fn read_numbers(from: &mut impl Read, dtype: &Dtype, count: usize) -> io::Result<Vec<f32>> {
+    let mut numbers = vec![0.0; count];
+    let at_once = AT_ONCE / dtype.size();
+    let mut block = vec![0; dtype.size() * at_once.min(count)];
+    for numbers in numbers.chunks_mut(at_once) {
+        let block = &mut block[..dtype.size() * numbers.len()];
+        from.read_exact(block)?;
+        dtype.decode(block, numbers);
     }
     Ok(numbers)
+}
+
+/// A shape as numpy prints it.
+pub(crate) fn shape_of(axes: &[usize]) -> String {
+    let axes: Vec<String> = axes.iter().map(usize::to_string).collect();
+    match axes.as_slice() {
+        [one] => format!("({one},)"),
+        _ => format!("({})", axes.join(", ")),
+    }
 }
 
 /// The `descr` of a DataComp subset.
