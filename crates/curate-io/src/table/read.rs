@@ -150,9 +150,9 @@ impl<'a> Reader<'a> {
     /// A numeric column in double precision, widened without loss from single; a gap is a NaN.
     ///
     /// A decimal becomes the nearest double. A flag is 0 or 1. Dates, times of day, timestamps and
-    /// durations are the integers that pyarrow casts them to: days (or milliseconds, for `date64`),
-    /// or the column's own unit, counted from midnight, from 1970 in UTC, or from nothing. Digits in a
-    /// text are no number.
+    /// durations are the integers that pyarrow casts them to: days since 1970, and counts of the
+    /// column's own unit since midnight, since 1970 in UTC, or as they are. Digits in a text are no
+    /// number.
     ///
     /// # Errors
     /// When there is no such column, it holds no numbers, or cannot be read.

@@ -88,7 +88,11 @@ macro_rules! real {
                         flag.map_or(Self::GAP, |flag| if flag { 1.0 } else { 0.0 })
                     })),
                     Date32 | Time32(_) => return Self::append(&as_stored(array, Int32)?, out),
-                    Date64 | Time64(_) | Timestamp(..) | Duration(_) => {
+                    // Parquet stores days, as which pyarrow reads them back.
+                    Date64 => append_as::<types::Date64Type, _>(array, out, |v| {
+                        v.div_euclid(MILLISECONDS_A_DAY) as $real
+                    }),
+                    Time64(_) | Timestamp(..) | Duration(_) => {
                         return Self::append(&as_stored(array, Int64)?, out);
                     }
                     _ => {
@@ -104,6 +108,8 @@ macro_rules! real {
 
 real!(f32);
 real!(f64);
+
+const MILLISECONDS_A_DAY: i64 = 86_400_000;
 
 fn append_as<T: ArrowPrimitiveType, R: Real>(
     array: &ArrayRef,
