@@ -387,7 +387,10 @@ pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
     };
     let &[rows, columns] = header.shape.as_slice() else {
         let shape = shape_of(&header.shape);
-        return wrong(Kind::Malformed, format!("is an array of the shape {shape}, not of two axes"));
+        return wrong(
+            Kind::Malformed,
+            format!("is an array of the shape {shape}, not of two axes"),
+        );
     };
     if matches!(header.dtype, Dtype::UidPair | Dtype::Other(_)) {
         let problem = format!("is an array of the element type {}, not of numbers", header.dtype);

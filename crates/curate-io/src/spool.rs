@@ -24,7 +24,8 @@ pub(crate) struct Spool {
 
 impl Spool {
     pub(crate) fn new() -> Result<Self, IoError> {
-        let file = BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(IoError::no_room)?);
+        let file =
+            BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(IoError::no_room)?);
         Ok(Self { file, rows: 0, written: 0, dim: None })
     }
 
@@ -84,7 +85,10 @@ impl Spool {
     }
 
     fn write(&mut self, vector: &[f32]) -> Result<(), IoError> {
-        vector.iter().try_for_each(|x| self.file.write_all(&x.to_le_bytes())).map_err(IoError::no_room)
+        vector
+            .iter()
+            .try_for_each(|x| self.file.write_all(&x.to_le_bytes()))
+            .map_err(IoError::no_room)
     }
 
     pub(crate) fn finish(self, path: &Path, what: &str) -> Result<StoredArray, IoError> {

@@ -218,7 +218,8 @@ impl StoredArray {
     /// lies in as many places as it has numbers.
     fn by_rows(self) -> Result<Self, IoError> {
         let (rows, dim, size) = (self.rows, self.dim, self.dtype.size());
-        let mut spool = BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(IoError::no_room)?);
+        let mut spool =
+            BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(IoError::no_room)?);
         let at_once = (BY_ROWS_AT_ONCE / (dim * size)).clamp(1, rows);
         let mut columns = vec![0; at_once * dim * size];
         for start in (0..rows).step_by(at_once) {
@@ -278,9 +279,16 @@ pub(crate) fn check_table(
     what: &str,
 ) -> Result<[usize; 2], IoError> {
     let &[rows, dim] = header.shape.as_slice() else {
-        let problem =
-            format!("{what} has the shape {}; a table of vectors has two axes", shape_of(&header.shape));
-        return Err(IoError::malformed(path, problem));
+        let problem = format!(
+            "{what} has the shape {}; a table of vectors has two axes",
+            shape_of(&header.shape)
+        );
+        return Err(IoError::new(
+            Kind::Malformed,
+            path,
+            problem,
+            "name an array that has two axes",
+        ));
     };
     if let Dtype::Other(descr) = &header.dtype {
         let problem = format!("{what} has the element type {descr}");

@@ -94,9 +94,7 @@ fn in_column(reader: &Reader<'_>, column: &Column) -> Option<String> {
             let singles = singles.iter().zip(&expected).all(close);
             compared(&(bits(&found), singles), &(bits(&expected), true))
         }),
-        Holds::Texts(expected) => {
-            reader.text(name, None).map(|found| compared(&found, expected))
-        }
+        Holds::Texts(expected) => reader.text(name, None).map(|found| compared(&found, expected)),
         Holds::Uids(expected) => {
             collected(|each| reader.each_uid(name, each)).map(|found| compared(&found, expected))
         }

@@ -52,6 +52,11 @@ impl Layout for ClipRetrieval {
         Ok(files)
     }
 
+    fn lost(&self, file: &Path) -> IoError {
+        let problem = "does not exist, but other folders of the pool have this part";
+        IoError::new(Kind::NotFound, file, problem, "fetch it, or move the others away")
+    }
+
     fn open(&self, file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
         open(file)
     }
@@ -122,6 +127,9 @@ pub(super) fn open(file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoErr
     let rows = StoredArray::rows_of_npy(file)?;
     // One part without a description, where others have theirs, is a file that was lost.
     let metadata = sibling(file, METADATA, "parquet").filter(|m| has_parts(m));
+    if let Some(metadata) = metadata.as_ref().filter(|m| !m.exists()) {
+        return Err(ClipRetrieval.lost(metadata));
+    }
     let Some(metadata) = metadata else {
         let ids = ShardRows { ids: RowIds::Numbered(rows), faults: vec![] };
         return Ok((ids, Box::new(Array { file: file.to_owned(), rows })));

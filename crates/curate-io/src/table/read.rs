@@ -4,6 +4,7 @@ use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
 use arrow_array::{ArrayRef, ArrowPrimitiveType, cast::AsArray, types};
 use arrow_schema::{ArrowError, DataType, Schema};
+use half::f16;
 use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{
@@ -15,6 +16,7 @@ use super::{
     names,
     types::{
         decoded, is_name, is_number, is_surely_vectors, is_text, is_text_or_bytes, is_vectors,
+        nanoseconds,
     },
     values::{self, Real},
 };
@@ -27,8 +29,33 @@ use crate::{
 /// Vectors that are decoded at once.
 const VECTORS_AT_ONCE: usize = 4096;
 
+/// What names rows.
+const NAMES: &str = "text or whole numbers";
+
 /// Other values that are decoded at once: they stay in a core's cache.
 const AT_ONCE: usize = 8192;
+
+/// How precise a column's numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 16 bits.
+    Half,
+    /// 32 bits.
+    Single,
+    /// 64 bits, and everything that is not of fewer.
+    Double,
+}
+
+impl Precision {
+    /// The number of this precision that is nearest to another.
+    pub fn nearest(self, number: f64) -> f64 {
+        match self {
+            Self::Half => f16::from_f64(number).to_f64(),
+            Self::Single => f64::from(number as f32),
+            Self::Double => number,
+        }
+    }
+}
 
 /// A Parquet file, open for reading single columns.
 pub struct Reader<'a> {
@@ -48,7 +75,8 @@ impl<'a> Reader<'a> {
         let rows = usize::try_from(rows).map_err(|e| {
             IoError::malformed(path, "declares an impossible number of rows").caused_by(e)
         })?;
-        Ok(Self { path, rows, schema: Arc::clone(builder.schema()) })
+        let schema = Arc::new(nanoseconds(builder.schema(), builder.parquet_schema()));
+        Ok(Self { path, rows, schema })
     }
 
     /// Rows in the file.
@@ -96,10 +124,10 @@ impl<'a> Reader<'a> {
     /// When there are only such that cannot.
     pub fn name_column<'n>(&self, wanted: &[&'n str]) -> Result<Option<&'n str>, IoError> {
         let there: Vec<&str> = wanted.iter().copied().filter(|name| self.has(name)).collect();
-        let mut found = there.iter().map(|name| self.find(name, "names of rows", is_name).map(|_| *name));
+        let mut found = there.iter().map(|name| self.find(name, NAMES, is_name).map(|_| *name));
         match (found.find(Result::is_ok), there.first()) {
             (Some(found), _) => found.map(Some),
-            (None, Some(first)) => self.find(first, "names of rows", is_name).map(|_| None),
+            (None, Some(first)) => self.find(first, NAMES, is_name).map(|_| None),
             (None, None) => Ok(None),
         }
     }
@@ -151,8 +179,8 @@ impl<'a> Reader<'a> {
     ///
     /// A decimal becomes the nearest double. A flag is 0 or 1. Dates, times of day, timestamps and
     /// durations are the integers that pyarrow casts them to: days since 1970, and counts of the
-    /// column's own unit since midnight, since 1970 in UTC, or as they are. Digits in a text are no
-    /// number.
+    /// unit in the file since midnight, since 1970 in UTC, or as they are. (Parquet has no seconds:
+    /// those are stored as milliseconds.) Digits in a text are no number.
     ///
     /// # Errors
     /// When there is no such column, it holds no numbers, or cannot be read.
@@ -178,16 +206,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Whether a column holds numbers of single or half precision.
-    pub fn holds_singles(&self, column: &str) -> bool {
+    /// The precision of a column's numbers, in which other tools compare them with a threshold:
+    /// double for all but halves and singles.
+    pub fn precision(&self, column: &str) -> Precision {
         let field = self.schema.field_with_name(column);
-        field.is_ok_and(|field| {
-            let values = match field.data_type() {
-                DataType::Dictionary(_, values) => values.as_ref(),
-                other => other,
-            };
-            matches!(values, DataType::Float32 | DataType::Float16)
-        })
+        let values = field.map(|field| match field.data_type() {
+            DataType::Dictionary(_, values) => values.as_ref(),
+            other => other,
+        });
+        match values {
+            Ok(DataType::Float16) => Precision::Half,
+            Ok(DataType::Float32) => Precision::Single,
+            _ => Precision::Double,
+        }
     }
 
     /// A column of counts or indices; a gap is `None`.
@@ -284,7 +315,7 @@ impl<'a> Reader<'a> {
         column: &str,
         mut each: impl FnMut(Option<&str>),
     ) -> Result<(), IoError> {
-        let at = self.find(column, "names", is_name)?;
+        let at = self.find(column, NAMES, is_name)?;
         self.each(at, None, |array| {
             names::each_name(array, &mut each);
             Ok(())

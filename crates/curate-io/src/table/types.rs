@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use parquet::{basic::Type, schema::types::SchemaDescriptor};
 
 /// Numbers, and what Arrow stores as such: flags are 0 and 1, dates and times are counts of their
 /// unit. A column of nothing but gaps is one of numbers too, none of which is there.
@@ -57,6 +58,19 @@ pub(super) fn is_vectors(data_type: &DataType) -> bool {
 pub(super) fn is_surely_vectors(data_type: &DataType) -> bool {
     let fixed = matches!(data_type, DataType::FixedSizeList(..));
     item(data_type).is_some_and(|item| item.is_floating() || (fixed && item.is_numeric()))
+}
+
+/// The schema of a file whose timestamps of 96 bits are nanoseconds, as pyarrow reads them, whatever
+/// unit they had in their writer's memory.
+pub(super) fn nanoseconds(schema: &Schema, parquet: &SchemaDescriptor) -> Schema {
+    let stored = parquet.root_schema().get_fields();
+    let fields = schema.fields().iter().zip(stored).map(|(field, stored)| {
+        let int96 = stored.is_primitive() && stored.get_physical_type() == Type::INT96;
+        let moment = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        let field = field.as_ref().clone();
+        if int96 { field.with_data_type(moment) } else { field }
+    });
+    Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
 }
 
 /// What a list holds.

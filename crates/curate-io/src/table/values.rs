@@ -84,9 +84,11 @@ macro_rules! real {
                     UInt32 => append_as::<types::UInt32Type, _>(array, out, |v| v as $real),
                     UInt64 => append_as::<types::UInt64Type, _>(array, out, |v| v as $real),
                     Null => out.extend(std::iter::repeat_n(Self::GAP, array.len())),
-                    Boolean => out.extend(array.as_boolean().iter().map(|flag| {
-                        flag.map_or(Self::GAP, |flag| if flag { 1.0 } else { 0.0 })
-                    })),
+                    Boolean => {
+                        out.extend(array.as_boolean().iter().map(|flag| {
+                            flag.map_or(Self::GAP, |flag| if flag { 1.0 } else { 0.0 })
+                        }))
+                    }
                     Date32 | Time32(_) => return Self::append(&as_stored(array, Int32)?, out),
                     // Parquet stores days, as which pyarrow reads them back.
                     Date64 => append_as::<types::Date64Type, _>(array, out, |v| {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use curate_baselines::{FEATURES, MetadataRows, MetadataShard, Rule};
 use curate_core::{EmbeddingSource, SampleId, Selection, SourceError};
-use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard};
+use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard, table::Precision};
 
 /// Captions that are read at once where no table holds them.
 const CAPTIONS: usize = 1024;
@@ -141,8 +141,8 @@ impl MetadataRows for Part<'_> {
         }
     }
 
-    fn holds_singles(&self, column: &str) -> Result<bool, IoError> {
-        self.table.as_ref().map_or(Ok(true), |table| table.holds_singles(column))
+    fn precision(&self, column: &str) -> Result<Precision, IoError> {
+        self.table.as_ref().map_or(Ok(Precision::Single), |table| table.precision(column))
     }
 
     fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {
