@@ -6,7 +6,8 @@ mod types;
 mod values;
 mod write;
 
-pub use read::{Precision, Reader};
+pub use read::Reader;
+pub use types::Precision;
 pub use write::{Column, Writer, write};
 
 #[cfg(test)]

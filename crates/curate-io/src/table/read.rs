@@ -4,7 +4,6 @@ use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
 use arrow_array::{ArrayRef, ArrowPrimitiveType, cast::AsArray, types};
 use arrow_schema::{ArrowError, DataType, Schema};
-use half::f16;
 use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{
@@ -15,8 +14,8 @@ use parquet::arrow::{
 use super::{
     names,
     types::{
-        decoded, is_name, is_number, is_surely_vectors, is_text, is_text_or_bytes, is_vectors,
-        nanoseconds,
+        Precision, decoded, is_name, is_number, is_surely_vectors, is_text, is_text_or_bytes,
+        is_vectors, nanoseconds,
     },
     values::{self, Real},
 };
@@ -34,28 +33,6 @@ const NAMES: &str = "text or whole numbers";
 
 /// Other values that are decoded at once: they stay in a core's cache.
 const AT_ONCE: usize = 8192;
-
-/// How precise a column's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// 16 bits.
-    Half,
-    /// 32 bits.
-    Single,
-    /// 64 bits, and everything that is not of fewer.
-    Double,
-}
-
-impl Precision {
-    /// The number of this precision that is nearest to another.
-    pub fn nearest(self, number: f64) -> f64 {
-        match self {
-            Self::Half => f16::from_f64(number).to_f64(),
-            Self::Single => f64::from(number as f32),
-            Self::Double => number,
-        }
-    }
-}
 
 /// A Parquet file, open for reading single columns.
 pub struct Reader<'a> {
@@ -210,15 +187,7 @@ impl<'a> Reader<'a> {
     /// double for all but halves and singles.
     pub fn precision(&self, column: &str) -> Precision {
         let field = self.schema.field_with_name(column);
-        let values = field.map(|field| match field.data_type() {
-            DataType::Dictionary(_, values) => values.as_ref(),
-            other => other,
-        });
-        match values {
-            Ok(DataType::Float16) => Precision::Half,
-            Ok(DataType::Float32) => Precision::Single,
-            _ => Precision::Double,
-        }
+        field.map_or(Precision::Double, |field| Precision::of(field.data_type()))
     }
 
     /// A column of counts or indices; a gap is `None`.

@@ -3,7 +3,39 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use half::f16;
 use parquet::{basic::Type, schema::types::SchemaDescriptor};
+
+/// How precise a column's numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 16 bits.
+    Half,
+    /// 32 bits.
+    Single,
+    /// 64 bits, and everything that is not of fewer.
+    Double,
+}
+
+impl Precision {
+    pub(super) fn of(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Float16 => Self::Half,
+            DataType::Float32 => Self::Single,
+            DataType::Dictionary(_, values) => Self::of(values),
+            _ => Self::Double,
+        }
+    }
+
+    /// The number of this precision that is nearest to another.
+    pub fn nearest(self, number: f64) -> f64 {
+        match self {
+            Self::Half => f16::from_f64(number).to_f64(),
+            Self::Single => f64::from(number as f32),
+            Self::Double => number,
+        }
+    }
+}
 
 /// Numbers, and what Arrow stores as such: flags are 0 and 1, dates and times are counts of their
 /// unit. A column of nothing but gaps is one of numbers too, none of which is there.

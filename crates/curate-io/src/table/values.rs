@@ -5,11 +5,12 @@ use std::ops::Range;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, cast::AsArray, make_array, types};
 use arrow_schema::{ArrowError, DataType};
 
+/// Where the numbers of each row lie; `None` for a gap.
+pub(super) type Bounds = Vec<Option<Range<usize>>>;
+
 /// The vectors of an array of lists: all their numbers, and those of each row; `None` for a gap.
 /// Lists of lists become one vector, in the order of their numbers.
-pub(super) fn vectors(
-    array: &ArrayRef,
-) -> Result<(Vec<f32>, Vec<Option<Range<usize>>>), ArrowError> {
+pub(super) fn vectors(array: &ArrayRef) -> Result<(Vec<f32>, Bounds), ArrowError> {
     let (items, bounds) = lists(array);
     let rows = bounds.into_iter().enumerate();
     if !is_list(items) {
