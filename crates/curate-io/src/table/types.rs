@@ -108,9 +108,11 @@ pub(super) fn nanoseconds(schema: &Schema, parquet: &SchemaDescriptor) -> Schema
 /// What a list holds.
 fn item(data_type: &DataType) -> Option<&DataType> {
     match data_type {
-        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => {
-            Some(item.data_type())
-        }
+        DataType::FixedSizeList(item, _)
+        | DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => Some(item.data_type()),
         _ => None,
     }
 }
@@ -135,8 +137,8 @@ fn decoded_type(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, values) => decoded_type(values),
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        DataType::List(item) => DataType::List(of(item)),
-        DataType::LargeList(item) => DataType::LargeList(of(item)),
+        DataType::List(item) | DataType::ListView(item) => DataType::List(of(item)),
+        DataType::LargeList(item) | DataType::LargeListView(item) => DataType::LargeList(of(item)),
         DataType::FixedSizeList(item, length) => DataType::FixedSizeList(of(item), *length),
         other => other.clone(),
     }

@@ -230,10 +230,10 @@ def vector_column(r, n):
     number = one.get(str(t)[0] if t != pa.float16() else "h", lambda: r.randint(0, 120))
     row = lambda: [None if r.random() < 0.02 else number() for _ in range(width)]
     rows = [row() for _ in range(n)]
-    shape = r.choice(["list", "large", "fixed", "nested", "nested", "fixed in list", "list in fixed"])
-    inner = {"list": pa.list_(t), "large": pa.large_list(t), "fixed": pa.list_(t, width), "nested": pa.list_(pa.list_(t)),
+    shape = r.choice(["list", "view", "large", "fixed", "nested", "nested", "fixed in list", "list in fixed"])
+    inner = {"list": pa.list_(t), "view": pa.list_view(t), "large": pa.large_list(t), "fixed": pa.list_(t, width), "nested": pa.list_(pa.list_(t)),
              "fixed in list": pa.list_(pa.list_(t, width)), "list in fixed": pa.list_(pa.list_(t), 2)}[shape]
-    if shape in ("list", "large"):
+    if shape in ("list", "view", "large"):
         rows = [x[: r.randint(0, width)] if r.random() < 0.1 else x for x in rows]
     if shape in ("nested", "fixed in list"):
         rows = [[x] if r.random() < 0.8 else r.choice([[], [x, x], [None], [x, None]]) for x in rows]
@@ -364,7 +364,8 @@ def named(folder):
         "lists": [("list", "vectors", pa.array(x, pa.list_(pa.float32()))), ("first short", "vectors", pa.array([[9.0], *x[:5]], pa.large_list(pa.float64()))),
                   ("nested", "vectors", pa.array([x and [x] for x in x], pa.list_(pa.list_(pa.float32())))),
                   ("fixed", "vectors", pa.array([[1.0, 2.0]] * 6, pa.list_(pa.float64(), 2))), ("whole", "vectors", pa.array([[1, 2]] * 6, pa.list_(pa.int8(), 2))),
-                  ("halves", "vectors", pa.array([[np.float16(1), np.float16(0.5)]] * 6, pa.list_(pa.float16()))), ("empty", "vectors", pa.array([[]] * 6, pa.list_(pa.float32())))],
+                  ("halves", "vectors", pa.array([[np.float16(1), np.float16(0.5)]] * 6, pa.list_(pa.float16()))), ("empty", "vectors", pa.array([[]] * 6, pa.list_(pa.float32()))),
+                  ("view", "vectors", pa.array(x, pa.list_view(pa.float32()))), ("large view", "vectors", pa.array(x, pa.large_list_view(pa.float64())))],
     }
     cases = []
     for name, columns in tables.items():
