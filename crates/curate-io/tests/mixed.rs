@@ -77,6 +77,19 @@ fn columns_that_nobody_asks_for_are_in_nobodys_way() {
 }
 
 #[test]
+fn a_subset_names_its_ids_in_bytes_too() {
+    let scores =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../curate-baselines/tests/data/scores");
+    let ids = |name: &str| {
+        let file = scores.join(name).join("metadata/0.parquet");
+        curate_io::subset::read(&file).unwrap()
+    };
+    for name in ["raw", "fixed", "ascii", "large", "view", "dictionary_ids"] {
+        assert_eq!(ids(name), ids("double"), "{name}");
+    }
+}
+
+#[test]
 fn what_lies_beside_the_tables_of_an_npz_file_is_an_error_for_those_who_ask_for_it() {
     let pool = open(&data("npz")).unwrap();
     assert_eq!(pool.embedding_names().unwrap(), ["big", "img", "whole"]);
