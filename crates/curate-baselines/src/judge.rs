@@ -74,11 +74,15 @@ fn scores(
     mut each: impl FnMut(Verdict),
 ) -> Result<(), BaselineError> {
     let column = arch.score_column();
-    let floor = own_threshold(rows, column, floor.unwrap_or(f64::INFINITY))?;
+    let floor = floor.map(|floor| own_threshold(rows, column, floor)).transpose()?;
     let verdict = |score: f64| match score {
         score if score.is_nan() => Verdict::dropped(DropReason::NoScore),
-        score if score >= floor => Verdict::KEPT.compared(score, floor),
-        _ => Verdict::dropped(DropReason::LowScore).compared(score, floor),
+        score => match floor {
+            Some(floor) if score >= floor => Verdict::KEPT.compared(score, floor),
+            Some(floor) => Verdict::dropped(DropReason::LowScore).compared(score, floor),
+            // The place of the fraction has no score: not even infinity is good enough.
+            None => Verdict { value: Some(score), ..Verdict::dropped(DropReason::LowScore) },
+        },
     };
     let mut found = 0;
     rows.each_block(column, &mut |scores| {

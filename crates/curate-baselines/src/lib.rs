@@ -36,9 +36,9 @@
 //! | | paper | DataComp's code | this crate |
 //! |---|---|---|---|
 //! | `fraction` | "the top 30 %" | the score at place `int(N f)` from the top, then `>=`: ties make it more | the same ([`ScoreFloor::Fraction`]), found by counting, without all scores in memory; an exact fraction by [`Verdicts::select`] |
-//! | a NaN score | - | counts in `N`, is never kept | the same |
+//! | a NaN score | - | counts in `N`, is never kept | the same; where the fraction ends among them no row is kept |
 //! | `fraction` 1.0 | - | crashes | refused, with a remedy |
-//! | a threshold against f32 scores | - | compared in f32 | the same |
+//! | a threshold against f32 or f16 scores | - | compared in their precision | the same |
 //! | a missing caption | - | crashes | dropped and counted |
 //! | uids without their leading zeros | - | swapped halves in some helpers | read as the number they are |
 //! | image clusters | k-means on ViT-L/14 features | largest plain inner product with centroids that are not of length one | the same |

@@ -61,9 +61,9 @@ fn guess(
     fraction: f64,
 ) -> Result<Option<Guess<u64>>, IoError> {
     let Some(first) = tables.first() else { return Ok(None) };
-    let single = first.holds_singles(column)?;
+    let precision = first.precision(column)?;
     for table in tables {
-        if table.holds_singles(column)? != single {
+        if table.precision(column)? != precision {
             return Ok(None);
         }
     }

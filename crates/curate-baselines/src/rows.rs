@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use curate_core::{EmbeddingSource, Progress, SampleId};
-use curate_io::{IoError, datacomp, table::Reader};
+use curate_io::{
+    IoError, datacomp,
+    table::{Precision, Reader},
+};
 
 use crate::BaselineError;
 
@@ -36,11 +39,11 @@ pub trait MetadataRows: Sync {
     /// When there is no such column, it holds no numbers, or it cannot be read.
     fn each_block(&self, column: &str, each: &mut dyn FnMut(&[f64])) -> Result<(), IoError>;
 
-    /// Whether a column holds single precision, in which thresholds are compared with it then.
+    /// The precision of a column, in which thresholds are compared with it.
     ///
     /// # Errors
     /// When the rows cannot be read.
-    fn holds_singles(&self, column: &str) -> Result<bool, IoError>;
+    fn precision(&self, column: &str) -> Result<Precision, IoError>;
 
     /// The embedding `name` of these rows.
     ///
@@ -74,7 +77,7 @@ impl MetadataShard {
     pub(crate) fn each_row_id(&self, mut each: impl FnMut(usize, SampleId)) -> Result<(), IoError> {
         let mut row = 0;
         let mut bad = None;
-        Reader::open(&self.path)?.each_text("uid", None, |text| {
+        Reader::open(&self.path)?.each_uid("uid", |text| {
             let text = text.unwrap_or_default();
             match text.parse() {
                 Ok(id) => each(row, id),
@@ -106,8 +109,8 @@ impl MetadataRows for MetadataShard {
         Reader::open(&self.path)?.each_f64(column, each)
     }
 
-    fn holds_singles(&self, column: &str) -> Result<bool, IoError> {
-        Ok(Reader::open(&self.path)?.holds_singles(column))
+    fn precision(&self, column: &str) -> Result<Precision, IoError> {
+        Ok(Reader::open(&self.path)?.precision(column))
     }
 
     fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {
@@ -163,12 +166,11 @@ pub(crate) fn numbers(rows: &dyn MetadataRows, column: &str) -> Result<Vec<f64>,
     Ok(values)
 }
 
-/// A threshold as numpy compares it with the column: in single precision for single precision.
+/// A threshold as numpy compares it with the column: in half precision for halves, in single for singles.
 pub(crate) fn own_threshold(
     rows: &dyn MetadataRows,
     column: &str,
     threshold: f64,
 ) -> Result<f64, IoError> {
-    let single = rows.holds_singles(column)?;
-    Ok(if single { f64::from(threshold as f32) } else { threshold })
+    Ok(rows.precision(column)?.nearest(threshold))
 }

@@ -5,7 +5,7 @@ use curate_core::{
     rank::{Direction, Outcome},
     stream::score_at,
 };
-use curate_io::IoError;
+use curate_io::{IoError, table::Precision};
 use rayon::prelude::*;
 
 use crate::{
@@ -106,7 +106,7 @@ impl Baseline {
 
 fn all_single<R: MetadataRows>(parts: &[R], column: &str) -> Result<bool, IoError> {
     for part in parts {
-        if !part.holds_singles(column)? {
+        if part.precision(column)? == Precision::Double {
             return Ok(false);
         }
     }

@@ -8,7 +8,7 @@ use curate_baselines::{
     Arch, BaselineError, BaselineName, BaselineParams, Concepts, MetadataRows, MetadataShard,
 };
 use curate_core::{Cut, EmbeddingSource, NoProgress, SampleId};
-use curate_io::{IoError, Kind};
+use curate_io::{IoError, Kind, table::Precision};
 
 /// Three rows, of which each column has its own opinion.
 struct Uneven {
@@ -37,8 +37,8 @@ impl MetadataRows for Uneven {
         Ok(())
     }
 
-    fn holds_singles(&self, _: &str) -> Result<bool, IoError> {
-        Ok(true)
+    fn precision(&self, _: &str) -> Result<Precision, IoError> {
+        Ok(Precision::Single)
     }
 
     fn features(&self, _: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {

@@ -14,6 +14,8 @@ pub(crate) const NPY_NAME: &str = "embedding";
 /// Where an embedding of a shard lies.
 pub(crate) struct Place {
     file: PathBuf,
+    /// Whether it is sure to be one: what may be something else is read by those who ask for it.
+    sure: bool,
     /// Opens the embedding of a name in that file.
     open: fn(&Path, &str) -> Result<StoredArray, IoError>,
 }
@@ -24,7 +26,17 @@ impl Place {
         file: PathBuf,
         open: fn(&Path, &str) -> Result<StoredArray, IoError>,
     ) -> Self {
-        Self { file, open }
+        Self { file, sure: true, open }
+    }
+
+    /// The same, if it is `sure` to be an embedding.
+    pub(crate) fn if_sure(self, sure: bool) -> Self {
+        Self { sure, ..self }
+    }
+
+    /// Whether it is sure to be an embedding.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.sure
     }
 
     /// A whole npy file, whatever the embedding is called.
@@ -43,8 +55,8 @@ pub(crate) fn places_beside(file: &Path) -> Result<Vec<(String, Place)>, IoError
     let mut found = Vec::new();
     let (npz, npy) = (file.with_extension("npz"), file.with_extension("npy"));
     if npz.exists() {
-        let names = Npz::open(&npz)?.names();
-        found.extend(names.into_iter().map(|name| (name, Place::npz(npz.clone()))));
+        let arrays = Npz::open(&npz)?.tables().into_iter();
+        found.extend(arrays.map(|(name, table)| (name, Place::npz(npz.clone()).if_sure(table))));
     }
     if npy.exists() {
         found.push((NPY_NAME.to_owned(), Place::npy(npy)));
@@ -82,7 +94,8 @@ fn no_array(name: &str, file: &Path, there: &[(String, Place)]) -> IoError {
         let npz = file.with_extension("npz");
         return IoError::new(Kind::NotFound, npz, problem, "fetch it or embed the shard");
     }
-    let names: Vec<String> = there.iter().map(|(name, _)| name.clone()).collect();
+    let sure = there.iter().filter(|(_, place)| place.sure);
+    let names: Vec<String> = sure.map(|(name, _)| name.clone()).collect();
     let npz = there.iter().map(|(_, place)| place.file.as_path()).find(|file| is(file, "npz"));
     let problem = format!("has no array `{name}`; it has {}", list(&names));
     IoError::new(Kind::NotFound, npz.unwrap_or(file), problem, "name one of those")

@@ -89,6 +89,16 @@ impl IoError {
         if error.raw_os_error().is_some() { found.caused_by(error) } else { found }
     }
 
+    /// A temporary file that could not be written. Arrays that cannot be read where they lie are
+    /// unpacked into such.
+    pub(crate) fn no_room(error: io::Error) -> Self {
+        let mut error = Self::os(std::env::temp_dir(), "written", error);
+        if error.kind == Kind::DiskFull {
+            error.remedy = "free space there, or name a larger folder in TMPDIR".to_owned();
+        }
+        error
+    }
+
     /// A file that breaks its format.
     pub fn malformed(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Self::new(Kind::Malformed, path, problem, "fetch or write the file again")

@@ -10,7 +10,7 @@ use curate_core::{SampleId, ScoreColumn, fault::Fault};
 
 use crate::{
     arrays_beside::{Place, places_beside},
-    error::IoError,
+    error::{IoError, Kind},
     ids::{id_of_key, substitute_id},
     shard::Sample,
     shard_files::shard_files,
@@ -91,6 +91,12 @@ pub(crate) trait Layout: Sync {
     /// The shards of the pool at `path` in row order.
     fn shards(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
         shard_files(&folder_of_shards(path, self.inner_folder()), self.endings())
+    }
+
+    /// The error about one of those that does not exist.
+    fn lost(&self, file: &Path) -> IoError {
+        let problem = "is in the pattern but does not exist";
+        IoError::new(Kind::NotFound, file, problem, "fetch it, or leave it out of the pattern")
     }
 
     /// What is said to be done while shards are opened.

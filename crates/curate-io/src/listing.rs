@@ -160,9 +160,7 @@ fn open(
     rule: ShardRule<'_>,
 ) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
     if !file.exists() {
-        let remedy = "fetch it, or leave it out of the pattern";
-        let problem = "is in the pattern but does not exist";
-        return Err(IoError::new(Kind::NotFound, file, problem, remedy));
+        return Err(layout.lost(file));
     }
     let (rows, shard) = layout.open(file)?;
     rule.check(file, rows.ids.len(), &*shard)?;

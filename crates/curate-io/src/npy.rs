@@ -1,5 +1,7 @@
 //! The npy format: headers of versions 1 to 3, and tables written as numpy writes them.
 
+mod dtype;
+
 use std::{
     fs::File,
     io::{self, BufReader, Read, Write},
@@ -15,44 +17,9 @@ use crate::{
     error::{IoError, Kind},
 };
 
-/// The element type of an array.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Dtype {
-    /// Little-endian half precision, `<f2`.
-    F16,
-    /// Little-endian single precision, `<f4`.
-    F32,
-    /// Little-endian double precision, `<f8`.
-    F64,
-    /// Two little-endian 64-bit numbers: a DataComp subset.
-    UidPair,
-    /// Anything else, as written in the header.
-    Other(String),
-}
+pub use dtype::{Dtype, Number, UID_PAIR};
 
-impl Dtype {
-    /// Bytes of an element; 0 for [`Dtype::Other`].
-    pub fn size(&self) -> usize {
-        match self {
-            Self::F16 => 2,
-            Self::F32 => 4,
-            Self::F64 => 8,
-            Self::UidPair => 16,
-            Self::Other(_) => 0,
-        }
-    }
-
-    fn parse(text: &str) -> Self {
-        let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        match compact.as_str() {
-            "'<f2'" => Self::F16,
-            "'<f4'" => Self::F32,
-            "'<f8'" => Self::F64,
-            "[('f0','<u8'),('f1','<u8')]" => Self::UidPair,
-            _ => Self::Other(shown(text)),
-        }
-    }
-}
+use dtype::shown;
 
 /// What an npy header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +42,6 @@ const LONGEST_HEADER: usize = 1 << 20;
 
 /// numpy has no array of more axes.
 const MOST_AXES: usize = 64;
-
-/// Characters of a header that an error repeats.
-const SHOWN: usize = 200;
 
 impl Header {
     /// Reads a header. The error says what is wrong with it.
@@ -119,15 +83,15 @@ impl Header {
         (shape.len() <= MOST_AXES).then_some(Self { dtype, fortran_order, shape, len })
     }
 
+    /// Whether this is a table of numbers.
+    pub(crate) fn is_table(&self) -> bool {
+        self.shape.len() == 2 && !matches!(self.dtype, Dtype::UidPair | Dtype::Other(_))
+    }
+
     /// Bytes of data that the header promises; `None` when the number overflows.
     pub fn data_len(&self) -> Option<usize> {
         self.shape.iter().try_fold(self.dtype.size(), |len, &axis| len.checked_mul(axis))
     }
-}
-
-/// As much of a text as a person wants to see.
-fn shown(text: &str) -> String {
-    text.trim().chars().take(SHOWN).collect()
 }
 
 fn little_endian(from: &mut impl Read, bytes: usize) -> Result<usize, String> {
@@ -181,11 +145,7 @@ impl Precision {
 ///
 /// `descr` is written as numpy prints it, for example `'<f4'` with its quotes.
 pub fn header_bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
-    let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
-    let tuple = match axes.as_slice() {
-        [one] => format!("({one},)"),
-        _ => format!("({})", axes.join(", ")),
-    };
+    let tuple = shape_of(shape);
     let mut text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {tuple}, }}");
     // numpy reserves 21 digits for the axis that may grow.
     let growth = shape.first().map_or(0, |first| 21 - first.to_string().len());
@@ -265,7 +225,7 @@ pub(crate) fn write_table(
     out.write_all(&bytes)
 }
 
-/// A table of f32 that is held in memory, whichever of its axes varies fastest.
+/// A table of numbers that is held in memory, whichever of its axes varies fastest.
 pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
     let remedy = "write it with numpy.save as a float32 array of shape [k, d]";
     let failed = |e| IoError::os(path, "read", e);
@@ -277,10 +237,17 @@ pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
         Ok(header) => header,
         Err(problem) => return wrong(Kind::Malformed, problem),
     };
-    let (&[rows, columns], Dtype::F32) = (header.shape.as_slice(), &header.dtype) else {
-        let problem = format!("is an array of {:?} of the shape {:?}", header.dtype, header.shape);
-        return wrong(Kind::Malformed, problem);
+    let &[rows, columns] = header.shape.as_slice() else {
+        let shape = shape_of(&header.shape);
+        return wrong(
+            Kind::Malformed,
+            format!("is an array of the shape {shape}, not of two axes"),
+        );
     };
+    if matches!(header.dtype, Dtype::UidPair | Dtype::Other(_)) {
+        let problem = format!("is an array of the element type {}, not of numbers", header.dtype);
+        return wrong(Kind::Malformed, problem);
+    }
     // Before anything is made as large as the header says.
     let data = usize::try_from(bytes.saturating_sub(header.len as u64)).ok();
     if data.is_none() || header.data_len() != data {
@@ -288,26 +255,32 @@ pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
         let problem = format!("promises {rows} x {columns} numbers, but holds {held} bytes");
         return wrong(Kind::Truncated, problem);
     }
-    let numbers = read_numbers(&mut file, rows * columns).map_err(failed)?;
+    let numbers = read_numbers(&mut file, &header.dtype, rows * columns).map_err(failed)?;
     let shape = (rows, columns).set_f(header.fortran_order);
     Ok(Array2::from_shape_vec(shape, numbers).expect("as many numbers as the shape says"))
 }
 
 /// Numbers block by block, so that a file is never held beside its array.
-fn read_numbers(from: &mut impl Read, count: usize) -> io::Result<Vec<f32>> {
-    let mut numbers = Vec::with_capacity(count);
-    let mut block = vec![0; AT_ONCE.min(4 * count)];
-    while numbers.len() < count {
-        let bytes = block.len().min(4 * (count - numbers.len()));
-        from.read_exact(&mut block[..bytes])?;
-        let read = block[..bytes].as_chunks::<4>().0;
-        numbers.extend(read.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+fn read_numbers(from: &mut impl Read, dtype: &Dtype, count: usize) -> io::Result<Vec<f32>> {
+    let mut numbers = vec![0.0; count];
+    let at_once = AT_ONCE / dtype.size();
+    let mut block = vec![0; dtype.size() * at_once.min(count)];
+    for numbers in numbers.chunks_mut(at_once) {
+        let block = &mut block[..dtype.size() * numbers.len()];
+        from.read_exact(block)?;
+        dtype.decode(block, numbers);
     }
     Ok(numbers)
 }
 
-/// The `descr` of a DataComp subset.
-pub const UID_PAIR: &str = "[('f0', '<u8'), ('f1', '<u8')]";
+/// A shape as numpy prints it.
+pub(crate) fn shape_of(axes: &[usize]) -> String {
+    let axes: Vec<String> = axes.iter().map(usize::to_string).collect();
+    match axes.as_slice() {
+        [one] => format!("({one},)"),
+        _ => format!("({})", axes.join(", ")),
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,6 @@ use crate::{
     atomic::AtomicFile,
     error::{IoError, Kind},
     npy::{self, Header, Precision},
-    spool::no_room,
     vectors::{StoredArray, check_table, list},
 };
 
@@ -50,11 +49,23 @@ impl Npz {
         names
     }
 
+    /// Whether each of the arrays is a table of numbers, by name, sorted: files hold single values,
+    /// lists and texts beside the tables.
+    pub(crate) fn tables(&mut self) -> Vec<(String, bool)> {
+        let names = self.names().into_iter();
+        let is_table = |name: &str, archive: &mut ZipArchive<File>| {
+            let header = archive.by_name(&format!("{name}.npy")).ok().map(Header::read);
+            // What is damaged is an error for those who ask for it.
+            header.and_then(Result::ok).is_none_or(|header| header.is_table())
+        };
+        names.map(|name| (is_table(&name, &mut self.archive), name)).map(|(t, n)| (n, t)).collect()
+    }
+
     /// The array `name`. A stored member is read in place; a deflated one is unpacked into a
     /// temporary file first.
     ///
     /// # Errors
-    /// When there is not such an array, or it is not a table of floats, or is cut off.
+    /// When there is not such an array, or it is not a table of numbers, or is cut off.
     pub fn array(&mut self, name: &str) -> Result<StoredArray, IoError> {
         let path = self.path.clone();
         let names = self.names();
@@ -98,9 +109,9 @@ fn unpack(
 ) -> Result<StoredArray, IoError> {
     // Before room on the disk is taken for what is not there.
     check_table(path, member.size(), header, what)?;
-    let mut spool = tempfile::tempfile().map_err(no_room)?;
+    let mut spool = tempfile::tempfile().map_err(IoError::no_room)?;
     // A gap in place of the header, so that offsets are those of an npy file.
-    spool.seek(SeekFrom::Start(header.len as u64)).map_err(no_room)?;
+    spool.seek(SeekFrom::Start(header.len as u64)).map_err(IoError::no_room)?;
     // What a hostile member unpacks to beyond its promise is not taken.
     let mut left = header.data_len().unwrap_or(0);
     let (mut buffer, mut length) = (vec![0; 1 << 16], header.len as u64);
@@ -113,7 +124,7 @@ fn unpack(
         if n == 0 {
             return StoredArray::within(path, Arc::new(spool), 0..length, header, what);
         }
-        spool.write_all(&buffer[..n]).map_err(no_room)?;
+        spool.write_all(&buffer[..n]).map_err(IoError::no_room)?;
         (left, length) = (left - n, length + n as u64);
     }
 }

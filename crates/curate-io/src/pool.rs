@@ -175,15 +175,16 @@ impl Pool {
         &self.listing.faults
     }
 
-    /// The names of the embeddings that every shard has, sorted.
+    /// The names of the embeddings that every shard has, sorted: arrays of two axes, and columns of
+    /// vectors.
     ///
     /// # Errors
     /// When an npz file cannot be read.
     pub fn embedding_names(&self) -> Result<Vec<String>, IoError> {
         let mut common: Option<Vec<String>> = None;
         for shard in &self.listing.open {
-            let names: Vec<String> =
-                shard.embeddings()?.into_iter().map(|(name, _)| name).collect();
+            let there = shard.embeddings()?.into_iter().filter(|(_, place)| place.is_sure());
+            let names: Vec<String> = there.map(|(name, _)| name).collect();
             common = Some(match common {
                 Some(common) => common.into_iter().filter(|name| names.contains(name)).collect(),
                 None => names,

@@ -148,7 +148,9 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
     let format = SubsetFormat::of_path(path)?;
     match format {
         SubsetFormat::Parquet => {
-            let uids = table::Reader::open(path)?.text("uid", None)?;
+            let mut uids = Vec::new();
+            let table = table::Reader::open(path)?;
+            table.each_uid("uid", |uid| uids.push(uid.map(str::to_owned)))?;
             let uids = uids.iter().map(|uid| uid.as_deref().unwrap_or(""));
             parse_lines(path, uids.enumerate())
         }

@@ -1,10 +1,13 @@
 //! Small Parquet tables: a run's own results, and single columns of other people's files.
 
+mod names;
 mod read;
+mod types;
 mod values;
 mod write;
 
 pub use read::Reader;
+pub use types::Precision;
 pub use write::{Column, Writer, write};
 
 #[cfg(test)]
@@ -47,7 +50,7 @@ mod tests {
         assert_eq!(reader.bool("kept").unwrap(), [true, false, true]);
         assert_eq!(reader.text("note", Some(&[1])).unwrap(), [Some("x".into())]);
         assert_eq!(reader.text("id", Some(&[0, 2])).unwrap(), [Some("a".into()), Some("c".into())]);
-        assert_eq!(reader.numeric_columns(), ["score", "cause"]);
+        assert_eq!(reader.numeric_columns(), ["score", "cause", "kept"]);
     }
 
     #[test]

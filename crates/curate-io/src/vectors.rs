@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::{BufWriter, Write},
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,9 +13,12 @@ use half::slice::HalfFloatSliceExt;
 
 use crate::{
     error::{IoError, Kind},
-    npy::{Dtype, Header},
+    npy::{Dtype, Header, shape_of},
     positioned::read_exact_at,
 };
+
+/// Bytes of an array that are turned from columns into rows at once.
+const BY_ROWS_AT_ONCE: usize = 1 << 26;
 
 /// A table of vectors on disk: arrays of one width, one after the other. Implements
 /// [`EmbeddingSource`]; only the rows asked for are read. A clone shares the open files.
@@ -26,7 +30,7 @@ pub struct Embedding {
     dim: usize,
 }
 
-/// One two-dimensional array of f16, f32 or f64 in a file.
+/// One two-dimensional array of numbers in a file, read in single precision.
 #[derive(Clone, Debug)]
 pub struct StoredArray {
     path: PathBuf,
@@ -35,6 +39,7 @@ pub struct StoredArray {
     offset: u64,
     dtype: Dtype,
     rows: usize,
+    /// 0 where no row has a vector.
     dim: usize,
 }
 
@@ -42,14 +47,16 @@ impl Embedding {
     /// Arrays one after the other.
     ///
     /// # Errors
-    /// When the arrays differ in width.
+    /// When the arrays differ in width, or there are rows but not one vector.
     pub fn new(arrays: Vec<StoredArray>) -> Result<Self, IoError> {
-        let dim = arrays.first().map_or(0, |array| array.dim);
-        if let Some(other) = arrays.iter().find(|array| array.dim != dim) {
+        let first = arrays.iter().find(|array| array.dim > 0);
+        let dim = first.map_or(0, |array| array.dim);
+        let of_width = |array: &&StoredArray| array.dim > 0 && array.dim != dim;
+        if let (Some(first), Some(other)) = (first, arrays.iter().find(of_width)) {
             let problem = format!(
                 "holds vectors of {} numbers, but {} holds {dim}",
                 other.dim,
-                arrays[0].path.display()
+                first.path.display()
             );
             return Err(IoError::new(
                 Kind::Disagree,
@@ -57,6 +64,10 @@ impl Embedding {
                 problem,
                 "embed all shards with one model",
             ));
+        }
+        if let (None, Some(gaps)) = (first, arrays.iter().find(|array| array.rows > 0)) {
+            let problem = format!("has {} rows and not one vector", gaps.rows);
+            return Err(IoError::malformed(&gaps.path, problem));
         }
         let mut starts = vec![0];
         starts.extend(arrays.iter().scan(0, |row, array| {
@@ -139,12 +150,23 @@ impl StoredArray {
     /// The array in an npy file.
     ///
     /// # Errors
-    /// When it is not a two-dimensional array of floats in C order, or is cut off.
+    /// When it is not a two-dimensional array of numbers, or is cut off.
     pub fn open_npy(path: &Path) -> Result<Self, IoError> {
         let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
         let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();
         let header = Header::read(&file).map_err(|e| IoError::malformed(path, e))?;
         Self::within(path, Arc::new(file), 0..length, &header, "the array")
+    }
+
+    /// The rows of the array in an npy file, of which only the header is read.
+    ///
+    /// # Errors
+    /// As [`Self::open_npy`].
+    pub(crate) fn rows_of_npy(path: &Path) -> Result<usize, IoError> {
+        let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+        let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();
+        let header = Header::read(&file).map_err(|e| IoError::malformed(path, e))?;
+        Ok(check_table(path, length, &header, "the array")?[0])
     }
 
     /// An array whose data lies in a file as it is.
@@ -182,10 +204,46 @@ impl StoredArray {
     ) -> Result<Self, IoError> {
         let [rows, dim] = check_table(path, bytes.end - bytes.start, header, what)?;
         let offset = bytes.start + header.len as u64;
-        Ok(Self { path: path.to_owned(), file, offset, dtype: header.dtype.clone(), rows, dim })
+        let dtype = header.dtype.clone();
+        let stored = Self { path: path.to_owned(), file, offset, dtype, rows, dim };
+        if header.fortran_order && rows > 1 && dim > 1 { stored.by_rows() } else { Ok(stored) }
+    }
+
+    /// So many rows, none of which has a vector.
+    pub(crate) fn gaps(path: &Path, file: Arc<File>, rows: usize) -> Self {
+        Self { path: path.to_owned(), file, offset: 0, dtype: Dtype::F32, rows, dim: 0 }
+    }
+
+    /// An array that lies column by column, written row by row into a temporary file: a row of it
+    /// lies in as many places as it has numbers.
+    fn by_rows(self) -> Result<Self, IoError> {
+        let (rows, dim, size) = (self.rows, self.dim, self.dtype.size());
+        let mut spool =
+            BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(IoError::no_room)?);
+        let at_once = (BY_ROWS_AT_ONCE / (dim * size)).clamp(1, rows);
+        let mut columns = vec![0; at_once * dim * size];
+        for start in (0..rows).step_by(at_once) {
+            let height = at_once.min(rows - start);
+            for (column, out) in columns.chunks_exact_mut(at_once * size).enumerate() {
+                let at = self.offset + ((column * rows + start) * size) as u64;
+                read_exact_at(&self.file, &mut out[..height * size], at)
+                    .map_err(|e| IoError::os(&self.path, "read", e))?;
+            }
+            for row in 0..height {
+                for column in columns.chunks_exact(at_once * size) {
+                    spool.write_all(&column[row * size..][..size]).map_err(IoError::no_room)?;
+                }
+            }
+        }
+        let file = spool.into_inner().map_err(|e| IoError::no_room(e.into_error()))?;
+        Ok(Self { file: Arc::new(file), offset: 0, ..self })
     }
 
     fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), IoError> {
+        if self.dim == 0 {
+            out.fill(f32::NAN);
+            return Ok(());
+        }
         let width = self.dim * self.dtype.size();
         let at = self.offset + (rows.start * width) as u64;
         let fill = |bytes: &mut [u8]| {
@@ -198,23 +256,21 @@ impl StoredArray {
                 numbers.iter_mut().for_each(|n| *n = u16::from_le(*n));
                 bytemuck::cast_slice::<u16, half::f16>(&numbers).convert_to_f32_slice(out);
             }
-            Dtype::F64 => {
-                let mut numbers = vec![0_u64; out.len()];
-                fill(bytemuck::cast_slice_mut(&mut numbers))?;
-                for (out, bits) in out.iter_mut().zip(numbers) {
-                    *out = f64::from_bits(u64::from_le(bits)) as f32;
-                }
-            }
-            _ => {
+            Dtype::F32 => {
                 fill(bytemuck::cast_slice_mut(out))?;
                 out.iter_mut().for_each(|x| *x = f32::from_bits(u32::from_le(x.to_bits())));
+            }
+            _ => {
+                let mut bytes = vec![0; width * rows.len()];
+                fill(&mut bytes)?;
+                self.dtype.decode(&bytes, out);
             }
         }
         Ok(())
     }
 }
 
-/// The rows and the width of a table of floats in C order; an error for any other array, and for one
+/// The rows and the width of a table of numbers; an error for any other array, and for one
 /// that promises more than `length` bytes, header included.
 pub(crate) fn check_table(
     path: &Path,
@@ -223,23 +279,25 @@ pub(crate) fn check_table(
     what: &str,
 ) -> Result<[usize; 2], IoError> {
     let &[rows, dim] = header.shape.as_slice() else {
-        let problem =
-            format!("{what} has the shape {:?}; a table of vectors has two axes", header.shape);
-        return Err(IoError::malformed(path, problem));
+        let problem = format!(
+            "{what} has the shape {}; a table of vectors has two axes",
+            shape_of(&header.shape)
+        );
+        return Err(IoError::new(
+            Kind::Malformed,
+            path,
+            problem,
+            "name an array that has two axes",
+        ));
     };
     if let Dtype::Other(descr) = &header.dtype {
         let problem = format!("{what} has the element type {descr}");
-        let remedy = "save it as little-endian float16, float32 or float64";
+        let remedy = "save it as float16, float32, float64 or whole numbers";
         return Err(IoError::new(Kind::Unsupported, path, problem, remedy));
     }
     if header.dtype == Dtype::UidPair {
         let problem = format!("{what} is a subset file, no table of vectors");
         return Err(IoError::malformed(path, problem));
-    }
-    if header.fortran_order {
-        let problem = format!("{what} is in Fortran order");
-        let remedy = "save it with numpy.ascontiguousarray";
-        return Err(IoError::new(Kind::Unsupported, path, problem, remedy));
     }
     if dim == 0 {
         return Err(IoError::malformed(path, format!("{what} holds vectors of 0 numbers")));

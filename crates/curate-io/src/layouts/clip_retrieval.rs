@@ -12,7 +12,7 @@ use crate::{
         Sign,
     },
     shard::Sample,
-    shard_files::shard_files,
+    shard_files::{has_file, shard_files},
     table::Reader,
     vectors::StoredArray,
 };
@@ -43,9 +43,18 @@ impl Layout for ClipRetrieval {
     /// would put `img_emb_10` before `img_emb_2`.
     fn shards(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
         let folder = ARRAYS.map(|name| path.join(name)).into_iter().find(|f| f.is_dir());
-        let mut files = shard_files(&folder.unwrap_or_else(|| path.to_owned()), &["npy"])?;
+        let folder = folder.unwrap_or_else(|| path.to_owned());
+        let mut files = shard_files(&folder, &["npy"])?;
+        // A part that another folder has is missing here: opening it says so.
+        files.extend(parts_elsewhere(path, &folder).filter(|part| !part.exists()));
         files.sort_by_key(|file| (number_of(file), file.clone()));
+        files.dedup();
         Ok(files)
+    }
+
+    fn lost(&self, file: &Path) -> IoError {
+        let problem = "does not exist, but other folders of the pool have this part";
+        IoError::new(Kind::NotFound, file, problem, "fetch it, or move the others away")
     }
 
     fn open(&self, file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
@@ -61,6 +70,34 @@ impl Layout for ClipRetrieval {
         let folders = [&[METADATA], &ARRAYS[..]].concat();
         crate::layout::Needed { folders, endings: vec!["parquet", "npy"] }
     }
+}
+
+/// Where the parts lie in `folder` that the pool's other folders have.
+fn parts_elsewhere(pool: &Path, folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let others = [(ARRAYS[0], "npy"), (ARRAYS[1], "npy"), (METADATA, "parquet")];
+    let named = if ARRAYS.contains(&name.as_str()) { &others[..] } else { &[] };
+    let files = named.iter().flat_map(|(other, ending)| {
+        let files = shard_files(&pool.join(other), &[ending]).unwrap_or_default();
+        files.into_iter().filter_map(|file| rest_of(&file, other))
+    });
+    let here = folder.to_owned();
+    let parts: Vec<String> = files.collect();
+    parts.into_iter().map(move |rest| here.join(format!("{name}{rest}.npy")))
+}
+
+/// `_0` of `img_emb_0.npy`, a file of the folder `img_emb`; `None` for other names.
+fn rest_of(file: &Path, folder: &str) -> Option<String> {
+    let rest = file.file_stem()?.to_str()?.strip_prefix(folder)?;
+    let number = rest.strip_prefix('_')?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| rest.to_owned())
+}
+
+/// Whether a folder of parts, in which `file` would lie, has any.
+fn has_parts(file: &Path) -> bool {
+    let folder = file.parent().zip(file.extension().and_then(|ending| ending.to_str()));
+    folder.is_some_and(|(folder, ending)| has_file(folder, "", ending))
 }
 
 /// The number at the end of `img_emb_12.npy`.
@@ -87,8 +124,12 @@ pub(super) fn companions(file: &Path) -> Vec<PathBuf> {
 
 /// Opens an npy file, with what describes its rows where there is such a file.
 pub(super) fn open(file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
-    let rows = StoredArray::open_npy(file)?.rows();
-    let metadata = sibling(file, METADATA, "parquet").filter(|m| m.exists());
+    let rows = StoredArray::rows_of_npy(file)?;
+    // One part without a description, where others have theirs, is a file that was lost.
+    let metadata = sibling(file, METADATA, "parquet").filter(|m| has_parts(m));
+    if let Some(metadata) = metadata.as_ref().filter(|m| !m.exists()) {
+        return Err(ClipRetrieval.lost(metadata));
+    }
     let Some(metadata) = metadata else {
         let ids = ShardRows { ids: RowIds::Numbered(rows), faults: vec![] };
         return Ok((ids, Box::new(Array { file: file.to_owned(), rows })));
@@ -103,19 +144,15 @@ pub(super) fn open(file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoErr
 
 fn read_rows(file: &Path, metadata: &Path) -> Result<ShardRows, IoError> {
     let reader = Reader::open(metadata)?;
-    let there = reader.text_columns();
-    let has = |name: &&str| there.iter().any(|column| column == name);
-    let id = ["uid"].iter().chain(&KEYS).find(|name| has(name));
     let mut names = Names::of(file);
-    if let Some(id) = id {
-        reader.each_text(id, None, |value| names.add(id, value))?;
+    let id = if reader.has("uid") { Some("uid") } else { reader.name_column(&KEYS)? };
+    match id {
+        Some("uid") => reader.each_uid("uid", |value| names.add("uid", value))?,
+        Some(id) => reader.each_name(id, |value| names.add(id, value))?,
+        None => {}
     }
-    if let Some(caption) = CAPTIONS.iter().find(|name| has(name)) {
-        let mut row = 0;
-        reader.each_text(caption, None, |text| {
-            names.caption(row, text);
-            row += 1;
-        })?;
+    if let Some(caption) = CAPTIONS.iter().find(|name| reader.has(name)) {
+        parquet_rows::captions(&reader, caption, &mut names)?;
     }
     let found = names.finish();
     let numbered = RowIds::Numbered(reader.rows());
@@ -127,7 +164,8 @@ fn embeddings(file: &Path) -> Result<Vec<(String, Place)>, IoError> {
         return places_beside(file);
     }
     let arrays = ARRAYS.iter().filter_map(|name| Some((name, sibling(file, name, "npy")?)));
-    let there = arrays.filter(|(_, array)| array.exists());
+    // Those of which other parts are there: to open a lost part is an error that names it.
+    let there = arrays.filter(|(_, array)| has_parts(array));
     Ok(there.map(|(name, array)| ((*name).to_owned(), Place::npy(array))).collect())
 }
 
@@ -189,7 +227,7 @@ impl OpenShard for Described {
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {
         let mut samples = parquet_rows::samples(&self.metadata, rows)?;
         for sample in &mut samples {
-            let caption = sample.fields.get("caption").cloned();
+            let caption = sample.fields.get(CAPTIONS[1]).cloned();
             sample.caption = sample.caption.take().or(caption);
         }
         Ok(samples)

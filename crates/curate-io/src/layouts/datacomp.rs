@@ -73,9 +73,14 @@ pub fn embedding(table: &Path, name: &str, rows: usize) -> Result<Embedding, IoE
 
 /// Columns of vectors, and arrays beside the table.
 fn places(table: &Path) -> Result<Vec<(String, Place)>, IoError> {
-    let columns = Reader::open(table)?.vector_columns().into_iter();
+    let reader = Reader::open(table)?;
+    let sure = reader.vector_columns();
     let place = || Place::new(table.to_owned(), |file, name| Reader::open(file)?.vectors(name));
-    let mut found: Vec<_> = columns.map(|name| (name, place())).collect();
+    let columns = reader.list_columns().into_iter().map(|name| {
+        let place = place().if_sure(sure.contains(&name));
+        (name, place)
+    });
+    let mut found: Vec<_> = columns.collect();
     found.extend(places_beside(table)?);
     Ok(found)
 }
@@ -112,13 +117,9 @@ impl OpenShard for MetadataTable {
 fn read_rows(file: &Path) -> Result<ShardRows, IoError> {
     let reader = Reader::open(file)?;
     let mut names = Names::of(file);
-    reader.each_text("uid", None, |uid| names.add_id(uid.and_then(|uid| uid.parse().ok())))?;
-    if reader.text_columns().iter().any(|column| column == "text") {
-        let mut row = 0;
-        reader.each_text("text", None, |text| {
-            names.caption(row, text);
-            row += 1;
-        })?;
+    reader.each_uid("uid", |uid| names.add_id(uid.and_then(|uid| uid.parse().ok())))?;
+    if reader.has("text") {
+        parquet_rows::captions(&reader, "text", &mut names)?;
     }
     Ok(names.finish())
 }

@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use crate::{error::IoError, layout::Numbers, shard::Sample, table::Reader};
+use crate::{
+    error::IoError,
+    layout::{Names, Numbers},
+    shard::Sample,
+    table::Reader,
+};
 
 pub(super) fn numeric_columns(file: &Path) -> Result<Option<Vec<String>>, IoError> {
     Ok(Some(Reader::open(file)?.numeric_columns()))
@@ -10,32 +15,45 @@ pub(super) fn numeric_columns(file: &Path) -> Result<Option<Vec<String>>, IoErro
 
 pub(super) fn column(file: &Path, name: &str) -> Result<Numbers, IoError> {
     let reader = Reader::open(file)?;
-    if reader.columns().iter().any(|column| column == name) {
-        Ok(Numbers::Values(reader.scores(name)?))
-    } else {
-        Ok(Numbers::Missing)
-    }
+    if reader.has(name) { Ok(Numbers::Values(reader.scores(name)?)) } else { Ok(Numbers::Missing) }
 }
 
 pub(super) fn labels(file: &Path, field: &str) -> Result<Vec<Option<String>>, IoError> {
     let reader = Reader::open(file)?;
-    if reader.text_columns().iter().any(|column| column == field) {
-        reader.text(field, None)
-    } else {
-        Ok(vec![None; reader.rows()])
+    if !reader.has(field) {
+        return Ok(vec![None; reader.rows()]);
     }
+    let mut labels = Vec::with_capacity(reader.rows().min(1 << 24));
+    reader.each_name(field, |label| labels.push(label.map(str::to_owned)))?;
+    Ok(labels)
+}
+
+/// Notes the rows without a caption.
+pub(super) fn captions(
+    reader: &Reader<'_>,
+    column: &str,
+    names: &mut Names<'_>,
+) -> Result<(), IoError> {
+    let mut row = 0;
+    reader.each_text(column, None, |text| {
+        names.caption(row, text);
+        row += 1;
+    })
 }
 
 /// The texts of these rows, ascending: the caption is the column `text`.
 pub(super) fn samples(file: &Path, rows: &[usize]) -> Result<Vec<Sample>, IoError> {
     let reader = Reader::open(file)?;
     let mut samples = vec![Sample::default(); rows.len()];
-    for column in reader.text_columns().iter().filter(|column| *column != "uid") {
-        for (sample, value) in samples.iter_mut().zip(reader.text(column, Some(rows))?) {
-            match (column.as_str(), value) {
-                ("text", caption) => sample.caption = caption,
-                (name, Some(value)) => drop(sample.fields.insert(name.to_owned(), value)),
-                _ => {}
+    if reader.has("text") {
+        let captions = reader.text("text", Some(rows))?;
+        samples.iter_mut().zip(captions).for_each(|(sample, caption)| sample.caption = caption);
+    }
+    let columns = reader.text_columns().into_iter();
+    for column in columns.filter(|column| !["uid", "text"].contains(&column.as_str())) {
+        for (sample, value) in samples.iter_mut().zip(reader.text(&column, Some(rows))?) {
+            if let Some(value) = value {
+                sample.fields.insert(column.clone(), value);
             }
         }
     }

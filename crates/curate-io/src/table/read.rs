@@ -2,8 +2,8 @@
 
 use std::{fs::File, ops::Range, path::Path, sync::Arc};
 
-use arrow_array::{ArrayRef, cast::AsArray, types};
-use arrow_schema::{ArrowError, DataType, Field, Schema};
+use arrow_array::{ArrayRef, ArrowPrimitiveType, cast::AsArray, types};
+use arrow_schema::{ArrowError, DataType, Schema};
 use curate_core::ScoreColumn;
 use parquet::arrow::{
     ProjectionMask,
@@ -12,7 +12,14 @@ use parquet::arrow::{
     },
 };
 
-use super::values::{Real, each_vector};
+use super::{
+    names,
+    types::{
+        Precision, decoded, is_name, is_number, is_surely_vectors, is_text, is_text_or_bytes,
+        is_vectors, nanoseconds,
+    },
+    values::{self, Real},
+};
 use crate::{
     error::{IoError, Kind},
     spool::Spool,
@@ -21,6 +28,9 @@ use crate::{
 
 /// Vectors that are decoded at once.
 const VECTORS_AT_ONCE: usize = 4096;
+
+/// What names rows.
+const NAMES: &str = "text or whole numbers";
 
 /// Other values that are decoded at once: they stay in a core's cache.
 const AT_ONCE: usize = 8192;
@@ -43,7 +53,8 @@ impl<'a> Reader<'a> {
         let rows = usize::try_from(rows).map_err(|e| {
             IoError::malformed(path, "declares an impossible number of rows").caused_by(e)
         })?;
-        Ok(Self { path, rows, schema: Arc::clone(builder.schema()) })
+        let schema = Arc::new(nanoseconds(builder.schema(), builder.parquet_schema()));
+        Ok(Self { path, rows, schema })
     }
 
     /// Rows in the file.
@@ -56,56 +67,98 @@ impl<'a> Reader<'a> {
         self.schema.fields().iter().map(|field| field.name().clone()).collect()
     }
 
-    /// The columns that hold single numbers, in file order.
-    pub fn numeric_columns(&self) -> Vec<String> {
-        self.columns_where(|t| t.is_numeric())
+    /// True when a column of this name is there.
+    pub fn has(&self, column: &str) -> bool {
+        self.schema.fields().iter().any(|field| field.name() == column)
     }
 
-    /// The columns that hold text, in file order.
+    /// The columns that hold single numbers, in file order, without those that hold nothing but gaps.
+    /// Flags, dates and times are numbers too, see [`Self::f64`]. A name that two columns share is not
+    /// among these.
+    pub fn numeric_columns(&self) -> Vec<String> {
+        self.columns_where(|t| is_number(t) && *t != DataType::Null)
+    }
+
+    /// The columns that hold text, in file order. A name that two columns share is not among these.
     pub fn text_columns(&self) -> Vec<String> {
         self.columns_where(is_text)
     }
 
-    /// The columns that hold vectors: lists of floats.
+    /// The columns that hold vectors: lists of floats, and lists of other numbers that all have one
+    /// length. A name that two columns share is not among these.
     pub fn vector_columns(&self) -> Vec<String> {
+        self.columns_where(is_surely_vectors)
+    }
+
+    /// The columns that [`Self::vectors`] reads, among them lists of whole numbers and lists of lists,
+    /// which may mean something else than vectors.
+    pub fn list_columns(&self) -> Vec<String> {
         self.columns_where(is_vectors)
     }
 
-    /// A column of vectors, unpacked into a temporary file; a gap is a vector of NaN.
+    /// Those of these columns that can name rows: text, bytes or whole numbers. The first that there is.
     ///
     /// # Errors
-    /// When there is no such column, its vectors differ in length, or it cannot be read.
+    /// When there are only such that cannot.
+    pub fn name_column<'n>(&self, wanted: &[&'n str]) -> Result<Option<&'n str>, IoError> {
+        let there: Vec<&str> = wanted.iter().copied().filter(|name| self.has(name)).collect();
+        let mut found = there.iter().map(|name| self.find(name, NAMES, is_name).map(|_| *name));
+        match (found.find(Result::is_ok), there.first()) {
+            (Some(found), _) => found.map(Some),
+            (None, Some(first)) => self.find(first, NAMES, is_name).map(|_| None),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// A column of vectors, unpacked into a temporary file: lists of numbers of any type, or lists of
+    /// those, one after the other. Their length is the one that most of the first rows have; a gap,
+    /// and a list of another length, is a vector of NaN, which is a fault of its row.
+    ///
+    /// # Errors
+    /// When there is no such column, or it cannot be read.
     pub fn vectors(&self, column: &str) -> Result<StoredArray, IoError> {
-        self.expect_type(column, "vectors", is_vectors)?;
+        let at = self.find(column, "vectors", is_vectors)?;
         let what = format!("column `{column}`");
         let mut spool = Spool::new()?;
-        let mut failed = None;
-        self.each_of(column, None, VECTORS_AT_ONCE, |array| {
-            if failed.is_none() {
-                let mut push = |vector: Option<&[f32]>| spool.push(self.path, &what, vector);
-                failed = each_vector(array, &mut push).err();
-            }
+        self.each_of(at, None, VECTORS_AT_ONCE, |array| {
+            let (numbers, rows) = values::vectors(array).map_err(|e| self.unreadable(at, e))?;
+            let length = |row: &Option<Range<usize>>| row.as_ref().map_or(0, Range::len);
+            spool.expect_width(rows.iter().map(length));
+            let dim = spool.dim();
+            rows.into_iter().try_for_each(|row| {
+                let vector = row.filter(|row| Some(row.len()) == dim).map(|row| &numbers[row]);
+                spool.push(self.path, &what, vector)
+            })
         })?;
-        failed.map_or_else(|| spool.finish(self.path, &what), Err)
+        spool.finish(self.path, &what)
     }
 
     fn columns_where(&self, wanted: impl Fn(&DataType) -> bool) -> Vec<String> {
-        let fields = self.schema.fields().iter().filter(|field| wanted(field.data_type()));
-        fields.map(|field| field.name().clone()).collect()
+        let fields = self.schema.fields();
+        let once = |name: &str| fields.iter().filter(|field| field.name() == name).count() == 1;
+        let fits = fields.iter().filter(|f| wanted(f.data_type()) && once(f.name()));
+        fits.map(|field| field.name().clone()).collect()
     }
 
-    /// A numeric column in single precision; a gap is a NaN.
+    /// A numeric column in single precision; a gap is a NaN. Types are read as [`Self::f64`] says.
     ///
     /// # Errors
     /// When there is no such column, it holds no numbers, or cannot be read.
     pub fn f32(&self, column: &str) -> Result<Vec<f32>, IoError> {
-        self.expect_type(column, "numbers", DataType::is_numeric)?;
+        let at = self.find(column, "numbers", is_number)?;
         let mut values = Vec::with_capacity(self.rows.min(1 << 24));
-        self.each(column, None, |array| f32::append(array, &mut values))?;
+        self.each(at, None, |array| {
+            f32::append(array, &mut values).map_err(|e| self.unreadable(at, e))
+        })?;
         Ok(values)
     }
 
     /// A numeric column in double precision, widened without loss from single; a gap is a NaN.
+    ///
+    /// A decimal becomes the nearest double. A flag is 0 or 1. Dates, times of day, timestamps and
+    /// durations are the integers that pyarrow casts them to: days since 1970, and counts of the
+    /// unit in the file since midnight, since 1970 in UTC, or as they are. (Parquet has no seconds:
+    /// those are stored as milliseconds.) Digits in a text are no number.
     ///
     /// # Errors
     /// When there is no such column, it holds no numbers, or cannot be read.
@@ -121,28 +174,32 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When there is no such column, it holds no numbers, or cannot be read.
     pub fn each_f64(&self, column: &str, mut each: impl FnMut(&[f64])) -> Result<(), IoError> {
-        self.expect_type(column, "numbers", DataType::is_numeric)?;
+        let at = self.find(column, "numbers", is_number)?;
         let mut values = Vec::new();
-        self.each_of(column, None, AT_ONCE, |array| {
+        self.each(at, None, |array| {
             values.clear();
-            f64::append(array, &mut values);
+            f64::append(array, &mut values).map_err(|e| self.unreadable(at, e))?;
             each(&values);
+            Ok(())
         })
     }
 
-    /// A numeric column in its own precision: single, half and single floats alike, or double.
+    /// A numeric column in its own precision: half and single floats as singles, all else as doubles.
     ///
     /// # Errors
     /// When there is no such column, it holds no numbers, or cannot be read.
     pub fn scores(&self, column: &str) -> Result<ScoreColumn, IoError> {
-        let single = self.holds_singles(column);
-        Ok(if single { self.f32(column)?.into() } else { self.f64(column)?.into() })
+        Ok(match self.precision(column) {
+            Precision::Double => self.f64(column)?.into(),
+            _ => self.f32(column)?.into(),
+        })
     }
 
-    /// Whether a column holds numbers of single or half precision.
-    pub fn holds_singles(&self, column: &str) -> bool {
+    /// The precision of a column's numbers, in which other tools compare them with a threshold:
+    /// double for all but halves and singles.
+    pub fn precision(&self, column: &str) -> Precision {
         let field = self.schema.field_with_name(column);
-        field.is_ok_and(|f| matches!(f.data_type(), DataType::Float32 | DataType::Float16))
+        field.map_or(Precision::Double, |field| Precision::of(field.data_type()))
     }
 
     /// A column of counts or indices; a gap is `None`.
@@ -150,12 +207,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When there is no such column, it holds no unsigned numbers, or cannot be read.
     pub fn u64(&self, column: &str) -> Result<Vec<Option<u64>>, IoError> {
-        self.expect_type(column, "unsigned numbers", DataType::is_unsigned_integer)?;
+        let at = self.find(column, "unsigned numbers", DataType::is_unsigned_integer)?;
         let mut values = Vec::with_capacity(self.rows.min(1 << 24));
-        self.each(column, None, |array| match array.data_type() {
-            DataType::UInt32 => values
-                .extend(array.as_primitive::<types::UInt32Type>().iter().map(|v| v.map(u64::from))),
-            _ => values.extend(array.as_primitive::<types::UInt64Type>()),
+        self.each(at, None, |array| {
+            match array.data_type() {
+                DataType::UInt8 => values.extend(widened::<types::UInt8Type>(array)),
+                DataType::UInt16 => values.extend(widened::<types::UInt16Type>(array)),
+                DataType::UInt32 => values.extend(widened::<types::UInt32Type>(array)),
+                _ => values.extend(widened::<types::UInt64Type>(array)),
+            }
+            Ok(())
         })?;
         Ok(values)
     }
@@ -165,15 +226,17 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When there is no such column, it holds no flags, or cannot be read.
     pub fn bool(&self, column: &str) -> Result<Vec<bool>, IoError> {
-        self.expect_type(column, "flags", |t| *t == DataType::Boolean)?;
+        let at = self.find(column, "flags", |t| *t == DataType::Boolean)?;
         let mut values = Vec::with_capacity(self.rows.min(1 << 24));
-        self.each(column, None, |array| {
+        self.each(at, None, |array| {
             values.extend(array.as_boolean().iter().map(|flag| flag.unwrap_or(false)));
+            Ok(())
         })?;
         Ok(values)
     }
 
-    /// A text column; a gap is `None`. With `rows`, only those, ascending.
+    /// A text column; a gap is `None`, and so are bytes that are no text. With `rows`, only those,
+    /// ascending.
     ///
     /// # Errors
     /// When there is no such column, it holds no text, or cannot be read, and when `rows` do not
@@ -198,9 +261,46 @@ impl<'a> Reader<'a> {
         rows: Option<&[usize]>,
         mut each: impl FnMut(Option<&str>),
     ) -> Result<(), IoError> {
-        self.expect_type(column, "text", is_text)?;
+        let at = self.find(column, "text", is_text_or_bytes)?;
         rows.map_or(Ok(()), |rows| self.expect_ascending(rows))?;
-        self.each(column, rows, |array| array.as_string_view().iter().for_each(&mut each))
+        self.each(at, rows, |array| {
+            names::each_text(array, &mut each);
+            Ok(())
+        })
+    }
+
+    /// Hands every uid of a column to `each`, in row order, as hexadecimal digits: text, bytes of
+    /// text, or the 16 bytes of the number, the highest first, as a UUID has them.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds something else, or cannot be read.
+    pub fn each_uid(
+        &self,
+        column: &str,
+        mut each: impl FnMut(Option<&str>),
+    ) -> Result<(), IoError> {
+        let at = self.find(column, "hexadecimal text or 16 bytes", is_text_or_bytes)?;
+        self.each(at, None, |array| {
+            names::each_uid(array, &mut each);
+            Ok(())
+        })
+    }
+
+    /// Hands every row's name to `each`, in row order: text as it is, bytes that are no text as
+    /// hexadecimal digits, whole numbers as a person writes them.
+    ///
+    /// # Errors
+    /// When there is no such column, it holds something else, or cannot be read.
+    pub fn each_name(
+        &self,
+        column: &str,
+        mut each: impl FnMut(Option<&str>),
+    ) -> Result<(), IoError> {
+        let at = self.find(column, NAMES, is_name)?;
+        self.each(at, None, |array| {
+            names::each_name(array, &mut each);
+            Ok(())
+        })
     }
 
     /// Refuses rows that a selection of runs cannot say.
@@ -218,71 +318,90 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn expect_type(
+    /// The place of a column that fits.
+    fn find(
         &self,
         column: &str,
         what: &str,
         fits: impl Fn(&DataType) -> bool,
-    ) -> Result<(), IoError> {
-        let Ok(field) = self.schema.field_with_name(column) else {
+    ) -> Result<usize, IoError> {
+        let fields = self.schema.fields();
+        let mut named = (0..fields.len()).filter(|&at| fields[at].name() == column);
+        let Some(at) = named.next() else {
             let problem = format!("has no column `{column}`; it has {}", list(&self.columns()));
             return Err(IoError::new(Kind::NotFound, self.path, problem, "name one of those"));
         };
-        if fits(field.data_type()) {
-            return Ok(());
+        let more = named.count();
+        if more > 0 {
+            let problem = format!("has {} columns of the name `{column}`", more + 1);
+            let remedy = "write the file again with one column of that name";
+            return Err(IoError::new(Kind::Disagree, self.path, problem, remedy));
         }
-        let problem = format!("column `{column}` holds {}, not {what}", field.data_type());
+        if fits(fields[at].data_type()) {
+            return Ok(at);
+        }
+        let problem = format!("column `{column}` holds {}, not {what}", fields[at].data_type());
         Err(IoError::new(Kind::Disagree, self.path, problem, format!("name a column of {what}")))
+    }
+
+    /// An error about what a column holds.
+    fn unreadable(&self, at: usize, error: impl std::fmt::Display) -> IoError {
+        let column = self.schema.field(at).name();
+        IoError::malformed(self.path, format!("column `{column}` cannot be read: {error}"))
     }
 
     fn each(
         &self,
-        column: &str,
+        at: usize,
         rows: Option<&[usize]>,
-        each: impl FnMut(&ArrayRef),
+        each: impl FnMut(&ArrayRef) -> Result<(), IoError>,
     ) -> Result<(), IoError> {
-        self.each_of(column, rows, AT_ONCE, each)
+        self.each_of(at, rows, AT_ONCE, each)
     }
 
     fn each_of(
         &self,
-        column: &str,
+        at: usize,
         rows: Option<&[usize]>,
         at_once: usize,
-        each: impl FnMut(&ArrayRef),
+        each: impl FnMut(&ArrayRef) -> Result<(), IoError>,
     ) -> Result<(), IoError> {
-        guarded(self.path, || self.each_unguarded(column, rows, at_once, each))
+        guarded(self.path, || self.each_unguarded(at, rows, at_once, each))
     }
 
     fn each_unguarded(
         &self,
-        column: &str,
+        at: usize,
         rows: Option<&[usize]>,
         at_once: usize,
-        mut each: impl FnMut(&ArrayRef),
+        mut each: impl FnMut(&ArrayRef) -> Result<(), IoError>,
     ) -> Result<(), IoError> {
-        let options = ArrowReaderOptions::new().with_schema(Arc::new(as_views(&self.schema)));
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(decoded(&self.schema)));
         let builder = open(self.path, options)?;
-        let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+        // By its place: a mask of names takes their dots for paths.
+        let mask = ProjectionMask::roots(builder.parquet_schema(), [at]);
         let mut builder = builder.with_projection(mask).with_batch_size(at_once);
         if let Some(rows) = rows {
             builder = builder.with_row_selection(selection(rows, self.rows));
         }
-        let cut = |e: String| {
-            IoError::malformed(self.path, format!("column `{column}` cannot be read: {e}"))
-        };
-        let reader = builder.build().map_err(|e| cut(e.to_string()))?;
+        let reader = builder.build().map_err(|e| self.unreadable(at, e))?;
         let (mut read, wanted) = (0, rows.map_or(self.rows, <[usize]>::len));
         for batch in reader {
-            let batch = batch.map_err(|e: ArrowError| cut(e.to_string()))?;
+            let batch = batch.map_err(|e: ArrowError| self.unreadable(at, e))?;
             read += batch.num_rows();
-            each(batch.column(0));
+            each(batch.column(0))?;
         }
         if read != wanted {
-            return Err(cut(format!("it ends after {read} of {wanted} rows")));
+            return Err(self.unreadable(at, format!("it ends after {read} of {wanted} rows")));
         }
         Ok(())
     }
+}
+
+fn widened<T: ArrowPrimitiveType<Native: Into<u64>>>(
+    array: &ArrayRef,
+) -> impl Iterator<Item = Option<u64>> + '_ {
+    array.as_primitive::<T>().iter().map(|value| value.map(Into::into))
 }
 
 /// The Parquet reader panics on some damaged files; here that is an error like the others.
@@ -299,35 +418,6 @@ fn open(
     let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
     ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
         .map_err(|e| IoError::malformed(path, format!("is not a Parquet file, or is cut off: {e}")))
-}
-
-/// The schema with every text as a view into the page that it came in, which spares a copy.
-fn as_views(schema: &Schema) -> Schema {
-    let as_view = |field: &Arc<Field>| {
-        let field = field.as_ref().clone();
-        let text = is_text(field.data_type());
-        if text { field.with_data_type(DataType::Utf8View) } else { field }
-    };
-    let fields: Vec<Field> = schema.fields().iter().map(as_view).collect();
-    Schema::new_with_metadata(fields, schema.metadata().clone())
-}
-
-/// Text as such, or as numbers of a dictionary, which only its writer's memory had: the file has text.
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
-    }
-}
-
-fn is_vectors(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => {
-            item.data_type().is_floating()
-        }
-        _ => false,
-    }
 }
 
 /// Exactly these ascending rows of a file of `total`.

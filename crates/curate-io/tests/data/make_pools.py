@@ -44,11 +44,13 @@ def main():
     save_as(npy / "c.npy", x[7:].astype(np.float64), (3, 0))
     refused = HERE / "refused"
     refused.mkdir()
-    np.save(refused / "fortran.npy", np.asfortranarray(x))
     np.save(refused / "objects.npy", np.array([[1, "x"], [None, 2]], dtype=object), allow_pickle=True)
-    np.save(refused / "big_endian.npy", x.astype(">f4"))
-    np.save(refused / "integers.npy", x.astype(np.int64))
     np.save(refused / "cube.npy", x.reshape(N, 2, 2))
+    orders = HERE / "orders"
+    orders.mkdir()
+    np.save(orders / "fortran.npy", np.asfortranarray(x))
+    np.save(orders / "big_endian.npy", x.astype(">f4"))
+    np.save(orders / "integers.npy", x.astype(np.int64))
 
     clip = HERE / "clip_retrieval"
     for folder in ("img_emb", "text_emb", "metadata"):

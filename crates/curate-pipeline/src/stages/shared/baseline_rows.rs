@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use curate_baselines::{FEATURES, MetadataRows, MetadataShard, Rule};
 use curate_core::{EmbeddingSource, SampleId, ScoreColumn, Selection, SourceError};
-use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard};
+use curate_io::{Embedding, IoError, Pool, pool::Format, pool::Shard, table::Precision};
 
 /// Captions that are read at once where no table holds them.
 const CAPTIONS: usize = 1024;
@@ -141,11 +141,12 @@ impl MetadataRows for Part<'_> {
         }
     }
 
-    fn holds_singles(&self, column: &str) -> Result<bool, IoError> {
-        match &self.table {
-            Some(table) => table.holds_singles(column),
-            None => Ok(self.columns.numbers.get(column).is_none_or(ScoreColumn::is_single)),
+    fn precision(&self, column: &str) -> Result<Precision, IoError> {
+        if let Some(table) = &self.table {
+            return table.precision(column);
         }
+        let single = self.columns.numbers.get(column).is_none_or(ScoreColumn::is_single);
+        Ok(if single { Precision::Single } else { Precision::Double })
     }
 
     fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {

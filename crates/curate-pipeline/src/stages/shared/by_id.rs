@@ -125,7 +125,7 @@ impl ById<'_> {
         let columns = reader.columns();
         let id_column = self.id_column(&columns)?;
         let (mut row, mut places, mut problem) = (0_usize, Vec::new(), Ok(()));
-        reader.each_text(id_column, None, |text| {
+        let place = |text: Option<&str>| {
             match gathered.place(id_column, text) {
                 Ok(Some(position)) => places.push((row, position)),
                 Ok(None) => {}
@@ -133,9 +133,13 @@ impl ById<'_> {
                 Err(_) => {}
             }
             row += 1;
-        })?;
+        };
+        match id_column {
+            "uid" => reader.each_uid(id_column, place)?,
+            _ => reader.each_name(id_column, place)?,
+        }
         problem?;
-        gathered.single = reader.holds_singles(self.column);
+        gathered.single = reader.precision(self.column) != table::Precision::Double;
         let (mut first, mut places) = (0, places.into_iter().peekable());
         reader.each_f64(self.column, |block| {
             while let Some((row, position)) = places.next_if(|(row, _)| *row < first + block.len())
