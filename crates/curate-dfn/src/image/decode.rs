@@ -4,6 +4,8 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
+use super::jpeg;
+
 /// What an image may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -25,6 +27,9 @@ pub enum ImageError {
     /// The bytes are no image of a known format.
     #[error("no image file that this program reads (JPEG, PNG, WebP, GIF, BMP, TIFF)")]
     UnknownFormat,
+    /// A kind of image that is not read; its name.
+    #[error("this program does not read {0}")]
+    Unsupported(String),
     /// The image has no pixels.
     #[error("the image is {width} x {height} pixels")]
     Empty {
@@ -99,8 +104,8 @@ pub struct Decoded {
 /// When the bytes are no image, the image is cut off, damaged, empty or over the limit.
 pub fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
     let format = image::guess_format(bytes).map_err(|_| ImageError::UnknownFormat)?;
-    if format == ImageFormat::Jpeg && !ends_after_its_scan(bytes) {
-        return Err(ImageError::Truncated);
+    if format == ImageFormat::Jpeg {
+        return jpeg::decode(bytes, limits);
     }
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
     let image = pixels(reader.into_decoder().map_err(damaged)?, limits)?;
@@ -109,17 +114,22 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
 
 fn pixels(mut decoder: impl ImageDecoder, limits: Limits) -> Result<DynamicImage, ImageError> {
     let (width, height) = decoder.dimensions();
+    check_size(width, height, limits)?;
+    // 16-bit RGBA and a working copy of it; what asks for more declares a size it does not have.
+    let mut bounds = image::Limits::no_limits();
+    bounds.max_alloc = Some(limits.pixels.saturating_mul(16).max(1 << 20));
+    decoder.set_limits(bounds).map_err(damaged)?;
+    DynamicImage::from_decoder(decoder).map_err(damaged)
+}
+
+pub(super) fn check_size(width: u32, height: u32, limits: Limits) -> Result<(), ImageError> {
     if width == 0 || height == 0 {
         return Err(ImageError::Empty { width, height });
     }
     if u64::from(width) * u64::from(height) > limits.pixels {
         return Err(ImageError::TooLarge { width, height, limit: limits.pixels });
     }
-    // 16-bit RGBA and a working copy of it; what asks for more declares a size it does not have.
-    let mut bounds = image::Limits::no_limits();
-    bounds.max_alloc = Some(limits.pixels.saturating_mul(16).max(1 << 20));
-    decoder.set_limits(bounds).map_err(damaged)?;
-    DynamicImage::from_decoder(decoder).map_err(damaged)
+    Ok(())
 }
 
 fn damaged(error: image::ImageError) -> ImageError {
@@ -129,16 +139,6 @@ fn damaged(error: image::ImageError) -> ImageError {
         _ => ["UnexpectedEof", "unexpected end", "Unexpected end"].iter().any(|s| text.contains(s)),
     };
     if ended { ImageError::Truncated } else { ImageError::Damaged(text) }
-}
-
-/// A JPEG decoder fills a cut-off image with gray and says nothing. Inside a scan no marker
-/// occurs, so a whole file has an end marker behind its last start of a scan.
-fn ends_after_its_scan(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    match (last(0xda), last(0xd9)) {
-        (Some(scan), Some(end)) => end > scan,
-        _ => false,
-    }
 }
 
 fn mode(bytes: &[u8], format: ImageFormat) -> Mode {

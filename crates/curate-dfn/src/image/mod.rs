@@ -5,6 +5,7 @@
 //! - [`Transform`]: resize, crop, mean and deviation.
 
 mod decode;
+mod jpeg;
 mod resize;
 mod transform;
 
