@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::jpeg;
+use super::{bmp, formats, gif, jpeg, png, pnm};
 
 /// What an image may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,10 @@ impl Default for Limits {
 #[non_exhaustive]
 pub enum ImageError {
     /// The bytes are no image of a known format.
-    #[error("no image file that this program reads (JPEG, PNG, WebP, GIF, BMP, TIFF)")]
+    #[error("no image file that this program reads (JPEG, PNG, WebP, GIF, BMP, TIFF, ICO, PPM)")]
     UnknownFormat,
     /// A kind of image that is not read; its name.
-    #[error("this program does not read {0}")]
+    #[error("the image is {0}, which this program does not read")]
     Unsupported(String),
     /// The image has no pixels.
     #[error("the image is {width} x {height} pixels")]
@@ -103,16 +103,46 @@ pub struct Decoded {
 /// # Errors
 /// When the bytes are no image, the image is cut off, damaged, empty or over the limit.
 pub fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
-    let format = image::guess_format(bytes).map_err(|_| ImageError::UnknownFormat)?;
-    if format == ImageFormat::Jpeg {
-        return jpeg::decode(bytes, limits);
+    let format = formats::format(bytes)?;
+    match format {
+        ImageFormat::Jpeg => jpeg::decode(bytes, limits),
+        ImageFormat::Gif => gif::decode(bytes, limits),
+        ImageFormat::Pnm => pnm::decode(bytes, limits).map(|(image, mode)| unpack(image, mode)),
+        ImageFormat::Png => png(bytes, limits),
+        ImageFormat::Bmp => {
+            let mut decoded = unpack(general(bytes, format, limits)?, Mode::Plain);
+            bmp::round_down(bytes, &mut decoded.rgb.bytes);
+            Ok(decoded)
+        }
+        _ => general(bytes, format, limits).map(|image| unpack(image, Mode::Plain)),
     }
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let image = pixels(reader.into_decoder().map_err(damaged)?, limits)?;
-    Ok(unpack(image, mode(bytes, format)))
 }
 
-fn pixels(mut decoder: impl ImageDecoder, limits: Limits) -> Result<DynamicImage, ImageError> {
+fn general(bytes: &[u8], format: ImageFormat, limits: Limits) -> Result<DynamicImage, ImageError> {
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    pixels(reader.into_decoder().map_err(damaged)?, limits)
+}
+
+fn png(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
+    let image = general(&png::with_end(bytes), ImageFormat::Png, limits)?;
+    if png::has_alpha_channel(bytes) {
+        return Ok(unpack(image, Mode::Plain));
+    }
+    // Of a single transparent color the decoder makes an alpha, Pillow does not.
+    let image = match image {
+        DynamicImage::ImageLumaA16(_) => image.into_luma16().into(),
+        DynamicImage::ImageRgba16(_) => image.into_rgb16().into(),
+        DynamicImage::ImageLumaA8(_) => image.into_luma8().into(),
+        DynamicImage::ImageRgba8(_) => image.into_rgb8().into(),
+        other => other,
+    };
+    Ok(unpack(image, png::mode(bytes)))
+}
+
+pub(super) fn pixels(
+    mut decoder: impl ImageDecoder,
+    limits: Limits,
+) -> Result<DynamicImage, ImageError> {
     let (width, height) = decoder.dimensions();
     check_size(width, height, limits)?;
     // 16-bit RGBA and a working copy of it; what asks for more declares a size it does not have.
@@ -132,22 +162,15 @@ pub(super) fn check_size(width: u32, height: u32, limits: Limits) -> Result<(), 
     Ok(())
 }
 
-fn damaged(error: image::ImageError) -> ImageError {
+pub(super) fn damaged(error: image::ImageError) -> ImageError {
     let text = error.to_string();
     let ended = match &error {
         image::ImageError::IoError(e) => e.kind() == std::io::ErrorKind::UnexpectedEof,
-        _ => ["UnexpectedEof", "unexpected end", "Unexpected end"].iter().any(|s| text.contains(s)),
+        _ => ["UnexpectedEof", "unexpected end", "Unexpected end", "InsufficientInput"]
+            .iter()
+            .any(|s| text.contains(s)),
     };
     if ended { ImageError::Truncated } else { ImageError::Damaged(text) }
-}
-
-fn mode(bytes: &[u8], format: ImageFormat) -> Mode {
-    // The header of a PNG file: bit depth at byte 24, color type at byte 25.
-    match (format, bytes.get(24), bytes.get(25)) {
-        (ImageFormat::Gif, ..) | (ImageFormat::Png, _, Some(3)) => Mode::Indexed,
-        (ImageFormat::Png, Some(1), Some(0)) => Mode::Indexed,
-        _ => Mode::Plain,
-    }
 }
 
 fn unpack(image: DynamicImage, mode: Mode) -> Decoded {

@@ -4,8 +4,13 @@
 //! - [`resize`]: PIL's resampling, byte for byte.
 //! - [`Transform`]: resize, crop, mean and deviation.
 
+mod bmp;
 mod decode;
+mod formats;
+mod gif;
 mod jpeg;
+mod png;
+mod pnm;
 mod resize;
 mod transform;
 
