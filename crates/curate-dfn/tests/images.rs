@@ -125,3 +125,13 @@ fn no_cut_or_changed_byte_ends_the_program() {
         }
     }
 }
+
+/// Each scan of a progressive file walks over the whole image; a small file can hold thousands.
+#[test]
+fn a_file_of_thousands_of_scans_is_refused() {
+    let mut file = bytes("bad/plain.jpg");
+    let end = file.len() - 2;
+    file.splice(end..end, [0xff, 0xda, 0, 2].repeat(1001));
+    let refused = decode(&file, Limits::default()).unwrap_err().to_string();
+    assert!(refused.contains("scans"), "{refused}");
+}

@@ -2,6 +2,10 @@
 
 use crate::image::ImageError;
 
+/// Scans of a file, each of which may walk over the whole image. Encoders make about ten; a file
+/// with thousands is made to keep its reader busy.
+const SCANS: usize = 1000;
+
 /// What the markers before the first scan say.
 #[derive(Debug)]
 pub(super) struct Header {
@@ -24,7 +28,10 @@ impl Header {
                 // Markers without a segment.
                 0x01 | 0xc8 | 0xd0..=0xd9 | 0xf0..=0xfd => continue,
                 0x02..=0xbf => return Err(damaged(format!("marker {marker:#04x} is unknown"))),
-                0xda => return header.check(),
+                0xda => {
+                    let header = header.check()?;
+                    return markers.check_scans().map(|()| header);
+                }
                 0xc4 | 0xcc => drop(markers.segment()?),
                 0xc0..=0xcf => header.frame(marker, markers.segment()?)?,
                 _ => drop(markers.segment()?),
@@ -83,6 +90,24 @@ impl<'a> Markers<'a> {
                 return Ok(marker);
             }
         }
+    }
+
+    /// Counts the scans from the first on, whose marker was the last.
+    fn check_scans(&mut self) -> Result<(), ImageError> {
+        for _ in 0..SCANS {
+            let next = loop {
+                // What is cut off is found where the pixels are read.
+                match self.next() {
+                    Ok(marker @ (0xd9 | 0xda)) => break marker,
+                    Ok(_) => {}
+                    Err(_) => return Ok(()),
+                }
+            };
+            if next == 0xd9 {
+                return Ok(());
+            }
+        }
+        Err(damaged(format!("more than {SCANS} scans")))
     }
 
     fn segment(&mut self) -> Result<&'a [u8], ImageError> {
