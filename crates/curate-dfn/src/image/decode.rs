@@ -164,6 +164,9 @@ pub(super) fn check_size(width: u32, height: u32, limits: Limits) -> Result<(), 
 
 pub(super) fn damaged(error: image::ImageError) -> ImageError {
     let text = error.to_string();
+    if matches!(error, image::ImageError::Unsupported(_)) {
+        return ImageError::Unsupported(format!("a rare variant of its format ({text})"));
+    }
     let ended = match &error {
         image::ImageError::IoError(e) => e.kind() == std::io::ErrorKind::UnexpectedEof,
         _ => ["UnexpectedEof", "unexpected end", "Unexpected end", "InsufficientInput"]
