@@ -2,7 +2,7 @@
 
 use image::ImageFormat;
 
-use super::decode::ImageError;
+use super::types::ImageError;
 
 /// Formats that Pillow or browsers open and this program does not: where their mark is, the mark,
 /// their name.

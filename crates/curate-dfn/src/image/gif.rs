@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 
-use super::decode::{Decoded, ImageError, Limits, Mode, Rgb, check_size};
+use super::types::{Decoded, ImageError, Limits, Mode, Rgb, check_size};
 
 /// The first frame. Around a frame that is smaller than the canvas lies the transparent color, or
 /// color 0 where none is transparent; a frame that is larger makes the canvas larger.

@@ -5,7 +5,7 @@ mod libjpeg;
 
 use header::Header;
 
-use super::decode::{Decoded, ImageError, Limits, Mode, Rgb, check_size};
+use super::types::{Decoded, ImageError, Limits, Mode, Rgb, check_size};
 
 /// The pixels of a JPEG file as Pillow has them. What follows the image is not looked at.
 pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Mode;
+use super::types::Mode;
 
 const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 

@@ -5,10 +5,7 @@ use image::{
     codecs::pnm::{PnmDecoder, PnmSubtype},
 };
 
-use super::{
-    Mode,
-    decode::{ImageError, Limits, damaged, pixels},
-};
+use super::types::{ImageError, Limits, Mode, damaged, pixels};
 
 /// The image, and how Pillow holds it.
 pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<(DynamicImage, Mode), ImageError> {

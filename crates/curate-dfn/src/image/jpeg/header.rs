@@ -1,6 +1,6 @@
 //! What the markers of a JPEG file say, read as Pillow reads them.
 
-use crate::image::ImageError;
+use crate::image::types::ImageError;
 
 /// Scans of a file, each of which may walk over the whole image. Encoders make about ten; a file
 /// with thousands is made to keep its reader busy.

@@ -10,7 +10,7 @@ use std::{
 use mozjpeg::{ColorSpace, Decompress};
 
 use super::header::Header;
-use crate::image::ImageError;
+use crate::image::types::ImageError;
 
 /// Red, green and blue bytes.
 pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Vec<u8>, ImageError> {
