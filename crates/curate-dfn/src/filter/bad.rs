@@ -111,7 +111,9 @@ impl Trouble {
         let kind = match self {
             Self::NoCaption => BadKind::NoCaption,
             Self::NoImage => BadKind::NoImage,
-            Self::Image(ImageError::UnknownFormat) => BadKind::UnknownFormat,
+            Self::Image(ImageError::UnknownFormat | ImageError::Unsupported(_)) => {
+                BadKind::UnknownFormat
+            }
             Self::Image(ImageError::Empty { .. }) => BadKind::Empty,
             Self::Image(ImageError::TooLarge { .. }) => BadKind::TooLarge,
             Self::Image(ImageError::Truncated) => BadKind::Truncated,

@@ -2,95 +2,12 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{DynamicImage, ImageFormat, ImageReader};
 
-/// What an image may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Pixels of the largest image that is decoded. A file of a few bytes can declare billions.
-    pub pixels: u64,
-}
-
-impl Default for Limits {
-    /// 89,478,485 pixels, where PIL begins to warn of a decompression bomb.
-    fn default() -> Self {
-        Self { pixels: 89_478_485 }
-    }
-}
-
-/// An image cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImageError {
-    /// The bytes are no image of a known format.
-    #[error("no image file that this program reads (JPEG, PNG, WebP, GIF, BMP, TIFF)")]
-    UnknownFormat,
-    /// The image has no pixels.
-    #[error("the image is {width} x {height} pixels")]
-    Empty {
-        /// Width in pixels.
-        width: u32,
-        /// Height in pixels.
-        height: u32,
-    },
-    /// The image is larger than [`Limits::pixels`].
-    #[error("the image declares {width} x {height} pixels, more than the limit of {limit}")]
-    TooLarge {
-        /// Width in pixels.
-        width: u32,
-        /// Height in pixels.
-        height: u32,
-        /// The limit.
-        limit: u64,
-    },
-    /// The file ends before the image does.
-    #[error("the image file is cut off")]
-    Truncated,
-    /// The bytes break their format.
-    #[error("the image file is damaged: {0}")]
-    Damaged(String),
-    /// An argument that does not fit the image, or leaves nothing of it.
-    #[error("`{argument}`: {problem}")]
-    Argument {
-        /// The argument.
-        argument: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
-
-/// Red, green and blue bytes, row after row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rgb {
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// `height * width * 3` bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// How PIL holds the image, as far as its resampling depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Colors or grays.
-    Plain,
-    /// Colors or grays with transparency: resampled with the colors multiplied by it.
-    Alpha,
-    /// A palette, or black and white: resampled to the nearest pixel.
-    Indexed,
-}
-
-/// A decoded image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded {
-    /// The pixels without transparency, as `convert("RGB")` gives them.
-    pub rgb: Rgb,
-    /// Transparency, one byte a pixel; empty without it.
-    pub alpha: Vec<u8>,
-    /// How PIL holds the image.
-    pub mode: Mode,
-}
+use super::{
+    bmp, formats, gif, jpeg, png, pnm,
+    types::{Decoded, ImageError, Limits, Mode, Rgb, damaged, pixels},
+};
 
 /// Decodes an image file; of an animation the first frame. The camera's orientation is ignored, as
 /// PIL and open_clip do. Transparency is dropped, the colors under it stay.
@@ -98,56 +15,40 @@ pub struct Decoded {
 /// # Errors
 /// When the bytes are no image, the image is cut off, damaged, empty or over the limit.
 pub fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
-    let format = image::guess_format(bytes).map_err(|_| ImageError::UnknownFormat)?;
-    if format == ImageFormat::Jpeg && !ends_after_its_scan(bytes) {
-        return Err(ImageError::Truncated);
+    let format = formats::format(bytes)?;
+    match format {
+        ImageFormat::Jpeg => jpeg::decode(bytes, limits),
+        ImageFormat::Gif => gif::decode(bytes, limits),
+        ImageFormat::Pnm => pnm::decode(bytes, limits).map(|(image, mode)| unpack(image, mode)),
+        ImageFormat::Png => png(bytes, limits),
+        ImageFormat::Bmp => {
+            let mut decoded = unpack(general(bytes, format, limits)?, Mode::Plain);
+            bmp::round_down(bytes, &mut decoded.rgb.bytes);
+            Ok(decoded)
+        }
+        _ => general(bytes, format, limits).map(|image| unpack(image, Mode::Plain)),
     }
+}
+
+fn general(bytes: &[u8], format: ImageFormat, limits: Limits) -> Result<DynamicImage, ImageError> {
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let image = pixels(reader.into_decoder().map_err(damaged)?, limits)?;
-    Ok(unpack(image, mode(bytes, format)))
+    pixels(reader.into_decoder().map_err(damaged)?, limits)
 }
 
-fn pixels(mut decoder: impl ImageDecoder, limits: Limits) -> Result<DynamicImage, ImageError> {
-    let (width, height) = decoder.dimensions();
-    if width == 0 || height == 0 {
-        return Err(ImageError::Empty { width, height });
+fn png(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
+    let image = general(&png::with_end(bytes), ImageFormat::Png, limits)?;
+    if png::has_alpha_channel(bytes) {
+        return Ok(unpack(image, Mode::Plain));
     }
-    if u64::from(width) * u64::from(height) > limits.pixels {
-        return Err(ImageError::TooLarge { width, height, limit: limits.pixels });
-    }
-    // 16-bit RGBA and a working copy of it; what asks for more declares a size it does not have.
-    let mut bounds = image::Limits::no_limits();
-    bounds.max_alloc = Some(limits.pixels.saturating_mul(16).max(1 << 20));
-    decoder.set_limits(bounds).map_err(damaged)?;
-    DynamicImage::from_decoder(decoder).map_err(damaged)
-}
-
-fn damaged(error: image::ImageError) -> ImageError {
-    let text = error.to_string();
-    let ended = match &error {
-        image::ImageError::IoError(e) => e.kind() == std::io::ErrorKind::UnexpectedEof,
-        _ => ["UnexpectedEof", "unexpected end", "Unexpected end"].iter().any(|s| text.contains(s)),
+    // Of a single transparent color the decoder makes an alpha, Pillow does not.
+    let image = match image {
+        DynamicImage::ImageLumaA16(_) => image.into_luma16().into(),
+        DynamicImage::ImageRgba16(_) => image.into_rgb16().into(),
+        DynamicImage::ImageLumaA8(_) => image.into_luma8().into(),
+        DynamicImage::ImageRgba8(_) => image.into_rgb8().into(),
+        other => other,
     };
-    if ended { ImageError::Truncated } else { ImageError::Damaged(text) }
-}
-
-/// A JPEG decoder fills a cut-off image with gray and says nothing. Inside a scan no marker
-/// occurs, so a whole file has an end marker behind its last start of a scan.
-fn ends_after_its_scan(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    match (last(0xda), last(0xd9)) {
-        (Some(scan), Some(end)) => end > scan,
-        _ => false,
-    }
-}
-
-fn mode(bytes: &[u8], format: ImageFormat) -> Mode {
-    // The header of a PNG file: bit depth at byte 24, color type at byte 25.
-    match (format, bytes.get(24), bytes.get(25)) {
-        (ImageFormat::Gif, ..) | (ImageFormat::Png, _, Some(3)) => Mode::Indexed,
-        (ImageFormat::Png, Some(1), Some(0)) => Mode::Indexed,
-        _ => Mode::Plain,
-    }
+    Ok(unpack(image, png::mode(bytes)))
 }
 
 fn unpack(image: DynamicImage, mode: Mode) -> Decoded {

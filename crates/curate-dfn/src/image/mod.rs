@@ -4,11 +4,19 @@
 //! - [`resize`]: PIL's resampling, byte for byte.
 //! - [`Transform`]: resize, crop, mean and deviation.
 
+mod bmp;
 mod decode;
+mod formats;
+mod gif;
+mod jpeg;
+mod png;
+mod pnm;
 mod resize;
 mod transform;
+mod types;
 
-pub use decode::{Decoded, ImageError, Limits, Mode, Rgb, decode};
+pub use decode::decode;
 pub(crate) use resize::kernel_weights;
 pub use resize::{Region, resize};
 pub use transform::{PixelContract, Transform};
+pub use types::{Decoded, ImageError, Limits, Mode, Rgb};

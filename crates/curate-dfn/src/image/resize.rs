@@ -5,7 +5,7 @@
 
 use curate_kernels::weighted_bytes;
 
-use crate::{config::Interpolation, image::decode::ImageError};
+use crate::{config::Interpolation, image::types::ImageError};
 
 /// Fraction bits of a weight: 32 less 8 for the pixel and 2 for the sign and the overshoot.
 const PRECISION: u32 = 32 - 8 - 2;

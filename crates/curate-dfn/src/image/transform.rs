@@ -60,7 +60,7 @@ impl Transform {
     pub(crate) fn identity(&self) -> String {
         let Self { config, size, contract, limits, numbers: _ } = self;
         let config = serde_json::to_string(config).expect("a config is JSON");
-        format!("transform 1 {config} {size} {contract:?} {}", limits.pixels)
+        format!("transform 2 {config} {size} {contract:?} {}", limits.pixels)
     }
 
     /// Edge of the result in pixels.

@@ -1,0 +1,131 @@
+//! What a decoded image is, and what can be wrong with a file.
+
+use image::{DynamicImage, ImageDecoder};
+
+/// What an image may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Pixels of the largest image that is decoded. A file of a few bytes can declare billions.
+    pub pixels: u64,
+}
+
+impl Default for Limits {
+    /// 89,478,485 pixels, where PIL begins to warn of a decompression bomb.
+    fn default() -> Self {
+        Self { pixels: 89_478_485 }
+    }
+}
+
+/// An image cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The bytes are no image of a known format.
+    #[error("no image file that this program reads (JPEG, PNG, WebP, GIF, BMP, TIFF, ICO, PPM)")]
+    UnknownFormat,
+    /// A kind of image that is not read; its name.
+    #[error("the image is {0}, which this program does not read")]
+    Unsupported(String),
+    /// The image has no pixels.
+    #[error("the image is {width} x {height} pixels")]
+    Empty {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// The image is larger than [`Limits::pixels`].
+    #[error("the image declares {width} x {height} pixels, more than the limit of {limit}")]
+    TooLarge {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The limit.
+        limit: u64,
+    },
+    /// The file ends before the image does.
+    #[error("the image file is cut off")]
+    Truncated,
+    /// The bytes break their format.
+    #[error("the image file is damaged: {0}")]
+    Damaged(String),
+    /// An argument that does not fit the image, or leaves nothing of it.
+    #[error("`{argument}`: {problem}")]
+    Argument {
+        /// The argument.
+        argument: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Red, green and blue bytes, row after row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rgb {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// `height * width * 3` bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// How PIL holds the image, as far as its resampling depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Colors or grays.
+    Plain,
+    /// Colors or grays with transparency: resampled with the colors multiplied by it.
+    Alpha,
+    /// A palette, or black and white: resampled to the nearest pixel.
+    Indexed,
+}
+
+/// A decoded image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The pixels without transparency, as `convert("RGB")` gives them.
+    pub rgb: Rgb,
+    /// Transparency, one byte a pixel; empty without it.
+    pub alpha: Vec<u8>,
+    /// How PIL holds the image.
+    pub mode: Mode,
+}
+
+pub(super) fn pixels(
+    mut decoder: impl ImageDecoder,
+    limits: Limits,
+) -> Result<DynamicImage, ImageError> {
+    let (width, height) = decoder.dimensions();
+    check_size(width, height, limits)?;
+    // 16-bit RGBA and a working copy of it; what asks for more declares a size it does not have.
+    let mut bounds = image::Limits::no_limits();
+    bounds.max_alloc = Some(limits.pixels.saturating_mul(16).max(1 << 20));
+    decoder.set_limits(bounds).map_err(damaged)?;
+    DynamicImage::from_decoder(decoder).map_err(damaged)
+}
+
+pub(super) fn check_size(width: u32, height: u32, limits: Limits) -> Result<(), ImageError> {
+    if width == 0 || height == 0 {
+        return Err(ImageError::Empty { width, height });
+    }
+    if u64::from(width) * u64::from(height) > limits.pixels {
+        return Err(ImageError::TooLarge { width, height, limit: limits.pixels });
+    }
+    Ok(())
+}
+
+pub(super) fn damaged(error: image::ImageError) -> ImageError {
+    let text = error.to_string();
+    if matches!(error, image::ImageError::Unsupported(_)) {
+        return ImageError::Unsupported(format!("a rare variant of its format ({text})"));
+    }
+    let ended = match &error {
+        image::ImageError::IoError(e) => e.kind() == std::io::ErrorKind::UnexpectedEof,
+        _ => ["UnexpectedEof", "unexpected end", "Unexpected end", "InsufficientInput"]
+            .iter()
+            .any(|s| text.contains(s)),
+    };
+    if ended { ImageError::Truncated } else { ImageError::Damaged(text) }
+}
