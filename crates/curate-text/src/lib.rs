@@ -6,6 +6,7 @@
 //! - [`wordnet`] finds the first synset of a word, in NLTK's order.
 //! - [`rules`] holds the caption and image-size rules of DataComp's baselines (Gadre et al. 2023,
 //!   arXiv 2304.14108) as functions of one row. Pools, files and threads are up to the caller.
+//! - [`repair`] mends texts as ftfy 6.3.1 does, so that a network sees what it saw in training.
 //!
 //! ```
 //! use curate_text::language::BuiltIn;
@@ -77,6 +78,7 @@
 
 pub mod fasttext;
 pub mod language;
+pub mod repair;
 pub mod rules;
 pub mod wordnet;
 
