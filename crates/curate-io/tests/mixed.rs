@@ -34,11 +34,11 @@ fn parts_without_a_value_have_gaps_and_keep_the_pool() {
     let pool = open(&data("nulls")).unwrap();
     assert_eq!((pool.len(), pool.shards().len()), (4, 3));
     assert_eq!(pool.faults(), [(2, Fault::CaptionMissing), (3, Fault::CaptionMissing)]);
-    let score = pool.column("score").unwrap();
+    let score = pool.column("score").unwrap().to_vec();
     assert_eq!(score[..2], [0.5, 0.25]);
     assert!(score[2..].iter().all(|x| x.is_nan()));
     // A name with a dot is a name.
-    assert_eq!(pool.column("clip.l14").unwrap(), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(pool.column("clip.l14").unwrap().to_vec(), [1.0, 2.0, 3.0, 4.0]);
     assert_eq!(pool.numeric_columns().unwrap(), ["score", "clip.l14"]);
     let vectors = numbers(&pool, "emb");
     assert_eq!(vectors[..4], [1.0, 0.0, 0.0, 1.0]);

@@ -53,8 +53,8 @@ impl Tokenizer {
     /// changes when cleaning or words change.
     pub(crate) fn identity(&self) -> &'static str {
         match self.special {
-            SpecialText::AsOpenClip => "clip 1, special tokens as open_clip",
-            SpecialText::Plain => "clip 1, special tokens as text",
+            SpecialText::AsOpenClip => "clip 2, special tokens as open_clip",
+            SpecialText::Plain => "clip 2, special tokens as text",
         }
     }
 
@@ -103,7 +103,11 @@ impl Tokenizer {
 }
 
 const SPECIALS: [&str; 2] = ["<start_of_text>", "<end_of_text>"];
-const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
+/// The pattern ignores case by Unicode's folding, to which `ſ` is an s; no other character that
+/// lower case leaves is folded to one of these.
+const CONTRACTIONS: [&str; 8] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'ſ"];
+/// `<start_of_text>` to a pattern that ignores case, but a word as any other to the vocabulary.
+const FOLDED_SPECIAL: &str = "<ſtart_of_text>";
 
 /// The first word of a text that [`clean`] returned, and what follows it. Words are: a special
 /// token, an English contraction, a run of letters, one digit, a run of anything else.
@@ -111,7 +115,9 @@ fn next_word(text: &str, special: SpecialText) -> Option<(&str, &str)> {
     let text = text.trim_start_matches(' ');
     let first = text.chars().next()?;
     let specials = if special == SpecialText::AsOpenClip { &SPECIALS[..] } else { &[] };
-    let fixed = specials.iter().chain(&CONTRACTIONS).find(|&&word| text.starts_with(word));
+    let folded = specials.first().map(|_| &FOLDED_SPECIAL);
+    let mut fixed = specials.iter().chain(folded).chain(&CONTRACTIONS);
+    let fixed = fixed.find(|&&word| text.starts_with(word));
     let len = match (fixed, Class::of(first)) {
         (Some(word), _) => word.len(),
         (None, Class::Number) => first.len_utf8(),
@@ -166,6 +172,14 @@ mod tests {
         );
         assert_eq!(words("!<end_of_text>!"), ["!<", "end", "_", "of", "_", "text", ">!"]);
         assert_eq!(words(" <end_of_text>!"), ["<end_of_text>", "!"]);
+        assert_eq!(words("<ſtart_of_text>'ſx"), ["<ſtart_of_text>", "'ſ", "x"]);
+    }
+
+    /// open_clip 3.3.0's tokens.
+    #[test]
+    fn a_long_s_makes_a_contraction() {
+        let tokens = [129, 379, 1538, 268, 338, 6, 129, 379];
+        assert_eq!(Tokenizer::default().encode("ſ long-s 'ſ"), tokens);
     }
 
     #[test]
