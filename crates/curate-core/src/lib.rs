@@ -28,6 +28,7 @@ pub mod embedding;
 pub mod evidence;
 pub mod fault;
 pub mod id;
+pub mod json;
 pub mod params;
 pub mod progress;
 pub mod random;
