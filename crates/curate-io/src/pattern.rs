@@ -137,7 +137,8 @@ fn range(text: &str, most: usize) -> Result<Option<Vec<String>>, String> {
         return Err("is a pattern of more than a million files".to_owned());
     }
     // Every step stays between the two ends, so nothing overflows.
-    let at = |i: u64| if from < to { from + (i * step) as i64 } else { from - (i * step) as i64 };
+    let moved = |i: u64| (i * step).cast_signed();
+    let at = |i: u64| if from < to { from + moved(i) } else { from - moved(i) };
     let padded = [first, last].into_iter().any(|text| {
         text.len() > 1 && (text.starts_with('0') || (text.starts_with("-0") && text.len() > 2))
     });

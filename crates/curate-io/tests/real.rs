@@ -38,7 +38,7 @@ fn check_scores(pool: &Pool, rows: &[Value], what: &str) {
     }
     for (found, expected) in pool.column("score").unwrap().into_iter().zip(expected) {
         let expected = expected.unwrap_or(f64::NAN) as f32;
-        assert!(found as f32 == expected || found.is_nan() && expected.is_nan(), "{what}: {found}");
+        assert!(found == expected || found.is_nan() && expected.is_nan(), "{what}: {found}");
     }
 }
 
