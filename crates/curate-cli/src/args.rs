@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use curate::{core::Cut, io::pool::IdsFrom};
+use curate::core::Cut;
 use curate_device::DeviceName;
 
-use crate::{filter::args::FilterCommand, plan::args::PlanCommand, values::fraction};
+use crate::{
+    filter::args::FilterCommand,
+    plan::args::PlanCommand,
+    values::{IdsArg, fraction},
+};
 
 /// Decide which samples of an image-text pool to train on.
 ///
@@ -24,23 +28,6 @@ pub(crate) struct Cli {
     /// The number of threads; all cores by default. The result does not depend on it.
     #[arg(long, global = true, value_name = "N", display_order = 901)]
     pub(crate) threads: Option<usize>,
-}
-
-/// What ids are made from.
-#[derive(Args)]
-pub(crate) struct IdsArg {
-    /// What ids are made from where samples have keys and no uid: key, or shard-and-key where keys
-    /// begin anew in every shard.
-    #[arg(long, value_name = "FROM", value_parser = ids_from)]
-    pub(crate) ids: Option<IdsFrom>,
-}
-
-fn ids_from(text: &str) -> Result<IdsFrom, String> {
-    match text {
-        "key" => Ok(IdsFrom::Key),
-        "shard-and-key" => Ok(IdsFrom::ShardAndKey),
-        _ => Err("it is `key` or `shard-and-key`".to_owned()),
-    }
 }
 
 #[derive(Subcommand)]

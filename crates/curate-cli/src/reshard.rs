@@ -11,7 +11,7 @@ use curate::{
     pipeline::Error,
 };
 
-use crate::{args::IdsArg, progress::Shown, show};
+use crate::{progress::Shown, show, values::IdsArg};
 
 #[derive(Args)]
 pub(crate) struct ReshardArgs {

@@ -16,6 +16,7 @@ use crate::{
     layout::{Detail, FilesWanted, Numbers},
     layouts::detect,
     listing::{Listing, ShardRule},
+    restarts::Restarts,
     url::{self, UrlOptions, is_url},
     vectors::{Embedding, list},
 };
@@ -176,9 +177,12 @@ impl Pool {
         &self.listing.skipped
     }
 
-    /// The ids of the first shard that stand for keys, sorted.
-    pub(crate) fn keys(&self) -> &[SampleId] {
-        &self.listing.restarts.first
+    /// Adds the keys of the first shard to those of others that were opened apart.
+    pub fn add_keys_to(&self, restarts: &mut Restarts) {
+        let keys = &self.listing.restarts.first;
+        if let Some(shard) = self.shards().first() {
+            restarts.add(&shard.name, keys, &vec![true; keys.len()]);
+        }
     }
 
     /// What a person should know of files whose rows can be used all the same: files that were passed

@@ -4,10 +4,7 @@ use std::path::Path;
 
 use curate_core::SampleId;
 
-use crate::{
-    Pool,
-    error::{IoError, Kind},
-};
+use crate::error::{IoError, Kind};
 
 /// How the keys of shards go with those of the first.
 #[derive(Debug, Default)]
@@ -34,13 +31,6 @@ impl Restarts {
         if 2 * there > keys().count() {
             self.restarted.push(shard.to_owned());
         }
-    }
-
-    /// Adds a pool of one shard, which was opened alone.
-    pub fn add_pool(&mut self, pool: &Pool) {
-        let Some(shard) = pool.shards().first() else { return };
-        let keys = pool.keys();
-        self.add(&shard.name, keys, &vec![true; keys.len()]);
     }
 
     /// An error where at least half of the other shards have the keys of the first.

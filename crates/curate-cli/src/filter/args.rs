@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use curate::{core::Cut, dfn::filter::Features};
 use curate_device::DeviceName;
 
-use crate::{args::IdsArg, values::fraction};
+use crate::values::{IdsArg, fraction};
 
 #[derive(Subcommand)]
 pub(crate) enum FilterCommand {

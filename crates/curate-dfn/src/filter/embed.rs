@@ -201,7 +201,7 @@ fn usable(
         .map(|piece| {
             progress.check().map_err(|Cancelled| IoError::cancelled(piece))?;
             let rows = Pool::open(piece, one, &NoProgress).map(|pool| {
-                restarts.lock().unwrap_or_else(PoisonError::into_inner).add_pool(&pool);
+                pool.add_keys_to(&mut restarts.lock().unwrap_or_else(PoisonError::into_inner));
                 pool.len()
             });
             progress.advance(1);
