@@ -9,7 +9,7 @@ use curate_device::DeviceName;
 use crate::{
     filter::args::FilterCommand,
     plan::args::PlanCommand,
-    values::{fraction, output},
+    values::{IdsArg, fraction, output},
 };
 
 /// Decide which samples of an image-text pool to train on.
@@ -123,6 +123,8 @@ pub(crate) struct InspectArgs {
     /// Leave out shards that cannot be read, instead of stopping.
     #[arg(long)]
     pub(crate) skip_bad_shards: bool,
+    #[command(flatten)]
+    pub(crate) ids: IdsArg,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -159,7 +159,8 @@ fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Error> {
 
 fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
     let bad_shards = if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
-    let found = inspect(&args.pool, PoolOptions { bad_shards, ..PoolOptions::default() }, shown)?;
+    let options = PoolOptions { bad_shards, ids: args.ids.ids, ..PoolOptions::default() };
+    let found = inspect(&args.pool, options, shown)?;
     if args.json { show::json(&found) } else { show::text(found) }
 }
 

@@ -14,7 +14,11 @@ use curate::{
     pipeline::Error,
 };
 
-use crate::{progress::Shown, show, values::output};
+use crate::{
+    progress::Shown,
+    show,
+    values::{IdsArg, output},
+};
 
 #[derive(Args)]
 pub(crate) struct ReshardArgs {
@@ -65,6 +69,8 @@ pub(crate) struct ReshardArgs {
     /// Leave out shards that cannot be read, instead of stopping.
     #[arg(long)]
     skip_bad_shards: bool,
+    #[command(flatten)]
+    ids: IdsArg,
     /// Replace shards of another selection or other settings in the folder.
     #[arg(long)]
     overwrite: bool,
@@ -85,6 +91,7 @@ pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Error> {
         samples_per_shard: args.samples_per_shard,
         shuffle: args.shuffle_buffer.map(|buffer| Shuffle { buffer, seed: args.seed }),
         bad_shards: if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error },
+        ids: args.ids.ids,
         overwrite: args.overwrite,
     };
     let found = reshard(args.pool(), &args.subset, &args.out, options, shown)?;
@@ -108,7 +115,10 @@ impl fmt::Display for Text<'_> {
         let counts = [
             (found.found_written, "shards were there already"),
             (found.ids_without_sample, "ids of the selection have no sample here"),
-            (found.without_id, "samples left out: no record with a uid"),
+            (found.not_selected, "samples left out: not in the selection"),
+            (found.without_id, "samples left out: their uid is no id"),
+            (found.bad_records, "samples left out: their record is not a JSON object"),
+            (found.repeated_members, "members left out: their sample has one of that name"),
             (found.repeated_samples, "samples repeat an earlier id and its keys"),
             (found.skipped.len(), "input shards could not be read and were left out"),
         ];

@@ -12,6 +12,9 @@ use curate::{
 };
 use serde_json::to_string_pretty;
 
+/// Notes on a pool that are printed; a manifest has them all.
+const MOST_NOTES: usize = 5;
+
 /// What a run did, for people.
 pub(crate) struct Summary<'a> {
     pub(crate) recipe: &'a Recipe,
@@ -40,6 +43,12 @@ impl fmt::Display for Summary<'_> {
             let reasons: Vec<_> =
                 stage.removed.iter().map(|(rule, n)| format!("{n} {rule}")).collect();
             writeln!(f, "   {}", reasons.join(", "))?;
+        }
+        for note in summary.notes.iter().take(MOST_NOTES) {
+            writeln!(f, "note: {note}")?;
+        }
+        if summary.notes.len() > MOST_NOTES {
+            writeln!(f, "note: {} more are in the manifest", summary.notes.len() - MOST_NOTES)?;
         }
         writeln!(f, "files:")?;
         for file in &summary.files {

@@ -28,11 +28,13 @@ pub enum Fault {
     ImageMissing,
     /// The sample has no caption.
     CaptionMissing,
+    /// The record that describes the sample is not a JSON object.
+    RecordMalformed,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::EmbeddingNan,
         Self::EmbeddingInfinite,
         Self::EmbeddingZero,
@@ -42,6 +44,7 @@ impl Fault {
         Self::MalformedId,
         Self::ImageMissing,
         Self::CaptionMissing,
+        Self::RecordMalformed,
     ];
 
     /// The fault of this name. Evidence names rules; those that are faults were quarantined.
@@ -61,6 +64,7 @@ impl Fault {
             Self::MalformedId => "id is malformed",
             Self::ImageMissing => "image is missing",
             Self::CaptionMissing => "caption is missing",
+            Self::RecordMalformed => "record is not a JSON object",
         }
     }
 
@@ -76,6 +80,7 @@ impl Fault {
             Self::MalformedId => "malformed-id",
             Self::ImageMissing => "image-missing",
             Self::CaptionMissing => "caption-missing",
+            Self::RecordMalformed => "record-malformed",
         }
     }
 }

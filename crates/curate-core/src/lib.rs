@@ -28,6 +28,8 @@ pub mod embedding;
 pub mod evidence;
 pub mod fault;
 pub mod id;
+#[cfg(feature = "json")]
+pub mod json;
 pub mod params;
 pub mod progress;
 pub mod random;

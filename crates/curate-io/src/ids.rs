@@ -28,6 +28,13 @@ pub fn id_of_key(key: &str) -> SampleId {
     }
 }
 
+/// The id of a sample whose key alone has the id `id`, where keys begin anew in every shard: the first
+/// 128 bits of the SHA-256 of `SHARD/ID`, the shard's name without folder and ending and the 32
+/// hexadecimal digits of `id`.
+pub fn id_in_shard(shard: &str, id: SampleId) -> SampleId {
+    id_of_text(&format!("{shard}/{id}"))
+}
+
 /// An id for a row of a file that has none, so that evidence can name it.
 pub(crate) fn substitute_id(file: &Path, row: usize) -> SampleId {
     id_of_text(&format!("{}/{row}", stem(file)))

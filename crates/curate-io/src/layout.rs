@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_core::{SampleId, ScoreColumn, fault::Fault};
+use curate_core::{SampleId, ScoreColumn, fault::Fault, json::Record};
 
 use crate::{
     arrays_beside::{Place, places_beside},
@@ -162,6 +162,11 @@ pub(crate) trait OpenShard: Send + Sync {
     /// the pool's to fill in.
     fn samples(&self, rows: &[usize], detail: Detail) -> Result<Vec<Sample>, IoError>;
 
+    /// What a person should know of the shard although its rows can be used.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+
     /// The embeddings, and where each lies.
     fn embeddings(&self) -> Result<Vec<(String, Place)>, IoError> {
         places_beside(self.path())
@@ -176,6 +181,17 @@ pub(crate) enum Numbers {
     Unsaid,
     /// There is no such column.
     Missing,
+}
+
+impl Numbers {
+    /// Of numbers in records, which need not all have one.
+    pub(crate) fn of(values: Vec<Option<f64>>) -> Self {
+        if values.iter().all(Option::is_none) {
+            return Self::Unsaid;
+        }
+        let numbers = values.into_iter().map(|value| value.unwrap_or(f64::NAN));
+        Self::Values(ScoreColumn::Double(numbers.collect()))
+    }
 }
 
 /// How much of a sample is read.
@@ -196,6 +212,9 @@ pub(crate) struct ShardRows {
 /// The ids of a shard's rows.
 pub(crate) enum RowIds {
     Named(Vec<SampleId>),
+    /// The same, and which of them stand for a key or another name that is no id by itself: such
+    /// names may begin anew in every shard.
+    Keyed(Vec<SampleId>, Vec<bool>),
     /// So many rows without names, which are known by their number in the pool.
     Numbered(usize),
 }
@@ -209,7 +228,7 @@ impl Default for RowIds {
 impl RowIds {
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Named(ids) => ids.len(),
+            Self::Named(ids) | Self::Keyed(ids, _) => ids.len(),
             Self::Numbered(rows) => *rows,
         }
     }
@@ -220,20 +239,41 @@ pub(crate) struct Names<'a> {
     pub(crate) file: &'a Path,
     pub(crate) ids: Vec<SampleId>,
     pub(crate) faults: Vec<(usize, Fault)>,
+    /// Which rows are known by a key; as long as `ids`, or shorter where none follows.
+    keyed: Vec<bool>,
 }
 
 impl<'a> Names<'a> {
     pub(crate) fn of(file: &'a Path) -> Self {
-        Self { file, ids: Vec::new(), faults: Vec::new() }
+        Self { file, ids: Vec::new(), faults: Vec::new(), keyed: Vec::new() }
     }
 
     /// A `uid` is an id; another name is one if it has 32 hexadecimal digits, and else hashed.
     pub(crate) fn add(&mut self, column: &str, value: Option<&str>) {
-        self.add_id(match value {
-            Some(uid) if column == "uid" => uid.parse().ok(),
-            Some(key) => Some(id_of_key(key)),
-            None => None,
-        });
+        match value {
+            Some(uid) if column == "uid" => self.add_id(uid.parse().ok()),
+            Some(key) => self.add_key(key),
+            None => self.add_id(None),
+        }
+    }
+
+    /// A row that is known by a key.
+    pub(crate) fn add_key(&mut self, key: &str) {
+        self.add_key_id(id_of_key(key));
+    }
+
+    /// A row that is known by a key of this id.
+    pub(crate) fn add_key_id(&mut self, id: SampleId) {
+        self.keyed.resize(self.ids.len(), false);
+        self.keyed.push(true);
+        self.ids.push(id);
+    }
+
+    /// A row whose record cannot be read, and with it neither id nor caption.
+    pub(crate) fn add_bad_record(&mut self) {
+        let row = self.ids.len();
+        self.faults.push((row, Fault::RecordMalformed));
+        self.ids.push(substitute_id(self.file, row));
     }
 
     /// A row of this id; one without gets an id of its own and a fault.
@@ -245,14 +285,30 @@ impl<'a> Names<'a> {
         self.ids.push(id.unwrap_or_else(|| substitute_id(self.file, row)));
     }
 
+    /// The caption of a row; white space alone is none.
     pub(crate) fn caption(&mut self, row: usize, text: Option<&str>) {
-        if text.is_none() {
+        if text.is_none_or(is_blank) {
             self.faults.push((row, Fault::CaptionMissing));
         }
     }
 
     pub(crate) fn finish(mut self) -> ShardRows {
         self.faults.sort_by_key(|&(row, _)| row);
-        ShardRows { ids: RowIds::Named(self.ids), faults: self.faults }
+        if self.keyed.is_empty() {
+            return ShardRows { ids: RowIds::Named(self.ids), faults: self.faults };
+        }
+        self.keyed.resize(self.ids.len(), false);
+        ShardRows { ids: RowIds::Keyed(self.ids, self.keyed), faults: self.faults }
     }
+}
+
+/// True for a text without anything to read, by what Python's `str.strip` takes away.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}'))
+}
+
+/// The caption that a record tells: the first of [`CAPTIONS`] that is text to read.
+pub(crate) fn caption_of<'a>(record: &'a Record<'_>) -> Option<&'a str> {
+    let texts = CAPTIONS.into_iter().filter_map(|name| record.get(name)?.text());
+    texts.into_iter().find(|text| !is_blank(text))
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{IoError, Kind},
     layout::{Certainty, Has, Layout},
+    pattern::check_no_pipe,
     shard_files::has_file,
 };
 
@@ -69,6 +70,7 @@ impl fmt::Display for Format {
 
 /// Tells the layout from what lies at `path`.
 pub(crate) fn detect(path: &Path) -> Result<Format, IoError> {
+    check_no_pipe(path)?;
     if let Some(format) = path.extension().and_then(|e| by_ending(e.to_str()?)) {
         return Ok(format);
     }

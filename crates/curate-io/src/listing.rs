@@ -8,9 +8,11 @@ use rayon::prelude::*;
 use crate::{
     arrays_beside::array_of,
     error::{IoError, Kind},
-    layout::{Detail, Layout, OpenShard, RowIds, ShardRows},
-    shard::{BadShards, Sample, Shard, SkippedShard, rows_within},
-    shard_files::stem,
+    ids::id_in_shard,
+    layout::{Detail, Layout, OpenShard, RowIds, ShardRows, is_blank},
+    restarts::Restarts,
+    shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard, rows_within},
+    shard_files::{passed_over, stem},
 };
 
 /// The shards of a pool that are open, and what is known of their rows.
@@ -22,6 +24,9 @@ pub(crate) struct Listing {
     pub(crate) skipped: Vec<SkippedShard>,
     pub(crate) ids: Vec<SampleId>,
     pub(crate) faults: Vec<(usize, Fault)>,
+    /// What a person should know of files whose rows can be used all the same.
+    pub(crate) notes: Vec<String>,
+    pub(crate) restarts: Restarts,
 }
 
 /// Which shards are taken.
@@ -30,6 +35,7 @@ pub(crate) struct ShardRule<'a> {
     pub(crate) bad_shards: BadShards,
     /// The embeddings that a shard must have.
     pub(crate) embeddings: &'a [&'a str],
+    pub(crate) ids: Option<IdsFrom>,
 }
 
 impl ShardRule<'_> {
@@ -68,13 +74,17 @@ impl Listing {
         let mut listing = Self::default();
         for (file, found) in files.into_iter().zip(found) {
             match found {
-                Ok((rows, shard)) => listing.add(layout, file, rows, shard),
+                Ok((rows, shard)) => listing.add(layout, file, rows, shard, rule.ids),
                 Err(e) if rule.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
                     listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
                 }
                 Err(e) => return Err(e),
             }
         }
+        if rule.ids.is_none() {
+            listing.restarts.check(path)?;
+        }
+        listing.notes.extend(passed_over(path, &listing.shards));
         Ok(listing)
     }
 
@@ -84,15 +94,28 @@ impl Listing {
         file: PathBuf,
         found: ShardRows,
         open: Box<dyn OpenShard>,
+        ids: Option<IdsFrom>,
     ) {
         let first = self.ids.len();
         let rows = first..first + found.ids.len();
         match found.ids {
             RowIds::Named(ids) => self.ids.extend(ids),
+            RowIds::Keyed(found, keyed) if ids == Some(IdsFrom::ShardAndKey) => {
+                let (shard, found) = (stem(&file), found.into_iter().zip(keyed));
+                self.ids.extend(found.map(|(id, keyed)| match keyed {
+                    true => id_in_shard(&shard, id),
+                    false => id,
+                }));
+            }
+            RowIds::Keyed(found, keyed) => {
+                self.restarts.add(&stem(&file), &found, &keyed);
+                self.ids.extend(found);
+            }
             RowIds::Numbered(_) => self.ids.extend(rows.clone().map(|row| SampleId(row as u128))),
         }
         self.faults.extend(found.faults.into_iter().map(|(row, fault)| (first + row, fault)));
         let name = stem(&file);
+        self.notes.extend(open.notes().iter().map(|note| format!("{}: {note}", file.display())));
         let beside = layout.companions(&file).into_iter();
         let beside: Vec<PathBuf> = beside.filter(|b| *b != file && b.exists()).collect();
         let files = std::iter::once(file).chain(beside).collect();
@@ -133,6 +156,7 @@ impl Listing {
                 self.check_rows(at, found.len())?;
             }
             for (mut sample, row) in found.into_iter().zip(local) {
+                sample.caption.take_if(|caption| is_blank(caption));
                 sample.id = self.ids[shard.rows.start + row];
                 sample.shard.clone_from(&shard.name);
                 samples.push(sample);
@@ -141,13 +165,22 @@ impl Listing {
         Ok(samples)
     }
 
-    /// Marks later rows with the id of an earlier one.
+    /// Marks later rows with the id of an earlier one that can be used.
     pub(crate) fn add_duplicates(&mut self) {
         // Row numbers are sorted, 8 bytes each; a set of the ids would take more than they do.
         let mut order: Vec<usize> = (0..self.ids.len()).collect();
+        self.faults.sort_by_key(|&(row, _)| row);
+        let is_faulty =
+            |row: usize| self.faults.binary_search_by_key(&row, |&(row, _)| row).is_ok();
         order.sort_unstable_by_key(|&row| (self.ids[row], row));
-        let repeats = order.windows(2).filter(|w| self.ids[w[0]] == self.ids[w[1]]);
-        self.faults.extend(repeats.map(|w| (w[1], Fault::DuplicateId)));
+        let mut repeats = Vec::new();
+        for rows in order.chunk_by(|&a, &b| self.ids[a] == self.ids[b]) {
+            // The first that can be used stays; one with a fault of its own is named by that.
+            let mut usable = rows.iter().copied().filter(|&row| rows.len() > 1 && !is_faulty(row));
+            let _stays = usable.next();
+            repeats.extend(usable.map(|row| (row, Fault::DuplicateId)));
+        }
+        self.faults.extend(repeats);
         // One fault per row: the first found, that is, the one of the row itself. The sort is stable.
         self.faults.sort_by_key(|&(row, _)| row);
         self.faults.dedup_by_key(|(row, _)| *row);
@@ -174,11 +207,17 @@ mod tests {
     #[test]
     fn only_later_repeats_of_an_id_are_faults() {
         let mut listing = Listing {
-            ids: [5, 3, 5, 5].map(SampleId).to_vec(),
-            faults: vec![(2, Fault::CaptionMissing)],
+            ids: [5, 3, 5, 5, 7, 7, 7].map(SampleId).to_vec(),
+            faults: vec![(2, Fault::CaptionMissing), (4, Fault::ImageMissing)],
             ..Listing::default()
         };
         listing.add_duplicates();
-        assert_eq!(listing.faults, [(2, Fault::CaptionMissing), (3, Fault::DuplicateId)]);
+        let expected = [
+            (2, Fault::CaptionMissing),
+            (3, Fault::DuplicateId),
+            (4, Fault::ImageMissing),
+            (6, Fault::DuplicateId),
+        ];
+        assert_eq!(listing.faults, expected);
     }
 }

@@ -16,13 +16,14 @@ use crate::{
     layout::{Detail, FilesWanted, Numbers},
     layouts::detect,
     listing::{Listing, ShardRule},
+    restarts::Restarts,
     url::{self, UrlOptions, is_url},
     vectors::{Embedding, list},
 };
 
 pub use crate::{
     layouts::Format,
-    shard::{BadShards, Sample, Shard, SkippedShard},
+    shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard},
 };
 
 use images::Images;
@@ -35,6 +36,9 @@ pub struct PoolOptions {
     pub format: Option<Format>,
     /// What to do with a shard that cannot be read.
     pub bad_shards: BadShards,
+    /// What ids are made from where samples have keys alone. `None` is the key, and an error where
+    /// keys begin anew in every shard.
+    pub ids: Option<IdsFrom>,
 }
 
 /// A pool of samples on disk.
@@ -114,7 +118,7 @@ impl Pool {
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         let format = options.format.map_or_else(|| detect(path), Ok)?;
-        let rule = ShardRule { bad_shards: options.bad_shards, embeddings };
+        let rule = ShardRule { bad_shards: options.bad_shards, embeddings, ids: options.ids };
         let layout = format.layout();
         let mut listing = Listing::read(layout, path, rule, progress)?;
         if listing.shards.is_empty() {
@@ -154,9 +158,13 @@ impl Pool {
         &self.listing.ids
     }
 
-    /// The row of an id; of a repeated id the first.
+    /// The row of an id; of a repeated id the first that can be used.
     pub fn row_of(&self, id: SampleId) -> Option<usize> {
-        self.listing.ids.iter().position(|&other| other == id)
+        let faults = self.faults();
+        let usable = |row: &usize| faults.binary_search_by_key(row, |&(row, _)| row).is_err();
+        let mut rows = self.ids().iter().enumerate().filter(|&(_, &other)| other == id);
+        let first = rows.next()?.0;
+        Some(std::iter::once(first).chain(rows.map(|(row, _)| row)).find(usable).unwrap_or(first))
     }
 
     /// The shards in row order.
@@ -169,8 +177,22 @@ impl Pool {
         &self.listing.skipped
     }
 
+    /// Adds the keys of the first shard to those of others that were opened apart.
+    pub fn add_keys_to(&self, restarts: &mut Restarts) {
+        let keys = &self.listing.restarts.first;
+        if let Some(shard) = self.shards().first() {
+            restarts.add(&shard.name, keys, &vec![true; keys.len()]);
+        }
+    }
+
+    /// What a person should know of files whose rows can be used all the same: files that were passed
+    /// over, members that repeat, a shard that may be cut off, what is wrong with a record.
+    pub fn notes(&self) -> &[String] {
+        &self.listing.notes
+    }
+
     /// Rows that cannot be used, in row order, at most one fault per row: malformed ids, repeats of an
-    /// earlier id, samples without a caption or an image.
+    /// earlier id, samples without a caption or an image, records that are no JSON.
     pub fn faults(&self) -> &[(usize, Fault)] {
         &self.listing.faults
     }

@@ -9,6 +9,9 @@
 //! | a sample without a record | left out | left out, unless its key is an id of the selection ([`id_of_key`](crate::ids::id_of_key)) |
 //! | order of the output | as workers happen to finish | input order, or a seeded shuffle of it |
 //! | a selection that is not sorted | loses samples | sorted first |
+//! | a record that is no JSON object | its sample is left out | the same, counted |
+//! | a name that a sample has twice | the first is taken | the same, counted |
+//! | two samples of one id, side by side | one key, which webdataset refuses | the second goes on counting |
 //! | ids without a sample | not counted | counted |
 //! | interrupted | start again | goes on: shards that are there are not written again |
 //! | members' dates in the tar files | the time of writing | 1970-01-01, so that bytes repeat |
@@ -38,8 +41,9 @@ use crate::{
     error::{IoError, Kind},
     layout::FilesWanted,
     layouts::Format,
+    shard_files::stem,
     sorted::SortedIds,
-    tar_samples::{id_of, read_sample, uid_text},
+    tar_samples::{Texts, known_by, read_sample},
     url,
 };
 
@@ -77,7 +81,7 @@ pub fn reshard(
     let tars = Format::Webdataset.layout().shards(&here)?;
     let ids = SortedIds::open(subset)?;
     check_folder(out, &tars, options.overwrite)?;
-    let (sources, mut found) = scan_all(tars, &ids, options.bad_shards, progress)?;
+    let (sources, mut found) = scan_all(tars, &ids, options, progress)?;
     let plan = Plan {
         selection: ids.digest().to_owned(),
         inputs: digest_of_inputs(&sources),
@@ -160,7 +164,13 @@ fn write_all(
         };
         let flushed = scope.spawn(move || waiting.into_iter().try_for_each(flush));
         let write = |&k: &usize| {
-            let file = write_shard(sources, &order.at(rows(k)), &out.join(tar_name(k)), progress)?;
+            let file = write_shard(
+                sources,
+                &order.at(rows(k)),
+                options,
+                &out.join(tar_name(k)),
+                progress,
+            )?;
             // Nobody waits for it once a flush has failed, which is the error that counts.
             done.send((k, file)).map_err(|_| IoError::cancelled(out))
         };
@@ -176,12 +186,14 @@ fn write_all(
 fn write_shard(
     sources: &[Source],
     copies: &[(usize, usize, u32)],
+    options: ReshardOptions,
     path: &Path,
     progress: &dyn Progress,
 ) -> Result<AtomicFile, IoError> {
     let mut out = TarWriter::create(path)?;
     // Input order opens each file once; a shuffle at most as often as its source changes.
     let mut open: Option<(usize, File)> = None;
+    let mut before = (String::new(), 0);
     for &(source, sample, copy) in copies {
         progress.check().map_err(|_| IoError::cancelled(path))?;
         let Source { tar, picked } = &sources[source];
@@ -190,13 +202,22 @@ fn write_shard(
         }
         let (_, file) = open.as_ref().expect("just opened");
         let sample = read_sample(tar, file, picked[sample].bytes.clone())?;
-        let uid = match uid_text(tar, file, &sample)? {
-            Some(uid) => uid,
-            None => id_of(tar, file, &sample)?.unwrap_or_default().to_string(),
+        let texts = Texts::record_of(tar, file, &sample)?;
+        let record = texts.record().ok().flatten();
+        let uid = match record.as_ref().and_then(|record| record.get("uid")?.name()) {
+            Some(uid) => uid.into_owned(),
+            None => {
+                let known = known_by(&sample, record.as_ref());
+                known.id_in(&stem(tar), options.ids).unwrap_or_default().to_string()
+            }
         };
+        // Two samples of one key side by side would be one to webdataset, with every name twice.
+        let follows = before.0 == uid && copy <= before.1;
+        let copy = if follows { before.1 + 1 } else { copy };
         for member in sample.sorted_members() {
             out.append(&format!("{uid}-{copy}.{}", member.ending), tar, file, member)?;
         }
+        before = (uid, copy);
     }
     out.finish()
 }

@@ -17,6 +17,17 @@ pub enum BadShards {
     Skip,
 }
 
+/// What the id of a sample is made from that has a key and no `uid`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdsFrom {
+    /// The key alone: two samples of one key are one.
+    Key,
+    /// The name of the shard and the key, for keys that begin anew in every shard.
+    ShardAndKey,
+}
+
 /// A part of a pool: a tar file, or a Parquet file with its npz file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shard {

@@ -1,20 +1,22 @@
 //! The files of a pool's shards: those of a folder, of a pattern, or one.
 
-use std::{
-    ops::RangeInclusive,
-    path::{Path, PathBuf},
+use std::path::{Path, PathBuf};
+
+use crate::{
+    error::{IoError, Kind},
+    pattern::{check_no_pipe, expand},
+    shard::Shard,
 };
 
-use crate::error::{IoError, Kind};
-
-/// A pattern of more files is a slip of the pen.
-const MOST_SHARDS: u64 = 1_000_000;
+/// How names of compressed shards go on.
+const COMPRESSIONS: [&str; 6] = ["gz", "zst", "bz2", "xz", "lz4", "zstd"];
 
 /// The files with one of these endings in a folder, by name; or the file itself; or the files of a
 /// pattern, whether they exist or not.
 pub(crate) fn shard_files(path: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, IoError> {
-    if let Some(pattern) = Pattern::of(path) {
-        return pattern.files(path);
+    check_no_pipe(path)?;
+    if let Some(files) = expand(path)? {
+        return Ok(files);
     }
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
@@ -23,7 +25,7 @@ pub(crate) fn shard_files(path: &Path, endings: &[&str]) -> Result<Vec<PathBuf>,
     let mut files = Vec::new();
     for entry in entries {
         let file = entry.map_err(|e| IoError::os(path, "read", e))?.path();
-        if endings.iter().any(|ending| file.extension().is_some_and(|e| e == *ending)) {
+        if is_shard(&file, endings) {
             files.push(file);
         }
     }
@@ -35,63 +37,55 @@ pub(crate) fn shard_files(path: &Path, endings: &[&str]) -> Result<Vec<PathBuf>,
     Ok(files)
 }
 
+/// True for a file with one of these endings. A compressed one is a shard too, which its reader refuses
+/// by name: to leave it out without a word would lose its samples.
+fn is_shard(file: &Path, endings: &[&str]) -> bool {
+    let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return false };
+    let has = |name: &str| {
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+        ending.is_some_and(|ending| endings.contains(&ending))
+    };
+    let packed = name.rsplit_once('.').filter(|(_, ending)| COMPRESSIONS.contains(ending));
+    !is_hidden(name) && (has(name) || packed.is_some_and(|(name, _)| has(name)))
+}
+
 /// Whether a folder of a pool (`""` for its own) has a file with an ending.
 pub(crate) fn has_file(pool: &Path, folder: &str, ending: &str) -> bool {
-    std::fs::read_dir(pool.join(folder)).is_ok_and(|entries| {
-        entries.flatten().any(|e| e.path().extension().is_some_and(|x| x == ending))
+    std::fs::read_dir(pool.join(folder))
+        .is_ok_and(|entries| entries.flatten().any(|e| is_shard(&e.path(), &[ending])))
+}
+
+/// Files that a program hides or leaves beside what it writes: never shards.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.')
+}
+
+/// What lies among the shards and is none of them, for a person: hidden files, marks of jobs, checksums
+/// and what is still being written.
+pub(crate) fn passed_over(pool: &Path, shards: &[Shard]) -> Option<String> {
+    let first = shards.first()?.files.first()?;
+    let folder = first.parent().filter(|_| pool.is_dir())?;
+    let by_product = |name: &String| {
+        let endings = [".crc", ".tmp", ".part", ".partial", ".crdownload", ".aria2", ".swp"];
+        is_hidden(name) || name == "_SUCCESS" || endings.iter().any(|e| name.ends_with(e))
+    };
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let names = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(by_product).collect();
+    names.sort_unstable();
+    let some = names.first()?;
+    let count = names.len();
+    Some(match count {
+        1 => format!("{}: passed over `{some}`, which is no shard", folder.display()),
+        _ => format!(
+            "{}: passed over {count} files that are no shards, `{some}` for one",
+            folder.display()
+        ),
     })
-}
-
-/// A path with one `{first..last}`.
-pub(crate) struct Pattern<'a> {
-    before: &'a str,
-    numbers: RangeInclusive<u64>,
-    width: usize,
-    after: &'a str,
-}
-
-impl<'a> Pattern<'a> {
-    /// `None` for a plain path.
-    pub(crate) fn of(path: &'a Path) -> Option<Self> {
-        let (before, rest) = path.to_str()?.split_once('{')?;
-        let (range, after) = rest.split_once('}')?;
-        let (first, last) = range.split_once("..")?;
-        let numbers = first.parse().ok()?..=last.parse().ok()?;
-        Some(Self { before, numbers, width: first.len(), after })
-    }
-
-    pub(crate) fn files(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
-        let Self { before, numbers, width, after } = self;
-        let wrong = |problem: &str| {
-            let remedy = "write the smaller number first, as in {00000..00099}";
-            Err(IoError::new(Kind::NotFound, path, problem, remedy))
-        };
-        if numbers.is_empty() {
-            return wrong("is a pattern of no file");
-        }
-        if numbers.end() - numbers.start() >= MOST_SHARDS {
-            return wrong("is a pattern of more than a million files");
-        }
-        let name = |number| PathBuf::from(format!("{before}{number:0width$}{after}"));
-        Ok(numbers.clone().map(name).collect())
-    }
 }
 
 /// The name of a file without folder and ending.
 pub(crate) fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_expand_with_their_zeros() {
-        let path = Path::new("s/{008..011}.tar");
-        let files = Pattern::of(path).unwrap().files(path).unwrap();
-        let names: Vec<_> = files.iter().map(|f| f.to_str().unwrap()).collect();
-        assert_eq!(names, ["s/008.tar", "s/009.tar", "s/010.tar", "s/011.tar"]);
-        assert!(Pattern::of(Path::new("plain.tar")).is_none());
-    }
 }

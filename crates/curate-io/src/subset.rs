@@ -2,14 +2,16 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
     ffi::OsStr,
     fs,
     io::Write,
     path::{Path, PathBuf},
 };
 
-use curate_core::SampleId;
+use curate_core::{
+    SampleId,
+    json::{self, Record},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -167,20 +169,24 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
             let text = read_text(path)?;
             parse_lines(
                 path,
-                text.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty()),
+                text.trim_start_matches('\u{feff}')
+                    .lines()
+                    .map(str::trim)
+                    .enumerate()
+                    .filter(|(_, l)| !l.is_empty()),
             )
         }
         SubsetFormat::Jsonl => {
-            let text = read_text(path)?;
+            let text = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
             let mut uids = Vec::new();
-            for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-                let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)
-                    .map_err(|e| {
-                        IoError::malformed(path, format!("line {}: no JSON object", number + 1))
-                            .caused_by(e)
-                    })?;
-                let uid = object.get("uid").and_then(|uid| uid.as_str()).unwrap_or("");
-                uids.push((number, uid.to_owned()));
+            for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
+                if json::without_mark(line).iter().all(u8::is_ascii_whitespace) {
+                    continue;
+                }
+                let record = Record::parse(line)
+                    .map_err(|e| IoError::malformed(path, format!("line {} {e}", number + 1)))?;
+                let uid = record.get("uid").and_then(|uid| uid.name()).unwrap_or_default();
+                uids.push((number, uid.into_owned()));
             }
             parse_lines(path, uids.iter().map(|(number, uid)| (*number, uid.as_str())))
         }
@@ -311,7 +317,7 @@ mod tests {
             complaint("a.jsonl", b"{\"uid\": \"1\"}\n{\"id\": 2}\n")
                 .contains("line 2, field `uid`")
         );
-        assert!(complaint("a.jsonl", b"[1]\n").contains("line 1: no JSON object"));
+        assert!(complaint("a.jsonl", b"[1]\n").contains("line 1 is not a JSON object but a list"));
         assert!(complaint("a.memmap", &[0; 17]).contains("16-byte"));
         assert!(complaint("a.csv", b"").contains("no ending of a subset"));
         let mut cut = npy::header_bytes(npy::UID_PAIR, &[2]);

@@ -5,6 +5,6 @@ mod member;
 mod record;
 mod window;
 
-pub(crate) use list::{list_members, read_sample};
+pub(crate) use list::{Listed, list_members, read_sample};
 pub(crate) use member::{Member, TarSample};
-pub(crate) use record::{LONGEST_TEXT, id_of, record, uid_text};
+pub(crate) use record::{Known, Texts, known_by};

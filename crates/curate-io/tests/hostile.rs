@@ -55,7 +55,7 @@ fn complaints(path: &Path) -> Vec<String> {
         Ok(pool) => pool,
         Err(e) => return vec![e.to_string()],
     };
-    let mut said = Vec::new();
+    let mut said = pool.notes().to_vec();
     let mut note = |answer: Result<(), String>| said.extend(answer.err());
     let rows: Vec<usize> = (0..pool.len().min(8)).collect();
     note(pool.samples_with_images(&rows).map(drop).map_err(|e| e.to_string()));
@@ -249,9 +249,9 @@ fn shards() -> Vec<Case> {
         ("a.tar", endless(b'L', &long), "longer than"),
         ("a.tar", endless(b'K', &long), "longer than"),
         ("a.tar", endless(b'x', &pax), "longer than"),
-        ("a.tar", nested, "member `a.json` is not a JSON object"),
+        ("a.tar", nested, "`a.json` is not JSON"),
         ("a.tar", tar_of(&[("a.png", PNG), ("a.json", listed)]), "`a.json` is not a JSON object"),
-        ("a.tar", vec![], "is cut off"),
+        ("a.tar", vec![], "is empty"),
         ("a.tar", b"<!DOCTYPE html>".repeat(100), "is not a tar file"),
     ]
 }
@@ -267,7 +267,7 @@ fn members_that_are_no_files_are_no_samples() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("0.tar");
-    let links: Vec<u8> = b"1234567".iter().flat_map(|&kind| member(kind, octal(0), b"")).collect();
+    let links: Vec<u8> = b"123456".iter().flat_map(|&kind| member(kind, octal(0), b"")).collect();
     fs::write(&path, [links, shard(&["7"])].concat()).unwrap();
     assert_eq!(open(&path).unwrap().len(), 1);
 }
@@ -306,13 +306,12 @@ fn lines() -> Vec<Case> {
     let deep = [vec![b'['; 1 << 20], vec![b']'; 1 << 20]].concat();
     let object = [br#"{"uid": "1", "x": "#.as_slice(), &deep, b"}\n"].concat();
     vec![
-        ("a.jsonl", deep, "line 1 is not a JSON object"),
-        ("a.jsonl", object, "line 1 is not a JSON object"),
+        ("a.jsonl", deep, "line 1 is not JSON"),
+        ("a.jsonl", object, "line 1 is not JSON"),
         ("a.jsonl", vec![b'{'; 40 << 20], "line 1 is longer than 16 MiB"),
-        ("a.jsonl", b"{\"uid\": \"1\"}\n\0\0\0\0\n".to_vec(), "line 2 is not a JSON object"),
-        ("a.jsonl", b"{\"uid\": \"\xff\xfe\"}\n".to_vec(), "line 1 is not a JSON object"),
+        ("a.jsonl", b"{\"uid\": \"1\"}\n\0\0\0\0\n".to_vec(), "line 2 is not JSON"),
+        ("a.jsonl", b"{\"uid\": \"\xff\xfe\"}\n".to_vec(), "line 1 is not JSON"),
         ("a.jsonl", b"[1]\n".to_vec(), "line 1 is not a JSON object"),
-        ("a.jsonl", b"{\"uid\": 1e999}\n".to_vec(), "line 1 is not a JSON object"),
     ]
 }
 
@@ -365,7 +364,7 @@ fn selections_that_are_none_say_so() {
         ("s.memmap", vec![0; 17], "s.memmap"),
         ("s.txt", vec![0xff; 40], "s.txt: is not text; fetch or write the file again"),
         ("s.txt", b"1\n../../x\n".to_vec(), "../../x"),
-        ("s.jsonl", b"{\"uid\": 5}\n".to_vec(), "s.jsonl"),
+        ("s.jsonl", b"{\"uid\": 5.5}\n".to_vec(), "s.jsonl"),
         ("s.jsonl", [vec![b'['; 1 << 20], vec![b']'; 1 << 20]].concat(), "s.jsonl"),
     ];
     for (name, bytes, expected) in cases {

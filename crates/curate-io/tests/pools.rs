@@ -11,7 +11,7 @@ use curate_core::{EmbeddingSource, NoProgress, SampleId, fault::Fault};
 use curate_io::{
     Kind, Pool, PoolOptions,
     npy::header_bytes,
-    pool::BadShards,
+    pool::{BadShards, IdsFrom},
     table::{self, Column},
 };
 use zip::CompressionMethod;
@@ -196,7 +196,7 @@ fn a_shard_that_was_cut_anywhere_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("00000.tar");
     let whole = shard(&["1", "2"]);
-    for cut in [0, 100, 512 + 3, 1024, 2048, whole.len() - 1024] {
+    for cut in [0, 100, 512 + 3, 512 + 7, 1024 + 9, 2048 + 511, whole.len() - 1600] {
         fs::write(&path, &whole[..cut]).unwrap();
         let error =
             open(folder.path()).err().unwrap_or_else(|| panic!("cut at {cut} was accepted"));
@@ -209,6 +209,11 @@ fn a_shard_that_was_cut_anywhere_is_refused() {
     fs::write(&path, "not a tar file at all, but long enough to hold a header ".repeat(40))
         .unwrap();
     assert!(complaint(folder.path()).contains("00000.tar"));
+    // All members are whole: webdataset reads it, and so is it read here, with a word.
+    fs::write(&path, &whole[..whole.len() - 1024]).unwrap();
+    let pool = open(folder.path()).unwrap();
+    assert_eq!((pool.len(), pool.faults()), (2, &[][..]));
+    assert!(pool.notes()[0].contains("ends without the block that ends a tar file"));
     fs::write(&path, &whole).unwrap();
     assert_eq!(open(folder.path()).unwrap().len(), 2);
 }
@@ -241,7 +246,14 @@ fn hostile_names_are_only_names_and_repeats_across_shards_are_found() {
     ]);
     fs::write(folder.path().join("0.tar"), &tar).unwrap();
     fs::write(folder.path().join("1.tar"), &tar).unwrap();
-    let pool = open(folder.path()).unwrap();
+    let said = complaint(folder.path());
+    assert!(said.contains("has keys that begin anew in every shard, `1` for one"), "{said}");
+    let with = |ids| {
+        let options = PoolOptions { ids: Some(ids), ..PoolOptions::default() };
+        Pool::open(folder.path(), options, &NoProgress).unwrap()
+    };
+    assert_eq!(with(IdsFrom::ShardAndKey).faults(), []);
+    let pool = with(IdsFrom::Key);
     assert_eq!(pool.len(), 4);
     assert_eq!(pool.faults(), [(2, Fault::DuplicateId), (3, Fault::DuplicateId)]);
     assert_eq!(pool.samples_with_images(&[0]).unwrap()[0].key.as_deref(), Some("../../escape"));
@@ -255,7 +267,9 @@ fn a_record_that_is_no_object_names_its_member() {
     for record in ["[1, 2]", "{\"uid\": ", "nul", &deep] {
         let tar = tar_of(&[("a.png", PNG), ("a.json", record.as_bytes())]);
         fs::write(folder.path().join("0.tar"), tar).unwrap();
-        assert!(complaint(folder.path()).contains("0.tar: member `a.json` is not a JSON object"));
+        let pool = open(folder.path()).unwrap();
+        assert_eq!(pool.faults(), [(0, Fault::RecordMalformed)]);
+        assert!(pool.notes()[0].contains("0.tar: `a.json` is not"), "{:?}", pool.notes());
     }
 }
 

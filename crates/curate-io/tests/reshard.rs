@@ -50,7 +50,7 @@ fn shards_have_the_bytes_that_webdataset_writes() {
                 input_samples: 11,
                 written: 11,
                 output_shards: 4,
-                without_id: 1,
+                not_selected: 4,
                 // The last id, and the one whose sample has no record.
                 ids_without_sample: 2,
                 repeated_samples: 1,
@@ -297,4 +297,34 @@ fn hostile_keys_and_long_endings_stay_names_of_members() {
         "abc-0.json".to_owned(),
     ];
     assert_eq!(names, expected);
+}
+
+/// What webdataset accepts: no name twice in a sample, and samples side by side under two keys.
+#[test]
+fn bad_records_and_names_that_repeat_cost_their_sample_or_member_alone() {
+    let (input, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let uid = "00000000000000000000000000000abc";
+    let record = format!("{{\"uid\": \"{uid}\", \"score\": NaN}}");
+    let members: [(&str, &[u8]); 8] = [
+        ("a.json", record.as_bytes()),
+        ("a.png", PNG),
+        ("a.PNG", b"second"),
+        ("b.json", record.as_bytes()),
+        ("b.png", PNG),
+        ("c.json", b"[1]"),
+        ("d.json", b"{\"uid\": \"5\"}"),
+        ("e.png", PNG),
+    ];
+    fs::write(input.path().join("0.tar"), tar_of(&members)).unwrap();
+    let subset = input.path().join("s.jsonl");
+    fs::write(&subset, format!("\u{feff}{{\"uid\": \"{uid}\"}}\r\n")).unwrap();
+    let options = ReshardOptions::default();
+    let found = reshard(input.path(), &subset, out.path(), options, &NoProgress).unwrap();
+    assert_eq!((found.written, found.bad_records, found.not_selected), (2, 1, 2));
+    assert_eq!((found.without_id, found.repeated_members, found.repeated_samples), (0, 1, 1));
+    let bytes = fs::read(out.path().join("00000000.tar")).unwrap();
+    let mut archive = tar::Archive::new(&bytes[..]);
+    let name = |e: tar::Entry<'_, &[u8]>| String::from_utf8(e.path_bytes().into_owned()).unwrap();
+    let names: Vec<String> = archive.entries().unwrap().map(|e| name(e.unwrap())).collect();
+    assert_eq!(names, ["0.json", "0.png", "1.json", "1.png"].map(|end| format!("{uid}-{end}")));
 }

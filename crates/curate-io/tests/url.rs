@@ -310,7 +310,7 @@ fn shards_and_arrays_are_read_over_http_by_name_and_by_pattern() {
     let gap = server.url("s/{00..03}.tar");
     let error = open(&gap, &options, FilesWanted::Tables).err().unwrap();
     assert!(error.to_string().contains("is in the pattern but does not exist"), "{error}");
-    let skip = PoolOptions { format: None, bad_shards: BadShards::Skip };
+    let skip = PoolOptions { format: None, bad_shards: BadShards::Skip, ids: None };
     let pool = Pool::open_url(&gap, skip, FilesWanted::Tables, &options, &NoProgress).unwrap();
     assert_eq!((pool.len(), pool.skipped().len()), (3, 1));
 }

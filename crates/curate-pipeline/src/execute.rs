@@ -30,6 +30,8 @@ pub struct RunSummary {
     pub kept: usize,
     /// Rows that were set aside when the pool was read.
     pub quarantined: usize,
+    /// What a person should know of the pool's files although their rows can be used.
+    pub notes: Vec<String>,
     /// The stages, in order.
     pub stages: Vec<StageRecord>,
     /// Names of stages that were read instead of computed.
@@ -80,6 +82,7 @@ pub fn run(
         rows: run.pool.len(),
         kept: run.kept.len(),
         quarantined: run.pool.faults().len(),
+        notes: run.pool.notes().to_vec(),
         stages: run.records,
         reused: finished.reused,
         files,

@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use crate::Error;
 
+/// Notes that are shown.
+const MOST_NOTES: usize = 10;
+
 /// What is in a pool.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
@@ -23,6 +26,8 @@ pub struct Inspection {
     pub bytes: u64,
     /// Rows that cannot be used, by fault.
     pub faults: BTreeMap<String, usize>,
+    /// What a person should know of its files although their rows can be used.
+    pub notes: Vec<String>,
     /// Columns of numbers.
     pub columns: Vec<ColumnSummary>,
     /// Embeddings.
@@ -86,6 +91,7 @@ pub fn inspect(
         rows: pool.len(),
         bytes: pool.files().iter().map(size).sum(),
         faults,
+        notes: pool.notes().to_vec(),
         columns,
         embeddings,
         examples: pool.samples(&first)?.into_iter().map(caption).collect(),
@@ -123,6 +129,12 @@ impl fmt::Display for Inspection {
         }
         for (fault, count) in &self.faults {
             writeln!(f, "  unusable  {count} rows: {fault}")?;
+        }
+        for note in self.notes.iter().take(MOST_NOTES) {
+            writeln!(f, "  note      {note}")?;
+        }
+        if self.notes.len() > MOST_NOTES {
+            writeln!(f, "  note      and {} more", self.notes.len() - MOST_NOTES)?;
         }
         if !self.columns.is_empty() {
             writeln!(f, "\ncolumns (min, quartiles, max)")?;

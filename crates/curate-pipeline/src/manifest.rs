@@ -28,6 +28,9 @@ pub struct PoolRecord {
     pub skipped: Vec<SkippedShard>,
     /// Rows set aside when the pool was read, by fault.
     pub quarantined: BTreeMap<String, usize>,
+    /// What a person should know of its files although their rows can be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A file of the pool.
@@ -77,6 +80,7 @@ impl PoolRecord {
             files,
             skipped: pool.skipped().to_vec(),
             quarantined,
+            notes: pool.notes().to_vec(),
         };
         let text = serde_json::to_string_pretty(&record).expect("a record is JSON");
         atomic::write(&cache_path, text.as_bytes())?;

@@ -8,7 +8,7 @@
 
 use crate::error::ScalingError;
 use crate::observation::{Metric, Observation, Observations, check_row};
-use serde_json::Value;
+use curate_core::json::{Record, without_mark};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -114,9 +114,9 @@ impl Observations {
         options: &ReadOptions,
     ) -> Result<Self, ScalingError> {
         let mut lines = Vec::new();
-        for (i, text) in from.lines().enumerate() {
+        for (i, text) in from.split(b'\n').enumerate() {
             let text = text.map_err(|source| ScalingError::Io { path: name.into(), source })?;
-            if !text.trim().is_empty() {
+            if !without_mark(&text).iter().all(u8::is_ascii_whitespace) {
                 lines.push((i + 1, json_cells(&text, name, i + 1)?));
             }
         }
@@ -171,7 +171,7 @@ fn parquet_lines(_: File, name: &str) -> Result<Vec<Line>, ScalingError> {
 }
 
 fn json_cells(
-    text: &str,
+    text: &[u8],
     name: &str,
     line: usize,
 ) -> Result<BTreeMap<String, String>, ScalingError> {
@@ -180,15 +180,18 @@ fn json_cells(
         problem,
         remedy: "write one JSON object of numbers and names per line".into(),
     };
-    let parsed = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
-    let Value::Object(object) = parsed else { return Err(broken("this is not an object".into())) };
+    let record = Record::parse(text).map_err(|e| broken(format!("this {e}")))?;
     let mut cells = BTreeMap::new();
-    for (key, value) in object {
-        match value {
-            Value::Null => {}
-            Value::String(text) => _ = cells.insert(key, text),
-            Value::Number(number) => _ = cells.insert(key, number.to_string()),
-            other => return Err(broken(format!("`{key}` is {other}"))),
+    for (key, value) in record.fields() {
+        // Of a repeated name the last value counts, `null` too; and what pandas does not know it
+        // writes as NaN, which is a gap.
+        cells.remove(key);
+        if value.is_null() || value.number().is_some_and(f64::is_nan) {
+            continue;
+        }
+        match value.shown().filter(|_| value.text().is_some() || value.kind() == "a number") {
+            Some(text) => _ = cells.insert(key.to_owned(), text),
+            None => return Err(broken(format!("`{key}` is {}", value.kind()))),
         }
     }
     Ok(cells)
@@ -424,6 +427,19 @@ mod tests {
         assert_says(
             Observations::read(&parquet, &ReadOptions::default()),
             &["runs.parquet", "CSV"],
+        );
+    }
+
+    #[test]
+    fn tables_that_python_and_windows_wrote_are_read() {
+        let table = "\u{feff}{\"samples\": 1e9, \"loss\": 3.5, \"sigma\": NaN}\r\n\
+                     {\"samples\": 2e9, \"loss\": 9, \"loss\": 3.25, \"group\": \"a \\ud83d\"}\r\n";
+        let options = ReadOptions::default();
+        let runs = Observations::from_json_lines(table.as_bytes(), "runs", &options).unwrap();
+        assert_eq!(runs.rows()[1].samples, Some(2e9));
+        assert_eq!(
+            (runs.rows()[0].sigma, runs.rows()[1].group.as_deref()),
+            (None, Some("a \u{fffd}"))
         );
     }
 }

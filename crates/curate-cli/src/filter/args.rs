@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use curate::{core::Cut, dfn::filter::Features};
 use curate_device::DeviceName;
 
-use crate::values::{fraction, output};
+use crate::values::{IdsArg, fraction, output};
 
 #[derive(Subcommand)]
 pub(crate) enum FilterCommand {
@@ -134,6 +134,8 @@ pub(crate) struct HowArgs {
     /// Leave out shards that cannot be read, instead of stopping.
     #[arg(long)]
     pub(crate) skip_bad_shards: bool,
+    #[command(flatten)]
+    pub(crate) ids: IdsArg,
 }
 
 #[derive(Args)]

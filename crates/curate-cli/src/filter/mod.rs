@@ -75,7 +75,7 @@ fn embed_pool(
     shown: &Shown,
 ) -> Result<EmbedReport, Failure> {
     let bad_shards = if how.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
-    let options = PoolOptions { bad_shards, ..PoolOptions::default() };
+    let options = PoolOptions { bad_shards, ids: how.ids.ids, ..PoolOptions::default() };
     let folder = network_folder(network, shown)?;
     let (config, weights) = read_folder(&folder)?;
     config.takes_captions(&folder)?;

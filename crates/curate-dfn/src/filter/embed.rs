@@ -1,6 +1,10 @@
 //! Images and texts of a pool to embeddings, shard by shard.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use curate_core::{Cancelled, NoProgress, ParamsError, Progress, params::Checker};
 use curate_io::{
@@ -9,6 +13,7 @@ use curate_io::{
     npz::NpzWriter,
     pieces,
     pool::{BadShards, Shard},
+    restarts::Restarts,
     table::{self, Column},
     url::{self, FilesWanted},
 };
@@ -187,18 +192,27 @@ fn usable(
     options: PoolOptions,
     progress: &dyn Progress,
 ) -> Result<Usable, IoError> {
+    check_names(&pieces)?;
     progress.start("read shards", pieces.len() as u64, "shards");
+    let restarts = Mutex::new(Restarts::default());
     let one = PoolOptions { bad_shards: BadShards::Error, ..options };
     let rows: Vec<Result<usize, IoError>> = pieces
         .par_iter()
         .map(|piece| {
             progress.check().map_err(|Cancelled| IoError::cancelled(piece))?;
-            let rows = Pool::open(piece, one, &NoProgress).map(|pool| pool.len());
+            let rows = Pool::open(piece, one, &NoProgress).map(|pool| {
+                pool.add_keys_to(&mut restarts.lock().unwrap_or_else(PoisonError::into_inner));
+                pool.len()
+            });
             progress.advance(1);
             rows
         })
         .collect();
     progress.finish();
+    if options.ids.is_none() {
+        let restarts = restarts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        restarts.check(pieces[0].parent().unwrap_or(&pieces[0]))?;
+    }
     let (mut good, mut all, mut skipped) = (Vec::new(), 0, Vec::new());
     for (piece, rows) in pieces.into_iter().zip(rows) {
         match rows {
@@ -213,6 +227,19 @@ fn usable(
         }
     }
     Ok((good, all, skipped))
+}
+
+/// An error where two shards have one name, which is that of their files in the output.
+fn check_names(pieces: &[PathBuf]) -> Result<(), IoError> {
+    let mut names = BTreeMap::new();
+    for piece in pieces {
+        if let Some(other) = names.insert(piece.file_stem(), piece) {
+            let problem = format!("has the name of {}", other.display());
+            let remedy = "embed each folder into one of its own";
+            return Err(IoError::new(Kind::Disagree, piece, problem, remedy));
+        }
+    }
+    Ok(())
 }
 
 /// What a run that was killed left half written is of no use.
@@ -299,7 +326,7 @@ pub(super) fn embed_chunk(
     let pixels: Vec<Result<Vec<f32>, Trouble>> = samples
         .par_iter()
         .map(|sample| {
-            if sample.caption.is_none() {
+            if sample.caption.as_ref().is_none_or(|caption| caption.trim().is_empty()) {
                 return Err(Trouble::NoCaption);
             }
             let file = sample.image.as_ref().ok_or(Trouble::NoImage)?;

@@ -106,13 +106,16 @@ const SPECIALS: [&str; 2] = ["<start_of_text>", "<end_of_text>"];
 /// The pattern ignores case by Unicode's folding, to which `ſ` is an s; no other character that
 /// lower case leaves is folded to one of these.
 const CONTRACTIONS: [&str; 8] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'ſ"];
+/// The iota that is written below a letter. Its fold is a letter, so that a pattern that ignores case
+/// does not take it for anything but a letter; it is none either, so that no part of the pattern has it.
+const SKIPPED: char = '\u{345}';
 /// `<start_of_text>` to a pattern that ignores case, but a word as any other to the vocabulary.
 const FOLDED_SPECIAL: &str = "<ſtart_of_text>";
 
 /// The first word of a text that [`clean`] returned, and what follows it. Words are: a special
 /// token, an English contraction, a run of letters, one digit, a run of anything else.
 fn next_word(text: &str, special: SpecialText) -> Option<(&str, &str)> {
-    let text = text.trim_start_matches(' ');
+    let text = text.trim_start_matches([' ', SKIPPED]);
     let first = text.chars().next()?;
     let specials = if special == SpecialText::AsOpenClip { &SPECIALS[..] } else { &[] };
     let folded = specials.first().map(|_| &FOLDED_SPECIAL);
@@ -139,7 +142,7 @@ impl Class {
         match c {
             'a'..='z' | 'A'..='Z' => Self::Letter,
             '0'..='9' => Self::Number,
-            ' ' => Self::Space,
+            ' ' | SKIPPED => Self::Space,
             '\0'..='\x7f' => Self::Other,
             _ => match c.general_category_group() {
                 GeneralCategoryGroup::Letter => Self::Letter,
@@ -173,6 +176,7 @@ mod tests {
         assert_eq!(words("!<end_of_text>!"), ["!<", "end", "_", "of", "_", "text", ">!"]);
         assert_eq!(words(" <end_of_text>!"), ["<end_of_text>", "!"]);
         assert_eq!(words("<ſtart_of_text>'ſx"), ["<ſtart_of_text>", "'ſ", "x"]);
+        assert_eq!(words("a\u{345}b!\u{345}?"), ["a", "b", "!", "?"]);
     }
 
     /// open_clip 3.3.0's tokens.

@@ -1,26 +1,30 @@
 //! JSON lines: an object for every row.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
-use curate_core::fault::Fault;
-use serde_json::Value;
+use curate_core::{
+    fault::Fault,
+    json::{self, BadRecord, Record, Value},
+};
 
 use crate::{
-    error::IoError,
+    error::{IoError, Kind},
     layout::{
         CAPTIONS, Certainty, Detail, KEYS, Layout, Names, Numbers, OpenShard, RowIds, ShardRows,
-        Sign,
+        Sign, caption_of,
     },
     shard::Sample,
 };
 
 /// No record is longer; a line that is, is damage or an attack.
 const LONGEST_LINE: u64 = 16 << 20;
+
+/// The fields that may name a row, the first that a record has.
+const NAMES: [&str; 5] = ["uid", KEYS[0], KEYS[1], KEYS[2], KEYS[3]];
 
 pub(super) struct JsonLines;
 
@@ -45,107 +49,144 @@ impl Layout for JsonLines {
     }
 
     fn open(&self, file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
-        Ok((read_rows(file)?, Box::new(Lines(file.to_owned()))))
+        let (rows, notes) = read_rows(file)?;
+        Ok((rows, Box::new(Lines { path: file.to_owned(), notes })))
     }
 }
 
-/// The ids of the rows, and those without a caption. The first record says whether rows have names.
-fn read_rows(file: &Path) -> Result<ShardRows, IoError> {
-    let (mut names, mut named) = (Names::of(file), true);
-    each_record(file, |row, record| {
-        let text = |name: &str| record.get(name).map(|v| v.as_str().map(str::to_owned));
-        let id = ["uid"].into_iter().chain(KEYS).find_map(|key| Some((key, text(key)?)));
-        match id {
-            Some((key, value)) => names.add(key, value.as_deref()),
+/// The ids of the rows, those without a caption, and what is wrong with records that cannot be read.
+/// A file of which no record has a name has rows with numbers.
+fn read_rows(file: &Path) -> Result<(ShardRows, Vec<String>), IoError> {
+    let (mut names, mut named) = (Names::of(file), false);
+    let mut bad = BadRecords::default();
+    each_record(file, |row, line, record| {
+        let record = match record {
+            Ok(record) => record,
+            Err(e) => {
+                bad.add(|| format!("line {line} {e}"));
+                return names.add_bad_record();
+            }
+        };
+        let name = NAMES.into_iter().find_map(|field| Some((field, record.get(field)?)));
+        match name {
+            Some((field, value)) => names.add(field, value.name().as_deref()),
             None => names.add("uid", None),
         }
-        named &= row > 0 || id_named(&record);
-        let caption = CAPTIONS.into_iter().find_map(|name| text(name).flatten());
-        names.caption(row, caption.as_deref());
-        Ok(())
+        named |= name.is_some();
+        names.caption(row, caption_of(&record));
     })?;
     let mut found = names.finish();
     if !named {
         found.faults.retain(|&(_, fault)| fault != Fault::MalformedId);
         found.ids = RowIds::Numbered(found.ids.len());
     }
-    Ok(found)
+    Ok((found, bad.notes()))
 }
 
-struct Lines(PathBuf);
+/// How many records of a shard cannot be read, and what is wrong with the first.
+#[derive(Default)]
+pub(super) struct BadRecords {
+    count: usize,
+    first: String,
+}
+
+impl BadRecords {
+    pub(super) fn add(&mut self, what: impl FnOnce() -> String) {
+        if self.count == 0 {
+            self.first = what();
+        }
+        self.count += 1;
+    }
+
+    pub(super) fn notes(self) -> Vec<String> {
+        match self.count {
+            0 => vec![],
+            1 => vec![format!("{}; its row is set aside", self.first)],
+            more => vec![format!("{}; so are {} more, all set aside", self.first, more - 1)],
+        }
+    }
+}
+
+struct Lines {
+    path: PathBuf,
+    notes: Vec<String>,
+}
+
+impl Lines {
+    /// What `ask` makes of each record; `None` of one that cannot be read.
+    fn each<T>(&self, ask: impl Fn(&Record<'_>) -> Option<T>) -> Result<Vec<Option<T>>, IoError> {
+        let mut values = Vec::new();
+        each_record(&self.path, |_, _, record| values.push(record.ok().as_ref().and_then(&ask)))?;
+        Ok(values)
+    }
+}
 
 impl OpenShard for Lines {
     fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
-    /// Those of the first record.
+    /// Those that any record has.
     fn numeric_columns(&self) -> Result<Option<Vec<String>>, IoError> {
-        let mut names = Vec::new();
-        each_record(&self.0, |row, record| {
-            if row == 0 {
-                let numbers = record.into_iter().filter(|(_, value)| value.is_number());
-                names = numbers.map(|(name, _)| name).collect();
+        let mut names: Vec<String> = Vec::new();
+        each_record(&self.path, |_, _, record| {
+            let Ok(record) = record else { return };
+            for (name, value) in record.fields() {
+                if value.number().is_some() && !names.iter().any(|other| other == name) {
+                    names.push(name.to_owned());
+                }
             }
-            Ok(())
         })?;
+        names.sort_unstable();
         Ok(Some(names))
     }
 
     fn column(&self, name: &str) -> Result<Numbers, IoError> {
-        let mut values = Vec::new();
-        each_record(&self.0, |_, record| {
-            let number = record.get(name).and_then(Value::as_f64);
-            values.push(number.unwrap_or(f64::NAN));
-            Ok(())
-        })?;
-        let there = values.iter().any(|value| !value.is_nan());
-        Ok(if there { Numbers::Values(values.into()) } else { Numbers::Missing })
+        Ok(Numbers::of(self.each(|record| record.get(name)?.number())?))
     }
 
     fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        let mut values = Vec::new();
-        each_record(&self.0, |_, record| {
-            values.push(record.get(field).and_then(Value::as_str).map(str::to_owned));
-            Ok(())
-        })?;
-        Ok(values)
+        self.each(|record| Some(record.get(field)?.name()?.into_owned()))
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {
         let mut samples = Vec::with_capacity(rows.len());
-        each_record(&self.0, |row, record| {
+        each_record(&self.path, |row, _, record| {
             if rows.binary_search(&row).is_ok() {
-                samples.push(sample_of(record));
+                samples.push(record.map_or_else(|_| Sample::default(), |r| sample_of(&r)));
             }
-            Ok(())
         })?;
         Ok(samples)
     }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
 }
 
-fn sample_of(record: BTreeMap<String, Value>) -> Sample {
+fn sample_of(record: &Record<'_>) -> Sample {
     let mut sample = Sample::default();
-    for (name, value) in record {
-        match value {
-            Value::String(text) => drop(sample.fields.insert(name, text)),
-            Value::Number(n) => drop(sample.fields.insert(name, n.to_string())),
-            _ => {}
+    for (name, value) in record.fields() {
+        sample.fields.remove(name);
+        if let Some(text) = value.shown() {
+            sample.fields.insert(name.to_owned(), text);
         }
     }
-    let caption = CAPTIONS.into_iter().find(|name| sample.fields.contains_key(*name));
-    sample.caption = caption.and_then(|name| sample.fields.remove(name));
+    sample.caption = caption_of(record).map(str::to_owned);
+    let is_caption = |name: &&str| {
+        record.get(name).and_then(Value::text).is_some_and(|t| Some(t) == sample.caption.as_deref())
+    };
+    if let Some(name) = CAPTIONS.iter().find(|name| is_caption(name)) {
+        sample.fields.remove(*name);
+    }
     sample
 }
 
-fn id_named(record: &BTreeMap<String, Value>) -> bool {
-    ["uid"].iter().chain(&KEYS).any(|name| record.contains_key(*name))
-}
-
-/// Hands every record of a JSON lines file to `each`, with its number; empty lines are none.
+/// Hands every record of a JSON lines file to `each`, with its number and that of its line, counted
+/// from 1; empty lines are none.
 fn each_record(
     path: &Path,
-    mut each: impl FnMut(usize, BTreeMap<String, Value>) -> Result<(), IoError>,
+    mut each: impl FnMut(usize, u64, Result<Record<'_>, BadRecord>),
 ) -> Result<(), IoError> {
     let failed = |e| IoError::os(path, "read", e);
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
@@ -157,17 +198,32 @@ fn each_record(
             return Ok(());
         }
         number += 1;
-        if line.len() as u64 == LONGEST_LINE {
-            let problem = format!("line {number} is longer than {} MiB", LONGEST_LINE >> 20);
-            return Err(IoError::malformed(path, problem));
+        if number == 1 && json::is_utf16(&line) {
+            let remedy = "save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
+            return Err(IoError::new(Kind::Unsupported, path, "is UTF-16", remedy));
         }
-        if line.iter().all(u8::is_ascii_whitespace) {
+        if json::without_mark(&line).iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let record = serde_json::from_slice(&line).map_err(|e| {
-            IoError::malformed(path, format!("line {number} is not a JSON object")).caused_by(e)
-        })?;
-        each(row, record)?;
+        if line.len() as u64 == LONGEST_LINE && line.last() != Some(&b'\n') {
+            skip_line(&mut reader).map_err(failed)?;
+            each(row, number, Err(BadRecord::TooLong { mib: LONGEST_LINE >> 20 }));
+        } else {
+            each(row, number, Record::parse(&line));
+        }
         row += 1;
+    }
+}
+
+/// Goes to the end of a line without holding it.
+fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let there = reader.fill_buf()?;
+        let end = there.iter().position(|&byte| byte == b'\n');
+        let (taken, done) = end.map_or((there.len(), there.is_empty()), |end| (end + 1, true));
+        reader.consume(taken);
+        if done {
+            return Ok(());
+        }
     }
 }

@@ -1,20 +1,23 @@
 //! WebDataset shards: tar files whose members share a key up to the first dot.
 
 use std::{
-    collections::BTreeMap,
+    borrow::Cow,
     fs::File,
     path::{Path, PathBuf},
 };
 
-use curate_core::fault::Fault;
-use serde_json::Value;
+use curate_core::{
+    fault::Fault,
+    json::{Record, Value},
+};
 
+use super::jsonl::BadRecords;
 use crate::{
     error::{IoError, Kind},
     layout::{Certainty, Detail, Layout, Names, Numbers, OpenShard, ShardRows, Sign},
     shard::Sample,
     shard_files::stem,
-    tar_samples::{LONGEST_TEXT, TarSample, id_of, list_members, record},
+    tar_samples::{Known, Listed, TarSample, Texts, known_by, list_members},
 };
 
 /// The endings of image members, as open_clip lists them.
@@ -47,8 +50,8 @@ impl Layout for WebDataset {
     }
 
     fn open(&self, file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
-        let (rows, samples) = read_rows(file)?;
-        Ok((rows, Box::new(TarShard { tar: file.to_owned(), samples })))
+        let (rows, shard) = read_rows(file)?;
+        Ok((rows, Box::new(shard)))
     }
 
     /// The list of members is in memory while a shard is open.
@@ -71,25 +74,50 @@ impl Layout for WebDataset {
     }
 }
 
-fn read_rows(tar: &Path) -> Result<(ShardRows, Vec<TarSample>), IoError> {
+fn read_rows(tar: &Path) -> Result<(ShardRows, TarShard), IoError> {
     let mut file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
-    let samples = list_members(tar, &mut file)?;
+    let Listed { samples, repeated, ended } = list_members(tar, &mut file)?;
     check_count(tar, samples.len())?;
-    let mut names = Names::of(tar);
+    let (mut names, mut bad) = (Names::of(tar), BadRecords::default());
     for (row, sample) in samples.iter().enumerate() {
-        names.add_id(id_of(tar, &file, sample)?);
+        let texts = Texts::read(tar, &file, sample)?;
+        let record = match texts.record() {
+            Ok(record) => record,
+            Err(e) => {
+                bad.add(|| format!("`{:.80}.json` {e}", sample.key));
+                names.add_bad_record();
+                continue;
+            }
+        };
+        match known_by(sample, record.as_ref()) {
+            Known::Uid(id) => names.add_id(Some(id)),
+            Known::Key(id) => names.add_key_id(id),
+            Known::Malformed => names.add_id(None),
+        }
         if sample.member(&IMAGES).is_none() {
             names.faults.push((row, Fault::ImageMissing));
-        } else if sample.member(&["txt", "json"]).is_none() {
-            names.faults.push((row, Fault::CaptionMissing));
+        } else {
+            names.caption(row, texts.caption(sample, record.as_ref()).as_deref());
         }
     }
-    Ok((names.finish(), samples))
+    let mut notes = bad.notes();
+    if repeated > 0 {
+        notes.push(format!("{repeated} members repeat a name in their sample and are passed over"));
+    }
+    if !ended {
+        notes.push(
+            "ends without the block that ends a tar file: all members are whole, but some may be \
+             missing behind them"
+                .to_owned(),
+        );
+    }
+    Ok((names.finish(), TarShard { tar: tar.to_owned(), samples, notes }))
 }
 
 struct TarShard {
     tar: PathBuf,
     samples: Vec<TarSample>,
+    notes: Vec<String>,
 }
 
 impl TarShard {
@@ -101,10 +129,14 @@ impl TarShard {
     fn field<T>(
         &self,
         name: &str,
-        convert: impl Fn(&Value) -> Option<T>,
+        convert: impl Fn(Value<'_>) -> Option<T>,
     ) -> Result<Vec<Option<T>>, IoError> {
         let file = self.file()?;
-        let value = |sample| Ok(record(&self.tar, &file, sample)?.get(name).and_then(&convert));
+        let value = |sample| {
+            let texts = Texts::record_of(&self.tar, &file, sample)?;
+            // A record that cannot be read says nothing; its row was set aside.
+            Ok(texts.record().ok().flatten().and_then(|r| r.get(name).and_then(&convert)))
+        };
         self.samples.iter().map(value).collect()
     }
 }
@@ -114,49 +146,45 @@ impl OpenShard for TarShard {
         &self.tar
     }
 
-    /// The numbers in the record of the first sample that has one.
+    /// The numbers in the first record that can be read.
     fn numeric_columns(&self) -> Result<Option<Vec<String>>, IoError> {
         let file = self.file()?;
-        let Some(sample) = self.samples.iter().find(|s| s.has_record()) else { return Ok(None) };
-        let record = record(&self.tar, &file, sample)?;
-        let numbers = record.into_iter().filter(|(_, value)| value.is_number());
-        Ok(Some(numbers.map(|(name, _)| name).collect()))
+        for sample in self.samples.iter().filter(|sample| sample.has_record()) {
+            let texts = Texts::record_of(&self.tar, &file, sample)?;
+            let Ok(Some(record)) = texts.record() else { continue };
+            let numbers = record.fields().filter(|(_, value)| value.number().is_some());
+            let mut names: Vec<String> = numbers.map(|(name, _)| name.to_owned()).collect();
+            names.sort_unstable();
+            names.dedup();
+            return Ok(Some(names));
+        }
+        Ok(None)
     }
 
     fn column(&self, name: &str) -> Result<Numbers, IoError> {
-        let values = self.field(name, Value::as_f64)?;
-        if values.iter().all(Option::is_none) {
-            return Ok(Numbers::Unsaid);
-        }
-        let numbers: Vec<f64> = values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect();
-        Ok(Numbers::Values(numbers.into()))
+        Ok(Numbers::of(self.field(name, |value| value.number())?))
     }
 
     fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        self.field(field, |value| value.as_str().map(str::to_owned))
+        self.field(field, |value| value.name().map(Cow::into_owned))
     }
 
     fn samples(&self, rows: &[usize], detail: Detail) -> Result<Vec<Sample>, IoError> {
         let file = self.file()?;
         rows.iter().map(|&row| show(&self.tar, &file, &self.samples[row], detail)).collect()
     }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
 }
 
 fn show(tar: &Path, file: &File, sample: &TarSample, detail: Detail) -> Result<Sample, IoError> {
-    let mut fields = BTreeMap::new();
-    for (name, value) in record(tar, file, sample)? {
-        match value {
-            Value::String(text) => drop(fields.insert(name, text)),
-            Value::Number(number) => drop(fields.insert(name, number.to_string())),
-            Value::Bool(flag) => drop(fields.insert(name, flag.to_string())),
-            _ => {}
-        }
-    }
-    let caption = match sample.member(&["txt"]) {
-        Some(member) if member.size > LONGEST_TEXT => None,
-        Some(member) => Some(String::from_utf8_lossy(&member.read(tar, file)?).trim().to_owned()),
-        None => fields.get("caption").cloned(),
-    };
+    let texts = Texts::read(tar, file, sample)?;
+    let record = texts.record().ok().flatten();
+    let values = record.iter().flat_map(Record::fields);
+    let fields = values.filter_map(|(name, value)| Some((name.to_owned(), value.shown()?)));
+    let (fields, caption) = (fields.collect(), texts.caption(sample, record.as_ref()));
     let image = match sample.member(&IMAGES) {
         Some(member) if detail == Detail::TextAndImage => Some(member.read(tar, file)?),
         _ => None,
@@ -168,10 +196,9 @@ fn show(tar: &Path, file: &File, sample: &TarSample, detail: Detail) -> Result<S
 fn check_count(tar: &Path, samples: usize) -> Result<(), IoError> {
     let stats = tar.with_file_name(format!("{}_stats.json", stem(tar)));
     let Ok(text) = std::fs::read(&stats) else { return Ok(()) };
-    let record: Value = serde_json::from_slice(&text)
-        .map_err(|e| IoError::malformed(&stats, "is not JSON").caused_by(e))?;
-    match record.get("successes").and_then(Value::as_u64) {
-        Some(promised) if promised != samples as u64 => {
+    let record = Record::parse(&text).map_err(|e| IoError::malformed(&stats, e.to_string()))?;
+    match record.get("successes").and_then(Value::number) {
+        Some(promised) if promised != samples as f64 => {
             let problem = format!("has {samples} samples, but {} says {promised}", stats.display());
             Err(IoError::new(Kind::Disagree, tar, problem, "fetch the shard again"))
         }

@@ -12,7 +12,7 @@ use crate::{
     layout::Detail,
     layouts::Format,
     listing::{Listing, ShardRule},
-    shard::{BadShards, Sample},
+    shard::{BadShards, IdsFrom, Sample},
 };
 
 /// Beyond so many shards the images are not looked for: finding one by its id reads the list of
@@ -33,7 +33,8 @@ impl Images {
         if files.len() > MOST_SHARDS {
             return None;
         }
-        let rule = ShardRule { bad_shards: BadShards::Skip, embeddings: &[] };
+        let rule =
+            ShardRule { bad_shards: BadShards::Skip, embeddings: &[], ids: Some(IdsFrom::Key) };
         let listing = Listing::read(layout, shards, rule, &NoProgress).ok()?;
         let rows = listing.ids.iter().enumerate().map(|(row, &id)| (id, row)).collect();
         Some(Self { listing, rows })

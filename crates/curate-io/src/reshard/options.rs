@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::shard::{BadShards, SkippedShard};
+use crate::shard::{BadShards, IdsFrom, SkippedShard};
 
 /// How to reshard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct ReshardOptions {
     pub shuffle: Option<Shuffle>,
     /// What to do with an input shard that cannot be read.
     pub bad_shards: BadShards,
+    /// What ids are made from where samples have keys alone; `None` is the key.
+    pub ids: Option<IdsFrom>,
     /// Replace what an earlier call with other settings wrote.
     pub overwrite: bool,
 }
@@ -23,6 +25,7 @@ impl Default for ReshardOptions {
             samples_per_shard: 10_000,
             shuffle: None,
             bad_shards: BadShards::Error,
+            ids: None,
             overwrite: false,
         }
     }
@@ -50,12 +53,18 @@ pub struct Resharded {
     pub output_shards: usize,
     /// Output shards that an earlier call had written.
     pub found_written: usize,
-    /// Samples left out because their record has no usable `uid`, or they have no record and their
-    /// key is in no selection.
+    /// Samples left out because the `uid` of their record is no id.
     pub without_id: usize,
+    /// Samples left out because their record is not a JSON object.
+    pub bad_records: usize,
+    /// Samples left out because the selection does not have their id.
+    pub not_selected: usize,
+    /// Members left out because an earlier one of their sample has their name.
+    pub repeated_members: usize,
     /// Different ids of the selection that no sample has.
     pub ids_without_sample: usize,
-    /// Samples with the id of an earlier sample: they are written too, under the same keys.
+    /// Samples with the id of an earlier sample: they are written too, under the same keys unless one
+    /// follows the other.
     pub repeated_samples: usize,
     /// Input shards that were left out.
     pub skipped: Vec<SkippedShard>,

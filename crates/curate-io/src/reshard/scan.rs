@@ -11,14 +11,14 @@ use curate_core::Progress;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::options::Resharded;
+use super::options::{ReshardOptions, Resharded};
 use crate::{
     digest,
     error::{IoError, Kind},
-    shard::{BadShards, SkippedShard},
+    shard::{BadShards, IdsFrom, SkippedShard},
     shard_files::stem,
     sorted::SortedIds,
-    tar_samples::{id_of, list_members},
+    tar_samples::{Listed, Texts, known_by, list_members},
 };
 
 /// The samples of one input shard that are written.
@@ -39,6 +39,9 @@ struct Scan {
     picked: Vec<Picked>,
     samples: usize,
     without_id: usize,
+    bad_records: usize,
+    not_selected: usize,
+    repeated_members: usize,
 }
 
 /// The shards that were read, and where the samples lie in them: a shard that was left out and is
@@ -60,7 +63,7 @@ pub(super) fn digest_of_inputs(sources: &[Source]) -> String {
 pub(super) fn scan_all(
     tars: Vec<PathBuf>,
     ids: &SortedIds,
-    bad_shards: BadShards,
+    options: ReshardOptions,
     progress: &dyn Progress,
 ) -> Result<(Vec<Source>, Resharded), IoError> {
     let seen = Seen::new(ids.len());
@@ -69,7 +72,7 @@ pub(super) fn scan_all(
         .par_iter()
         .map(|tar| {
             progress.check().map_err(|_| IoError::cancelled(tar))?;
-            let scan = scan(tar, ids, &seen);
+            let scan = scan(tar, ids, options.ids, &seen);
             progress.advance(1);
             scan
         })
@@ -83,9 +86,12 @@ pub(super) fn scan_all(
                 found.input_shards += 1;
                 found.input_samples += scan.samples;
                 found.without_id += scan.without_id;
+                found.bad_records += scan.bad_records;
+                found.not_selected += scan.not_selected;
+                found.repeated_members += scan.repeated_members;
                 sources.push(Source { tar, picked: scan.picked });
             }
-            Err(e) if bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+            Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
                 found.skipped.push(SkippedShard { name: stem(&tar), reason: e.problem });
             }
             Err(e) => return Err(e),
@@ -117,13 +123,19 @@ impl Seen {
     }
 }
 
-fn scan(tar: &Path, ids: &SortedIds, seen: &Seen) -> Result<Scan, IoError> {
+fn scan(tar: &Path, ids: &SortedIds, rule: Option<IdsFrom>, seen: &Seen) -> Result<Scan, IoError> {
+    let shard = stem(tar);
     let mut file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
-    let samples = list_members(tar, &mut file)?;
-    let mut scan = Scan { samples: samples.len(), ..Scan::default() };
+    let Listed { samples, repeated, .. } = list_members(tar, &mut file)?;
+    let mut scan = Scan { samples: samples.len(), repeated_members: repeated, ..Scan::default() };
     let mut places = Vec::new();
     for sample in samples {
-        let id = id_of(tar, &file, &sample)?;
+        let texts = Texts::record_of(tar, &file, &sample)?;
+        let Ok(record) = texts.record() else {
+            scan.bad_records += 1;
+            continue;
+        };
+        let id = known_by(&sample, record.as_ref()).id_in(&shard, rule);
         let (place, copies) = id.map_or(Ok((0, 0)), |id| ids.find(id))?;
         if copies > 0 {
             places.push(place);
@@ -131,8 +143,10 @@ fn scan(tar: &Path, ids: &SortedIds, seen: &Seen) -> Result<Scan, IoError> {
                 IoError::malformed(tar, "a sample is wanted more than 4 billion times").caused_by(e)
             })?;
             scan.picked.push(Picked { bytes: sample.bytes, copies });
-        } else if id.is_none() || !sample.has_record() {
+        } else if id.is_none() {
             scan.without_id += 1;
+        } else {
+            scan.not_selected += 1;
         }
     }
     // Only once the whole shard is known to be good: one that is left out has no samples.

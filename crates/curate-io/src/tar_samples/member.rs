@@ -29,6 +29,15 @@ impl TarSample {
         members
     }
 
+    /// Adds a member unless one of its name is there, as webdataset does where it goes on; false then.
+    pub(super) fn add(&mut self, member: Member) -> bool {
+        let is_new = self.members.iter().all(|other| other.ending != member.ending);
+        if is_new {
+            self.members.push(member);
+        }
+        is_new
+    }
+
     /// True when it has a record.
     pub(crate) fn has_record(&self) -> bool {
         self.member(&["json"]).is_some()

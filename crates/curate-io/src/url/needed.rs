@@ -14,7 +14,7 @@ use crate::{
     error::{IoError, Kind},
     layout::{FilesWanted, Needed},
     layouts::{Format, by_ending, by_signs, folders},
-    shard_files::Pattern,
+    pattern::{expand, is_pattern},
 };
 
 /// Fetches what is needed of a pool, and answers where it lies then.
@@ -27,6 +27,12 @@ pub(super) fn pool(
 ) -> Result<PathBuf, IoError> {
     let text = url.to_str().unwrap_or_default().trim_end_matches('/');
     let (above, last) = text.rsplit_once('/').unwrap_or((text, ""));
+    if is_pattern(above) || last.contains("::") {
+        let problem = "is a pattern of several folders or URLs";
+        let remedy =
+            "name the files of one folder at a time, as in https://host/{00000..00099}.tar";
+        return Err(IoError::new(Kind::Unsupported, url, problem, remedy));
+    }
     let is_file = above.contains("://") && ending_of(last).and_then(by_ending).is_some();
     let folder = if is_file { above } else { text };
     let store = Store::open(folder, options)?;
@@ -55,13 +61,10 @@ fn ending_of(name: &str) -> Option<&str> {
 /// The files of a name or a pattern, and those beside them. A file of a pattern that is not there is
 /// left to the reader, which knows what the user wants of it; a single one is an error.
 fn named(store: &Store, name: &str, wanted: FilesWanted) -> Result<Vec<Object>, IoError> {
-    let pattern = Pattern::of(Path::new(name));
+    let pattern = expand(Path::new(name))?;
     let names = match &pattern {
         None => vec![name.to_owned()],
-        Some(pattern) => {
-            let files = pattern.files(Path::new(name))?;
-            files.iter().map(|file| file.to_string_lossy().into_owned()).collect()
-        }
+        Some(files) => files.iter().map(|file| file.to_string_lossy().into_owned()).collect(),
     };
     let found: Vec<Result<Vec<Object>, IoError>> = names
         .par_iter()

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use curate_core::Progress;
 use curate_io::{
     Pool, PoolOptions,
-    pool::{BadShards, Format},
+    pool::{BadShards, Format, IdsFrom},
     subset::SubsetFormat,
 };
 use schemars::JsonSchema;
@@ -54,6 +54,11 @@ pub struct PoolRecipe {
     /// What to do with a shard that cannot be read.
     #[serde(default)]
     pub bad_shards: BadShards,
+    /// What ids are made from where samples have keys and no `uid`: the `key` alone, or
+    /// `shard-and-key` where keys begin anew in every shard. Left out, it is the key, and keys that
+    /// begin anew are an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<IdsFrom>,
 }
 
 /// What to write.
@@ -96,7 +101,11 @@ mod defaults {
 impl Recipe {
     /// Opens the recipe's pool.
     pub(crate) fn open_pool(&self, progress: &dyn Progress) -> Result<Pool, Error> {
-        let options = PoolOptions { format: self.pool.format, bad_shards: self.pool.bad_shards };
+        let options = PoolOptions {
+            format: self.pool.format,
+            bad_shards: self.pool.bad_shards,
+            ids: self.pool.ids,
+        };
         Ok(Pool::open_with(&self.pool.path, options, &self.embeddings(), progress)?)
     }
 

@@ -19,7 +19,7 @@ impl Recipe {
             .map_err(|problems| Error::Recipe { path: path.to_owned(), problems })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         if !is_url(&recipe.pool.path) {
-            recipe.pool.path = absolute(&folder.join(&recipe.pool.path))?;
+            recipe.pool.path = anchored(&recipe.pool.path, folder)?;
         }
         let folder = absolute(folder)?;
         recipe.stages.iter_mut().for_each(|stage| stage.anchor(&folder));
@@ -66,6 +66,18 @@ impl Recipe {
             }
         }
     }
+}
+
+/// A path from the recipe's folder; in `a.tar::b.tar` both files are.
+fn anchored(path: &Path, folder: &Path) -> Result<PathBuf, Error> {
+    let Some(several) = path.to_str().filter(|text| text.contains("::")) else {
+        return absolute(&folder.join(path));
+    };
+    let mut parts = Vec::new();
+    for part in several.split("::") {
+        parts.push(absolute(&folder.join(part))?.display().to_string());
+    }
+    Ok(parts.join("::").into())
 }
 
 /// The run folder must find its pool from wherever the next command is given.

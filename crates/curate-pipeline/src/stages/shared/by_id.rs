@@ -1,17 +1,20 @@
 //! Numbers that someone else computed for samples: a table by id, read as a stream.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     fs::File,
     io::{BufRead, BufReader},
     path::Path,
 };
 
-use curate_core::{SampleId, ScoreColumn};
+use curate_core::{
+    SampleId, ScoreColumn,
+    json::{Record, without_mark},
+};
 use curate_io::{IoError, Kind, ids::id_of_key, table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// The columns that name a sample where none is asked for, the first that is there.
 const ID_COLUMNS: [&str; 5] = ["uid", "key", "image_path", "url", "id"];
@@ -180,28 +183,21 @@ impl ById<'_> {
         let failed = |e| IoError::os(self.path, "read", e);
         let file = File::open(self.path).map_err(failed)?;
         let mut columns = BTreeSet::new();
-        for (line, text) in (1_u64..).zip(BufReader::new(file).lines()) {
+        for (line, text) in (1_u64..).zip(BufReader::new(file).split(b'\n')) {
             let text = text.map_err(failed)?;
-            if text.trim().is_empty() {
+            if without_mark(&text).iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let record: serde_json::Map<String, Value> =
-                serde_json::from_str(&text).map_err(|e| {
-                    IoError::malformed(self.path, format!("line {line} is not an object"))
-                        .caused_by(e)
-                })?;
-            let there: Vec<String> = record.keys().cloned().collect();
+            let record = Record::parse(&text)
+                .map_err(|e| IoError::malformed(self.path, format!("line {line} {e}")))?;
+            let there: Vec<String> = record.fields().map(|(name, _)| name.to_owned()).collect();
             let id_column = self.id_column(&there)?;
-            let id = match &record[id_column] {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            };
-            let number = match record.get(self.column) {
-                None | Some(Value::Null) => f64::NAN,
-                Some(value) => {
-                    value.as_f64().ok_or_else(|| self.no_number(line, &value.to_string()))?
-                }
+            let id = record.get(id_column).and_then(|id| id.name()).map(Cow::into_owned);
+            let number = match record.get(self.column).filter(|value| !value.is_null()) {
+                None => f64::NAN,
+                Some(value) => value.number().ok_or_else(|| {
+                    self.no_number(line, &value.shown().unwrap_or_else(|| value.kind().to_owned()))
+                })?,
             };
             if let Some(position) = gathered.place(id_column, id.as_deref())? {
                 gathered.value(position, number);
