@@ -1,21 +1,22 @@
 //! Folders as Hugging Face's tools leave them: the cache of `huggingface_hub`, and the layout of
 //! `transformers`' `CLIPModel`.
 
+mod clip_config;
+mod processor;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
 use curate_io::{IoError, Kind};
-use serde::Deserialize;
 
 use crate::{
-    config::{
-        Interpolation, ModelConfig, OpenClipConfig, PreprocessConfig, ResizeMode, TextConfig,
-        VisionConfig,
-    },
+    config::OpenClipConfig,
     weights::{Array, Weights},
 };
+
+use clip_config::ClipConfig;
 
 /// Where the files of a cached repository lie: `models--ORG--NAME` holds `refs/REVISION` (the name of
 /// a snapshot) and `snapshots/COMMIT`. `None` for other folders.
@@ -47,147 +48,6 @@ pub(crate) fn snapshot(folder: &Path) -> Result<Option<PathBuf>, IoError> {
     }
 }
 
-/// `config.json` of a `CLIPModel`; what is left out has `transformers`' defaults.
-#[derive(Deserialize)]
-struct ClipConfig {
-    model_type: String,
-    #[serde(default = "projection")]
-    projection_dim: usize,
-    #[serde(default)]
-    text_config: Tower,
-    #[serde(default)]
-    vision_config: Tower,
-}
-
-fn projection() -> usize {
-    512
-}
-
-#[derive(Default, Deserialize)]
-struct Tower {
-    hidden_size: Option<usize>,
-    intermediate_size: Option<usize>,
-    num_attention_heads: Option<usize>,
-    num_hidden_layers: Option<usize>,
-    hidden_act: Option<String>,
-    layer_norm_eps: Option<f64>,
-    max_position_embeddings: Option<usize>,
-    vocab_size: Option<usize>,
-    image_size: Option<usize>,
-    patch_size: Option<usize>,
-    num_channels: Option<usize>,
-}
-
-impl Tower {
-    fn act(&self) -> &str {
-        self.hidden_act.as_deref().unwrap_or("quick_gelu")
-    }
-
-    fn problem(&self, name: &str) -> Option<String> {
-        let act = self.act();
-        if !["quick_gelu", "gelu"].contains(&act) {
-            return Some(format!("`{name}.hidden_act` is {act}, but must be quick_gelu or gelu"));
-        }
-        if let Some(eps) = self.layer_norm_eps.filter(|&eps| eps != 1e-5) {
-            return Some(format!("`{name}.layer_norm_eps` is {eps}, but must be 1e-5"));
-        }
-        let channels = self.num_channels.filter(|&channels| channels != 3)?;
-        Some(format!("`{name}.num_channels` is {channels}, but must be 3"))
-    }
-}
-
-impl ClipConfig {
-    fn problem(&self) -> Option<String> {
-        if self.model_type != "clip" {
-            return Some(format!("`model_type` is {}, but must be clip", self.model_type));
-        }
-        let (text, vision) = (&self.text_config, &self.vision_config);
-        if text.act() != vision.act() {
-            let (text, vision) = (text.act(), vision.act());
-            return Some(format!("the towers' activations differ: {text} and {vision}"));
-        }
-        text.problem("text_config").or_else(|| vision.problem("vision_config"))
-    }
-
-    fn model(&self) -> ModelConfig {
-        let (t, v) = (&self.text_config, &self.vision_config);
-        let text_width = t.hidden_size.unwrap_or(512);
-        let width = v.hidden_size.unwrap_or(768);
-        let ratio = |tower: &Tower, width: usize, usual: usize| {
-            tower.intermediate_size.unwrap_or(usual) as f64 / width.max(1) as f64
-        };
-        ModelConfig {
-            embed_dim: self.projection_dim,
-            quick_gelu: t.act() == "quick_gelu",
-            vision_cfg: VisionConfig {
-                image_size: v.image_size.unwrap_or(224),
-                layers: v.num_hidden_layers.unwrap_or(12),
-                width,
-                patch_size: v.patch_size.unwrap_or(32),
-                head_width: width / v.num_attention_heads.unwrap_or(12).max(1),
-                mlp_ratio: ratio(v, width, 3072),
-            },
-            text_cfg: TextConfig {
-                context_length: t.max_position_embeddings.unwrap_or(77),
-                vocab_size: t.vocab_size.unwrap_or(49_408),
-                width: text_width,
-                heads: t.num_attention_heads.unwrap_or(8),
-                layers: t.num_hidden_layers.unwrap_or(12),
-                mlp_ratio: ratio(t, text_width, 2048),
-            },
-            init_logit_scale: None,
-            init_logit_bias: None,
-        }
-    }
-}
-
-/// `preprocessor_config.json`.
-#[derive(Default, Deserialize)]
-struct Processor {
-    image_mean: Option<[f32; 3]>,
-    image_std: Option<[f32; 3]>,
-    /// PIL's number of the filter.
-    resample: Option<u8>,
-    do_center_crop: Option<bool>,
-}
-
-impl Processor {
-    /// Read beside `config.json`; CLIP's own where there is none.
-    fn read(folder: &Path) -> Result<Self, IoError> {
-        let file = folder.join("preprocessor_config.json");
-        match std::fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|e| {
-                IoError::malformed(&file, "is not a config of an image processor").caused_by(e)
-            }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(e) => Err(IoError::os(&file, "read", e)),
-        }
-    }
-
-    fn config(&self, folder: &Path, size: usize) -> Result<PreprocessConfig, IoError> {
-        let usual = PreprocessConfig::default();
-        let interpolation = match self.resample {
-            None | Some(3) => Interpolation::Bicubic,
-            Some(2) => Interpolation::Bilinear,
-            Some(other) => {
-                let file = folder.join("preprocessor_config.json");
-                let problem = format!("`resample` is {other}");
-                let remedy = "bicubic (3) and bilinear (2) are known";
-                return Err(IoError::new(Kind::Unsupported, file, problem, remedy));
-            }
-        };
-        let squash = self.do_center_crop == Some(false);
-        Ok(PreprocessConfig {
-            size: Some(size),
-            mean: self.image_mean.unwrap_or(usual.mean),
-            std: self.image_std.unwrap_or(usual.std),
-            interpolation,
-            resize_mode: if squash { ResizeMode::Squash } else { ResizeMode::Shortest },
-            ..usual
-        })
-    }
-}
-
 /// Reads a folder of `transformers`' `CLIPModel`: `config.json`, `model.safetensors` and, where it is
 /// there, `preprocessor_config.json`. The center of an image is cut as open_clip cuts it (where the
 /// rest is odd, `transformers` cuts one pixel further up or left).
@@ -210,8 +70,7 @@ pub(crate) fn read_clip_model(folder: &Path) -> Result<(OpenClipConfig, Weights)
     if let Some(problem) = model_cfg.problem() {
         return Err(IoError::malformed(&file, problem));
     }
-    let preprocess_cfg =
-        Processor::read(folder)?.config(folder, model_cfg.vision_cfg.image_size)?;
+    let preprocess_cfg = processor::read(folder, model_cfg.vision_cfg.image_size)?;
     let weights = Weights::read_with(&folder.join("model.safetensors"), &model_cfg, renamed)?;
     Ok((OpenClipConfig { model_cfg, preprocess_cfg }, weights))
 }

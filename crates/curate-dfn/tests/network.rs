@@ -351,7 +351,7 @@ fn a_folder_of_transformers_clip_model_is_the_same_network() {
         std::fs::write(folder.path().join("config.json"), json.to_string()).unwrap();
     };
     write(&json);
-    let preprocessor = r#"{"resample": 3, "do_center_crop": true, "size": {"shortest_edge": 32}}"#;
+    let preprocessor = r#"{"resample": 3, "size": {"shortest_edge": 32}, "crop_size": 32}"#;
     std::fs::write(folder.path().join("preprocessor_config.json"), preprocessor).unwrap();
     let (config, found) = read_folder(folder.path()).unwrap();
     assert_eq!(found.arrays(), weights.arrays());
