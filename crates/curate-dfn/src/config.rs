@@ -1,6 +1,7 @@
 //! What a network looks like: open_clip's model and preprocessing configs.
 
 mod preprocess;
+mod spelled;
 
 use std::path::Path;
 
@@ -331,10 +332,14 @@ impl OpenClipConfig {
     /// make no network.
     pub fn read(path: &Path) -> Result<Self, IoError> {
         let text = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
-        let config: Self = serde_json::from_slice(&text).map_err(|e| {
+        let unknown = |problem: String| {
             let remedy = "this crate reads ViT towers with a class token and CLIP text towers";
-            IoError::new(Kind::Unsupported, path, format!("describes no such network: {e}"), remedy)
-        })?;
+            let problem = format!("describes no such network: {problem}");
+            IoError::new(Kind::Unsupported, path, problem, remedy)
+        };
+        let mut json = serde_json::from_slice(&text).map_err(|e| unknown(e.to_string()))?;
+        spelled::settle(&mut json).map_err(unknown)?;
+        let config: Self = serde_json::from_value(json).map_err(|e| unknown(e.to_string()))?;
         match config.problem() {
             None => Ok(config),
             Some(problem) => Err(IoError::malformed(path, problem)),
