@@ -3,6 +3,7 @@
 
 mod clip_config;
 mod processor;
+mod shards;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +18,7 @@ use crate::{
 };
 
 use clip_config::ClipConfig;
+pub(crate) use shards::pickled;
 
 /// Where the files of a cached repository lie: `models--ORG--NAME` holds `refs/REVISION` (the name of
 /// a snapshot) and `snapshots/COMMIT`. `None` for other folders.
@@ -48,8 +50,8 @@ pub(crate) fn snapshot(folder: &Path) -> Result<Option<PathBuf>, IoError> {
     }
 }
 
-/// Reads a folder of `transformers`' `CLIPModel`: `config.json`, `model.safetensors` and, where it is
-/// there, `preprocessor_config.json`. The center of an image is cut as open_clip cuts it (where the
+/// Reads a folder of `transformers`' `CLIPModel`: `config.json`, `model.safetensors` (or the files
+/// that `model.safetensors.index.json` names) and, where it is there, `preprocessor_config.json`. The center of an image is cut as open_clip cuts it (where the
 /// rest is odd, `transformers` cuts one pixel further up or left).
 ///
 /// # Errors
@@ -71,7 +73,8 @@ pub(crate) fn read_clip_model(folder: &Path) -> Result<(OpenClipConfig, Weights)
         return Err(IoError::malformed(&file, problem));
     }
     let preprocess_cfg = processor::read(folder, model_cfg.vision_cfg.image_size)?;
-    let weights = Weights::read_with(&folder.join("model.safetensors"), &model_cfg, renamed)?;
+    let (path, files) = shards::of(folder)?;
+    let weights = Weights::read_with(&path, &files, &model_cfg, renamed)?;
     Ok((OpenClipConfig { model_cfg, preprocess_cfg }, weights))
 }
 

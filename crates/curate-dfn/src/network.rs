@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use curate_core::{ParamsError, params::Checker};
-use curate_io::{IoError, Kind};
+use curate_io::IoError;
 use curate_kernels::normalize;
 use rayon::prelude::*;
 
@@ -249,7 +249,8 @@ fn unit(mut features: Vec<f32>, dim: usize) -> Vec<f32> {
 
 /// The config and weights in a folder: open_clip's two files (`open_clip_config.json`,
 /// `open_clip_model.safetensors`), a repository in the cache of `huggingface_hub`
-/// (`models--ORG--NAME`), or `transformers`' `CLIPModel` (`config.json`, `model.safetensors`).
+/// (`models--ORG--NAME`), or `transformers`' `CLIPModel` (`config.json`, `model.safetensors` or
+/// the files of its index).
 ///
 /// # Errors
 /// When a file is missing or the weights are not those of the config.
@@ -307,10 +308,8 @@ fn weights_file(folder: &Path) -> Result<PathBuf, IoError> {
     if file.exists() {
         return Ok(file);
     }
-    let pickled = folder.join("open_clip_pytorch_model.bin");
-    if pickled.exists() {
-        let remedy = "save it as safetensors: a pickle can run code of its author";
-        return Err(IoError::new(Kind::Unsupported, pickled, "is a PyTorch pickle", remedy));
+    if let Some(error) = hugging_face::pickled(folder) {
+        return Err(error);
     }
     Err(IoError::os(&file, "read", std::io::ErrorKind::NotFound.into()))
 }

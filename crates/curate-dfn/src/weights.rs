@@ -1,6 +1,9 @@
 //! Parameters of a network under open_clip's names, on disk as safetensors.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use curate_core::params::Checker;
 use curate_io::{IoError, Kind, atomic};
@@ -89,25 +92,31 @@ impl Weights {
     }
 
     /// Reads the parameters of a network of this config from an `open_clip_model.safetensors` of
-    /// f32, f16 or bf16. A position embedding of another image size or context length is
+    /// f64, f32, f16 or bf16. A position embedding of another image size or context length is
     /// interpolated, as open_clip does; [`Weights::interpolated`] tells.
     ///
     /// # Errors
     /// When the file cannot be read, or is not exactly the network: every missing, unexpected and
     /// misshapen tensor is listed. When a tensor holds a NaN or an infinity: its name.
     pub fn read(path: &Path, config: &ModelConfig) -> Result<Self, IoError> {
-        Self::read_with(path, config, |arrays| arrays)
+        Self::read_with(path, &[path.to_owned()], config, |arrays| arrays)
     }
 
-    /// [`Weights::read`] of a file whose arrays get open_clip's names and shapes from `renamed`.
+    /// [`Weights::read`] of files whose arrays get open_clip's names and shapes from `renamed`; errors
+    /// name `path`.
     pub(crate) fn read_with(
         path: &Path,
+        files: &[PathBuf],
         config: &ModelConfig,
         renamed: impl FnOnce(BTreeMap<String, Array>) -> BTreeMap<String, Array>,
     ) -> Result<Self, IoError> {
         let expected = parameters(config);
         let mut problems = Vec::new();
-        let found = renamed(read_arrays(path, &expected, &mut problems)?);
+        let mut found = BTreeMap::new();
+        for file in files {
+            read_arrays(file, &expected, &mut found, &mut problems)?;
+        }
+        let found = renamed(found);
         let weights = Self::fitted(expected, found, &mut problems);
         if !problems.is_empty() {
             return Err(not_this_network(path, &problems));
@@ -253,26 +262,29 @@ impl Weights {
     }
 }
 
-/// All arrays of floats of a file, by their names without the prefixes of wrappers.
+/// Adds all arrays of floats of a file, by their names without the prefixes of wrappers.
 fn read_arrays(
     path: &Path,
     expected: &BTreeMap<String, Vec<usize>>,
+    found: &mut BTreeMap<String, Array>,
     problems: &mut Vec<String>,
-) -> Result<BTreeMap<String, Array>, IoError> {
+) -> Result<(), IoError> {
     let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| IoError::malformed(path, format!("is not a safetensors file: {e}")))?;
-    let mut found = BTreeMap::new();
     for (name, view) in file.tensors() {
         let name = plain_name(&name).to_owned();
         match numbers(&view) {
+            Some(_) if found.contains_key(&name) => {
+                problems.push(format!("`{name}` is there twice"))
+            }
             Some(data) => drop(found.insert(name, Array { shape: view.shape().to_vec(), data })),
             // Counts and positions that old versions stored are not looked at.
             None if !expected.contains_key(&name) && name.ends_with(".position_ids") => {}
             None => problems.push(format!("`{name}` holds {:?}, not floats", view.dtype())),
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn not_this_network(path: &Path, problems: &[String]) -> IoError {
@@ -332,6 +344,10 @@ pub(crate) fn numbers(view: &TensorView<'_>) -> Option<Vec<f32>> {
     Some(match view.dtype() {
         Dtype::F32 => {
             bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        }
+        Dtype::F64 => {
+            let number = |b: &[u8]| b.try_into().map_or(f64::NAN, f64::from_le_bytes) as f32;
+            bytes.chunks_exact(8).map(number).collect()
         }
         Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes(two(b)).to_f32()).collect(),
         Dtype::BF16 => {

@@ -176,6 +176,16 @@ fn half_precision_files_and_wrapped_names_load() {
 }
 
 #[test]
+fn doubles_are_the_same_network() {
+    let file = rewritten(|name, view| {
+        let data = floats(view).iter().flat_map(|&x| f64::from(x).to_le_bytes()).collect();
+        vec![(name.to_owned(), Dtype::F64, view.shape().to_vec(), data)]
+    });
+    let (_, weights) = read_folder(&path("tiny")).unwrap();
+    assert_eq!(Weights::read(file.path(), &tiny_config()).unwrap(), weights);
+}
+
+#[test]
 fn wrong_weights_are_refused_with_every_reason() {
     let file = rewritten(|name, view| match name {
         "visual.proj" => vec![],
@@ -327,6 +337,23 @@ fn clip_model(folder: &std::path::Path) {
     std::fs::write(folder.join("model.safetensors"), file).unwrap();
 }
 
+/// Splits the weights as `save_pretrained(max_shard_size=...)` does.
+fn in_two_files(folder: &std::path::Path) {
+    let whole = folder.join("model.safetensors");
+    let bytes = std::fs::read(&whole).unwrap();
+    std::fs::remove_file(whole).unwrap();
+    let mut map = serde_json::Map::new();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    for (i, part) in tensors.chunks(tensors.len().div_ceil(2)).enumerate() {
+        let name = format!("model-0000{}-of-00002.safetensors", i + 1);
+        map.extend(part.iter().map(|(tensor, _)| (tensor.clone(), name.as_str().into())));
+        let part = part.iter().map(|(name, view)| (name, view));
+        std::fs::write(folder.join(name), safetensors::serialize(part, None).unwrap()).unwrap();
+    }
+    let index = serde_json::json!({"metadata": {"total_size": 1}, "weight_map": map});
+    std::fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
+}
+
 #[test]
 fn a_folder_of_transformers_clip_model_is_the_same_network() {
     let folder = tempfile::tempdir().unwrap();
@@ -357,6 +384,8 @@ fn a_folder_of_transformers_clip_model_is_the_same_network() {
     assert_eq!(found.arrays(), weights.arrays());
     assert_eq!(config.model_cfg, ours.model_cfg);
     assert_eq!(config.preprocess_cfg.size, Some(32));
+    in_two_files(folder.path());
+    assert_eq!(read_folder(folder.path()).unwrap().1, found);
     for (pointer, value, why) in [
         ("/vision_config/hidden_act", "quick_gelu".into(), "activations differ"),
         ("/vision_config/layer_norm_eps", 1e-6.into(), "layer_norm_eps"),
