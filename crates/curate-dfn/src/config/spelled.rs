@@ -165,7 +165,8 @@ mod tests {
             r#""custom_text": true, "nonscalar_logit_scale": false, "init_logit_bias": null,"#;
         let mut spelled = config(model, &vision, &text);
         settle(&mut spelled).unwrap();
-        let read = |value: Value| serde_json::from_value::<crate::OpenClipConfig>(value).unwrap();
+        let read =
+            |value: Value| serde_json::from_value::<super::super::OpenClipConfig>(value).unwrap();
         assert_eq!(
             read(spelled),
             read(serde_json::json!(
