@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
+mod fuzz;
 mod splice;
 
 use std::{
@@ -26,6 +27,7 @@ Tasks of the curate workspace
   cargo xtask repro demo-filter  train demo/filter on data/clean and measure it; needs `data clean` first
   cargo xtask splice         put the numbers of the result files into the documents
   cargo xtask schema         write docs/recipe.schema.json
+  cargo xtask fuzz           compare the readers with Python's on many made cases (needs python3 and pip; images also cjpeg and jpegtran)
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
   cargo xtask package        package every published crate, without building it
   cargo xtask hdf5           test the HDF5 features, where the system has libhdf5
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         ["repro", "scaling"] => repro_scaling(),
         ["repro", "dfn-small"] => repro_dfn_small(),
         ["repro", "demo-filter"] => repro_demo_filter(),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["splice"] => splice::all(&root()),
         ["schema"] => schema(),
         ["cuda"] => cuda(),

@@ -76,7 +76,7 @@ fn shards(folder: &Path) {
             let ending = file.rsplit('.').next().unwrap();
             let key = format!("{shard:05}{i:04}");
             let caption = match i {
-                7 => String::new(),
+                7 => "\u{0}".to_owned(),
                 8 => "very long ".repeat(5000),
                 _ => format!("picture number {i} of {shard}"),
             };

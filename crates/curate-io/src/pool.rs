@@ -246,6 +246,26 @@ impl Pool {
         Ok(Vec::new())
     }
 
+    /// Finds a misspelt column before anything is computed, where tables say which columns they have. Records
+    /// need not have all the same ones: in JSON lines and tar shards every name passes.
+    ///
+    /// # Errors
+    /// When no shard has such a column of numbers, or one cannot be read.
+    pub fn expect_column(&self, name: &str) -> Result<(), IoError> {
+        if matches!(self.format, Format::Jsonl | Format::Webdataset) {
+            return Ok(());
+        }
+        let mut there = None;
+        for shard in &self.listing.open {
+            let names = shard.numeric_columns()?.unwrap_or_default();
+            if names.iter().any(|there| there == name) {
+                return Ok(());
+            }
+            there.get_or_insert(names);
+        }
+        there.map_or(Ok(()), |there| Err(self.no_column(0, name, there)))
+    }
+
     /// A column of numbers, one per row; NaN where there is none. In single precision where every shard
     /// holds it so, and else in double.
     ///

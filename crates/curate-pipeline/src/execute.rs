@@ -89,13 +89,16 @@ pub fn run(
     })
 }
 
-/// Finds misspelt embeddings and files, and devices that are not there, before the first stage
+/// Finds misspelt embeddings, columns and files, and devices that are not there, before the first stage
 /// spends its time.
 fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
     for stage in &recipe.stages {
         let reads = stage.settings().reads();
         for name in reads.embeddings {
             pool.embedding(name)?;
+        }
+        for column in reads.columns {
+            pool.expect_column(column)?;
         }
         if let Some(device) = reads.device {
             device.engine().map_err(|e| StageError::from(e).in_stage(stage.name()))?;

@@ -145,6 +145,8 @@ impl<'a> Source<'a> {
 pub(crate) struct Reads<'a> {
     /// Embeddings of the pool.
     pub(crate) embeddings: Vec<&'a str>,
+    /// Columns of numbers of the pool.
+    pub(crate) columns: Vec<&'a str>,
     /// Sets of rows, beside those that it is given.
     pub(crate) sets: Vec<Source<'a>>,
     /// Earlier stages that give a score.

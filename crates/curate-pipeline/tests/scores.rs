@@ -305,3 +305,14 @@ fn json_scores_keep_their_digits() {
     let values = Reader::open(&rows).unwrap().f64("value").unwrap();
     assert_eq!(values, [1_700_000_000.0, 1_700_000_010.0, 1_700_000_020.0, 1_700_000_030.0]);
 }
+
+#[test]
+fn a_misspelt_column_is_found_before_the_first_stage() {
+    let all = rows(20);
+    let (pool, out) = (pool_of(&all), folder());
+    let stages = "[[stage]]\nkind = \"score\"\ncolumn = \"score\"\n\
+                  [[stage]]\nkind = \"score\"\nname = \"other\"\ncolumn = \"scroe\"";
+    let error = go(&recipe(pool.path(), stages), out.path()).unwrap_err().to_string();
+    assert!(error.contains("has no numbers `scroe`; it has `score`"), "{error}");
+    assert!(!out.path().join("stages").exists());
+}

@@ -85,6 +85,7 @@ impl Settings for BaselineStage {
         let features = self.rule.reads_features().then_some(FEATURES);
         Reads {
             embeddings: features.into_iter().collect(),
+            columns: self.params(0).check().map_or(vec![], |baseline| baseline.rule().columns()),
             files: self.files().into_iter().flatten().map(PathBuf::as_path).collect(),
             ..Reads::default()
         }

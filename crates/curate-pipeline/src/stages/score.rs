@@ -90,6 +90,12 @@ impl Settings for ScoreStage {
     fn reads(&self) -> Reads<'_> {
         Reads {
             embeddings: self.cosine.iter().flatten().map(String::as_str).collect(),
+            columns: self
+                .column
+                .iter()
+                .filter(|_| self.table.is_none())
+                .map(String::as_str)
+                .collect(),
             files: self.network.iter().chain(&self.table).map(PathBuf::as_path).collect(),
             ..Reads::default()
         }
