@@ -118,7 +118,10 @@ impl ScoreColumn {
     /// # Panics
     /// When there is no such row, as an array does.
     pub fn get(&self, row: usize) -> f64 {
-        either!(self, numbers => numbers[row].into())
+        match self {
+            Self::Single(numbers) => f64::from(numbers[row]),
+            Self::Double(numbers) => numbers[row],
+        }
     }
 
     /// Gives a row another number, rounded to the precision of the others.

@@ -132,7 +132,7 @@ fn a_wanted_count_is_the_epsilon_that_gives_it() {
     for (count, epsilon) in [(4000, 0.0300), (3000, 0.1296), (2000, 0.2343)] {
         let outcome = cut(&found, Cut::Top(count), &golden.ids);
         assert_eq!(outcome.kept.len(), count);
-        let equivalent = 1.0 - f64::from(outcome.threshold.unwrap());
+        let equivalent = 1.0 - outcome.threshold.unwrap();
         assert!((equivalent - epsilon).abs() < 1e-4, "{count}: {equivalent}");
     }
 }

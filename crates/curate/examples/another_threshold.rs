@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     // An exact size, and the epsilon that it amounts to.
     let outcome = duplicates.outcome(Cut::Top(400))?;
-    let epsilon = 1.0 - f64::from(outcome.threshold.unwrap_or(1.0));
+    let epsilon = 1.0 - outcome.threshold.unwrap_or(1.0);
     println!("400 rows are kept by epsilon {epsilon:.6}");
     assert_eq!(outcome.kept.len(), 400);
     Ok(())
