@@ -4,7 +4,7 @@
 //! - [`score_at`]: the score at a place from the top, ties not told apart, in parallel.
 //! - [`Guess`]: where that score probably lies, so that one pass suffices.
 //!
-//! All three stand on keys that are ordered as their scores ([`Score`](crate::score::Score)) and one search, which counts
+//! All three stand on keys that are ordered as their scores ([`Score`]) and one search, which counts
 //! keys digit by digit.
 
 mod guess;
