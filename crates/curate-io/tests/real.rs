@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use common::{PNG, complaint, open, shard, tar_of};
 use curate_core::{SampleId, fault::Fault};
-use curate_io::Pool;
+use curate_io::{Pool, pool::Sample};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -42,30 +42,20 @@ fn check_scores(pool: &Pool, rows: &[Value], what: &str) {
     }
 }
 
-#[test]
-fn tars_are_read_as_webdataset_reads_them() {
-    let all = cases(".tar");
-    assert!(all.len() >= 12);
+/// Holds every row of every case to what Python read; `check` looks at what one layout alone has.
+fn compare(ending: &str, least: usize, check: impl Fn(&Pool, usize, &Sample, &Value, &str)) {
+    let all = cases(ending);
+    assert!(all.len() >= least);
     for (path, rows) in all {
         let what = path.display().to_string();
         let pool = open(&path).unwrap();
         assert_eq!(pool.len(), rows.len(), "{what}");
         let every: Vec<usize> = (0..rows.len()).collect();
-        for ((row, sample), expected) in
-            pool.samples_with_images(&every).unwrap().into_iter().enumerate().zip(&rows)
-        {
-            assert_eq!(sample.key.as_deref(), expected["key"].as_str(), "{what}");
-            let image = sample.image.as_deref().map(hex);
-            assert_eq!(image.as_deref(), expected["image"].as_str(), "{what}, row {row}");
-            let bad = expected["bad"].as_bool().unwrap();
-            assert_eq!(has(&pool, row, Fault::RecordMalformed), bad, "{what}, row {row}");
-            assert_eq!(
-                sample.caption.as_deref(),
-                expected["caption"].as_str(),
-                "{what}, row {row}"
-            );
-            let missing = !bad && image.is_some() && expected["caption"].is_null();
-            assert_eq!(has(&pool, row, Fault::CaptionMissing), missing, "{what}, row {row}");
+        let samples = pool.samples_with_images(&every).unwrap();
+        for (row, (sample, expected)) in samples.iter().zip(&rows).enumerate() {
+            let at = format!("{what}, row {row}");
+            assert_eq!(sample.caption.as_deref(), expected["caption"].as_str(), "{at}");
+            check(&pool, row, sample, expected, &at);
         }
         if !rows.is_empty() {
             check_scores(&pool, &rows, &what);
@@ -74,26 +64,23 @@ fn tars_are_read_as_webdataset_reads_them() {
 }
 
 #[test]
+fn tars_are_read_as_webdataset_reads_them() {
+    compare(".tar", 12, |pool, row, sample, expected, at| {
+        assert_eq!(sample.key.as_deref(), expected["key"].as_str(), "{at}");
+        let image = sample.image.as_deref().map(hex);
+        assert_eq!(image.as_deref(), expected["image"].as_str(), "{at}");
+        let bad = expected["bad"].as_bool().unwrap();
+        assert_eq!(has(pool, row, Fault::RecordMalformed), bad, "{at}");
+        let missing = !bad && image.is_some() && expected["caption"].is_null();
+        assert_eq!(has(pool, row, Fault::CaptionMissing), missing, "{at}");
+    });
+}
+
+#[test]
 fn json_lines_are_read_as_python_reads_them() {
-    let all = cases(".jsonl");
-    assert!(all.len() >= 24);
-    for (path, rows) in all {
-        let what = path.display().to_string();
-        let pool = open(&path).unwrap();
-        assert_eq!(pool.len(), rows.len(), "{what}");
-        let every: Vec<usize> = (0..rows.len()).collect();
-        for ((row, sample), expected) in
-            pool.samples(&every).unwrap().into_iter().enumerate().zip(&rows)
-        {
-            assert_eq!(
-                has(&pool, row, Fault::RecordMalformed),
-                expected.is_null(),
-                "{what}, {row}"
-            );
-            assert_eq!(sample.caption.as_deref(), expected["caption"].as_str(), "{what}, {row}");
-        }
-        check_scores(&pool, &rows, &what);
-    }
+    compare(".jsonl", 24, |pool, row, _, expected, at| {
+        assert_eq!(has(pool, row, Fault::RecordMalformed), expected.is_null(), "{at}");
+    });
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -326,7 +326,7 @@ pub(super) fn embed_chunk(
     let pixels: Vec<Result<Vec<f32>, Trouble>> = samples
         .par_iter()
         .map(|sample| {
-            if sample.caption.as_ref().is_none_or(|caption| caption.trim().is_empty()) {
+            if sample.caption.is_none() {
                 return Err(Trouble::NoCaption);
             }
             let file = sample.image.as_ref().ok_or(Trouble::NoImage)?;

@@ -1,6 +1,7 @@
 //! JSON lines: an object for every row.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -128,17 +129,17 @@ impl OpenShard for Lines {
 
     /// Those that any record has.
     fn numeric_columns(&self) -> Result<Option<Vec<String>>, IoError> {
-        let mut names: Vec<String> = Vec::new();
+        let mut names = BTreeSet::new();
         each_record(&self.path, |_, _, record| {
             let Ok(record) = record else { return };
-            for (name, value) in record.fields() {
-                if value.number().is_some() && !names.iter().any(|other| other == name) {
-                    names.push(name.to_owned());
-                }
-            }
+            // An id may be a number, but it is no score.
+            let numbers = record.fields().filter(|(name, value)| {
+                *name != "uid" && value.number().is_some() && !names.contains(*name)
+            });
+            let new: Vec<String> = numbers.map(|(name, _)| name.to_owned()).collect();
+            names.extend(new);
         })?;
-        names.sort_unstable();
-        Ok(Some(names))
+        Ok(Some(names.into_iter().collect()))
     }
 
     fn column(&self, name: &str) -> Result<Numbers, IoError> {

@@ -3,7 +3,7 @@ arrays/cases.json with what pyarrow and numpy read from them.
 
     pip install numpy pyarrow
     python3 make_arrays.py
-    python3 make_arrays.py --cases 2000 --seed 7 --out /tmp/arrays   # a longer run of other cases
+    python3 make_arrays.py --cases 2000 --seed 7 --out DIR   # a longer run of other cases
 
 The test `arrays` reads the committed folder, or the one named in CURATE_FUZZ_DIR. Numbers in cases.json
 are texts, as Python prints them: a JSON reader may round. A vector that is no usable one is null.
