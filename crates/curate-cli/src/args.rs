@@ -104,6 +104,9 @@ pub(crate) struct RunArgs {
     /// Print the rows, memory, disk space and work that a run needs, and stop.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// With --dry-run: print it as JSON, sizes in bytes.
+    #[arg(long, requires = "dry_run")]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

@@ -120,7 +120,8 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
         recipe.stages.iter_mut().for_each(|stage| stage.set_device(device));
     }
     if args.dry_run {
-        return show::text(needs(&recipe, shown)?);
+        let needed = needs(&recipe, shown)?;
+        return if args.json { show::json(&needed) } else { show::text(needed) };
     }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));

@@ -1,8 +1,9 @@
 //! A set of rows of a pool.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
-/// A set of rows of a pool, as ascending row numbers without repeats.
+/// A set of rows of a pool, as ascending row numbers without repeats. A clone shares them: pools have
+/// millions of rows, and the set that one stage leaves is the one that the next is given.
 ///
 /// ```
 /// use curate_core::Selection;
@@ -14,26 +15,31 @@ use std::cmp::Ordering;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    rows: Vec<usize>,
+    rows: Arc<Vec<usize>>,
 }
 
 impl Selection {
     /// All rows of a pool of `n`.
     pub fn all(n: usize) -> Self {
-        Self { rows: (0..n).collect() }
+        Self::ascending((0..n).collect())
     }
 
     /// The set of these rows, in any order and with repeats.
     pub fn from_unsorted(mut rows: Vec<usize>) -> Self {
         rows.sort_unstable();
         rows.dedup();
-        Self { rows }
+        Self::ascending(rows)
+    }
+
+    fn ascending(mut rows: Vec<usize>) -> Self {
+        rows.shrink_to_fit();
+        Self { rows: Arc::new(rows) }
     }
 
     /// The rows of `self` for which `keep` holds.
     pub fn retain(&self, keep: impl FnMut(usize) -> bool) -> Self {
         let mut keep = keep;
-        Self { rows: self.rows.iter().copied().filter(|&row| keep(row)).collect() }
+        Self::ascending(self.rows.iter().copied().filter(|&row| keep(row)).collect())
     }
 
     /// The rows, ascending.
@@ -94,7 +100,7 @@ impl Selection {
                 rows.push(row);
             }
         }
-        Self { rows }
+        Self::ascending(rows)
     }
 }
 

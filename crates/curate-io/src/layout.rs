@@ -155,8 +155,8 @@ pub(crate) trait OpenShard: Send + Sync {
     /// A column of numbers.
     fn column(&self, name: &str) -> Result<Numbers, IoError>;
 
-    /// A text of every row; without such a field, of none.
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError>;
+    /// Hands a text of every row to `each`, in row order; without such a field, of none.
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError>;
 
     /// The samples of these rows of the shard, ascending; their ids and the name of their shard are
     /// the pool's to fill in.

@@ -84,6 +84,7 @@ mod shard;
 mod shard_files;
 pub mod sorted;
 mod spool;
+pub mod stamp;
 pub mod subset;
 mod subset_writer;
 pub mod table;

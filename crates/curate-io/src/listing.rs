@@ -13,6 +13,7 @@ use crate::{
     restarts::Restarts,
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard, rows_within},
     shard_files::{passed_over, stem},
+    stamp::Stamp,
 };
 
 /// The shards of a pool that are open, and what is known of their rows.
@@ -27,6 +28,8 @@ pub(crate) struct Listing {
     /// What a person should know of files whose rows can be used all the same.
     pub(crate) notes: Vec<String>,
     pub(crate) restarts: Restarts,
+    /// The files of all shards, as they were before they were read.
+    pub(crate) stamps: Vec<Stamp>,
 }
 
 /// Which shards are taken.
@@ -74,7 +77,7 @@ impl Listing {
         let mut listing = Self::default();
         for (file, found) in files.into_iter().zip(found) {
             match found {
-                Ok((rows, shard)) => listing.add(layout, file, rows, shard, rule.ids),
+                Ok(found) => listing.add(layout, file, found, rule.ids)?,
                 Err(e) if rule.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
                     listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
                 }
@@ -92,10 +95,9 @@ impl Listing {
         &mut self,
         layout: &dyn Layout,
         file: PathBuf,
-        found: ShardRows,
-        open: Box<dyn OpenShard>,
+        (stamp, found, open): Opened,
         ids: Option<IdsFrom>,
-    ) {
+    ) -> Result<(), IoError> {
         let first = self.ids.len();
         let rows = first..first + found.ids.len();
         match found.ids {
@@ -118,18 +120,23 @@ impl Listing {
         self.notes.extend(open.notes().iter().map(|note| format!("{}: {note}", file.display())));
         let beside = layout.companions(&file).into_iter();
         let beside: Vec<PathBuf> = beside.filter(|b| *b != file && b.exists()).collect();
+        self.stamps.push(stamp);
+        for file in &beside {
+            self.stamps.push(Stamp::of(file)?);
+        }
         let files = std::iter::once(file).chain(beside).collect();
         self.shards.push(Shard { name, rows, files });
         self.open.push(open);
+        Ok(())
     }
 
-    /// Asks all open shards in parallel, for answers in their order.
+    /// Asks all open shards in parallel, each with its place, for answers in their order.
     pub(crate) fn each_shard<T: Send>(
         &self,
-        ask: impl Fn(&dyn OpenShard) -> Result<T, IoError> + Sync,
+        ask: impl Fn(usize, &dyn OpenShard) -> Result<T, IoError> + Sync,
     ) -> Result<Vec<T>, IoError> {
         let answers: Vec<Result<T, IoError>> =
-            self.open.par_iter().map(|shard| ask(&**shard)).collect();
+            self.open.par_iter().enumerate().map(|(at, shard)| ask(at, &**shard)).collect();
         answers.into_iter().collect()
     }
 
@@ -187,17 +194,17 @@ impl Listing {
     }
 }
 
-fn open(
-    layout: &dyn Layout,
-    file: &Path,
-    rule: ShardRule<'_>,
-) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
+/// A shard as it was before it was read, and what was read.
+type Opened = (Stamp, ShardRows, Box<dyn OpenShard>);
+
+fn open(layout: &dyn Layout, file: &Path, rule: ShardRule<'_>) -> Result<Opened, IoError> {
     if !file.exists() {
         return Err(layout.lost(file));
     }
+    let stamp = Stamp::of(file)?;
     let (rows, shard) = layout.open(file)?;
     rule.check(file, rows.ids.len(), &*shard)?;
-    Ok((rows, shard))
+    Ok((stamp, rows, shard))
 }
 
 #[cfg(test)]

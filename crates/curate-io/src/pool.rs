@@ -4,11 +4,12 @@ mod images;
 mod remembered;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
-use curate_core::{Progress, SampleId, ScoreColumn, fault::Fault};
+use curate_core::{Progress, SampleId, ScoreColumn, Selection, fault::Fault};
 
 use crate::{
     arrays_beside::array_of,
@@ -17,6 +18,7 @@ use crate::{
     layouts::detect,
     listing::{Listing, ShardRule},
     restarts::Restarts,
+    stamp::Stamp,
     url::{self, UrlOptions, is_url},
     vectors::{Embedding, list},
 };
@@ -39,6 +41,14 @@ pub struct PoolOptions {
     /// What ids are made from where samples have keys alone. `None` is the key, and an error where
     /// keys begin anew in every shard.
     pub ids: Option<IdsFrom>,
+}
+
+/// How many rows have each text of a field, and how many of those are kept.
+pub type LabelCounts = BTreeMap<Option<String>, [u64; 2]>;
+
+fn add(counts: &mut LabelCounts, label: Option<&str>, [rows, kept]: [u64; 2]) {
+    let known = counts.entry(label.map(str::to_owned)).or_default();
+    *known = [known[0] + rows, known[1] + kept];
 }
 
 /// A pool of samples on disk.
@@ -128,6 +138,7 @@ impl Pool {
             return Err(IoError::malformed(path, problem));
         }
         listing.add_duplicates();
+        listing.stamps.sort_unstable();
         let image_shards = layout.image_shards(path);
         let (images, embeddings) = (OnceLock::new(), Remembered::default());
         Ok(Self { path: name.to_owned(), format, listing, image_shards, images, embeddings })
@@ -272,7 +283,7 @@ impl Pool {
     /// # Errors
     /// When a shard lacks the column, or it holds something else.
     pub fn column(&self, name: &str) -> Result<ScoreColumn, IoError> {
-        let shards = self.listing.each_shard(|shard| shard.column(name))?;
+        let shards = self.listing.each_shard(|_, shard| shard.column(name))?;
         let said = shards.iter().any(|numbers| matches!(numbers, Numbers::Values(_)));
         let mut parts = Vec::with_capacity(shards.len());
         for (at, numbers) in shards.into_iter().enumerate() {
@@ -308,7 +319,11 @@ impl Pool {
     /// # Errors
     /// When a shard cannot be read.
     pub fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        let shards = self.listing.each_shard(|shard| shard.labels(field))?;
+        let shards = self.listing.each_shard(|_, shard| {
+            let mut labels = Vec::new();
+            shard.each_label(field, &mut |label| labels.push(label.map(str::to_owned)))?;
+            Ok(labels)
+        })?;
         let mut values = Vec::with_capacity(self.len());
         for (at, labels) in shards.into_iter().enumerate() {
             self.listing.check_rows(at, labels.len())?;
@@ -317,12 +332,49 @@ impl Pool {
         Ok(values)
     }
 
+    /// How many rows have each text of a field, and how many of those are in `kept`; rows without a text
+    /// under `None`. `None` for a field of more than `most` different texts, which are no labels. Memory:
+    /// that of the counts.
+    ///
+    /// # Errors
+    /// When a shard cannot be read.
+    pub fn count_labels(
+        &self,
+        field: &str,
+        kept: &Selection,
+        most: usize,
+    ) -> Result<Option<LabelCounts>, IoError> {
+        let shards = self.listing.each_shard(|at, shard| {
+            let first = self.shards()[at].rows.start;
+            let (mut counts, mut rows) = (LabelCounts::new(), 0);
+            shard.each_label(field, &mut |label| {
+                let row = first + rows;
+                rows += 1;
+                if counts.len() <= most {
+                    add(&mut counts, label, [1, u64::from(kept.contains(row))]);
+                }
+            })?;
+            self.listing.check_rows(at, rows)?;
+            Ok(counts)
+        })?;
+        let mut all = LabelCounts::new();
+        for (label, count) in shards.into_iter().flatten() {
+            add(&mut all, label.as_deref(), count);
+        }
+        Ok((all.len() <= most).then_some(all))
+    }
+
     /// What a person wants to see of some rows, in the order given, without their images.
     ///
     /// # Errors
     /// When a row is not one of the pool's, or a shard cannot be read.
     pub fn samples(&self, rows: &[usize]) -> Result<Vec<Sample>, IoError> {
         self.in_order(rows, |ascending| self.listing.samples(ascending, Detail::Text))
+    }
+
+    /// Whether samples may come with images: false where the pool is tables and arrays alone.
+    pub fn may_have_images(&self) -> bool {
+        self.format == Format::Webdataset || self.image_shards.is_some()
     }
 
     /// As [`Pool::samples`], with the bytes of their image files where the pool has them.
@@ -375,8 +427,11 @@ impl Pool {
 
     /// All files of the pool that were read, sorted.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self.shards().iter().flat_map(|s| s.files.clone()).collect();
-        files.sort_unstable();
-        files
+        self.stamps().iter().map(|stamp| stamp.path.clone()).collect()
+    }
+
+    /// All files of the pool, sorted by path, as they were before they were read.
+    pub fn stamps(&self) -> &[Stamp] {
+        &self.listing.stamps
     }
 }

@@ -34,13 +34,13 @@ pub struct Reselection {
 pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Cut) -> Result<Reselection, Error> {
     let run = Run::open(folder, &NoProgress)?;
     let (index, numbers) = find(&run, folder, stage, wanted)?;
-    let rows = &run.rows[index];
-    let ids: Vec<SampleId> = rows.rows.iter().map(|&row| run.pool.ids()[row]).collect();
-    let values = values(rows);
+    let rows = run.stage_rows(index)?;
+    let ids: Vec<SampleId> = rows.rows.iter().map(|row| run.pool.ids()[row]).collect();
+    let values = values(&rows);
     let outcome = values
         .cut(wanted, &ids, numbers.better())
         .map_err(|e| StageError::from(e).in_stage(&run.records[index].name))?;
-    let kept: Selection = outcome.kept.iter().map(|position| rows.rows[position]).collect();
+    let kept: Selection = outcome.kept.iter().map(|position| rows.row(position)).collect();
     Ok(Reselection {
         stage: run.records[index].name.clone(),
         given: rows.rows.len(),

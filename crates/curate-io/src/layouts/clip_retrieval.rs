@@ -188,8 +188,9 @@ impl OpenShard for Array {
         Ok(Numbers::Missing)
     }
 
-    fn labels(&self, _: &str) -> Result<Vec<Option<String>>, IoError> {
-        Ok(vec![None; self.rows])
+    fn each_label(&self, _: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        (0..self.rows).for_each(|_| each(None));
+        Ok(())
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {
@@ -220,8 +221,8 @@ impl OpenShard for Described {
         parquet_rows::column(&self.metadata, name)
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        parquet_rows::labels(&self.metadata, field)
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        parquet_rows::each_label(&self.metadata, field, each)
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {

@@ -100,8 +100,8 @@ impl OpenShard for MetadataTable {
         parquet_rows::column(&self.0, name)
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        parquet_rows::labels(&self.0, field)
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        parquet_rows::each_label(&self.0, field, each)
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {

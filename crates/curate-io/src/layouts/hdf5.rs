@@ -68,9 +68,12 @@ impl OpenShard for Datasets {
         Ok(found.map_or(Numbers::Missing, Numbers::Values))
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        let found = hdf5_file::text(&self.file, field, self.rows)?;
-        Ok(found.unwrap_or_else(|| vec![None; self.rows]))
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        match hdf5_file::text(&self.file, field, self.rows)? {
+            Some(labels) => labels.iter().for_each(|label| each(label.as_deref())),
+            None => (0..self.rows).for_each(|_| each(None)),
+        }
+        Ok(())
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {

@@ -146,8 +146,11 @@ impl OpenShard for Lines {
         Ok(Numbers::of(self.each(|record| record.get(name)?.number())?))
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        self.each(|record| Some(record.get(field)?.name()?.into_owned()))
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        each_record(&self.path, |_, _, record| {
+            let name = record.as_ref().ok().and_then(|record| record.get(field)?.name());
+            each(name.as_deref());
+        })
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {

@@ -165,8 +165,10 @@ impl OpenShard for TarShard {
         Ok(Numbers::of(self.field(name, |value| value.number())?))
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        self.field(field, |value| value.name().map(Cow::into_owned))
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        let labels = self.field(field, |value| value.name().map(Cow::into_owned))?;
+        labels.iter().for_each(|label| each(label.as_deref()));
+        Ok(())
     }
 
     fn samples(&self, rows: &[usize], detail: Detail) -> Result<Vec<Sample>, IoError> {

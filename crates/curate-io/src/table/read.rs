@@ -40,6 +40,10 @@ pub struct Reader<'a> {
     path: &'a Path,
     rows: usize,
     schema: Arc<Schema>,
+    /// Rows of each row group.
+    groups: Vec<usize>,
+    /// The only row group that is read.
+    group: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -54,7 +58,21 @@ impl<'a> Reader<'a> {
             IoError::malformed(path, "declares an impossible number of rows").caused_by(e)
         })?;
         let schema = Arc::new(nanoseconds(builder.schema(), builder.parquet_schema()));
-        Ok(Self { path, rows, schema })
+        let groups = builder.metadata().row_groups().iter();
+        let groups = groups.map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).collect();
+        Ok(Self { path, rows, schema, groups, group: None })
+    }
+
+    /// The parts of the file, its row groups, each as a file of its own: to look at several columns of
+    /// many rows side by side without holding all.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = Self> + '_ {
+        self.groups.iter().enumerate().map(|(group, &rows)| Self {
+            path: self.path,
+            rows,
+            schema: Arc::clone(&self.schema),
+            groups: vec![rows],
+            group: Some(self.group.unwrap_or(group)),
+        })
     }
 
     /// Rows in the file.
@@ -207,18 +225,26 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When there is no such column, it holds no unsigned numbers, or cannot be read.
     pub fn u64(&self, column: &str) -> Result<Vec<Option<u64>>, IoError> {
-        let at = self.find(column, "unsigned numbers", DataType::is_unsigned_integer)?;
         let mut values = Vec::with_capacity(self.rows.min(1 << 24));
+        self.each_u64(column, |value| values.push(value))?;
+        Ok(values)
+    }
+
+    /// Hands every count or index of a column to `each`, in row order; a gap is `None`.
+    ///
+    /// # Errors
+    /// As [`Self::u64`].
+    pub fn each_u64(&self, column: &str, mut each: impl FnMut(Option<u64>)) -> Result<(), IoError> {
+        let at = self.find(column, "unsigned numbers", DataType::is_unsigned_integer)?;
         self.each(at, None, |array| {
             match array.data_type() {
-                DataType::UInt8 => values.extend(widened::<types::UInt8Type>(array)),
-                DataType::UInt16 => values.extend(widened::<types::UInt16Type>(array)),
-                DataType::UInt32 => values.extend(widened::<types::UInt32Type>(array)),
-                _ => values.extend(widened::<types::UInt64Type>(array)),
+                DataType::UInt8 => widened::<types::UInt8Type>(array).for_each(&mut each),
+                DataType::UInt16 => widened::<types::UInt16Type>(array).for_each(&mut each),
+                DataType::UInt32 => widened::<types::UInt32Type>(array).for_each(&mut each),
+                _ => widened::<types::UInt64Type>(array).for_each(&mut each),
             }
             Ok(())
-        })?;
-        Ok(values)
+        })
     }
 
     /// A column of flags.
@@ -383,6 +409,9 @@ impl<'a> Reader<'a> {
         let mut builder = builder.with_projection(mask).with_batch_size(at_once);
         if let Some(rows) = rows {
             builder = builder.with_row_selection(selection(rows, self.rows));
+        }
+        if let Some(group) = self.group {
+            builder = builder.with_row_groups(vec![group]);
         }
         let reader = builder.build().map_err(|e| self.unreadable(at, e))?;
         let (mut read, wanted) = (0, rows.map_or(self.rows, <[usize]>::len));
