@@ -104,7 +104,7 @@ impl Settings for DedupAgainstStage {
         if let Err(problem) = self.reference() {
             wrong.must(false, problem);
         }
-        wrong.must((0.0..=2.0).contains(&self.epsilon), "`epsilon` must be from 0 to 2");
+        wrong.must((0.0..=1.0).contains(&self.epsilon), "`epsilon` must be from 0 to 1");
     }
 
     fn anchor(&mut self, folder: &Path) {
