@@ -161,6 +161,10 @@ pub(crate) struct SelectArgs {
     /// The stage whose numbers decide; by default the last one that has numbers.
     #[arg(long, value_name = "NAME")]
     pub(crate) stage: Option<String>,
+    /// Stop at that stage. By default the stages after it are carried out on what it leaves, so that
+    /// the result is what the run would have kept with this cut.
+    #[arg(long)]
+    pub(crate) this_stage_only: bool,
     /// The file to write: .npy, .memmap, .parquet, .jsonl or .txt. By default only counts are
     /// printed.
     #[arg(long, short, value_name = "FILE", value_parser = output)]

@@ -31,8 +31,13 @@ use clap::Parser;
 use curate::{
     io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets, url::is_url},
     pipeline::{
-        Error, Recipe, RunOptions, compare::compare, explain::explain, inspect::inspect,
-        plan::plan as needs, reselect::reselect, run,
+        Error, Recipe, RunOptions,
+        compare::compare,
+        explain::explain,
+        inspect::inspect,
+        plan::plan as needs,
+        reselect::{rerun, reselect},
+        run,
     },
 };
 
@@ -102,7 +107,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
             let found = compare(&args.first, &args.second)?;
             if args.json { show::json(&found) } else { show::text(found) }
         }
-        Command::Select(args) => select(&args),
+        Command::Select(args) => select(&args, shown),
         Command::Reshard(args) => reshard::run(&args, shown),
         Command::Subset(command) => subset::run(&command),
         Command::Schema => show::text(Recipe::schema()),
@@ -165,19 +170,19 @@ fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
     if args.json { show::json(&found) } else { show::text(found) }
 }
 
-fn select(args: &SelectArgs) -> Result<(), Error> {
-    let found = reselect(&args.run, args.stage.as_deref(), args.wanted.wanted())?;
-    let share = 100.0 * found.kept.len() as f64 / found.given.max(1) as f64;
-    let threshold = found.threshold_text.map(|t| format!(", threshold {t}")).unwrap_or_default();
-    show::text(format_args!(
-        "stage {}: {} of {} rows ({share:.1} %){threshold}\n",
-        found.stage,
-        found.kept.len(),
-        found.given
-    ))?;
+fn select(args: &SelectArgs, shown: &Shown) -> Result<(), Error> {
+    let (stage, wanted) = (args.stage.as_deref(), args.wanted.wanted());
+    let ids = if args.this_stage_only {
+        let found = reselect(&args.run, stage, wanted)?;
+        show::text(show::Cut(&found))?;
+        found.ids
+    } else {
+        let found = rerun(&args.run, stage, wanted, shown)?;
+        show::text(show::Rerun(&found))?;
+        found.ids
+    };
     if let Some(out) = &args.out {
-        let format = subsets::SubsetFormat::of_path(out)?;
-        subsets::write(out, format, &found.ids)?;
+        subsets::write(out, subsets::SubsetFormat::of_path(out)?, &ids)?;
         show::text(format_args!("wrote {}\n", out.display()))?;
     }
     Ok(())

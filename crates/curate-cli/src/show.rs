@@ -8,12 +8,48 @@ use std::{
 
 use curate::{
     io::IoError,
-    pipeline::{Error, Recipe, RunSummary},
+    pipeline::{
+        Error, Recipe, RunSummary,
+        reselect::{Rerun as Again, Reselection},
+    },
 };
 use serde_json::to_string_pretty;
 
 /// Notes on a pool that are printed; a manifest has them all.
 const MOST_NOTES: usize = 5;
+
+/// Another cut of one stage, for people.
+pub(crate) struct Cut<'a>(pub(crate) &'a Reselection);
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reselection { stage, given, kept, threshold_text, .. } = self.0;
+        let share = 100.0 * kept.len() as f64 / (*given).max(1) as f64;
+        let at = threshold_text.as_ref().map(|t| format!(", threshold {t}")).unwrap_or_default();
+        writeln!(f, "stage {stage}: {} of {given} rows ({share:.1} %){at}", kept.len())
+    }
+}
+
+/// Another cut of one stage and what the stages after it leave, for people.
+pub(crate) struct Rerun<'a>(pub(crate) &'a Again);
+
+impl fmt::Display for Rerun<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Again { cut, later, kept, before, lost, gained, .. } = self.0;
+        write!(f, "{}", Cut(cut))?;
+        for (stage, given, left) in later {
+            writeln!(f, "stage {stage}, computed again: {given} -> {left} rows")?;
+        }
+        let (gone, new) = (lost.values().sum::<usize>(), gained.values().sum::<usize>());
+        writeln!(f, "kept {} rows; the run kept {before}: {gone} lost, {new} gained", kept.len())?;
+        for (what, counts) in [("lost to", lost), ("gained from", gained)] {
+            for (stage, rows) in counts {
+                writeln!(f, "  {rows} {what} {stage}")?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// What a run did, for people.
 pub(crate) struct Summary<'a> {

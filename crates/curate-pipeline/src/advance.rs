@@ -17,6 +17,7 @@ use crate::{
     inputs::{self, Inputs},
     manifest::PoolNow,
     record::{self, StageRecord},
+    run::Run,
     stage::{Context, Source},
     stages::Stage,
 };
@@ -72,6 +73,17 @@ impl<'a> Stages<'a> {
                 reused: vec![],
             },
         }
+    }
+
+    /// Goes on after some stages of a finished run, which left these rows, in another folder.
+    pub(crate) fn after(run: &'a Run, left: Vec<Left>, folder: &'a Path, now: &'a PoolNow) -> Self {
+        let mut stages = Self::new(&run.recipe, &run.pool, folder, RunOptions::default(), now);
+        stages.done.records = run.records[..left.len()].to_vec();
+        for (record, left) in run.records.iter().zip(left) {
+            stages.fingerprints.insert(record.name.clone(), record.fingerprint.clone());
+            stages.done.earlier.push(left);
+        }
+        stages
     }
 
     /// Reads or computes the next stage.

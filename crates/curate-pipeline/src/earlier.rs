@@ -18,6 +18,7 @@ pub(crate) struct Earlier {
 }
 
 /// What one stage left.
+#[derive(Clone)]
 pub(crate) struct Left {
     /// The stage's name.
     pub(crate) name: String,

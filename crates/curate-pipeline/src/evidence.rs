@@ -59,7 +59,7 @@ pub(crate) struct Met<'a> {
     /// For what it was set aside when the pool was read.
     pub(crate) fault: Option<Fault>,
     /// Whether it is in the subset.
-    stays: bool,
+    pub(crate) stays: bool,
     stages: &'a [(usize, StageReader)],
 }
 

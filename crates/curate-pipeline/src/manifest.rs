@@ -137,6 +137,11 @@ pub(crate) struct PoolNow {
 }
 
 impl PoolNow {
+    /// The pool of a finished run, whose files were found unchanged.
+    pub(crate) fn unchanged(pool: PoolRecord) -> Self {
+        Self { pool, known: None }
+    }
+
     /// Digests the pool's files. The folder keeps what it knows where that differs, until a stage
     /// replaces its results: a run that is refused for another pool must be refused the next time too,
     /// by the name of the file.

@@ -73,12 +73,12 @@ fn cuts_on<'a>(
 }
 
 fn tiles(run: &Run, pool: &PoolRecord, quarantined: usize) -> Vec<Tile> {
-    let removed = run.pool.len() - run.kept.len();
+    let removed = run.pool.len() - run.kept.len() - quarantined;
     vec![
         Tile::new("rows in the pool", run.pool.len()).hint(crate::plan::bytes(pool.bytes())),
         Tile::new("kept", run.kept.len()).hint("the subset"),
-        Tile::new("removed", removed).hint("each with its reason"),
-        Tile::new("quarantined", quarantined).hint("could not be judged"),
+        Tile::new("removed", removed).hint("by the recipe, each with its reason"),
+        Tile::new("quarantined", quarantined).hint("set aside: could not be judged"),
     ]
 }
 
@@ -149,7 +149,8 @@ fn removal(rule: &str, rows: usize) -> Removal {
     }
 }
 
-/// Rows that the pool or a stage set aside, by the first fault that was found: how many, and the first.
+/// Rows that do not stay since the pool or a stage set them aside, by the first fault that was found: how
+/// many, and the first of them.
 #[derive(Default)]
 struct Quarantined(BTreeMap<Fault, (usize, Vec<usize>)>);
 
@@ -163,6 +164,10 @@ impl Quarantined {
         let stages: Vec<usize> = (0..run.records.len()).filter(faulty).collect();
         evidence::each_row(run, &stages, |met| {
             let mut rules = met.verdicts().filter_map(|(_, rows, at)| rows.rule(at));
+            // One that another branch of the recipe kept after all is counted there.
+            if met.stays {
+                return Ok(());
+            }
             if let Some(fault) = met.fault.or_else(|| rules.find_map(Fault::named)) {
                 let (count, first) = found.0.entry(fault).or_default();
                 *count += 1;

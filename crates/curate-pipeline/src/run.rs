@@ -78,7 +78,7 @@ impl Run {
         stage_files::each_row(&self.stage_folder(index))
     }
 
-    fn stage_folder(&self, index: usize) -> PathBuf {
+    pub(crate) fn stage_folder(&self, index: usize) -> PathBuf {
         layout::of_stage(&self.folder, index, &self.records[index].name)
     }
 

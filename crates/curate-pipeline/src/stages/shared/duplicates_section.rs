@@ -182,7 +182,8 @@ fn kept_curve(similarities: &[f64], threshold: Option<f64>) -> CurveChart {
             .map(|t| Marker::new(1.0 - t, format!("epsilon {}", short(1.0 - t, 4))))
             .into_iter()
             .collect(),
-        note: "`curate select RUN --epsilon …` writes the subset of another point of this curve."
+        note: "Of this stage alone, before the stages after it. `curate select RUN --epsilon …` \
+               carries those out too and writes what the run would have kept."
             .into(),
         when_empty: "No row was compared.".into(),
         ..CurveChart::default()
