@@ -151,7 +151,7 @@ fn unpack(
 /// ```
 pub struct NpzWriter {
     path: PathBuf,
-    zip: ZipWriter<AtomicFile>,
+    zip: ZipWriter<UntilFailed>,
 }
 
 impl NpzWriter {
@@ -160,7 +160,10 @@ impl NpzWriter {
     /// # Errors
     /// When the folder cannot be made or written to.
     pub fn create(path: &Path) -> Result<Self, IoError> {
-        Ok(Self { path: path.to_owned(), zip: ZipWriter::new(AtomicFile::create(path)?) })
+        Ok(Self {
+            path: path.to_owned(),
+            zip: ZipWriter::new(UntilFailed::new(AtomicFile::create(path)?)),
+        })
     }
 
     /// Adds a table of vectors, one per row.
@@ -190,7 +193,54 @@ impl NpzWriter {
     /// # Errors
     /// When the bytes do not reach the disk.
     pub fn finish(self) -> Result<(), IoError> {
-        self.zip.finish().map_err(|e| not_written(&self.path, e))?.commit()
+        self.zip.finish().map_err(|e| not_written(&self.path, e))?.file.commit()
+    }
+}
+
+/// A file that takes everything and writes nothing once it has failed. The first error is the one that is
+/// returned; [`ZipWriter`] goes on to end its archive when it is dropped, and prints what that runs into.
+struct UntilFailed {
+    file: AtomicFile,
+    failed: bool,
+    /// Where it is, and where it would be.
+    position: u64,
+    end: u64,
+}
+
+impl UntilFailed {
+    fn new(file: AtomicFile) -> Self {
+        Self { file, failed: false, position: 0, end: 0 }
+    }
+}
+
+impl Write for UntilFailed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = if self.failed { Ok(bytes.len()) } else { self.file.write(bytes) };
+        self.failed |= written.is_err();
+        let written = written?;
+        self.position += written as u64;
+        self.end = self.end.max(self.position);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = if self.failed { Ok(()) } else { self.file.flush() };
+        self.failed |= flushed.is_err();
+        flushed
+    }
+}
+
+impl Seek for UntilFailed {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let sought = match to {
+            _ if !self.failed => self.file.seek(to),
+            SeekFrom::Start(at) => Ok(at),
+            SeekFrom::End(by) => Ok(self.end.saturating_add_signed(by)),
+            SeekFrom::Current(by) => Ok(self.position.saturating_add_signed(by)),
+        };
+        self.failed |= sought.is_err();
+        self.position = sought?;
+        Ok(self.position)
     }
 }
 
