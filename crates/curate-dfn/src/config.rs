@@ -359,7 +359,7 @@ impl OpenClipConfig {
         if pre.std.iter().any(|&std| !(std.is_finite() && std > 0.0)) {
             return Some("`preprocess_cfg.std` must be above 0".to_owned());
         }
-        self.model_cfg.problem()
+        self.model_cfg.problem().or_else(|| pre.problem_of_resize(size))
     }
 }
 

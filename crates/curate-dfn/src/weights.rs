@@ -375,7 +375,7 @@ fn interpolate(name: &str, data: &[f32], old: &[usize], new: &[usize]) -> Option
 
 /// Bicubic with antialias in both directions; the class token's row stays.
 fn grid(data: &[f32], from: usize, to: usize, width: usize) -> Vec<f32> {
-    let weights = kernel_weights(from, to, Interpolation::Bicubic);
+    let weights = kernel_weights(from, to, 0..to, Interpolation::Bicubic);
     let patches = &data[width..];
     let mut out = data[..width].to_vec();
     for (top, ys) in &weights {
