@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_core::{Progress, SampleId, fault::Fault};
+use curate_core::{Progress, SampleId, fault::Fault, guard};
 use rayon::prelude::*;
 
 use crate::{
@@ -129,7 +129,7 @@ impl Listing {
         ask: impl Fn(&dyn OpenShard) -> Result<T, IoError> + Sync,
     ) -> Result<Vec<T>, IoError> {
         let answers: Vec<Result<T, IoError>> =
-            self.open.par_iter().map(|shard| ask(&**shard)).collect();
+            self.open.par_iter().map(|shard| guarded(shard.path(), || ask(&**shard))).collect();
         answers.into_iter().collect()
     }
 
@@ -151,7 +151,7 @@ impl Listing {
             if local.is_empty() {
                 continue;
             }
-            let found = open.samples(&local, detail)?;
+            let found = guarded(open.path(), || open.samples(&local, detail))?;
             if found.len() < local.len() {
                 self.check_rows(at, found.len())?;
             }
@@ -187,6 +187,13 @@ impl Listing {
     }
 }
 
+/// A panic of another's reader is an error about its file.
+fn guarded<T>(file: &Path, read: impl FnOnce() -> Result<T, IoError>) -> Result<T, IoError> {
+    guard::guarded(read).unwrap_or_else(|message| {
+        Err(IoError::malformed(file, format!("made its reader fail inside: {message}")))
+    })
+}
+
 fn open(
     layout: &dyn Layout,
     file: &Path,
@@ -195,7 +202,7 @@ fn open(
     if !file.exists() {
         return Err(layout.lost(file));
     }
-    let (rows, shard) = layout.open(file)?;
+    let (rows, shard) = guarded(file, || layout.open(file))?;
     rule.check(file, rows.ids.len(), &*shard)?;
     Ok((rows, shard))
 }

@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use crate::{
-    error::IoError,
+    error::{IoError, Kind},
     layout::{Names, Numbers},
     shard::Sample,
     table::Reader,
 };
+
+/// Bytes of a table's labels, which are held at once.
+const MOST_LABELS: usize = 1 << 30;
 
 pub(super) fn numeric_columns(file: &Path) -> Result<Option<Vec<String>>, IoError> {
     Ok(Some(Reader::open(file)?.numeric_columns()))
@@ -23,8 +26,17 @@ pub(super) fn labels(file: &Path, field: &str) -> Result<Vec<Option<String>>, Io
     if !reader.has(field) {
         return Ok(vec![None; reader.rows()]);
     }
-    let mut labels = Vec::with_capacity(reader.rows().min(1 << 24));
-    reader.each_name(field, |label| labels.push(label.map(str::to_owned)))?;
+    let (mut labels, mut bytes) = (Vec::with_capacity(reader.rows().min(1 << 24)), 0);
+    reader.each_label(field, |label| {
+        bytes += label.map_or(0, str::len);
+        if bytes <= MOST_LABELS {
+            labels.push(label.map(str::to_owned));
+        }
+    })?;
+    if bytes > MOST_LABELS {
+        let problem = format!("column `{field}` unpacks to {bytes} bytes of text, more than 1 GiB");
+        return Err(IoError::new(Kind::Unsupported, file, problem, "name a column of labels"));
+    }
     Ok(labels)
 }
 
