@@ -269,7 +269,7 @@ fn read_arrays(
     found: &mut BTreeMap<String, Array>,
     problems: &mut Vec<String>,
 ) -> Result<(), IoError> {
-    let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+    let bytes = curate_io::files::read(path)?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| IoError::malformed(path, format!("is not a safetensors file: {e}")))?;
     for (name, view) in file.tensors() {

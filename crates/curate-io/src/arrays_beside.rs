@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::{
     error::{IoError, Kind},
     npz::Npz,
-    vectors::{StoredArray, list},
+    vectors::{Expect, StoredArray, list},
 };
 
 /// The name of the embedding in an npy file.
 pub(crate) const NPY_NAME: &str = "embedding";
-
-/// An error unless an array has the rows that it should have: asked before anything is unpacked.
-pub(crate) type Expect<'a> = &'a dyn Fn(usize) -> Result<(), IoError>;
 
 /// Opens the embedding of a name in a file.
 type Open = fn(&Path, &str, Expect<'_>) -> Result<StoredArray, IoError>;

@@ -16,13 +16,12 @@ use zip::{
 };
 
 use crate::{
-    arrays_beside::Expect,
     atomic::AtomicFile,
     checksum::{Checksum, Summed},
     error::{IoError, Kind},
     files,
     npy::{self, Header, Precision},
-    vectors::{StoredArray, check_table, list},
+    vectors::{Expect, StoredArray, check_table, list},
 };
 
 /// The arrays of an npz file.

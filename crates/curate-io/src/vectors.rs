@@ -13,7 +13,6 @@ use curate_core::{EmbeddingSource, SourceError};
 use half::slice::HalfFloatSliceExt;
 
 use crate::{
-    arrays_beside::Expect,
     checksum::Checksum,
     error::{IoError, Kind},
     files,
@@ -26,6 +25,9 @@ const BY_ROWS_AT_ONCE: usize = 1 << 26;
 
 /// Numbers of a vector that is read at most; more is a slip of axes, or an attack on memory.
 pub const LONGEST_VECTOR: usize = 1 << 16;
+
+/// An error unless an array has the rows that it should have: asked before anything is unpacked.
+pub(crate) type Expect<'a> = &'a dyn Fn(usize) -> Result<(), IoError>;
 
 /// Bytes that are read, summed and converted at once: they stay in a core's cache.
 const BYTES_AT_ONCE: usize = 1 << 17;

@@ -104,17 +104,17 @@ impl Default for PreprocessConfig {
 }
 
 impl PreprocessConfig {
-    /// What is wrong with [`Self::resize_size`] where the network sees `edge` pixels.
-    pub(super) fn problem_of_resize(&self, edge: usize) -> Option<String> {
+    /// What is wrong with [`Self::resize_size`] where the network sees `edge` pixels, and no side is longer
+    /// than `most`.
+    pub(super) fn problem_of_resize(&self, edge: usize, most: usize) -> Option<String> {
         let side = self.resize_size?;
         if self.resize_mode == ResizeMode::Longest {
             return Some("`preprocess_cfg.resize_size` does not go with `longest`".to_owned());
         }
-        (!(edge..=super::MOST).contains(&side)).then(|| {
+        (!(edge..=most).contains(&side)).then(|| {
             format!(
                 "`preprocess_cfg.resize_size` is {side}, but must be from {edge}, the size of the \
-                 network, to {}",
-                super::MOST
+                 network, to {most}"
             )
         })
     }

@@ -64,17 +64,17 @@ pub(super) struct Processor {
 /// Reads the transform of a network with inputs of `edge` pixels; CLIP's own where there is no file.
 pub(super) fn read(folder: &Path, edge: usize) -> Result<PreprocessConfig, IoError> {
     let file = folder.join("preprocessor_config.json");
-    match std::fs::read(&file) {
+    match curate_io::files::read(&file) {
         Ok(text) => {
             let keys = serde_json::from_slice(&text).map_err(|e| {
                 IoError::malformed(&file, "is not a config of an image processor").caused_by(e)
             })?;
             Processor { file, keys }.config(edge)
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+        Err(e) if e.kind == Kind::NotFound => {
             Ok(PreprocessConfig { size: Some(edge), ..PreprocessConfig::default() })
         }
-        Err(e) => Err(IoError::os(&file, "read", e)),
+        Err(e) => Err(e),
     }
 }
 

@@ -6,7 +6,9 @@ use std::{
     thread::available_parallelism,
 };
 
-use super::types::{ImageError, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder};
+
+use super::types::{ImageError, Limits, damaged};
 
 /// Pixels of the longest side of an image that is decoded. JPEG and GIF end at 65,535, WebP at 16,383;
 /// a line of more pixels shows nothing.
@@ -117,6 +119,23 @@ impl Gate {
         self.lent = (bytes > SMALL).then(|| BUDGET.lend(bytes));
         Ok(())
     }
+}
+
+/// The pixels of a decoder of the `image` crate, once there is room for them.
+pub(super) fn pixels(
+    mut decoder: impl ImageDecoder,
+    gate: &mut Gate,
+) -> Result<DynamicImage, ImageError> {
+    let (width, height) = decoder.dimensions();
+    let color = decoder.color_type();
+    // The decoder's pixels, its working copy of them, and what becomes of them here: bytes of red,
+    // green, blue and alpha, and the same once more.
+    let made = if color == ColorType::Rgb8 { 0 } else { 8 };
+    gate.admit(width, height, 2 * u64::from(color.bytes_per_pixel()) + made)?;
+    let mut bounds = image::Limits::no_limits();
+    bounds.max_alloc = Some(gate.most_bytes());
+    decoder.set_limits(bounds).map_err(damaged)?;
+    DynamicImage::from_decoder(decoder).map_err(damaged)
 }
 
 #[cfg(test)]

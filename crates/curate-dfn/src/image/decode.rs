@@ -7,9 +7,9 @@ use image::{DynamicImage, ImageFormat, ImageReader};
 
 use super::{
     bmp,
-    budget::Gate,
+    budget::{Gate, pixels},
     formats, gif, jpeg, png, pnm,
-    types::{Decoded, ImageError, Limits, Mode, Rgb, damaged, pixels},
+    types::{Decoded, ImageError, Limits, Mode, Rgb, damaged},
 };
 
 /// Bytes of what lies in a file beside its pixels, such as color profiles; a line of them is there too.

@@ -6,8 +6,8 @@ use image::{
 };
 
 use super::{
-    budget::Gate,
-    types::{ImageError, Mode, damaged, pixels},
+    budget::{Gate, pixels},
+    types::{ImageError, Mode, damaged},
 };
 
 /// The image, and how Pillow holds it.

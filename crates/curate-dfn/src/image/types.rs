@@ -1,9 +1,5 @@
 //! What a decoded image is, and what can be wrong with a file.
 
-use image::{ColorType, DynamicImage, ImageDecoder};
-
-use super::budget::Gate;
-
 /// What an image may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -108,22 +104,6 @@ pub struct Decoded {
     pub alpha: Vec<u8>,
     /// How PIL holds the image.
     pub mode: Mode,
-}
-
-pub(super) fn pixels(
-    mut decoder: impl ImageDecoder,
-    gate: &mut Gate,
-) -> Result<DynamicImage, ImageError> {
-    let (width, height) = decoder.dimensions();
-    let color = decoder.color_type();
-    // The decoder's pixels, its working copy of them, and what becomes of them here: bytes of red,
-    // green, blue and alpha, and the same once more.
-    let made = if color == ColorType::Rgb8 { 0 } else { 8 };
-    gate.admit(width, height, 2 * u64::from(color.bytes_per_pixel()) + made)?;
-    let mut bounds = image::Limits::no_limits();
-    bounds.max_alloc = Some(gate.most_bytes());
-    decoder.set_limits(bounds).map_err(damaged)?;
-    DynamicImage::from_decoder(decoder).map_err(damaged)
 }
 
 pub(super) fn damaged(error: image::ImageError) -> ImageError {
