@@ -126,6 +126,10 @@ pub(crate) struct InspectArgs {
     /// Leave out shards that cannot be read, instead of stopping.
     #[arg(long)]
     pub(crate) skip_bad_shards: bool,
+    /// Read all files to their end first, compare the checksums that they hold, and name those that are
+    /// damaged.
+    #[arg(long)]
+    pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) ids: IdsArg,
     /// Print JSON.

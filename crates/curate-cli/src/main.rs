@@ -10,6 +10,7 @@ mod args;
 mod baseline;
 mod failure;
 mod filter;
+mod plain;
 mod plan;
 mod progress;
 mod reshard;
@@ -29,12 +30,13 @@ use std::{
 
 use clap::Parser;
 use curate::{
+    core::guard::is_guarded,
     io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets, url::is_url},
     pipeline::{
         Error, Recipe, RunOptions,
         compare::compare,
         explain::explain,
-        inspect::inspect,
+        inspect::{Inspection, inspect, verify},
         plan::plan as needs,
         reselect::{rerun, reselect},
         run,
@@ -44,6 +46,7 @@ use curate::{
 use crate::{
     args::{Cli, Command, DemoArgs, InspectArgs, RunArgs, SelectArgs},
     failure::Failure,
+    plain::plain,
     progress::Shown,
 };
 
@@ -52,7 +55,17 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    silence_guarded_panics();
     if let Some(threads) = cli.threads.or(cli.command.workers()) {
+        if threads > most_threads() {
+            eprintln!(
+                "error: {threads} threads are asked for, but this machine has {} processors; give \
+                 at most {}",
+                processors(),
+                most_threads()
+            );
+            return ExitCode::FAILURE;
+        }
         // Fails only when the pool exists already, and nothing has used it yet.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
@@ -69,15 +82,34 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             let error = error.in_words_of_the_program();
-            eprintln!("error: {error}{}", error.flag());
+            eprintln!("error: {}", plain(&format!("{error}{}", error.flag())));
             let mut cause = error.source();
             while let Some(error) = cause {
-                eprintln!("  because: {error}");
+                eprintln!("  because: {}", plain(&error.to_string()));
                 cause = error.source();
             }
             ExitCode::FAILURE
         }
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Four a processor: more only wait for each other, and thousands take a minute to start.
+fn most_threads() -> usize {
+    (4 * processors()).clamp(16, 512)
+}
+
+/// A panic that costs one row is told with that row, not on the error stream.
+fn silence_guarded_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !is_guarded() {
+            usual(panic);
+        }
+    }));
 }
 
 /// The first Ctrl-C asks the work to stop at a good place, the second ends the program.
@@ -166,7 +198,16 @@ fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Error> {
 fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
     let bad_shards = if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
     let options = PoolOptions { bad_shards, ids: args.ids.ids, ..PoolOptions::default() };
-    let found = inspect(&args.pool, options, shown)?;
+    let verified = match args.verify {
+        true => Some(verify(&args.pool, options, shown)?),
+        false => None,
+    };
+    if let Some(found) = verified.as_ref().filter(|found| !found.damaged.is_empty()) {
+        if args.json { show::json(found) } else { show::text(found) }?;
+        let problem = format!("{} of {} files are damaged", found.damaged.len(), found.files);
+        return Err(IoError::malformed(&args.pool, problem).into());
+    }
+    let found = Inspection { verified, ..inspect(&args.pool, options, shown)? };
     if args.json { show::json(&found) } else { show::text(found) }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{ErrorKind, Write},
+    io::{ErrorKind, Write as _},
     path::Path,
 };
 
@@ -14,6 +14,8 @@ use curate::{
     },
 };
 use serde_json::to_string_pretty;
+
+use crate::plain::{plain, plain_json};
 
 /// Notes on a pool that are printed; a manifest has them all.
 const MOST_NOTES: usize = 5;
@@ -116,13 +118,18 @@ impl fmt::Display for NextSteps<'_> {
 
 /// Prints a value as JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Error> {
-    text(to_string_pretty(value).expect("what the program shows is JSON") + "\n")
+    let json = to_string_pretty(value).expect("what the program shows is JSON") + "\n";
+    print(&plain_json(&json))
 }
 
-/// Prints a text. A reader that has seen enough, as `head` has, is no error.
+/// Prints a text, with names as a terminal may show them. A reader that has seen enough, as `head` has, is no error.
 pub(crate) fn text(text: impl fmt::Display) -> Result<(), Error> {
+    print(&plain(&text.to_string()))
+}
+
+fn print(text: &str) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
             Err(IoError::os("the output", "written", e).into())
         }

@@ -119,7 +119,9 @@ impl IoError {
 
 impl fmt::Display for IoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.problem)?;
+        let path = self.path.display().to_string();
+        // A line break in a name would make the rest of it look like another error.
+        write!(f, "{}: {}", path.replace('\n', "\\n"), self.problem)?;
         if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
     }
 }

@@ -63,8 +63,10 @@ pub mod algebra;
 mod arrays_beside;
 pub mod atomic;
 pub mod centroids;
+mod checksum;
 pub mod digest;
 pub mod error;
+pub mod files;
 #[cfg(feature = "hdf5")]
 pub mod hdf5_file;
 #[cfg(not(feature = "hdf5"))]
@@ -91,6 +93,7 @@ pub mod table;
 mod tar_samples;
 pub mod url;
 pub mod vectors;
+pub mod verify;
 
 pub use error::{IoError, Kind};
 pub use layouts::{datacomp, pieces};

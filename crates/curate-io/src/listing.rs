@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_core::{Progress, SampleId, fault::Fault};
+use curate_core::{Progress, SampleId, fault::Fault, guard};
 use rayon::prelude::*;
 
 use crate::{
@@ -135,8 +135,12 @@ impl Listing {
         &self,
         ask: impl Fn(usize, &dyn OpenShard) -> Result<T, IoError> + Sync,
     ) -> Result<Vec<T>, IoError> {
-        let answers: Vec<Result<T, IoError>> =
-            self.open.par_iter().enumerate().map(|(at, shard)| ask(at, &**shard)).collect();
+        let answers: Vec<Result<T, IoError>> = self
+            .open
+            .par_iter()
+            .enumerate()
+            .map(|(at, shard)| guarded(shard.path(), || ask(at, &**shard)))
+            .collect();
         answers.into_iter().collect()
     }
 
@@ -158,7 +162,7 @@ impl Listing {
             if local.is_empty() {
                 continue;
             }
-            let found = open.samples(&local, detail)?;
+            let found = guarded(open.path(), || open.samples(&local, detail))?;
             if found.len() < local.len() {
                 self.check_rows(at, found.len())?;
             }
@@ -194,6 +198,13 @@ impl Listing {
     }
 }
 
+/// A panic of another's reader is an error about its file.
+fn guarded<T>(file: &Path, read: impl FnOnce() -> Result<T, IoError>) -> Result<T, IoError> {
+    guard::guarded(read).unwrap_or_else(|message| {
+        Err(IoError::malformed(file, format!("made its reader fail inside: {message}")))
+    })
+}
+
 /// A shard as it was before it was read, and what was read.
 type Opened = (Stamp, ShardRows, Box<dyn OpenShard>);
 
@@ -202,7 +213,7 @@ fn open(layout: &dyn Layout, file: &Path, rule: ShardRule<'_>) -> Result<Opened,
         return Err(layout.lost(file));
     }
     let stamp = Stamp::of(file)?;
-    let (rows, shard) = layout.open(file)?;
+    let (rows, shard) = guarded(file, || layout.open(file))?;
     rule.check(file, rows.ids.len(), &*shard)?;
     Ok((stamp, rows, shard))
 }

@@ -51,6 +51,9 @@ fn add(counts: &mut LabelCounts, label: Option<&str>, [rows, kept]: [u64; 2]) {
     *known = [known[0] + rows, known[1] + kept];
 }
 
+/// Bytes of a shard's labels that are held at once.
+const MOST_LABELS: usize = 1 << 30;
+
 /// A pool of samples on disk.
 pub struct Pool {
     path: PathBuf,
@@ -320,8 +323,19 @@ impl Pool {
     /// When a shard cannot be read.
     pub fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
         let shards = self.listing.each_shard(|_, shard| {
-            let mut labels = Vec::new();
-            shard.each_label(field, &mut |label| labels.push(label.map(str::to_owned)))?;
+            let (mut labels, mut bytes) = (Vec::new(), 0);
+            shard.each_label(field, &mut |label| {
+                bytes += label.map_or(0, str::len);
+                if bytes <= MOST_LABELS {
+                    labels.push(label.map(str::to_owned));
+                }
+            })?;
+            if bytes > MOST_LABELS {
+                let problem =
+                    format!("`{field}` unpacks to {bytes} bytes of text, more than 1 GiB");
+                let remedy = "name a field of labels";
+                return Err(IoError::new(Kind::Unsupported, shard.path(), problem, remedy));
+            }
             Ok(labels)
         })?;
         let mut values = Vec::with_capacity(self.len());

@@ -155,8 +155,10 @@ fn read_rows(file: &Path, metadata: &Path) -> Result<ShardRows, IoError> {
         parquet_rows::captions(&reader, caption, &mut names)?;
     }
     let found = names.finish();
-    let numbered = RowIds::Numbered(reader.rows());
-    Ok(if id.is_some() { found } else { ShardRows { ids: numbered, ..found } })
+    if id.is_some() {
+        return Ok(found);
+    }
+    Ok(ShardRows { ids: RowIds::Numbered(reader.numbered_rows()?), ..found })
 }
 
 fn embeddings(file: &Path) -> Result<Vec<(String, Place)>, IoError> {

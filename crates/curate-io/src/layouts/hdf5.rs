@@ -88,7 +88,8 @@ impl OpenShard for Datasets {
 
     fn embeddings(&self) -> Result<Vec<(String, Place)>, IoError> {
         let names = hdf5_file::embedding_names(&self.file, self.rows)?.into_iter();
-        let place = || Place::new(self.file.clone(), hdf5_file::embedding);
+        let place =
+            || Place::new(self.file.clone(), |file, name, _| hdf5_file::embedding(file, name));
         Ok(names.map(|name| (name, place())).collect())
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn each_label(
 ) -> Result<(), IoError> {
     let reader = Reader::open(file)?;
     if reader.has(field) {
-        return reader.each_name(field, each);
+        return reader.each_label(field, each);
     }
     (0..reader.rows()).for_each(|_| each(None));
     Ok(())

@@ -14,6 +14,7 @@ use curate_core::{
 use super::jsonl::BadRecords;
 use crate::{
     error::{IoError, Kind},
+    files,
     layout::{Certainty, Detail, Layout, Names, Numbers, OpenShard, ShardRows, Sign},
     shard::Sample,
     shard_files::stem,
@@ -75,7 +76,7 @@ impl Layout for WebDataset {
 }
 
 fn read_rows(tar: &Path) -> Result<(ShardRows, TarShard), IoError> {
-    let mut file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
+    let mut file = files::open(tar)?;
     let Listed { samples, repeated, ended } = list_members(tar, &mut file)?;
     check_count(tar, samples.len())?;
     let (mut names, mut bad) = (Names::of(tar), BadRecords::default());
@@ -122,7 +123,7 @@ struct TarShard {
 
 impl TarShard {
     fn file(&self) -> Result<File, IoError> {
-        File::open(&self.tar).map_err(|e| IoError::os(&self.tar, "read", e))
+        files::open(&self.tar)
     }
 
     /// A field of every sample's record.
