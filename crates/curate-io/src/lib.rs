@@ -73,6 +73,7 @@ pub mod ids;
 mod layout;
 mod layouts;
 mod listing;
+pub mod lock;
 pub mod npy;
 pub mod npz;
 mod pattern;

@@ -1,13 +1,12 @@
 //! Carrying out a recipe.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use curate_core::{Progress, SampleId};
-use curate_io::{IoError, Pool, atomic, digest, subset};
+use curate_io::{IoError, Pool, atomic, digest, lock::FolderLock, subset};
 
 use crate::{
     Error, Recipe,
@@ -62,8 +61,7 @@ pub fn run(
     let pool = recipe.open_pool(progress)?;
     check_sources(recipe, &pool)?;
     folder::check_apart(out, &pool)?;
-    fs::create_dir_all(out).map_err(|e| IoError::os(out, "created", e))?;
-    let _lock = folder::lock(out)?;
+    let _lock = FolderLock::take(out)?;
     folder::remove_leftovers(out)?;
     let pool_record = PoolRecord::new(&pool, out, progress)?;
     let mut stages = Stages::new(recipe, &pool, out, options, &pool_record.digest);
