@@ -12,7 +12,7 @@ use crate::{
     layout::{Detail, Layout, OpenShard, RowIds, ShardRows, is_blank},
     restarts::Restarts,
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard, rows_within},
-    shard_files::{passed_over, stem},
+    shard_files::{passed_over, shard_names},
 };
 
 /// The shards of a pool that are open, and what is known of their rows.
@@ -36,6 +36,8 @@ pub(crate) struct ShardRule<'a> {
     /// The embeddings that a shard must have.
     pub(crate) embeddings: &'a [&'a str],
     pub(crate) ids: Option<IdsFrom>,
+    /// The name of the one shard, where it is a part of a larger pool.
+    pub(crate) name: Option<&'a str>,
 }
 
 impl ShardRule<'_> {
@@ -72,11 +74,15 @@ impl Listing {
             .collect();
         progress.finish();
         let mut listing = Self::default();
-        for (file, found) in files.into_iter().zip(found) {
+        let names = match rule.name.filter(|_| files.len() == 1) {
+            Some(name) => vec![name.to_owned()],
+            None => shard_names(&files),
+        };
+        for ((file, name), found) in files.into_iter().zip(names).zip(found) {
             match found {
-                Ok((rows, shard)) => listing.add(layout, file, rows, shard, rule.ids),
+                Ok((rows, shard)) => listing.add(layout, (file, name), rows, shard, rule.ids),
                 Err(e) if rule.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
-                    listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
+                    listing.skipped.push(SkippedShard { name, reason: e.problem });
                 }
                 Err(e) => return Err(e),
             }
@@ -91,7 +97,7 @@ impl Listing {
     fn add(
         &mut self,
         layout: &dyn Layout,
-        file: PathBuf,
+        (file, name): (PathBuf, String),
         found: ShardRows,
         open: Box<dyn OpenShard>,
         ids: Option<IdsFrom>,
@@ -101,20 +107,19 @@ impl Listing {
         match found.ids {
             RowIds::Named(ids) => self.ids.extend(ids),
             RowIds::Keyed(found, keyed) if ids == Some(IdsFrom::ShardAndKey) => {
-                let (shard, found) = (stem(&file), found.into_iter().zip(keyed));
+                let found = found.into_iter().zip(keyed);
                 self.ids.extend(found.map(|(id, keyed)| match keyed {
-                    true => id_in_shard(&shard, id),
+                    true => id_in_shard(&name, id),
                     false => id,
                 }));
             }
             RowIds::Keyed(found, keyed) => {
-                self.restarts.add(&stem(&file), &found, &keyed);
+                self.restarts.add(&name, &found, &keyed);
                 self.ids.extend(found);
             }
             RowIds::Numbered(_) => self.ids.extend(rows.clone().map(|row| SampleId(row as u128))),
         }
         self.faults.extend(found.faults.into_iter().map(|(row, fault)| (first + row, fault)));
-        let name = stem(&file);
         self.notes.extend(open.notes().iter().map(|note| format!("{}: {note}", file.display())));
         let beside = layout.companions(&file).into_iter();
         let beside: Vec<PathBuf> = beside.filter(|b| *b != file && b.exists()).collect();

@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use curate_core::{Progress, SampleId, ScoreColumn, fault::Fault};
+use curate_core::{NoProgress, Progress, SampleId, ScoreColumn, fault::Fault};
 
 use crate::{
     arrays_beside::array_of,
@@ -26,7 +26,7 @@ pub use crate::{
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard},
 };
 
-use images::Images;
+use images::{Images, image_files};
 use remembered::Remembered;
 
 /// How to open a pool.
@@ -70,7 +70,16 @@ impl Pool {
             let wanted = FilesWanted::Embeddings;
             return Self::open_url(path, options, wanted, &UrlOptions::from_env(), progress);
         }
-        Self::open_here(path, path, options, &[], progress)
+        Self::open_here(path, path, options, &[], None, progress)
+    }
+
+    /// Opens one of the [`pieces`](crate::pieces) of a pool under the name that its shard has there: see
+    /// [`shard_names`](crate::shard_names).
+    ///
+    /// # Errors
+    /// As [`Pool::open`].
+    pub fn open_piece(piece: &Path, name: &str, options: PoolOptions) -> Result<Self, IoError> {
+        Self::open_here(piece, piece, options, &[], Some(name), &NoProgress)
     }
 
     /// Opens a pool of which these embeddings will be asked for: with [`BadShards::Skip`], a shard
@@ -85,13 +94,13 @@ impl Pool {
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         if !is_url(path) {
-            return Self::open_here(path, path, options, embeddings, progress);
+            return Self::open_here(path, path, options, embeddings, None, progress);
         }
         let wanted =
             if embeddings.is_empty() { FilesWanted::Tables } else { FilesWanted::Embeddings };
         let access = UrlOptions::from_env();
         let here = url::local_with(path, options.format, wanted, &access, progress)?;
-        Self::open_here(path, &here, options, embeddings, progress)
+        Self::open_here(path, &here, options, embeddings, None, progress)
     }
 
     /// Opens a pool behind a URL with options of the caller's instead of the environment's.
@@ -106,7 +115,7 @@ impl Pool {
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         let here = url::local_with(url, options.format, wanted, access, progress)?;
-        Self::open_here(url, &here, options, &[], progress)
+        Self::open_here(url, &here, options, &[], None, progress)
     }
 
     /// Opens what lies `here`, on this machine, under the name that the caller knows it by.
@@ -115,10 +124,12 @@ impl Pool {
         path: &Path,
         options: PoolOptions,
         embeddings: &[&str],
+        shard: Option<&str>,
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         let format = options.format.map_or_else(|| detect(path), Ok)?;
-        let rule = ShardRule { bad_shards: options.bad_shards, embeddings, ids: options.ids };
+        let (bad_shards, ids) = (options.bad_shards, options.ids);
+        let rule = ShardRule { bad_shards, embeddings, ids, name: shard };
         let layout = format.layout();
         let mut listing = Listing::read(layout, path, rule, progress)?;
         if listing.shards.is_empty() {
@@ -371,6 +382,11 @@ impl Pool {
             if left[place] == 0 { std::mem::take(sample) } else { sample.clone() }
         };
         Ok(rows.iter().map(give).collect())
+    }
+
+    /// The shards in which the images lie, where they are not in those of the pool.
+    pub fn image_files(&self) -> Vec<PathBuf> {
+        self.image_shards.as_deref().map_or_else(Vec::new, image_files)
     }
 
     /// All files of the pool that were read, sorted.
