@@ -190,9 +190,8 @@ impl Pool {
 
     /// Adds the keys of the first shard to those of others that were opened apart.
     pub fn add_keys_to(&self, restarts: &mut Restarts) {
-        let keys = &self.listing.restarts.first;
         if let Some(shard) = self.shards().first() {
-            restarts.add(&shard.name, keys, &vec![true; keys.len()]);
+            restarts.add_keys(&shard.name, &self.listing.restarts.first);
         }
     }
 

@@ -18,6 +18,13 @@ pub struct Restarts {
 }
 
 impl Restarts {
+    /// Adds a shard of which these ids stand for keys; one without keys says nothing.
+    pub(crate) fn add_keys(&mut self, shard: &str, ids: &[SampleId]) {
+        if !ids.is_empty() {
+            self.add(shard, ids, &vec![true; ids.len()]);
+        }
+    }
+
     /// Adds a shard: the ids of its rows, and which of them stand for keys.
     pub(crate) fn add(&mut self, shard: &str, ids: &[SampleId], keyed: &[bool]) {
         let keys = || ids.iter().zip(keyed).filter(|&(_, &keyed)| keyed).map(|(&id, _)| id);
