@@ -97,6 +97,6 @@ pub mod vectors;
 pub use error::{IoError, Kind};
 pub use layouts::{datacomp, pieces};
 pub use pool::{Format, Pool, PoolOptions, Sample};
-pub use shard_files::shard_names;
+pub use shard_files::{passed_over, shard_names};
 pub use subset_writer::SubsetWriter;
 pub use vectors::Embedding;

@@ -40,6 +40,11 @@ impl Restarts {
         }
     }
 
+    /// Adds what was found of a shard by itself.
+    pub fn join(&mut self, shard: &str, found: Self) {
+        self.add_keys(shard, &found.first);
+    }
+
     /// An error where at least half of the other shards have the keys of the first.
     ///
     /// # Errors

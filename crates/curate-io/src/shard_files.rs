@@ -9,7 +9,6 @@ use crate::{
     error::{IoError, Kind},
     lock::LOCK,
     pattern::{check_no_pipe, expand},
-    shard::Shard,
 };
 
 /// How names of compressed shards go on.
@@ -64,11 +63,10 @@ fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
 }
 
-/// What lies among the shards and is none of them, for a person: hidden files, marks of jobs, checksums
-/// and what is still being written.
-pub(crate) fn passed_over(pool: &Path, shards: &[Shard]) -> Option<String> {
-    let first = shards.first()?.files.first()?;
-    let folder = first.parent().filter(|_| pool.is_dir())?;
+/// What lies among the shards of a folder and is none of them, for a person: hidden files, marks of jobs,
+/// checksums and what is still being written. `first` is the first shard's file.
+pub fn passed_over(pool: &Path, first: Option<&PathBuf>) -> Option<String> {
+    let folder = first?.parent().filter(|_| pool.is_dir())?;
     let by_product = |name: &String| {
         let endings = [".crc", ".tmp", ".part", ".partial", ".crdownload", ".aria2", ".swp"];
         let ours = name == LOCK || name.starts_with(".curate-");

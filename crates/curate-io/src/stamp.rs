@@ -123,6 +123,14 @@ impl Input {
         self.stamp.holds(path, check)
     }
 
+    /// The same with the time that the file has now, for a file that [holds](Self::holds) what it held.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn at_its_time(&self, path: &Path) -> Result<Self, IoError> {
+        Ok(Self { modified: modified(path)?, ..self.clone() })
+    }
+
     /// An error when the file was changed since this stamp was taken, for who has read it meanwhile.
     ///
     /// # Errors
