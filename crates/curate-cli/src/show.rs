@@ -13,7 +13,7 @@ use curate::{
 use serde_json::to_string_pretty;
 
 /// Notes on a pool that are printed; a manifest has them all.
-const MOST_NOTES: usize = 5;
+pub(crate) const MOST_NOTES: usize = 5;
 
 /// What a run did, for people.
 pub(crate) struct Summary<'a> {
