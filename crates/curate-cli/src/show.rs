@@ -18,7 +18,7 @@ use serde_json::to_string_pretty;
 use crate::plain::{plain, plain_json};
 
 /// Notes on a pool that are printed; a manifest has them all.
-const MOST_NOTES: usize = 5;
+pub(crate) const MOST_NOTES: usize = 5;
 
 /// Another cut of one stage, for people.
 pub(crate) struct Cut<'a>(pub(crate) &'a Reselection);

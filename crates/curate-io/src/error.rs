@@ -18,6 +18,8 @@ pub enum Kind {
     Disagree,
     /// The folder to write to holds something else.
     Occupied,
+    /// Another process writes to the folder.
+    Busy,
     /// The disk is full, or a file may not grow further.
     DiskFull,
     /// The operating system refused.

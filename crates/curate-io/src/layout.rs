@@ -12,6 +12,7 @@ use crate::{
     arrays_beside::{Place, places_beside},
     error::{IoError, Kind},
     ids::{id_of_key, substitute_id},
+    manifest,
     shard::Sample,
     shard_files::shard_files,
 };
@@ -90,7 +91,12 @@ pub(crate) trait Layout: Sync {
 
     /// The shards of the pool at `path` in row order.
     fn shards(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
-        shard_files(&folder_of_shards(path, self.inner_folder()), self.endings())
+        let folder = folder_of_shards(path, self.inner_folder());
+        let files = shard_files(&folder, self.endings())?;
+        if folder.is_dir() {
+            manifest::check_shards(&folder, &files)?;
+        }
+        Ok(files)
     }
 
     /// The error about one of those that does not exist.

@@ -12,8 +12,8 @@ use crate::{
     layout::{Detail, Layout, OpenShard, RowIds, ShardRows, is_blank},
     restarts::Restarts,
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard, rows_within},
-    shard_files::{passed_over, stem},
-    stamp::Stamp,
+    shard_files::{passed_over, shard_names},
+    watched::Watched,
 };
 
 /// The shards of a pool that are open, and what is known of their rows.
@@ -29,7 +29,7 @@ pub(crate) struct Listing {
     pub(crate) notes: Vec<String>,
     pub(crate) restarts: Restarts,
     /// The files of all shards, as they were before they were read.
-    pub(crate) stamps: Vec<Stamp>,
+    pub(crate) watched: Vec<Watched>,
 }
 
 /// Which shards are taken.
@@ -39,6 +39,8 @@ pub(crate) struct ShardRule<'a> {
     /// The embeddings that a shard must have.
     pub(crate) embeddings: &'a [&'a str],
     pub(crate) ids: Option<IdsFrom>,
+    /// The name of the one shard, where it is a part of a larger pool.
+    pub(crate) name: Option<&'a str>,
 }
 
 impl ShardRule<'_> {
@@ -75,11 +77,15 @@ impl Listing {
             .collect();
         progress.finish();
         let mut listing = Self::default();
-        for (file, found) in files.into_iter().zip(found) {
+        let names = match rule.name.filter(|_| files.len() == 1) {
+            Some(name) => vec![name.to_owned()],
+            None => shard_names(&files),
+        };
+        for ((file, name), found) in files.into_iter().zip(names).zip(found) {
             match found {
-                Ok(found) => listing.add(layout, file, found, rule.ids)?,
+                Ok(found) => listing.add(layout, (file, name), found, rule.ids)?,
                 Err(e) if rule.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
-                    listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
+                    listing.skipped.push(SkippedShard { name, reason: e.problem });
                 }
                 Err(e) => return Err(e),
             }
@@ -87,15 +93,16 @@ impl Listing {
         if rule.ids.is_none() {
             listing.restarts.check(path)?;
         }
-        listing.notes.extend(passed_over(path, &listing.shards));
+        let first = listing.shards.first().and_then(|shard| shard.files.first());
+        listing.notes.extend(passed_over(path, first));
         Ok(listing)
     }
 
     fn add(
         &mut self,
         layout: &dyn Layout,
-        file: PathBuf,
-        (stamp, found, open): Opened,
+        (file, name): (PathBuf, String),
+        (watched, found, open): Opened,
         ids: Option<IdsFrom>,
     ) -> Result<(), IoError> {
         let first = self.ids.len();
@@ -103,26 +110,25 @@ impl Listing {
         match found.ids {
             RowIds::Named(ids) => self.ids.extend(ids),
             RowIds::Keyed(found, keyed) if ids == Some(IdsFrom::ShardAndKey) => {
-                let (shard, found) = (stem(&file), found.into_iter().zip(keyed));
+                let found = found.into_iter().zip(keyed);
                 self.ids.extend(found.map(|(id, keyed)| match keyed {
-                    true => id_in_shard(&shard, id),
+                    true => id_in_shard(&name, id),
                     false => id,
                 }));
             }
             RowIds::Keyed(found, keyed) => {
-                self.restarts.add(&stem(&file), &found, &keyed);
+                self.restarts.add(&name, &found, &keyed);
                 self.ids.extend(found);
             }
             RowIds::Numbered(_) => self.ids.extend(rows.clone().map(|row| SampleId(row as u128))),
         }
         self.faults.extend(found.faults.into_iter().map(|(row, fault)| (first + row, fault)));
-        let name = stem(&file);
         self.notes.extend(open.notes().iter().map(|note| format!("{}: {note}", file.display())));
         let beside = layout.companions(&file).into_iter();
         let beside: Vec<PathBuf> = beside.filter(|b| *b != file && b.exists()).collect();
-        self.stamps.push(stamp);
+        self.watched.push(watched);
         for file in &beside {
-            self.stamps.push(Stamp::of(file)?);
+            self.watched.push(Watched::of(file)?);
         }
         let files = std::iter::once(file).chain(beside).collect();
         self.shards.push(Shard { name, rows, files });
@@ -206,16 +212,16 @@ fn guarded<T>(file: &Path, read: impl FnOnce() -> Result<T, IoError>) -> Result<
 }
 
 /// A shard as it was before it was read, and what was read.
-type Opened = (Stamp, ShardRows, Box<dyn OpenShard>);
+type Opened = (Watched, ShardRows, Box<dyn OpenShard>);
 
 fn open(layout: &dyn Layout, file: &Path, rule: ShardRule<'_>) -> Result<Opened, IoError> {
     if !file.exists() {
         return Err(layout.lost(file));
     }
-    let stamp = Stamp::of(file)?;
+    let watched = Watched::of(file)?;
     let (rows, shard) = guarded(file, || layout.open(file))?;
     rule.check(file, rows.ids.len(), &*shard)?;
-    Ok((stamp, rows, shard))
+    Ok((watched, rows, shard))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
     sync::OnceLock,
 };
 
-use curate_core::{Progress, SampleId, ScoreColumn, Selection, fault::Fault};
+use curate_core::{NoProgress, Progress, SampleId, ScoreColumn, Selection, fault::Fault};
 
 use crate::{
     arrays_beside::array_of,
@@ -18,9 +18,9 @@ use crate::{
     layouts::detect,
     listing::{Listing, ShardRule},
     restarts::Restarts,
-    stamp::Stamp,
     url::{self, UrlOptions, is_url},
     vectors::{Embedding, list},
+    watched::Watched,
 };
 
 pub use crate::{
@@ -28,7 +28,7 @@ pub use crate::{
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard},
 };
 
-use images::Images;
+use images::{Images, image_files};
 use remembered::Remembered;
 
 /// How to open a pool.
@@ -83,7 +83,16 @@ impl Pool {
             let wanted = FilesWanted::Embeddings;
             return Self::open_url(path, options, wanted, &UrlOptions::from_env(), progress);
         }
-        Self::open_here(path, path, options, &[], progress)
+        Self::open_here(path, path, options, &[], None, progress)
+    }
+
+    /// Opens one of the [`pieces`](crate::pieces) of a pool under the name that its shard has there: see
+    /// [`shard_names`](crate::shard_names).
+    ///
+    /// # Errors
+    /// As [`Pool::open`].
+    pub fn open_piece(piece: &Path, name: &str, options: PoolOptions) -> Result<Self, IoError> {
+        Self::open_here(piece, piece, options, &[], Some(name), &NoProgress)
     }
 
     /// Opens a pool of which these embeddings will be asked for: with [`BadShards::Skip`], a shard
@@ -98,13 +107,13 @@ impl Pool {
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         if !is_url(path) {
-            return Self::open_here(path, path, options, embeddings, progress);
+            return Self::open_here(path, path, options, embeddings, None, progress);
         }
         let wanted =
             if embeddings.is_empty() { FilesWanted::Tables } else { FilesWanted::Embeddings };
         let access = UrlOptions::from_env();
         let here = url::local_with(path, options.format, wanted, &access, progress)?;
-        Self::open_here(path, &here, options, embeddings, progress)
+        Self::open_here(path, &here, options, embeddings, None, progress)
     }
 
     /// Opens a pool behind a URL with options of the caller's instead of the environment's.
@@ -119,7 +128,7 @@ impl Pool {
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         let here = url::local_with(url, options.format, wanted, access, progress)?;
-        Self::open_here(url, &here, options, &[], progress)
+        Self::open_here(url, &here, options, &[], None, progress)
     }
 
     /// Opens what lies `here`, on this machine, under the name that the caller knows it by.
@@ -128,10 +137,12 @@ impl Pool {
         path: &Path,
         options: PoolOptions,
         embeddings: &[&str],
+        shard: Option<&str>,
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         let format = options.format.map_or_else(|| detect(path), Ok)?;
-        let rule = ShardRule { bad_shards: options.bad_shards, embeddings, ids: options.ids };
+        let (bad_shards, ids) = (options.bad_shards, options.ids);
+        let rule = ShardRule { bad_shards, embeddings, ids, name: shard };
         let layout = format.layout();
         let mut listing = Listing::read(layout, path, rule, progress)?;
         if listing.shards.is_empty() {
@@ -141,7 +152,7 @@ impl Pool {
             return Err(IoError::malformed(path, problem));
         }
         listing.add_duplicates();
-        listing.stamps.sort_unstable();
+        listing.watched.sort_unstable();
         let image_shards = layout.image_shards(path);
         let (images, embeddings) = (OnceLock::new(), Remembered::default());
         Ok(Self { path: name.to_owned(), format, listing, image_shards, images, embeddings })
@@ -193,9 +204,8 @@ impl Pool {
 
     /// Adds the keys of the first shard to those of others that were opened apart.
     pub fn add_keys_to(&self, restarts: &mut Restarts) {
-        let keys = &self.listing.restarts.first;
         if let Some(shard) = self.shards().first() {
-            restarts.add(&shard.name, keys, &vec![true; keys.len()]);
+            restarts.add_keys(&shard.name, &self.listing.restarts.first);
         }
     }
 
@@ -439,13 +449,18 @@ impl Pool {
         Ok(rows.iter().map(give).collect())
     }
 
+    /// The shards in which the images lie, where they are not in those of the pool.
+    pub fn image_files(&self) -> Vec<PathBuf> {
+        self.image_shards.as_deref().map_or_else(Vec::new, image_files)
+    }
+
     /// All files of the pool that were read, sorted.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.stamps().iter().map(|stamp| stamp.path.clone()).collect()
+        self.watched().iter().map(|file| file.path.clone()).collect()
     }
 
     /// All files of the pool, sorted by path, as they were before they were read.
-    pub fn stamps(&self) -> &[Stamp] {
-        &self.listing.stamps
+    pub fn watched(&self) -> &[Watched] {
+        &self.listing.watched
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use curate_core::{Progress, Selection};
-use curate_io::{Pool, digest, stamp::Stamp};
+use curate_io::{Pool, digest, watched::Watched};
 use serde_json::{Value, json};
 
 use crate::{
@@ -159,7 +159,7 @@ impl<'a> Stages<'a> {
         record.info.clone_from(&outcome.info);
         record.seconds = started.elapsed().as_secs_f64();
         inputs.check()?;
-        self.pool.stamps().iter().try_for_each(Stamp::check)?;
+        self.pool.watched().iter().try_for_each(Watched::check)?;
         let folder = folder::of_stage(self.folder, self.done.records.len(), stage.name());
         record::save(&folder, &outcome, &mut record)?;
         Ok((record, kept))

@@ -1,13 +1,12 @@
 //! Carrying out a recipe.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use curate_core::{Progress, SampleId};
-use curate_io::{IoError, Pool, atomic, digest, stamp::Stamp, subset};
+use curate_io::{IoError, Pool, atomic, digest, lock::FolderLock, subset, watched::Watched};
 
 use crate::{
     Error, Recipe,
@@ -62,8 +61,7 @@ pub fn run(
     let pool = recipe.open_pool(progress)?;
     check_sources(recipe, &pool)?;
     folder::check_apart(out, &pool)?;
-    fs::create_dir_all(out).map_err(|e| IoError::os(out, "created", e))?;
-    let _lock = folder::lock(out)?;
+    let _lock = FolderLock::take(out)?;
     folder::remove_leftovers(out)?;
     let now = PoolNow::look(&pool, out, progress)?;
     let mut stages = Stages::new(recipe, &pool, out, options, &now);
@@ -138,7 +136,7 @@ fn write_outputs(
         files.push(path);
     }
     // Cards of the report show captions and images: those of the files that were judged.
-    run.pool.stamps().iter().try_for_each(Stamp::check)?;
+    run.pool.watched().iter().try_for_each(Watched::check)?;
     let outputs = [std::slice::from_ref(&recipe_path), &files].concat();
     let path = out.join(folder::MANIFEST);
     atomic::write(&path, manifest(run, pool, &outputs, started)?.to_json().as_bytes())?;

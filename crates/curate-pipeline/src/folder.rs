@@ -10,7 +10,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -37,22 +37,6 @@ pub(crate) fn of_stage(run: &Path, index: usize, name: &str) -> PathBuf {
 
 fn stages(run: &Path) -> PathBuf {
     run.join("stages")
-}
-
-/// One run at a time may work on a folder; the lock goes with the process.
-pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join(".lock");
-    let file = File::create(&path).map_err(|e| IoError::os(&path, "created", e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::Run {
-            folder: folder.to_owned(),
-            problem: "another run is working on this folder; wait for it or choose another"
-                .to_owned(),
-        }),
-        // A file system without locks: two runs at once are then the user's to avoid.
-        Err(fs::TryLockError::Error(_)) => Ok(file),
-    }
 }
 
 /// Outputs among the shards would be taken for shards.

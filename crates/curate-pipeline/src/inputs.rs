@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use curate_io::{IoError, digest, stamp::Stamp};
+use curate_io::{IoError, digest, watched::Watched};
 
 /// The names of inputs that are no files.
 pub(crate) const POOL: &str = "the pool";
@@ -14,7 +14,7 @@ pub(crate) const VERSION: &str = "the version of curate";
 #[derive(Default)]
 pub(crate) struct Inputs {
     pub(crate) digests: BTreeMap<String, String>,
-    stamps: Vec<Stamp>,
+    watched: Vec<Watched>,
 }
 
 impl Inputs {
@@ -25,25 +25,25 @@ impl Inputs {
     /// Adds a file or a folder under what it is to the stage.
     pub(crate) fn add_path(&mut self, what: &str, path: &Path) -> Result<(), IoError> {
         // Before the digest: a change while it is taken shows in the end.
-        let stamps = Stamp::of_all(path)?;
+        let watched = Watched::of_all(path)?;
         let name = format!("{what} {}", path.display());
-        self.add(name, digest_of(path, &stamps)?);
-        self.stamps.extend(stamps);
+        self.add(name, digest_of(path, &watched)?);
+        self.watched.extend(watched);
         Ok(())
     }
 
     /// An error when a file of the stage is no longer as it was when the stage began.
     pub(crate) fn check(&self) -> Result<(), IoError> {
-        self.stamps.iter().try_for_each(Stamp::check)
+        self.watched.iter().try_for_each(Watched::check)
     }
 }
 
 /// The digest of a file, or of all files in a folder and the folders in it.
-fn digest_of(path: &Path, stamps: &[Stamp]) -> Result<String, IoError> {
+fn digest_of(path: &Path, watched: &[Watched]) -> Result<String, IoError> {
     if !path.is_dir() {
         return digest::of_file(path);
     }
-    let files: Vec<&Path> = stamps.iter().map(|stamp| &*stamp.path).collect();
+    let files: Vec<&Path> = watched.iter().map(|file| &*file.path).collect();
     Ok(digest::of_bytes(digest::of_files(&files)?.join("\n").as_bytes()))
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use curate_core::Progress;
-use curate_io::{IoError, Kind, Pool, atomic, digest, pool::SkippedShard, stamp::Stamp};
+use curate_io::{IoError, Kind, Pool, atomic, digest, pool::SkippedShard, watched::Watched};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, folder::FORMAT, record::StageRecord};
@@ -69,11 +69,11 @@ impl PoolRecord {
     ) -> Result<Self, Error> {
         let known = known.iter().flat_map(|record| &record.files);
         let known: BTreeMap<&Path, &FileRecord> = known.map(|f| (&*f.path, f)).collect();
-        progress.start("digest pool", pool.stamps().len() as u64, "files");
-        let mut files = Vec::with_capacity(pool.stamps().len());
-        for stamp in pool.stamps() {
+        progress.start("digest pool", pool.watched().len() as u64, "files");
+        let mut files = Vec::with_capacity(pool.watched().len());
+        for file in pool.watched() {
             progress.check()?;
-            files.push(FileRecord::new(stamp, known.get(&*stamp.path).copied())?);
+            files.push(FileRecord::new(file, known.get(&*file.path).copied())?);
             progress.advance(1);
         }
         progress.finish();
@@ -117,7 +117,7 @@ impl PoolRecord {
             return changed(pool.path(), "has other files than when it was curated");
         }
         for file in &self.files {
-            if FileRecord::new(&Stamp::of(&file.path)?, Some(file))?.sha256 != file.sha256 {
+            if FileRecord::new(&Watched::of(&file.path)?, Some(file))?.sha256 != file.sha256 {
                 return changed(&file.path, "has changed since it was curated");
             }
         }
@@ -167,8 +167,8 @@ impl PoolNow {
 
 impl FileRecord {
     /// Looks at a file; takes the digest of a `known` record where length and time are the same.
-    fn new(stamp: &Stamp, known: Option<&Self>) -> Result<Self, IoError> {
-        let Stamp { path, bytes, modified } = stamp.clone();
+    fn new(file: &Watched, known: Option<&Self>) -> Result<Self, IoError> {
+        let Watched { path, bytes, modified } = file.clone();
         let unchanged = known.filter(|f| f.bytes == bytes && f.modified == modified);
         let sha256 = match unchanged {
             Some(known) => known.sha256.clone(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use curate::{core::Cut, dfn::filter::Features};
+use curate::{core::Cut, dfn::filter::Features, io::stamp::Check};
 use curate_device::DeviceName;
 
 use crate::values::{IdsArg, fraction, output};
@@ -136,6 +136,17 @@ pub(crate) struct HowArgs {
     pub(crate) skip_bad_shards: bool,
     #[command(flatten)]
     pub(crate) ids: IdsArg,
+    /// Read finished shards, and the files that they were embedded from, to their ends to see whether
+    /// they have changed. Without it their lengths, times and 64 KiB of each are compared.
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+impl HowArgs {
+    /// How thoroughly files are compared that are there already.
+    pub(crate) fn check(&self) -> Check {
+        if self.verify { Check::Whole } else { Check::Sample }
+    }
 }
 
 #[derive(Args)]

@@ -9,7 +9,7 @@ use curate::{
         network::{openai_templates, read_folder, write_folder, write_folder_half},
         train::{Augment, Captions, Loss, PoolPairs, TrainParams, Trainer},
     },
-    io::{IoError, Kind, Pool, PoolOptions, digest, subset},
+    io::{IoError, Kind, Pool, PoolOptions, digest, lock::FolderLock, subset},
 };
 
 use crate::{
@@ -46,6 +46,7 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
         pairs = pairs.with_captions(captions.clone())?;
     }
     let mut trainer = Trainer::new(model, &initial, params.clone(), args.device.open()?)?;
+    let _lock = FolderLock::take(&args.out)?;
     let checkpoint = args.out.join("checkpoint.safetensors");
     trainer.run(&pairs, Some(&checkpoint), shown)?;
     let mut weights = initial.blend(&trainer.weights()?, args.ensemble)?;
