@@ -7,6 +7,7 @@
 mod cluster;
 mod io;
 mod network;
+mod promises;
 mod summary;
 
 use std::{fs, path::Path};
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "demo/filter/README.md",
     "docs/src/baselines.md",
@@ -24,6 +25,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/src/scaling.md",
     "docs/src/experiment.md",
     "docs/src/filter.md",
+    "docs/src/promises.md",
     "crates/curate-scaling/src/lib.rs",
 ];
 
@@ -31,7 +33,7 @@ const DOCUMENTS: [&str; 9] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 20] = [
+const TABLES: [(&str, Table); 22] = [
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
@@ -51,6 +53,8 @@ const TABLES: [(&str, Table); 20] = [
     ("scaling-ridge", scaling_ridge),
     ("scaling-trade-off", scaling_trade_off),
     ("scaling-speed", scaling_speed),
+    ("memory", promises::memory),
+    ("torture", promises::torture),
     ("speed", summary::speed),
 ];
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::{
     arrays_beside::array_of,
     error::{IoError, Kind},
-    ids::id_in_shard,
+    ids::{IdOrigins, id_in_shard},
     layout::{Detail, Layout, OpenShard, RowIds, ShardRows, is_blank},
     restarts::Restarts,
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard, rows_within},
@@ -30,6 +30,7 @@ pub(crate) struct Listing {
     pub(crate) restarts: Restarts,
     /// The files of all shards, as they were before they were read.
     pub(crate) watched: Vec<Watched>,
+    pub(crate) origins: IdOrigins,
 }
 
 /// Which shards are taken.
@@ -107,6 +108,14 @@ impl Listing {
     ) -> Result<(), IoError> {
         let first = self.ids.len();
         let rows = first..first + found.ids.len();
+        self.origins.add(match &found.ids {
+            RowIds::Numbered(rows) => IdOrigins { numbered: *rows, ..IdOrigins::default() },
+            RowIds::Keyed(..) if ids == Some(IdsFrom::ShardAndKey) => {
+                let IdOrigins { key, hashed, .. } = found.origins;
+                IdOrigins { key: 0, hashed: key + hashed, ..found.origins }
+            }
+            _ => found.origins,
+        });
         match found.ids {
             RowIds::Named(ids) => self.ids.extend(ids),
             RowIds::Keyed(found, keyed) if ids == Some(IdsFrom::ShardAndKey) => {

@@ -14,6 +14,7 @@ use curate_core::{NoProgress, Progress, SampleId, ScoreColumn, Selection, fault:
 use crate::{
     arrays_beside::array_of,
     error::{IoError, Kind},
+    ids::IdOrigins,
     layout::{Detail, FilesWanted, Numbers},
     layouts::detect,
     listing::{Listing, ShardRule},
@@ -181,6 +182,11 @@ impl Pool {
     /// The id of each row. A row whose id is malformed has one of its own, a hash of its place.
     pub fn ids(&self) -> &[SampleId] {
         &self.listing.ids
+    }
+
+    /// Where the ids come from.
+    pub fn id_origins(&self) -> IdOrigins {
+        self.listing.origins
     }
 
     /// The row of an id; of a repeated id the first that can be used.

@@ -92,6 +92,13 @@ pub fn reshard(
     let _lock = FolderLock::take(out)?;
     atomic::remove_leftovers(out)?;
     let (sources, mut found) = scan_all(pool, &tars, &ids, options, progress)?;
+    if found.not_selected + found.without_id == found.input_samples && ids.len() > 0 {
+        let (wanted, samples) = (ids.distinct(), found.input_samples);
+        let problem =
+            format!("names {wanted} ids, of which none is that of one of {samples} samples");
+        let remedy = format!("give the selection that was made of {}", pool.display());
+        return Err(IoError::new(Kind::Disagree, subset, problem, remedy));
+    }
     let plan = Plan {
         selection: ids.digest().to_owned(),
         samples_per_shard: options.samples_per_shard,

@@ -9,6 +9,7 @@ use std::{
 use curate_core::{EmbeddingSource, Progress, fault, fault::NormPolicy};
 use curate_io::{
     Pool, PoolOptions, Sample,
+    ids::IdOrigins,
     pool::{BadShards, SkippedShard},
     verify::all,
 };
@@ -33,6 +34,8 @@ pub struct Inspection {
     pub skipped: Vec<SkippedShard>,
     /// Rows.
     pub rows: usize,
+    /// Where their ids come from.
+    pub ids: IdOrigins,
     /// Bytes of all files.
     pub bytes: u64,
     /// Rows that cannot be used, by fault.
@@ -117,6 +120,7 @@ pub fn inspect(
         shards: pool.shards().len(),
         skipped: pool.skipped().to_vec(),
         rows: pool.len(),
+        ids: pool.id_origins(),
         bytes: bytes_of(&pool.files()),
         faults,
         notes: pool.notes().to_vec(),
@@ -199,6 +203,7 @@ impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.bytes as f64 / f64::from(1 << 20);
         writeln!(f, "{}: {} rows in {} shards, {mib:.1} MiB", self.format, self.rows, self.shards)?;
+        writeln!(f, "  ids       {}", self.ids)?;
         if let Some(verified) = &self.verified {
             write!(f, "{verified}")?;
         }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use curate_core::Progress;
-use curate_io::{IoError, Kind, Pool, atomic, digest, pool::SkippedShard, watched::Watched};
+use curate_io::{
+    IoError, Kind, Pool, atomic, digest, ids::IdOrigins, pool::SkippedShard, watched::Watched,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, folder::FORMAT, record::StageRecord};
@@ -28,6 +30,9 @@ pub struct PoolRecord {
     pub files: Vec<FileRecord>,
     /// Shards that were left out.
     pub skipped: Vec<SkippedShard>,
+    /// Where the ids of its rows come from.
+    #[serde(default)]
+    pub ids: IdOrigins,
     /// Rows set aside when the pool was read, by fault.
     pub quarantined: BTreeMap<String, usize>,
     /// What a person should know of its files although their rows can be used.
@@ -91,6 +96,7 @@ impl PoolRecord {
             digest: digest::of_bytes(named.join("\n").as_bytes()),
             files,
             skipped: pool.skipped().to_vec(),
+            ids: pool.id_origins(),
             quarantined,
             notes: pool.notes().to_vec(),
         })

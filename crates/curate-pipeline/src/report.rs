@@ -103,6 +103,7 @@ fn facts(run: &Run, pool: &PoolRecord) -> Vec<Fact> {
     let mut facts = vec![
         Fact::new("pool", Value::Code(pool.path.display().to_string())),
         Fact::new("pool digest", Value::Code(pool.digest.clone())),
+        Fact::new("ids", pool.ids.to_string()),
         Fact::new("seed", run.recipe.seed.to_string()),
         Fact::new("version", env!("CARGO_PKG_VERSION")),
     ];

@@ -131,7 +131,7 @@ pub(super) fn open(file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoErr
         return Err(ClipRetrieval.lost(metadata));
     }
     let Some(metadata) = metadata else {
-        let ids = ShardRows { ids: RowIds::Numbered(rows), faults: vec![] };
+        let ids = ShardRows { ids: RowIds::Numbered(rows), ..ShardRows::default() };
         return Ok((ids, Box::new(Array { file: file.to_owned(), rows })));
     };
     let there = Reader::open(&metadata)?.rows();

@@ -40,7 +40,7 @@ impl Layout for Hdf5 {
                 return Ok((names.finish(), Box::new(shard)));
             }
         }
-        Ok((ShardRows { ids: RowIds::Numbered(rows), faults: vec![] }, Box::new(shard)))
+        Ok((ShardRows { ids: RowIds::Numbered(rows), ..ShardRows::default() }, Box::new(shard)))
     }
 
     #[cfg(feature = "object-store")]

@@ -92,7 +92,7 @@ fn read_rows(tar: &Path) -> Result<(ShardRows, TarShard), IoError> {
         };
         match known_by(sample, record.as_ref()) {
             Known::Uid(id) => names.add_id(Some(id)),
-            Known::Key(id) => names.add_key_id(id),
+            Known::Key(id, spelled) => names.add_key_id(id, spelled),
             Known::Malformed => names.add_id(None),
         }
         if sample.member(&IMAGES).is_none() {

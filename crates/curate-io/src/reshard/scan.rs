@@ -168,7 +168,7 @@ fn scan(
             continue;
         };
         let known = known_by(&sample, record.as_ref());
-        if let (Known::Key(id), None) = (&known, rule) {
+        if let (Known::Key(id, _), None) = (&known, rule) {
             scan.keys.push(*id);
         }
         let id = known.id_in(shard, rule);
