@@ -179,7 +179,7 @@ fn a_folder_that_is_not_whole_is_no_pool() {
     assert!(error.contains("00000003.tar: has ") && error.contains("was written with"), "{error}");
     fs::remove_file(&tar).unwrap();
     let (_, error) = said().unwrap_err();
-    assert!(error.contains("00000003.tar: is missing; write the folder again"), "{error}");
+    assert!(error.contains("00000003.tar: is missing; run the resharding again"), "{error}");
     // Who names the shards knows which there are.
     let named = setting.path("out/{00000000..00000002}.tar");
     assert_eq!(Pool::open(&named, PoolOptions::default(), &NoProgress).unwrap().len(), 6);
