@@ -171,6 +171,8 @@ fn a_folder_that_is_not_whole_is_no_pool() {
     assert_eq!((found.found_written, found.written_again), (5, 0));
     assert!(setting.as_a_fresh_call_writes());
     assert_eq!(said(), Ok(12));
+    let pool = Pool::open(&setting.path("out"), PoolOptions::default(), &NoProgress).unwrap();
+    assert!(pool.notes().is_empty(), "its own files are none to pass over: {:?}", pool.notes());
 
     let tar = setting.path("out/00000003.tar");
     let whole = fs::read(&tar).unwrap();
