@@ -102,7 +102,11 @@ fn no_two_commands_write_to_one_folder() {
     let live = out.join(".curate-live.part");
     let held = File::create(&live).unwrap();
     held.lock().unwrap();
-    for args in [&EMBED[..], &RESHARD, &RUN] {
+    let train =
+        ["filter", "train", "pool", "--model", "model.json", "--steps", "1", "--out", "out"];
+    let mut commands = vec![&EMBED[..], &RESHARD, &RUN];
+    commands.extend(cfg!(feature = "train").then_some(&train[..]));
+    for args in commands {
         let error = refused(folder.path(), args);
         assert!(error.contains("error: out: is being written to by another process"), "{error}");
         assert!(live.exists(), "{args:?}");
@@ -148,7 +152,7 @@ fn a_killed_embedding_frees_its_folder_which_is_no_result_until_it_is_whole() {
     fs::remove_file(out.join("1.scores.parquet")).unwrap();
     let score = ["filter", "score", "out", "--top", "3"];
     let error = refused(folder.path(), &score);
-    assert!(error.contains("1.scores.parquet: is missing; write the folder again"), "{error}");
+    assert!(error.contains("1.scores.parquet: is missing; run the embedding again"), "{error}");
     let again = said(folder.path(), &EMBED);
     assert!(again.contains("(4 of them from an earlier run)"), "{again}");
     assert!(again.contains("1 shards were embedded again: their files had changed"), "{again}");
@@ -214,8 +218,8 @@ fn a_file_that_another_process_is_writing_is_left_alone() {
     let files = folder.path().join("files");
     fs::create_dir(&files).unwrap();
     let part = || {
-        let names = fs::read_dir(&files).unwrap().map(|e| e.unwrap().path());
-        names.filter(|p| p.extension().is_some_and(|e| e == "part")).next()
+        let mut names = fs::read_dir(&files).unwrap().map(|e| e.unwrap().path());
+        names.find(|p| p.extension().is_some_and(|e| e == "part"))
     };
     let union = ["subset", "union", "large.npy", "all.npy", "--out"];
     let mut child = command(folder.path(), &[&union[..], &["files/large.jsonl"]].concat())

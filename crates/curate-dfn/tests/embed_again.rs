@@ -190,7 +190,8 @@ fn a_shard_whose_files_changed_is_embedded_again() {
     let copy = |from: &str, to: &str| {
         fs::copy(file(from), file(to)).unwrap();
     };
-    let spoil: [&dyn Fn(); 5] = [
+    let spoil: [&dyn Fn(); 6] = [
+        &|| fs::write(file("00001.json"), b"").unwrap(),
         &|| fs::remove_file(file("00001.npz")).unwrap(),
         &|| fs::write(file("00001.npz"), b"").unwrap(),
         &|| change(&file("00001.npz"), |bytes| bytes[300] ^= 1),
@@ -253,6 +254,13 @@ fn a_lost_foreign_or_changed_file_is_refused_by_name() {
     refused("00002.npz", "is not the file that was written here", &other);
     let foreign = |path: &Path| copy("00000.scores.parquet", path);
     refused("00007.scores.parquet", "is of no shard that was embedded into this folder", &foreign);
+
+    // What the remedy says is one.
+    fs::write(file("manifest.json"), "{").unwrap();
+    assert!(setting.refused(false).contains("if it is one that was damaged, remove it"));
+    remove(&file("manifest.json"));
+    assert_eq!(setting.embed().reused, 3);
+    assert!(files(&setting.path("e")) == whole);
 
     // The whole file is only read where that is asked for.
     assert!(Embedded::open_checked(&setting.path("e"), "dfn", Check::Whole).is_ok());

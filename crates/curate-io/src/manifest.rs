@@ -57,6 +57,15 @@ impl Work {
         }
     }
 
+    /// The error about a file that is not what it was.
+    fn lost(self, path: &Path, problem: impl Into<String>) -> IoError {
+        let remedy = match self {
+            Self::Embedding => "run the embedding again, which writes this shard anew",
+            Self::Resharding => "run the resharding again, which writes this shard anew",
+        };
+        IoError::new(Kind::Disagree, path, problem, remedy)
+    }
+
     fn done(self) -> &'static str {
         match self {
             Self::Embedding => "embedded",
@@ -101,13 +110,13 @@ impl Contents {
         for (name, stamp) in self.shards.iter().flat_map(|shard| &shard.files) {
             let path = folder.join(name);
             let found = length(&path).map_err(|error| match error.kind {
-                Kind::NotFound => lost(&path, "is missing"),
+                Kind::NotFound => work.lost(&path, "is missing"),
                 _ => error,
             })?;
             if found != stamp.bytes {
                 let problem =
                     format!("has {found} bytes, but was written with {} of them", stamp.bytes);
-                return Err(lost(&path, problem));
+                return Err(work.lost(&path, problem));
             }
         }
         Ok(())
@@ -117,7 +126,7 @@ impl Contents {
     ///
     /// # Errors
     /// It names the first file that is another one.
-    pub fn check_bytes(&self, folder: &Path, check: Check) -> Result<(), IoError> {
+    pub fn check_bytes(&self, folder: &Path, work: Work, check: Check) -> Result<(), IoError> {
         use rayon::prelude::*;
         let files: Vec<_> = self.shards.iter().flat_map(|shard| &shard.files).collect();
         let found: Vec<Result<(), IoError>> = files
@@ -126,17 +135,12 @@ impl Contents {
                 let path = folder.join(name);
                 match stamp.holds(&path, check)? {
                     true => Ok(()),
-                    false => Err(lost(&path, "is not the file that was written here")),
+                    false => Err(work.lost(&path, "is not the file that was written here")),
                 }
             })
             .collect();
         found.into_iter().collect()
     }
-}
-
-fn lost(path: &Path, problem: impl Into<String>) -> IoError {
-    let remedy = "write the folder again, or put the file back that was there";
-    IoError::new(Kind::Disagree, path, problem, remedy)
 }
 
 /// The manifest of a folder; `None` where the folder has none, or a file of that name that is something

@@ -26,7 +26,8 @@
 //! are what they were, and no file's times have changed: 64 KiB a file. Where times have, the shard is
 //! compared with what would be written, byte by byte; [`ReshardOptions::check`] asks for that of all.
 //!
-//! Memory: 24 bytes for each sample that is written, 8 more for each output sample when shuffling,
+//! Memory: 24 bytes for each sample that is written, 8 more for each output sample when shuffling, 16 for
+//! each sample of 256 input shards where samples have keys alone,
 //! and a selection of up to 4 million ids; a larger sorted one stays on disk.
 //!
 //! [mlfoundations/datacomp]: https://github.com/mlfoundations/datacomp

@@ -171,6 +171,8 @@ fn a_folder_that_is_not_whole_is_no_pool() {
     assert_eq!((found.found_written, found.written_again), (5, 0));
     assert!(setting.as_a_fresh_call_writes());
     assert_eq!(said(), Ok(12));
+    let pool = Pool::open(&setting.path("out"), PoolOptions::default(), &NoProgress).unwrap();
+    assert!(pool.notes().is_empty(), "its own files are none to pass over: {:?}", pool.notes());
 
     let tar = setting.path("out/00000003.tar");
     let whole = fs::read(&tar).unwrap();
@@ -179,7 +181,7 @@ fn a_folder_that_is_not_whole_is_no_pool() {
     assert!(error.contains("00000003.tar: has ") && error.contains("was written with"), "{error}");
     fs::remove_file(&tar).unwrap();
     let (_, error) = said().unwrap_err();
-    assert!(error.contains("00000003.tar: is missing; write the folder again"), "{error}");
+    assert!(error.contains("00000003.tar: is missing; run the resharding again"), "{error}");
     // Who names the shards knows which there are.
     let named = setting.path("out/{00000000..00000002}.tar");
     assert_eq!(Pool::open(&named, PoolOptions::default(), &NoProgress).unwrap().len(), 6);

@@ -19,8 +19,8 @@ pub(crate) enum FilterCommand {
     /// Embed the images and captions of a pool, and score each pair by its cosine.
     ///
     /// Writes the arrays NAME_img and NAME_txt to one npz file per shard. To resume an interrupted
-    /// run at its unfinished shard, give the same command again. Pairs that cannot be used get NaN
-    /// and are counted.
+    /// run at its unfinished shard, give the same command again: until then the folder is not read.
+    /// Pairs that cannot be used get NaN and are counted.
     Embed(EmbedArgs),
     /// Score a pool, and keep the best pairs.
     ///

@@ -243,6 +243,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn embed_shards(&self, pool: &Pool, report: &mut EmbedReport) -> Result<(), FilterError> {
         for shard in pool.shards() {
+            self.progress.check().map_err(|Cancelled| IoError::cancelled(&self.params.out))?;
             let files = self.folder.files(&shard.name);
             let (fingerprint, inputs) = (self.fingerprint(pool, shard), inputs(shard));
             let was_there = files.record.exists();

@@ -55,7 +55,7 @@ impl Embedded {
             Some(manifest) => {
                 manifest.contents.check(folder, Work::Embedding)?;
                 manifest.check_foreign(folder)?;
-                manifest.contents.check_bytes(folder, check)?;
+                manifest.contents.check_bytes(folder, Work::Embedding, check)?;
                 manifest.contents.shards.into_iter().map(|shard| (shard.name, shard.rows)).collect()
             }
             None => Self::without_manifest(folder)?,
@@ -80,6 +80,7 @@ impl Embedded {
             if !record.is_early() {
                 let manifest = folder.join(Work::Embedding.file());
                 let problem = "is missing or damaged: it says which shards there should be";
+                let remedy = "remove it if it is there, and run the embedding again";
                 return Err(IoError::new(Kind::Truncated, manifest, problem, remedy));
             }
             shards.push((shard, record.rows));

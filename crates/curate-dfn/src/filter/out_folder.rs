@@ -123,7 +123,8 @@ impl<'a> OutFolder<'a> {
         let path = self.out.join(Work::Embedding.file());
         if earlier.is_none() && path.exists() {
             let problem = "is not the manifest of an embedding";
-            return Err(IoError::new(Kind::Disagree, path, problem, "choose another folder"));
+            let remedy = "choose another folder; if it is one that was damaged, remove it";
+            return Err(IoError::new(Kind::Disagree, path, problem, remedy));
         }
         match &earlier {
             Some(earlier) => {

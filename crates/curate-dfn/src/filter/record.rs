@@ -68,7 +68,13 @@ impl Files {
         inputs: &[PathBuf],
         check: Check,
     ) -> Result<Option<Record>, IoError> {
-        let Some(record) = self.record()? else { return Ok(None) };
+        let record = match self.record() {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            // A damaged record says of nothing that it is finished.
+            Err(e) if e.kind == Kind::Malformed => return Ok(None),
+            Err(e) => return Err(e),
+        };
         if record.is_early() {
             return Err(self.early());
         }
