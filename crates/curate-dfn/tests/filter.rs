@@ -269,7 +269,7 @@ fn cuts_agree(scores: &Scores, held: &[f32], ids: &[SampleId], embedded: &Embedd
         let all = curate_core::Selection::all(60);
         assert_eq!(gone, all.minus(&expected.kept).rows());
         let rules = [20, 21, 23].map(|row| &*removals.iter().find(|r| r.row == row).unwrap().rule);
-        assert_eq!(rules, ["image-cut-off", "image-over-pixel-limit", "image-damaged"]);
+        assert_eq!(rules, ["image-cut-off", "image-over-pixel-limit", "image-without-pixels"]);
         let mut keep = scores.streamed(cut).unwrap();
         let pairs = held.iter().zip(ids);
         let kept = pairs.map(|(&score, &id)| keep.keeps(score, id)).collect::<Vec<_>>();
