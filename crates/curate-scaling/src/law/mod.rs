@@ -7,6 +7,7 @@
 mod chinchilla;
 mod data_constrained;
 mod downstream;
+mod epochs;
 mod interface;
 mod kind;
 mod mixing;
