@@ -63,7 +63,7 @@ pub struct Curves {
 }
 
 /// Most points of a curve.
-const MOST_POINTS: usize = 100_000;
+const MOST_POINTS: usize = 10_000;
 
 /// Predicts `count` budgets over a range of samples, evenly spaced in logs, for every candidate.
 /// [`Curves::with_runs`] adds the measured runs.

@@ -154,6 +154,7 @@
 
 mod argument;
 pub mod compare;
+mod count;
 mod curve;
 pub mod decide;
 mod dice;
@@ -165,6 +166,7 @@ mod linalg;
 mod observation;
 mod point;
 mod read;
+mod read_parquet;
 mod saved;
 mod span;
 mod stats;
@@ -173,6 +175,7 @@ mod task;
 pub mod uncertainty;
 mod warning;
 
+pub use count::{parse_count, show_count};
 pub use curate_core::{Cancelled, NoProgress, ParamsError, Progress, params::Violation};
 pub use curve::{CurvePoint, Curves, Measured, curves};
 pub use error::ScalingError;

@@ -62,7 +62,9 @@ fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
 }
 
+/// Text for XML, which cannot hold control characters even when they are escaped.
 fn escape(text: &str) -> String {
+    let text = text.replace(|c: char| c.is_control(), "\u{fffd}");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -312,6 +314,11 @@ mod tests {
         {
             assert_eq!(short(count), text);
         }
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_picture() {
+        assert_eq!(escape("a\u{1b}[2J\0<b>\n"), "a\u{fffd}[2J\u{fffd}&lt;b&gt;\u{fffd}");
     }
 
     #[test]

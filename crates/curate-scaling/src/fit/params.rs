@@ -154,11 +154,16 @@ impl<L: Law> FitParams<L> {
         for (name, prior) in &self.priors {
             check_value(&mut check, &specs, "prior", name, prior.center);
             let spread = prior.spread;
-            check.that(spread > 0.0, format!("prior({name}).spread"), spread, "above 0");
-            let noise = self.noise.map_or("not given".into(), |noise| noise.to_string());
-            let allowed = "a number above 0, which priors are weighed with";
-            check.that(self.noise.is_some_and(|n| n > 0.0), "noise", noise, allowed);
+            let field = format!("prior({name}).spread");
+            let allowed = "a finite number above 0";
+            check.that(spread > 0.0 && spread.is_finite(), field, spread, allowed);
         }
+        let noise = self.noise.map_or("not given".into(), |noise| noise.to_string());
+        let holds = match self.noise {
+            Some(noise) => noise > 0.0 && noise.is_finite(),
+            None => self.priors.is_empty(),
+        };
+        check.that(holds, "noise", noise, "a finite number above 0, which priors are weighed with");
         self.loss.check(&mut check);
         let starts = (1..=MOST_DRAWS).contains(&self.starts);
         check.that(starts, "starts", self.starts, format!("from 1 to {MOST_DRAWS}"));
@@ -187,7 +192,7 @@ fn check_value(
     let Some(spec) = specs.iter().find(|s| s.name == base_name(name)) else {
         return check.that(false, option, name, format!("one of {}", names(specs)));
     };
-    let inside = value >= spec.lower && value <= spec.upper;
+    let inside = value >= spec.lower && value <= spec.upper && value.is_finite();
     let allowed = format!("between {} and {}", spec.lower, spec.upper);
     check.that(inside, format!("{option}({name})"), value, allowed);
 }
@@ -239,6 +244,21 @@ mod tests {
         assert_eq!(FitParams::usual(Qqt::default(), &one), FitParams::new(Qqt::default()));
         let loss = Observations::new(Metric::Loss, vec![], runs.rows().to_vec()).unwrap();
         assert_eq!(FitParams::usual(Power, &loss).space, Space::Log);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused() {
+        for bad in [f64::NAN, f64::INFINITY, -1.0, 0.0] {
+            let params = FitParams::new(Power).noise(bad);
+            assert_eq!(params.check().unwrap_err().violations[0].field, "noise");
+            let params = FitParams::new(Power).noise(0.1).prior("E", 0.2, bad);
+            assert_eq!(params.check().unwrap_err().violations[0].field, "prior(E).spread");
+            let params = FitParams::new(Power).loss(Loss::Huber { delta: bad });
+            assert_eq!(params.check().unwrap_err().violations[0].field, "loss.delta");
+        }
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert!(FitParams::new(Power).fix("E", bad).check().is_err(), "{bad}");
+        }
     }
 
     #[test]
