@@ -76,6 +76,13 @@ pub enum ScalingError {
         remedy: String,
     },
 
+    /// No law of several can be fitted.
+    #[error("no law can be fitted to this table: {reasons}")]
+    NoLaw {
+        /// Each law with its reason.
+        reasons: String,
+    },
+
     /// No starting point led to a finite objective.
     #[error(
         "{law}: none of {starts} starting points gives a finite objective; check the units of the \
@@ -139,4 +146,16 @@ pub enum ScalingError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl ScalingError {
+    /// What is wrong, for a line that names the law itself.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            ScalingError::NotIdentified { problem, .. }
+            | ScalingError::NotAnswerable { problem, .. } => problem.clone(),
+            ScalingError::NoFiniteStart { .. } => "it has no finite value on this table".into(),
+            other => other.to_string(),
+        }
+    }
 }

@@ -174,6 +174,7 @@ mod svg;
 mod task;
 pub mod uncertainty;
 mod warning;
+pub mod weigh;
 
 pub use count::{parse_count, show_count};
 pub use curate_core::{Cancelled, NoProgress, ParamsError, Progress, params::Violation};

@@ -2,22 +2,16 @@
 
 use super::loss::{Loss, Space};
 use crate::argument::MOST_DRAWS;
-use crate::law::{Law, LawKind, ParamSpec};
+use crate::law::{Law, LawKind, ParamSpec, Prior};
 use crate::observation::{Metric, Observations};
 use curate_core::ParamsError;
 use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A normal prior in search coordinates: for positive parameters `spread` is relative (0.3 is
-/// about 30 %).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Prior {
-    /// Most likely value, natural units.
-    pub center: f64,
-    /// Standard deviation in search coordinates.
-    pub spread: f64,
-}
+/// The expected size of residuals where runs have not shown it: half a point of error, or half a
+/// percent of a loss.
+pub(crate) const USUAL_NOISE: f64 = 0.005;
 
 /// Options of a fit, not yet checked.
 ///
@@ -74,6 +68,43 @@ impl<L: Law> FitParams<L> {
             Metric::Error => params,
             Metric::Loss => params.loss(Loss::Huber { delta: 1e-3 }).space(Space::Log),
         }
+    }
+
+    /// As [`FitParams::usual`], by least squares and with the law's priors
+    /// ([`Law::usual_priors`]): for tables too small to determine every parameter, whose doubt
+    /// [`Resample::Posterior`](crate::Resample::Posterior) then draws. A law without priors stays
+    /// without.
+    ///
+    /// ```
+    /// use curate_scaling::law::Qqt;
+    /// use curate_scaling::{FitParams, NoProgress, example_runs};
+    ///
+    /// // Three runs, one of each pool, for four parameters of which each pool owns two.
+    /// let few = example_runs().filter(|run| run.samples == Some(1e7));
+    /// assert!(FitParams::usual(Qqt::default(), &few).fit(&few, &NoProgress).is_err());
+    /// let fit = FitParams::cautious(Qqt::default(), &few).fit(&few, &NoProgress)?;
+    /// assert!((0.05..0.5).contains(&-fit.get("b[good]")?));
+    /// # Ok::<(), curate_scaling::ScalingError>(())
+    /// ```
+    pub fn cautious(law: L, data: &Observations) -> Self {
+        let priors = law.usual_priors(&data.summary(None));
+        let params = FitParams::usual(law, data);
+        let known = |prior: &Prior| prior.center.is_finite() && prior.center != 0.0;
+        if priors.is_empty() || !priors.iter().all(|(_, prior)| known(prior)) {
+            return params;
+        }
+        let params = params.loss(Loss::LeastSquares).noise(USUAL_NOISE);
+        priors.into_iter().fold(params, |params, (name, prior)| {
+            let spec = params.law.params().into_iter().find(|spec| spec.name == name);
+            let (low, high) =
+                spec.map_or((f64::NEG_INFINITY, f64::INFINITY), |s| (s.lower, s.upper));
+            params.prior(name, prior.center.clamp(low, high), prior.spread)
+        })
+    }
+
+    /// Whether any parameter has a prior.
+    pub(crate) fn has_priors(&self) -> bool {
+        !self.priors.is_empty()
     }
 
     /// Sets what residuals cost.

@@ -11,8 +11,8 @@
 //! `a = 1e5 / n_0` ([`normalizer_from_unit_samples`]).
 
 use super::epochs::{MixedRepeats, discounted_log_ratio, effective_samples};
-use super::interface::{log_between, sized};
-use super::{Field, Law, Member, ParamSpec, Point, Summary};
+use super::interface::{VAGUE, floor_prior, log_between, sized};
+use super::{Field, Law, Member, ParamSpec, Point, Prior, Summary};
 use serde::{Deserialize, Serialize};
 
 /// Which of the two forms.
@@ -230,6 +230,30 @@ impl Law for Qqt {
             HalfLife::Constant => &["b", "half_life"],
             HalfLife::Proportional | HalfLife::Power => &["b"],
         }
+    }
+
+    /// Exponents and half-lives are those of the paper's released fits (b -0.085 to -0.16, half-lives
+    /// of 2.3 to 8.5 epochs of pools of 12.8 million), and wider.
+    fn usual_priors(&self, data: &Summary) -> Vec<(&'static str, Prior)> {
+        let (floor, exponent) = (floor_prior(data), 0.15);
+        let reducible = data.metric - floor.center;
+        let first = data.samples.min(data.unique);
+        let unit = (first * reducible.powf(1.0 / exponent)).clamp(1e-3, 1e14);
+        let half_life = match self.half_life {
+            HalfLife::Constant => Prior::new(5.0, 1.0),
+            HalfLife::Proportional => Prior::new(0.4, 0.7),
+            HalfLife::Power => Prior::new(0.4, 1.5),
+        };
+        let mut all = vec![
+            ("unit_samples", Prior::new(unit, VAGUE)),
+            ("b", Prior::new(-exponent, 0.5)),
+            ("d", floor),
+            ("half_life", half_life),
+        ];
+        if self.half_life == HalfLife::Power {
+            all.push(("half_life_power", Prior::new(1.0, 0.3)));
+        }
+        all
     }
 
     fn predict_union(&self, samples: f64, members: &[Member<'_>]) -> Option<f64> {
