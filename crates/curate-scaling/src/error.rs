@@ -31,7 +31,7 @@ pub enum ScalingError {
     },
 
     /// A file could not be read or written.
-    #[error("{path}: cannot be read or written; check that the path exists and is yours to use")]
+    #[error("{path}: cannot be read or written; {}", remedy(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -146,6 +146,13 @@ pub enum ScalingError {
         /// What is wrong.
         problem: String,
     },
+}
+
+fn remedy(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::StorageFull => "the disk is full: free some space",
+        _ => "check that the path exists and is yours to use",
+    }
 }
 
 impl ScalingError {

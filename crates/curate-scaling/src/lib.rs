@@ -186,7 +186,7 @@ pub use law::{Law, LawKind};
 pub use observation::{Metric, Observation, Observations};
 pub use point::Point;
 pub use read::ReadOptions;
-pub use saved::SavedFit;
+pub use saved::{OtherLaw, SavedFit};
 pub use span::Span;
 pub use uncertainty::{BootstrapParams, Ensemble, Interval, Prediction, Resample};
 pub use warning::Warning;

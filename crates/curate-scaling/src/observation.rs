@@ -232,7 +232,7 @@ impl Observations {
 /// Epochs that a run can have: beyond these, samples and distinct samples are in different units.
 pub(crate) const EPOCHS: RangeInclusive<f64> = 1e-6..=1e5;
 /// Epochs that make a guessed unit likely.
-const LIKELY_EPOCHS: RangeInclusive<f64> = 0.03..=2e3;
+const LIKELY_EPOCHS: RangeInclusive<f64> = 0.03..=1e4;
 
 /// A field that no run can have; the reader adds the place.
 #[derive(Debug)]

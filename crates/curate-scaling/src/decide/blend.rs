@@ -94,6 +94,29 @@ impl<'a, L: Law> Blend<'a, L> {
         Blend::new(vec![(fit, draws)])
     }
 
+    /// The laws that can predict all the candidates, since not every law has a rule for unions, and
+    /// the names of the others.
+    ///
+    /// # Errors
+    /// Candidates that no law can predict, with the first law's reason.
+    pub fn answering(&self, all: &[Candidate]) -> Result<(Self, Vec<&'static str>), ScalingError> {
+        check_distinct(self.first().law().name(), all)?;
+        let refusal = |fit: &Fit<L>| all.iter().find_map(|c| c.check(fit).err());
+        let refused: Vec<Option<ScalingError>> =
+            self.members.iter().map(|(fit, _)| refusal(fit)).collect();
+        let able = |answers: bool| {
+            let pairs = self.members.iter().zip(&refused);
+            pairs.filter(move |(_, refusal)| refusal.is_none() == answers).map(|(m, _)| *m)
+        };
+        let (members, others): (Vec<_>, Vec<_>) = (able(true).collect(), able(false).collect());
+        if members.is_empty() {
+            let reason = refused.into_iter().flatten().next();
+            return Err(reason.expect("every law refused"));
+        }
+        let others = others.into_iter().map(|(fit, _)| fit.law().name()).collect();
+        Ok((Blend::new(members)?, others))
+    }
+
     /// The laws and their shares of the draws.
     pub fn shares(&self) -> Vec<(&'static str, f64)> {
         let all = self.draws.len() as f64;
