@@ -169,7 +169,7 @@ fn told_to_end_it_keeps_what_was_finished_and_goes_on_from_there() {
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let said: Vec<String> = lines.collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{said:?}");
     assert!(said.last().unwrap().contains("run the same command again to go on"), "{said:?}");
     let out = folder.path().join("run");
     assert!(!out.join("manifest.json").exists() && !out.join("subset.npy").exists());

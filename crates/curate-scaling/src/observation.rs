@@ -231,8 +231,10 @@ impl Observations {
 
 /// Epochs that a run can have: beyond these, samples and distinct samples are in different units.
 pub(crate) const EPOCHS: RangeInclusive<f64> = 1e-6..=1e5;
-/// Epochs that make a guessed unit likely.
-const LIKELY_EPOCHS: RangeInclusive<f64> = 0.03..=1e4;
+/// Epochs of a usual run, near which a guessed unit should lie.
+const USUAL_EPOCHS: f64 = 30.0;
+/// Factor to them from which a guess is worth nothing.
+const UNLIKELY: f64 = 1e3;
 
 /// A field that no run can have; the reader adds the place.
 #[derive(Debug)]
@@ -305,10 +307,13 @@ fn check_units(row: &Observation) -> Result<(), RowProblem> {
         return Ok(());
     }
     let (small, value) = if epochs > 1.0 { ("unique", unique) } else { ("samples", samples) };
-    let rescaled = |unit: f64| if epochs > 1.0 { epochs / unit } else { epochs * unit };
-    let unit = [(1e3, "thousands"), (1e6, "millions"), (1e9, "billions"), (1e12, "trillions")]
-        .into_iter()
-        .find(|(unit, _)| LIKELY_EPOCHS.contains(&rescaled(*unit)));
+    let off = |unit: f64| {
+        let rescaled = if epochs > 1.0 { epochs / unit } else { epochs * unit };
+        (rescaled / USUAL_EPOCHS).ln().abs()
+    };
+    let units = [(1e3, "thousands"), (1e6, "millions"), (1e9, "billions"), (1e12, "trillions")];
+    let unit = units.into_iter().min_by(|a, b| off(a.0).total_cmp(&off(b.0)));
+    let unit = unit.filter(|(unit, _)| off(*unit) < UNLIKELY.ln());
     let guess = unit.map_or(String::new(), |(unit, name)| {
         format!("; is `{small}` in {name} ({} for {value})?", show_count(value * unit))
     });
@@ -396,7 +401,8 @@ mod tests {
                 ["80 distinct samples", "3.2e7 epochs", "`unique` in millions (80M for 80)"],
             ),
             (34.0, 2e9, ["34 in `samples`", "1.7e-8 epochs", "`samples` in billions (34B for 34)"]),
-            (1e12, 400.0, ["row 1", "`unique`", "`unique` in millions (400M for 400)"]),
+            (34e9, 80.0, ["row 1", "`unique`", "`unique` in millions (80M for 80)"]),
+            (2.56e9, 400.0, ["row 1", "6.4e6 epochs", "`unique` in millions (400M for 400)"]),
             (1e300, 1.0, ["row 1", "1.0e300 epochs", "same unit"]),
         ] {
             let message = refuse(Metric::Error, run(samples, unique));

@@ -146,7 +146,11 @@ impl Curves {
 
     /// Shades the budgets above the largest run.
     fn draw_ground(&self, frame: &Frame, out: &mut String) {
-        let note = format!("law {}, bands {:.0} %", self.law, 100.0 * self.level);
+        let law = match self.law.matches(", ").count() {
+            0 => format!("law {}", self.law),
+            more => format!("{} laws together", more + 1),
+        };
+        let note = format!("{law}, bands {:.0} %", 100.0 * self.level);
         draw!(out, r##"<text x="{LEFT}" y="42" fill="#666">{}</text>"##, escape(&note));
         let Some(span) = self.range.samples.filter(|s| s.high < frame.samples.1) else { return };
         let from = frame.x(span.high.max(frame.samples.0));

@@ -119,7 +119,9 @@ fn try_law<L: Law>(
     draws: BootstrapParams,
     progress: &dyn Progress,
 ) -> Result<Tried<L>, ScalingError> {
-    if !tells_apart(params, data) {
+    // What a law lacks says more than what it could do with it.
+    let lacks = |field: &Field| data.first_without(*field).is_some();
+    if !params.law.needs().iter().any(lacks) && !tells_apart(params, data) {
         return Err(ScalingError::NotAnswerable {
             law: params.law.name(),
             problem: "it cannot tell the pools apart".into(),

@@ -130,9 +130,9 @@ fn a_candidate_counts_once() {
     let ask = |candidates: &[Candidate]| best_pool(&fit, &draws, candidates, 1e8, 0.9);
     let union = |name: &str, pools: &[&str]| Candidate::union(name, pools.iter().copied());
     for (candidates, parts) in [
-        (vec![union("+", &["", ""])], ["candidate `+`", "without a name"]),
-        (vec![union("x", &["good"; 3])], ["candidate `x`", "pool twice"]),
-        (vec![union("x", &[])], ["candidate `x`", "at least one pool"]),
+        (vec![union("+", &["", ""])], ["`candidate` is +,", "with names"]),
+        (vec![union("x", &["good"; 3])], ["`candidate` is x,", "different pools"]),
+        (vec![union("x", &[])], ["`candidate` is x,", "a pool, or"]),
         (vec![Candidate::pool("good"); 2], ["called `good`", "once"]),
         (
             vec![union("a", &["good", "fair"]), union("b", &["fair", "good"])],

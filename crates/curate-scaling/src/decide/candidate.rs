@@ -192,13 +192,12 @@ impl Candidate {
     fn check_own(&self) -> Result<(), ScalingError> {
         let mut check = Checker::default();
         let distinct: BTreeSet<&String> = self.pools.iter().collect();
-        let field = || format!("candidate `{}`", self.name);
         let pools = self.pools.join(", ");
-        check.that(!distinct.is_empty(), field(), "empty", "at least one pool");
-        let named = self.pools.iter().all(|pool| !pool.is_empty()) || self.pools.len() == 1;
-        check.that(named, field(), "a union with a pool without a name", "names of pools");
+        let named = !self.pools.is_empty()
+            && (self.pools.len() == 1 || self.pools.iter().all(|pool| !pool.is_empty()));
+        check.that(named, "candidate", &self.name, "a pool, or a union of pools with names");
         let disjoint = distinct.len() == self.pools.len() || !named;
-        check.that(disjoint, field(), "a union with a pool twice", "of different pools");
+        check.that(disjoint, "candidate", &self.name, "a union of different pools");
         for (pool, size) in &self.sizes {
             let known = self.pools.contains(pool);
             check.that(known, "pool_size.pool", pool, format!("one of its pools: {pools}"));
