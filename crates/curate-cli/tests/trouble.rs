@@ -294,3 +294,40 @@ fn a_device_that_is_not_built_in_is_refused_before_the_first_stage() {
     let written = fs::read_to_string(folder.path().join("run/recipe.toml")).unwrap();
     assert!(!written.contains("auto"), "{written}");
 }
+
+#[test]
+fn numbers_and_names_that_are_none_are_refused_before_anything_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, parts) in [
+        (&["select", "run", "--epsilon", "nan"][..], ["--epsilon", "from 0 to 2"]),
+        (&["select", "run", "--threshold", "NaN"], ["--threshold", "not a number"]),
+        (&["select", "run", "--top", "1.5"], ["--top", "whole count"]),
+        (
+            &["filter", "embed", "p", "-n", "n", "-o", "o", "--name", "../../evil"],
+            ["--name", "folder"],
+        ),
+        (&["filter", "score", "p", "--name", "a/b"], ["--name", "folder"]),
+        (&["filter", "score", "p", "--threshold", "nan"], ["--threshold", "not a number"]),
+        (
+            &[
+                "baseline",
+                "clip_score",
+                "--metadata-dir",
+                "m",
+                "--save-path",
+                "o.npy",
+                "--threshold",
+                "nan",
+            ],
+            ["--threshold", "not a number"],
+        ),
+    ] {
+        let output = Command::new(PROGRAM).args(args).current_dir(&folder).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(
+            !output.status.success() && parts.iter().all(|p| said.contains(p)),
+            "{args:?}: {said}"
+        );
+    }
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+}

@@ -48,7 +48,7 @@ pub fn show_count(count: f64) -> String {
         if whole { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
     };
     match UNITS.iter().find(|(unit, _)| count >= *unit) {
-        Some((unit, name)) if count < 1e16 => trimmed(format!("{:.2}", count / unit)) + name,
+        Some((unit, name)) if count < 1e15 => trimmed(format!("{:.2}", count / unit)) + name,
         None if count >= 0.01 || count == 0.0 => trimmed(format!("{count:.2}")),
         _ => format!("{count:.2e}"),
     }

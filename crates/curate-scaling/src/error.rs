@@ -105,7 +105,7 @@ pub enum ScalingError {
     },
 
     /// A pool, parameter or domain that the fit does not have.
-    #[error("the fit has no {what} `{name}`; use one of: {known}")]
+    #[error("there is no {what} `{name}`; use one of: {known}")]
     Unknown {
         /// Pool, parameter or domain.
         what: &'static str,

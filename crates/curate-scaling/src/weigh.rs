@@ -106,9 +106,7 @@ pub fn weigh<L: Law>(
     }
     drop(task);
     if tried.is_empty() {
-        let one = |out: &LeftOut| format!("{} ({})", out.law, out.why);
-        let reasons = left_out.iter().map(one).collect::<Vec<_>>().join("; ");
-        return Err(ScalingError::NoLaw { reasons });
+        return Err(ScalingError::NoLaw { reasons: reasons(&left_out) });
     }
     share_out(tried, left_out, data, draws, progress)
 }
@@ -146,6 +144,25 @@ fn try_law<L: Law>(
         drift: held.map_or(0.0, |held| held.drift),
         fit,
     })
+}
+
+/// Each reason once, with the laws that it holds for; alone where it holds for all.
+fn reasons(left_out: &[LeftOut]) -> String {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for LeftOut { law, why } in left_out {
+        match by_reason.iter_mut().find(|(reason, _)| reason == why) {
+            Some((_, laws)) => laws.push(law),
+            None => by_reason.push((why, vec![law])),
+        }
+    }
+    match &by_reason[..] {
+        [(reason, _)] => (*reason).to_owned(),
+        _ => {
+            let one =
+                |(reason, laws): &(&str, Vec<&str>)| format!("{reason} ({})", laws.join(", "));
+            by_reason.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+    }
 }
 
 /// Whether a law can predict different metrics for the table's pools: some parameter is each
@@ -333,7 +350,10 @@ mod tests {
         let alone = runs.filter(|row| row.pool == "good");
         assert!(tells_apart(&blind, &alone));
         let none = weigh(&[blind], &runs, BootstrapParams::default(), &NoProgress).unwrap_err();
-        assert!(none.to_string().contains("power (it cannot tell"), "{none}");
+        assert!(none.to_string().ends_with("table: it cannot tell the pools apart"), "{none}");
+        let out = |law: &str, why: &str| LeftOut { law: law.into(), why: why.into() };
+        let several = reasons(&[out("a", "x"), out("b", "y"), out("c", "x")]);
+        assert_eq!(several, "x (a, c); y (b)");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use curate::{
     io::{IoError, Kind, atomic},
     scaling::{
         BootstrapParams, Fit, FitParams, Interval, Law, LawKind, Loss, Observations, ReadOptions,
-        Resample, SavedFit, Space,
+        Resample, SavedFit, ScalingError, Space,
         weigh::{LeftOut, Weighed, weigh},
     },
 };
@@ -92,6 +92,7 @@ fn fit_several(
     progress: &dyn Progress,
 ) -> Result<Several, Failure> {
     let laws = LawKind::all(runs.domains().len());
+    check_names(args, &laws)?;
     let (compat, sound): (Vec<_>, Vec<_>) =
         laws.into_iter().partition(|law| law.name().ends_with("-compat"));
     let candidates: Vec<FitParams> =
@@ -108,6 +109,25 @@ fn fit_several(
         _ => SavedFit::of_several(members).expect("a law that was weighed"),
     };
     Ok((saved, found.laws, left_out))
+}
+
+/// Refuses a parameter that no law has: each law would be left out for it.
+fn check_names(args: &FitArgs, laws: &[LawKind]) -> Result<(), Failure> {
+    let mut known: Vec<String> =
+        laws.iter().flat_map(Law::params).map(|spec| spec.name.into_owned()).collect();
+    known.sort_unstable();
+    known.dedup();
+    let own = args.own.iter().flatten().filter(|name| *name != "none");
+    let fixed = args.fix.iter().map(|(name, _)| name);
+    let pulled = args.prior.iter().map(|(name, ..)| name);
+    let base = |name: &String| name.split('[').next().unwrap_or_default().to_owned();
+    match own.chain(fixed).chain(pulled).find(|name| !known.contains(&base(name))) {
+        Some(name) => {
+            let (name, known) = (name.clone(), known.join(", "));
+            Err(ScalingError::Unknown { what: "parameter", name, known }.into())
+        }
+        None => Ok(()),
+    }
 }
 
 fn bootstrap(args: &FitArgs) -> BootstrapParams {

@@ -150,7 +150,7 @@ impl Fitted<'_> {
 
 impl fmt::Display for Predictions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.predictions.iter().map(|p| p.candidate.len());
+        let names = self.predictions.iter().map(|p| named(&p.candidate).len());
         let wide = names.max().unwrap_or(0).max("pool".len());
         let (metric, level) = (metric_name(self.metric), percent(self.level));
         writeln!(f, "{}, {level} intervals", of_laws(&self.law))?;
@@ -167,7 +167,7 @@ impl fmt::Display for Predictions {
             writeln!(
                 f,
                 "{:<wide$} {:>9} {epochs:>8} {:>9}   {:<20} {}",
-                p.candidate,
+                named(&p.candidate),
                 count(p.samples),
                 short(p.metric),
                 of(&p.interval),
@@ -179,6 +179,11 @@ impl fmt::Display for Predictions {
         }
         write_words(f, &["epochs", "curve", "new run"], self.explain)
     }
+}
+
+/// A table without a column of pools has one, without a name.
+fn named(pool: &str) -> &str {
+    if pool.is_empty() { "the pool" } else { pool }
 }
 
 fn listed(names: &[String]) -> String {
@@ -250,7 +255,10 @@ impl LawDecision {
         let (best, laws) = (self.best.best(), of_laws(self.best.law()));
         let at = format!("{laws}: at {} samples", count(samples));
         match self.best.winner() {
-            Some(winner) => writeln!(f, "{at}, train on {}", winner.name)?,
+            Some(only) if self.best.ranking().len() == 1 => {
+                writeln!(f, "{at}, {} is the only candidate", named(&only.name))?;
+            }
+            Some(winner) => writeln!(f, "{at}, train on {}", named(&winner.name))?,
             None => writeln!(f, "{at}, cannot tell {} apart", listed(self.best.tied()))?,
         }
         write_shares(f, self.best.law())?;
@@ -266,6 +274,9 @@ impl LawDecision {
                  --law, or give pools a parameter of their own (--own)"
             );
         }
+        if self.best.ranking().len() == 1 {
+            return Ok(());
+        }
         if best.wins < SETTLED {
             writeln!(f, "  not settled: the best wins {} of the draws", percent(best.wins))?;
         }
@@ -276,7 +287,8 @@ impl LawDecision {
 
     fn write_ranking(&self, f: &mut fmt::Formatter<'_>, level: f64) -> fmt::Result {
         let ranking = self.best.ranking();
-        let wide = ranking.iter().map(|r| r.name.len()).max().unwrap_or(0).max("pool".len());
+        let names = ranking.iter().map(|r| named(&r.name).len());
+        let wide = names.max().unwrap_or(0).max("pool".len());
         let of_level = format!("{} interval", percent(level));
         writeln!(
             f,
@@ -286,6 +298,7 @@ impl LawDecision {
         for Ranked { name, metric, wins, regret, .. } in ranking {
             let (wins, regret) = (percent(*wins), short(*regret));
             let (value, doubt) = (short(metric.estimate), interval(metric, short));
+            let name = named(name);
             writeln!(f, "  {name:<wide$} {value:>9}   {doubt:<20} {wins:>6} {regret:>9}")?;
         }
         Ok(())
@@ -349,7 +362,7 @@ impl fmt::Display for ComputeDecision {
             let best = &pool.best;
             let epochs = best.epochs.map_or(String::new(), |e| format!(", {} epochs", short(e)));
             let cap = if best.at_cap { " (the most allowed)" } else { "" };
-            let name = if pool.pool.is_empty() { "the pool" } else { &pool.pool };
+            let name = named(&pool.pool);
             writeln!(
                 f,
                 "  {name} (law {}): a model of {} ({}) for {} samples ({}){epochs}{cap}, metric {}",

@@ -309,7 +309,7 @@ fn errors_name_what_is_wrong_and_what_to_do() {
     );
     assert!(missing.contains("because: No such file"), "{missing}");
     insta::assert_snapshot!(complaint(&folder, &["fit", &published("laion_clip_imagenet.csv"), "--law", "qtt"]), @"error: there is no law `qtt`; use one of: power, shifted-power, chinchilla, data-constrained, data-constrained-geometric, chinchilla-tied, data-constrained-tied, data-constrained-geometric-tied, qqt, qqt-compat, qqt-data, qqt-proportional, qqt-proportional-compat, qqt-data-proportional, qqt-power, qqt-power-compat, qqt-data-power, over-training, exponential-mixing, additive-mixing, loss-to-error");
-    insta::assert_snapshot!(complaint(&folder, &["decide", "fit.json", "--samples", "1B", "--candidates", "LAION-5B"]), @"error: the fit has no pool `LAION-5B`; use one of: LAION-80M, LAION-400M, LAION-2B");
+    insta::assert_snapshot!(complaint(&folder, &["decide", "fit.json", "--samples", "1B", "--candidates", "LAION-5B"]), @"error: there is no pool `LAION-5B`; use one of: LAION-80M, LAION-400M, LAION-2B");
     insta::assert_snapshot!(complaint(&folder, &["decide", "runs.csv", "--samples", "1B"]), @"error: runs.csv: expected value at line 1 column 1; fit again with this version to get a readable file");
     fs::write(folder.path().join("group.csv"), "pool,group,error\na,x,0.5\n").unwrap();
     insta::assert_snapshot!(complaint(&folder, &["fit", "group.csv", "--group", "y"]), @"error: group.csv: no row has the group `y`; its groups are: x");

@@ -88,12 +88,12 @@ impl<L: Law> FitParams<L> {
     /// ```
     pub fn cautious(law: L, data: &Observations) -> Self {
         let priors = law.usual_priors(&data.summary(None));
-        let params = FitParams::usual(law, data);
+        let params = FitParams::usual(law, data).noise(USUAL_NOISE);
         let known = |prior: &Prior| prior.center.is_finite() && prior.center != 0.0;
         if priors.is_empty() || !priors.iter().all(|(_, prior)| known(prior)) {
             return params;
         }
-        let params = params.loss(Loss::LeastSquares).noise(USUAL_NOISE);
+        let params = params.loss(Loss::LeastSquares);
         priors.into_iter().fold(params, |params, (name, prior)| {
             let spec = params.law.params().into_iter().find(|spec| spec.name == name);
             let (low, high) =
