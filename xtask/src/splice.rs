@@ -33,7 +33,7 @@ const DOCUMENTS: [&str; 10] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 22] = [
+const TABLES: [(&str, Table); 23] = [
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
@@ -47,6 +47,7 @@ const TABLES: [(&str, Table); 22] = [
     ("dfn-small-protocol", dfn_small_protocol),
     ("dfn-small-arms", dfn_small_arms),
     ("dfn-small-filters", dfn_small_filters),
+    ("scaling-ahead", scaling_ahead),
     ("scaling-claims", scaling_claims),
     ("scaling-coverage", scaling_coverage),
     ("scaling-five-runs", scaling_five_runs),
@@ -188,6 +189,33 @@ fn scaling_coverage(root: &Path) -> Result<String> {
             false => format!("`{quantity}`"),
         };
         out += &format!("| {quantity} | {by_covariance} | {by_bootstrap} |\n");
+    }
+    Ok(out)
+}
+
+/// Intervals of the laws together, beside those of the one law that predicted best.
+fn scaling_ahead(root: &Path) -> Result<String> {
+    let report = scaling(root)?;
+    let head = "| table, runs fitted | fits | larger runs | inside | inside, one law | width | error \
+                | settled, right |\n|---|---|---|---|---|---|---|---|\n";
+    let mut out = String::from(head);
+    let percent = |share: &Value| match share.as_f64() {
+        Some(share) => format!("{:.1} %", 100.0 * share),
+        None => "-".to_owned(),
+    };
+    for row in list(&report["ahead"])? {
+        out += &format!(
+            "| {} | {} | {} | {} | {} | {} | {} | {}, {} |\n",
+            text(&row["table"]),
+            row["fits"],
+            row["runs"],
+            percent(&row["held"]),
+            percent(&row["held_by_one_law"]),
+            percent(&row["width"]),
+            percent(&row["error"]),
+            row["settled"],
+            percent(&row["settled_right"]),
+        );
     }
     Ok(out)
 }

@@ -9,7 +9,7 @@ use curate_device::DeviceName;
 use crate::{
     filter::args::FilterCommand,
     plan::args::PlanCommand,
-    values::{IdsArg, fraction, output},
+    values::{IdsArg, epsilon, fraction, number, output, whole},
 };
 
 /// Decide which samples of an image-text pool to train on.
@@ -79,6 +79,16 @@ impl Command {
             Self::Baseline(args) => args.num_workers,
             Self::Reshard(args) => args.num_workers,
             _ => None,
+        }
+    }
+
+    /// What there is of results when a signal ended the command.
+    pub(crate) fn kept(&self) -> &'static str {
+        match self {
+            Self::Run(_) | Self::Demo(_) | Self::Filter(_) | Self::Reshard(_) => {
+                "what was finished is kept, run the same command again to go on"
+            }
+            _ => "nothing was written",
         }
     }
 }
@@ -182,13 +192,13 @@ pub(crate) struct CutArgs {
     #[arg(long, value_parser = fraction)]
     fraction: Option<f64>,
     /// Keep this number of rows, the best ones.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
     top: Option<usize>,
     /// Keep rows that are at least this good.
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = number)]
     threshold: Option<f64>,
     /// Keep rows whose similarity to a preferred row is at most 1 - EPSILON.
-    #[arg(long)]
+    #[arg(long, value_parser = epsilon)]
     epsilon: Option<f64>,
 }
 

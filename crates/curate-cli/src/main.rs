@@ -15,6 +15,7 @@ mod plan;
 mod progress;
 mod reshard;
 mod show;
+mod signals;
 mod subset;
 mod values;
 
@@ -22,10 +23,6 @@ use std::{
     error::Error as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use clap::Parser;
@@ -50,9 +47,6 @@ use crate::{
     progress::Shown,
 };
 
-/// What a shell expects of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     silence_guarded_panics();
@@ -69,16 +63,16 @@ fn main() -> ExitCode {
         // Fails only when the pool exists already, and nothing has used it yet.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
-    let shown = Shown::new(cli.quiet, stop_on_ctrl_c());
+    let kept = cli.command.kept();
+    let stop = signals::watch(kept);
+    let shown = Shown::new(cli.quiet, stop.asked());
     let answer = carry_out(cli.command, &shown);
     drop(shown);
     match answer {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_cancelled() => {
-            eprintln!(
-                "error: interrupted; what was finished is kept, run the same command again to go on"
-            );
-            ExitCode::from(INTERRUPTED)
+            eprintln!("error: interrupted; {kept}");
+            ExitCode::from(stop.code())
         }
         Err(error) => {
             let error = error.in_words_of_the_program();
@@ -112,20 +106,6 @@ fn silence_guarded_panics() {
     }));
 }
 
-/// The first Ctrl-C asks the work to stop at a good place, the second ends the program.
-fn stop_on_ctrl_c() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    let handler = move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    };
-    // Without a handler Ctrl-C ends the program at once, and files are still whole.
-    let _ = ctrlc::set_handler(handler);
-    stop
-}
-
 fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     match command {
         Command::Plan(command) => return plan::carry_out(&command, shown),
@@ -141,7 +121,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         }
         Command::Select(args) => select(&args, shown),
         Command::Reshard(args) => reshard::run(&args, shown),
-        Command::Subset(command) => subset::run(&command),
+        Command::Subset(command) => subset::run(&command, shown),
         Command::Schema => show::text(Recipe::schema()),
     }?;
     Ok(())

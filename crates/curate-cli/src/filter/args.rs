@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use curate::{core::Cut, dfn::filter::Features, io::stamp::Check};
 use curate_device::DeviceName;
 
-use crate::values::{IdsArg, fraction, output};
+use crate::values::{IdsArg, fraction, number, output, plain_name, whole};
 
 #[derive(Subcommand)]
 pub(crate) enum FilterCommand {
@@ -161,7 +161,7 @@ pub(crate) struct EmbedArgs {
     #[arg(long, short, value_name = "FOLDER", value_parser = output)]
     pub(crate) out: PathBuf,
     /// The name of the embeddings.
-    #[arg(long, default_value = "dfn")]
+    #[arg(long, default_value = "dfn", value_parser = plain_name)]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) how: HowArgs,
@@ -181,7 +181,7 @@ pub(crate) struct ScoreArgs {
     #[command(flatten)]
     pub(crate) how: HowArgs,
     /// The name of the embeddings.
-    #[arg(long, default_value = "dfn")]
+    #[arg(long, default_value = "dfn", value_parser = plain_name)]
     pub(crate) name: String,
     /// The score.
     #[arg(long, value_enum, default_value_t = By::Cosine)]
@@ -287,10 +287,10 @@ pub(crate) struct CutArgs {
     #[arg(long, value_parser = fraction)]
     pub(crate) fraction: Option<f64>,
     /// Keep this number of rows, the best ones.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
     top: Option<usize>,
     /// Keep rows with at least this score.
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = number)]
     threshold: Option<f64>,
 }
 
