@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     error::{IoError, Kind},
-    files,
     pattern::{check_no_pipe, expand},
     shard::Shard,
 };
@@ -24,7 +23,7 @@ pub(crate) fn shard_files(path: &Path, endings: &[&str]) -> Result<Vec<PathBuf>,
     }
     if path.exists() && !path.is_dir() {
         // A pipe or a device: the error says so.
-        files::open(path)?;
+        crate::files::open(path)?;
     }
     let entries = std::fs::read_dir(path).map_err(|e| IoError::os(path, "read", e))?;
     let mut files = Vec::new();
