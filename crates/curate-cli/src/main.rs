@@ -16,6 +16,7 @@ mod progress;
 mod reshard;
 mod show;
 mod signals;
+mod start;
 mod subset;
 mod values;
 
@@ -27,7 +28,6 @@ use std::{
 
 use clap::Parser;
 use curate::{
-    core::guard::is_guarded,
     io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets, url::is_url},
     pipeline::{
         Error, Recipe, RunOptions,
@@ -49,19 +49,12 @@ use crate::{
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    silence_guarded_panics();
-    if let Some(threads) = cli.threads.or(cli.command.workers()) {
-        if threads > most_threads() {
-            eprintln!(
-                "error: {threads} threads are asked for, but this machine has {} processors; give \
-                 at most {}",
-                processors(),
-                most_threads()
-            );
-            return ExitCode::FAILURE;
-        }
-        // Fails only when the pool exists already, and nothing has used it yet.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    start::silence_guarded_panics();
+    if let Some(threads) = cli.threads.or(cli.command.workers())
+        && let Err(problem) = start::set_threads(threads)
+    {
+        eprintln!("error: {problem}");
+        return ExitCode::FAILURE;
     }
     let kept = cli.command.kept();
     let stop = signals::watch(kept);
@@ -85,25 +78,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// Four a processor: more only wait for each other, and thousands take a minute to start.
-fn most_threads() -> usize {
-    (4 * processors()).clamp(16, 512)
-}
-
-/// A panic that costs one row is told with that row, not on the error stream.
-fn silence_guarded_panics() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !is_guarded() {
-            usual(panic);
-        }
-    }));
 }
 
 fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {

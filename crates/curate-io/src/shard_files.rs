@@ -7,7 +7,6 @@ use std::{
 
 use crate::{
     error::{IoError, Kind},
-    files,
     lock::LOCK,
     pattern::{check_no_pipe, expand},
 };
@@ -27,7 +26,7 @@ pub(crate) fn shard_files(path: &Path, endings: &[&str]) -> Result<Vec<PathBuf>,
     }
     if path.exists() && !path.is_dir() {
         // A pipe or a device: the error says so.
-        files::open(path)?;
+        crate::files::open(path)?;
     }
     let entries = std::fs::read_dir(path).map_err(|e| IoError::os(path, "read", e))?;
     let mut files = Vec::new();

@@ -61,6 +61,7 @@ pub fn run(
     let pool = recipe.open_pool(progress)?;
     check_sources(recipe, &pool)?;
     folder::check_apart(out, &pool)?;
+    folder::check_ours(out)?;
     let _lock = FolderLock::take(out)?;
     folder::remove_leftovers(out)?;
     let now = PoolNow::look(&pool, out, progress)?;

@@ -51,6 +51,18 @@ pub(crate) fn check_apart(folder: &Path, pool: &Pool) -> Result<(), Error> {
     Err(Error::Run { folder, problem })
 }
 
+/// A folder of embeddings has a manifest of that name too, which a run would remove.
+pub(crate) fn check_ours(folder: &Path) -> Result<(), Error> {
+    let text = fs::read(folder.join(MANIFEST)).unwrap_or_default();
+    let found = serde_json::from_slice::<serde_json::Value>(&text).unwrap_or_default();
+    // One that cannot be read is a damaged one of a run.
+    if found.is_null() || found.get("stages").is_some() {
+        return Ok(());
+    }
+    let problem = "holds the manifest.json of something else than a run; choose another folder";
+    Err(Error::Run { folder: folder.to_owned(), problem: problem.to_owned() })
+}
+
 /// Removes the outputs of an earlier run from a folder, but for those in `keep`.
 pub(crate) fn remove_outputs(folder: &Path, keep: &[PathBuf]) -> Result<(), Error> {
     let subsets = SubsetFormat::ALL.map(SubsetFormat::file_name);

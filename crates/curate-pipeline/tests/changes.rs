@@ -68,3 +68,14 @@ fn a_changed_input_is_named_by_its_file_each_time() {
     run(&recipe, &folder, overwrite, &curate_core::NoProgress).unwrap();
     assert_eq!(go(&recipe, &folder).unwrap().reused.len(), 1);
 }
+
+#[test]
+fn a_folder_with_the_manifest_of_something_else_is_left_alone() {
+    let (pool, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_pool(pool.path(), &rows(30), 20);
+    let manifest = out.path().join("manifest.json");
+    fs::write(&manifest, "{\"work\": \"embedding\"}").unwrap();
+    let error = go(&recipe(pool.path(), STAGES), out.path()).unwrap_err().to_string();
+    assert!(error.contains("manifest.json of something else"), "{error}");
+    assert!(manifest.exists());
+}

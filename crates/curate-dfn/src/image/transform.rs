@@ -81,7 +81,7 @@ impl Transform {
     /// Decodes and transforms an image file.
     ///
     /// # Errors
-    /// As [`decode`].
+    /// As [`decode`](super::decode).
     pub fn apply(&self, file: &[u8]) -> Result<Vec<f32>, ImageError> {
         let mut gate = Gate::new(self.limits);
         let image = decode_through(&mut gate, file)?;
