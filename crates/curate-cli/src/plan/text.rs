@@ -296,7 +296,10 @@ impl LawDecision {
             "pool", "metric", "wins", "regret"
         )?;
         for Ranked { name, metric, wins, regret, .. } in ranking {
-            let (wins, regret) = (percent(*wins), short(*regret));
+            let (wins, regret) = match ranking.len() {
+                1 => ("-".to_owned(), "-".to_owned()),
+                _ => (percent(*wins), short(*regret)),
+            };
             let (value, doubt) = (short(metric.estimate), interval(metric, short));
             let name = named(name);
             writeln!(f, "  {name:<wide$} {value:>9}   {doubt:<20} {wins:>6} {regret:>9}")?;

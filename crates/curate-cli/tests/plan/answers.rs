@@ -20,6 +20,7 @@ fn a_law_that_cannot_tell_pools_apart_names_no_winner() {
     let alone =
         said(&folder, &["decide", "fit.json", "--samples", "34B", "--candidates", "LAION-2B"]);
     assert!(alone.contains("LAION-2B is the only candidate"), "{alone}");
+    assert!(!alone.contains("100 %"), "{alone}");
 }
 
 /// The runs at 34 billion samples are published too; no fit here has seen them.
