@@ -194,7 +194,7 @@ fn law_decision(
         check_samples(fit, run.samples, "--try")?;
         run.candidate.pools().iter().try_for_each(|pool| check_pool(pool, &args.of, fit))?;
     }
-    if !runs.is_empty() {
+    if candidates.len() > 1 && !runs.is_empty() {
         decision.next = blend.next_experiment(candidates, samples, &runs)?;
     }
     progress.check().map_err(ScalingError::from)?;
