@@ -1,10 +1,10 @@
 //! A pool of samples: ids, captions and images on demand, columns and named embeddings.
 
 mod images;
+mod labels;
 mod remembered;
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -30,6 +30,8 @@ pub use crate::{
 };
 
 use images::{Images, image_files};
+pub use labels::LabelCounts;
+
 use remembered::Remembered;
 
 /// How to open a pool.
@@ -43,17 +45,6 @@ pub struct PoolOptions {
     /// keys begin anew in every shard.
     pub ids: Option<IdsFrom>,
 }
-
-/// How many rows have each text of a field, and how many of those are kept.
-pub type LabelCounts = BTreeMap<Option<String>, [u64; 2]>;
-
-fn add(counts: &mut LabelCounts, label: Option<&str>, [rows, kept]: [u64; 2]) {
-    let known = counts.entry(label.map(str::to_owned)).or_default();
-    *known = [known[0] + rows, known[1] + kept];
-}
-
-/// Bytes of a shard's labels that are held at once.
-const MOST_LABELS: usize = 1 << 30;
 
 /// A pool of samples on disk.
 pub struct Pool {
@@ -338,28 +329,7 @@ impl Pool {
     /// # Errors
     /// When a shard cannot be read.
     pub fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        let shards = self.listing.each_shard(|_, shard| {
-            let (mut labels, mut bytes) = (Vec::new(), 0);
-            shard.each_label(field, &mut |label| {
-                bytes += label.map_or(0, str::len);
-                if bytes <= MOST_LABELS {
-                    labels.push(label.map(str::to_owned));
-                }
-            })?;
-            if bytes > MOST_LABELS {
-                let problem =
-                    format!("`{field}` unpacks to {bytes} bytes of text, more than 1 GiB");
-                let remedy = "name a field of labels";
-                return Err(IoError::new(Kind::Unsupported, shard.path(), problem, remedy));
-            }
-            Ok(labels)
-        })?;
-        let mut values = Vec::with_capacity(self.len());
-        for (at, labels) in shards.into_iter().enumerate() {
-            self.listing.check_rows(at, labels.len())?;
-            values.extend(labels);
-        }
-        Ok(values)
+        labels::read(&self.listing, field)
     }
 
     /// How many rows have each text of a field, and how many of those are in `kept`; rows without a text
@@ -374,24 +344,7 @@ impl Pool {
         kept: &Selection,
         most: usize,
     ) -> Result<Option<LabelCounts>, IoError> {
-        let shards = self.listing.each_shard(|at, shard| {
-            let first = self.shards()[at].rows.start;
-            let (mut counts, mut rows) = (LabelCounts::new(), 0);
-            shard.each_label(field, &mut |label| {
-                let row = first + rows;
-                rows += 1;
-                if counts.len() <= most {
-                    add(&mut counts, label, [1, u64::from(kept.contains(row))]);
-                }
-            })?;
-            self.listing.check_rows(at, rows)?;
-            Ok(counts)
-        })?;
-        let mut all = LabelCounts::new();
-        for (label, count) in shards.into_iter().flatten() {
-            add(&mut all, label.as_deref(), count);
-        }
-        Ok((all.len() <= most).then_some(all))
+        labels::count(&self.listing, field, kept, most)
     }
 
     /// What a person wants to see of some rows, in the order given, without their images.

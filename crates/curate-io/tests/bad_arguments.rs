@@ -155,7 +155,11 @@ fn selections_and_resharding_take_any_ids_and_refuse_what_cannot_be_done() {
         shuffle: most,
         ..ReshardOptions::default()
     };
-    assert_eq!(run(&shards, options).unwrap().ids_without_sample, 2);
+    let there = open(&shards).unwrap().ids()[0];
+    let one = [there, SampleId(u128::MAX)];
+    all_refused(vec![("of which none", said(run(&shards, options)))]);
+    subset::write(&subset, SubsetFormat::Npy, &one).unwrap();
+    assert_eq!(run(&shards, options).unwrap().ids_without_sample, 1);
 }
 
 #[test]

@@ -33,8 +33,7 @@ pub(crate) struct Clean<'a> {
 
 impl<'a> Clean<'a> {
     pub(crate) fn of(job: &Job, world: &'a World) -> Self {
-        let job = Job { name: job.name, args: job.args };
-        let mut clean = Self { job, world, files: Files::new(), seconds: 0.0 };
+        let mut clean = Self { job: job.clone(), world, files: Files::new(), seconds: 0.0 };
         let out = clean.start();
         let started = Instant::now();
         clean.finish(out.path(), "undisturbed");
@@ -202,7 +201,12 @@ fn files(folder: &Path) -> Files {
             if path.is_dir() {
                 folders.push(path);
             } else if !path.file_name().unwrap().to_string_lossy().ends_with("lock") {
-                let bytes = fs::read(&path).unwrap();
+                let mut bytes = fs::read(&path).unwrap();
+                if path.extension().is_some_and(|ending| ending == "json") {
+                    // Where it was written to is no difference.
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    bytes = text.replace(folder.to_str().unwrap(), "OUT").into_bytes();
+                }
                 found.insert(path.strip_prefix(folder).unwrap().to_owned(), bytes);
             }
         }

@@ -196,71 +196,29 @@ pub(crate) fn curate(folder: &Path, args: &[&str]) -> Command {
 }
 
 /// A command that writes files.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) name: &'static str,
     /// Its arguments; `OUT` stands for the folder that it writes to.
-    pub(crate) args: &'static [&'static str],
+    pub(crate) args: Vec<&'static str>,
 }
 
 /// Every command that writes files.
+const JOBS: [(&str, &str); 9] = [
+    ("run", "run recipe.toml --out OUT"),
+    ("run again", "run recipe.toml --out OUT --overwrite"),
+    ("filter embed", "filter embed tars --network net --out OUT"),
+    ("filter score", "filter score tars --network net --embedded OUT/e --top 9 --out OUT/kept.npy"),
+    ("reshard", "reshard tars -s a.npy -o OUT -c 7"),
+    (
+        "baseline",
+        "baseline clip_score --metadata-dir tables --arch l14 --fraction 0.4 --save-path OUT/kept.npy",
+    ),
+    ("select", "select run --stage fraction --fraction 0.5 --out OUT/kept.npy"),
+    ("subset union", "subset union a.npy b.txt --out OUT/all.parquet"),
+    ("plan fit", "plan fit runs.csv --law qqt --starts 2 --draws 5 --out OUT/fit.json"),
+];
+
 pub(crate) fn jobs() -> [Job; 9] {
-    [
-        ("run", &["run", "recipe.toml", "--out", "OUT"][..]),
-        ("filter embed", &["filter", "embed", "tars", "--network", "net", "--out", "OUT"]),
-        (
-            "filter score",
-            &[
-                "filter",
-                "score",
-                "tars",
-                "--network",
-                "net",
-                "--embedded",
-                "OUT/e",
-                "--top",
-                "9",
-                "--out",
-                "OUT/kept.npy",
-            ],
-        ),
-        ("reshard", &["reshard", "tars", "-s", "a.npy", "-o", "OUT", "-c", "7"]),
-        (
-            "baseline",
-            &[
-                "baseline",
-                "clip_score",
-                "--metadata-dir",
-                "tables",
-                "--arch",
-                "l14",
-                "--fraction",
-                "0.4",
-                "--save-path",
-                "OUT/kept.npy",
-            ],
-        ),
-        (
-            "select",
-            &["select", "run", "--stage", "fraction", "--fraction", "0.5", "--out", "OUT/kept.npy"],
-        ),
-        ("subset union", &["subset", "union", "a.npy", "b.txt", "--out", "OUT/all.parquet"]),
-        (
-            "plan fit",
-            &[
-                "plan",
-                "fit",
-                "runs.csv",
-                "--law",
-                "qqt",
-                "--starts",
-                "2",
-                "--draws",
-                "5",
-                "--out",
-                "OUT/fit.json",
-            ],
-        ),
-        ("run again", &["run", "recipe.toml", "--out", "OUT", "--overwrite"]),
-    ]
-    .map(|(name, args)| Job { name, args })
+    JOBS.map(|(name, args)| Job { name, args: args.split(' ').collect() })
 }

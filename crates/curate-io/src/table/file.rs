@@ -167,6 +167,21 @@ pub(super) fn check_numbers(
     Ok(usize::try_from(at_once).unwrap_or(most))
 }
 
+/// Refuses rows that a selection of runs cannot say.
+pub(super) fn check_ascending(path: &Path, rows: &[usize], total: usize) -> Result<(), IoError> {
+    let remedy = "ask for rows of the file, each once, in ascending order";
+    let wrong = |problem| Err(IoError::new(Kind::Disagree, path, problem, remedy));
+    if let Some(pair) = rows.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return wrong(format!("row {} is asked for after row {}", pair[1], pair[0]));
+    }
+    match rows.last() {
+        Some(&row) if row >= total => {
+            wrong(format!("has {total} rows, but row {row} is asked for"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Exactly these ascending rows of a file of `total`.
 pub(super) fn selection(rows: &[usize], total: usize) -> RowSelection {
     let mut selectors = Vec::new();

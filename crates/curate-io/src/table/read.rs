@@ -2,13 +2,13 @@
 
 use std::{ops::Range, path::Path, sync::Arc};
 
-use arrow_array::{ArrayRef, ArrowPrimitiveType, cast::AsArray, types};
+use arrow_array::{ArrayRef, cast::AsArray, types};
 use arrow_schema::{DataType, Schema};
 use curate_core::{Progress, ScoreColumn};
 use parquet::arrow::{ProjectionMask, arrow_reader::ArrowReaderOptions};
 
 use super::{
-    file::{check_ids, check_numbers, guarded, open, pages, selection},
+    file::{check_ascending, check_ids, check_numbers, guarded, open, pages, selection},
     names, raw_text,
     types::{
         Precision, decoded, is_name, is_number, is_surely_vectors, is_text, is_text_or_bytes,
@@ -251,10 +251,10 @@ impl<'a> Reader<'a> {
         let at = self.find(column, "unsigned numbers", DataType::is_unsigned_integer)?;
         self.each(at, None, |array| {
             match array.data_type() {
-                DataType::UInt8 => widened::<types::UInt8Type>(array).for_each(&mut each),
-                DataType::UInt16 => widened::<types::UInt16Type>(array).for_each(&mut each),
-                DataType::UInt32 => widened::<types::UInt32Type>(array).for_each(&mut each),
-                _ => widened::<types::UInt64Type>(array).for_each(&mut each),
+                DataType::UInt8 => values::widened::<types::UInt8Type>(array).for_each(&mut each),
+                DataType::UInt16 => values::widened::<types::UInt16Type>(array).for_each(&mut each),
+                DataType::UInt32 => values::widened::<types::UInt32Type>(array).for_each(&mut each),
+                _ => values::widened::<types::UInt64Type>(array).for_each(&mut each),
             }
             Ok(())
         })
@@ -301,7 +301,7 @@ impl<'a> Reader<'a> {
         mut each: impl FnMut(Option<&str>),
     ) -> Result<(), IoError> {
         let at = self.find(column, "text", is_text_or_bytes)?;
-        rows.map_or(Ok(()), |rows| self.expect_ascending(rows))?;
+        rows.map_or(Ok(()), |rows| check_ascending(self.path, rows, self.rows))?;
         self.each(at, rows, |array| {
             names::each_text(array, &mut each);
             Ok(())
@@ -352,21 +352,6 @@ impl<'a> Reader<'a> {
             names::each_name(array, &mut each);
             Ok(())
         })
-    }
-
-    /// Refuses rows that a selection of runs cannot say.
-    fn expect_ascending(&self, rows: &[usize]) -> Result<(), IoError> {
-        let remedy = "ask for rows of the file, each once, in ascending order";
-        let wrong = |problem| Err(IoError::new(Kind::Disagree, self.path, problem, remedy));
-        if let Some(pair) = rows.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return wrong(format!("row {} is asked for after row {}", pair[1], pair[0]));
-        }
-        match rows.last() {
-            Some(&row) if row >= self.rows => {
-                wrong(format!("has {} rows, but row {row} is asked for", self.rows))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The place of a column that fits.
@@ -447,7 +432,7 @@ impl<'a> Reader<'a> {
                     each(batch.column(0))?;
                 }
                 // A text that is no UTF-8 fails with all that are read beside it: once more as bytes.
-                Err(e) if is_text(self.schema.field(at).data_type()) => {
+                Err(e) if self.group.is_none() && is_text(self.schema.field(at).data_type()) => {
                     let rest = raw_text::each(self.path, at, rows, read..wanted, &mut each);
                     return rest?.ok_or_else(|| self.unreadable(at, e));
                 }
@@ -459,10 +444,4 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
-}
-
-fn widened<T: ArrowPrimitiveType<Native: Into<u64>>>(
-    array: &ArrayRef,
-) -> impl Iterator<Item = Option<u64>> + '_ {
-    array.as_primitive::<T>().iter().map(|value| value.map(Into::into))
 }

@@ -180,6 +180,13 @@ fn from_digits(digits: &str, scale: i8) -> f64 {
     format!("{digits}e{}", -i32::from(scale)).parse().unwrap_or(f64::NAN)
 }
 
+/// Counts of any width.
+pub(super) fn widened<T: ArrowPrimitiveType<Native: Into<u64>>>(
+    array: &ArrayRef,
+) -> impl Iterator<Item = Option<u64>> + '_ {
+    array.as_primitive::<T>().iter().map(|value| value.map(Into::into))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
