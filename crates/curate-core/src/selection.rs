@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 /// A set of rows of a pool, as ascending row numbers without repeats.
 ///
 /// ```
@@ -12,7 +14,8 @@ use std::cmp::Ordering;
 /// assert_eq!(kept.rows(), [1, 5]);
 /// assert_eq!(scored.minus(&kept).rows(), [3]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<usize>", into = "Vec<usize>")]
 pub struct Selection {
     rows: Vec<usize>,
 }
@@ -95,6 +98,18 @@ impl Selection {
             }
         }
         Self { rows }
+    }
+}
+
+impl From<Vec<usize>> for Selection {
+    fn from(rows: Vec<usize>) -> Self {
+        Self::from_unsorted(rows)
+    }
+}
+
+impl From<Selection> for Vec<usize> {
+    fn from(selection: Selection) -> Self {
+        selection.rows
     }
 }
 
