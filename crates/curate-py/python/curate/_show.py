@@ -46,3 +46,11 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return escape(f"{value:.6g}" if isinstance(value, float) else str(value))
+
+
+def run_html(run: Any) -> str:
+    """The funnel of a run's stages."""
+    stages = run.stages.to_dict()
+    steps = [("pool", run.rows), *zip(stages["name"], stages["rows_out"])]
+    rows = "".join(_step(name, count, run.rows) for name, count in steps)
+    return f"<p><b>Run</b> {escape(str(run.folder))}</p><table><tbody>{rows}</tbody></table>"
