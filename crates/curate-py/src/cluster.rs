@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 
 use curate::{
-    cluster::{Assignment, Clusters, EmptyClusters, Init, KMeansParams, Metric, assign},
-    core::{EmbeddingSource, Selection, fault::NormPolicy},
+    cluster::{Assignment, Clustering, Clusters, EmptyClusters, Init, KMeansParams, Metric},
+    core::{Progress, Rows, Selection, fault::NormPolicy},
     io::centroids,
 };
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
 
 use crate::{
     asked::Asked,
     errors::Failure,
-    input::words::{word, word_if},
+    input::{
+        vectors::Vectors,
+        words::{word, word_if},
+    },
     pickle::{Reduced, reduced, restored},
     selected::numbers,
 };
@@ -111,11 +114,83 @@ pub(crate) fn kmeans(
         params = params.empty_clusters(rule);
     }
     let method = params.check()?;
-    let usual = if metric == Metric::Euclidean { NormPolicy::Any } else { NormPolicy::RequireUnit };
-    let norm = word_if("norm", norm)?.unwrap_or(usual);
+    let norm = word_if("norm", norm)?.unwrap_or(usual_norm(metric));
     let asked = Asked { vectors: X, ids, rows, norm, progress };
     let (clusters, told) = asked.carry_out(py, |rows, progress| Ok(method.run(rows, progress)?))?;
     Ok(PyClusters::new(clusters, told.rows))
+}
+
+/// Puts vectors into clusters whose centroids are there already, for example those of faiss.
+///
+/// Parameters
+/// ----------
+/// X : vectors of shape (n, d)
+///     As in `kmeans`.
+/// centroids : vectors of shape (k, d)
+///     Of length 1 when spherical.
+/// metric : "spherical" (default) or "euclidean"
+/// ids, rows, norm, progress
+///     As in `kmeans`.
+///
+/// Returns
+/// -------
+/// Clusters
+#[pyfunction]
+#[pyo3(signature = (X, centroids, *, metric = "spherical", ids = None, rows = None, norm = None,
+    progress = None))]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+#[allow(non_snake_case, reason = "Python writes a matrix so")]
+pub(crate) fn assign(
+    py: Python<'_>,
+    X: &Bound<'_, PyAny>,
+    centroids: &Bound<'_, PyAny>,
+    metric: &str,
+    ids: Option<&Bound<'_, PyAny>>,
+    rows: Option<&Bound<'_, PyAny>>,
+    norm: Option<&str>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> Result<PyClusters, Failure> {
+    let metric: Metric = word("metric", metric)?;
+    let norm = word_if("norm", norm)?.unwrap_or(usual_norm(metric));
+    let centroids = held(&Vectors::of("centroids", centroids)?)?;
+    let asked = Asked { vectors: X, ids, rows, norm, progress };
+    let ((rows, assignment), told) =
+        asked.carry_out(py, |rows, progress| nearest(rows, centroids.view(), metric, progress))?;
+    let (objective, converged, reseeded) = (Vec::new(), true, 0);
+    let clustering = Clustering { centroids, metric, assignment, objective, converged, reseeded };
+    Ok(PyClusters::new(Clusters::new(rows, clustering)?, told.rows))
+}
+
+/// Euclidean distances take vectors of any length.
+fn usual_norm(metric: Metric) -> NormPolicy {
+    match metric {
+        Metric::Euclidean => NormPolicy::Any,
+        Metric::Spherical => NormPolicy::RequireUnit,
+    }
+}
+
+/// Vectors as a table of their own.
+fn held(vectors: &Vectors<'_>) -> Result<Array2<f32>, Failure> {
+    let source = vectors.source();
+    let mut table = Array2::zeros((source.rows(), source.dim()));
+    let all = 0..source.rows();
+    source.read(all, table.as_slice_mut().unwrap_or_default())?;
+    Ok(table)
+}
+
+/// The usable rows, and the nearest centroid of each.
+fn nearest(
+    rows: &Rows<'_>,
+    centroids: ArrayView2<'_, f32>,
+    metric: Metric,
+    progress: &dyn Progress,
+) -> Result<(Selection, Assignment), Failure> {
+    let vectors = match metric {
+        Metric::Spherical => rows.unit(),
+        Metric::Euclidean => rows.as_stored(),
+    };
+    let found = curate::cluster::assign(centroids, metric, &vectors, progress)?;
+    Ok((rows.usable().clone(), found))
 }
 
 /// Numbers of k-means that have defaults.
@@ -232,14 +307,7 @@ impl PyClusters {
         let norm = NormPolicy::Any;
         let asked = Asked { vectors: X, ids: None, rows: None, norm, progress };
         let ((usable, assignment), told) = asked.carry_out(py, |rows, progress| {
-            let centroids: ArrayView2<'_, f32> = clustering.centroids.view();
-            let vectors = match clustering.metric {
-                Metric::Spherical => rows.unit(),
-                Metric::Euclidean => rows.as_stored(),
-            };
-            let source: &dyn EmbeddingSource = &vectors;
-            let found = assign(centroids, clustering.metric, source, progress)?;
-            Ok((rows.usable().clone(), found))
+            nearest(rows, clustering.centroids.view(), clustering.metric, progress)
         })?;
         Ok(labels(py, told.rows, &usable, &assignment))
     }

@@ -60,8 +60,8 @@ const EPSILON: f64 = 0.05;
 /// >>> import numpy, curate
 /// >>> X = numpy.array([[1, 0], [0.9998, 0.02], [0, 1]], numpy.float32)
 /// >>> result = curate.SemanticDedup(epsilon=0.05, clusters=1).run(X)
-/// >>> result.selected.tolist(), str(result.cause(1) or result.cause(0))[:25]
-/// ([1, 2], 'row 0: semantic-duplicate')
+/// >>> result.selected.tolist(), str(result.cause(1))
+/// ([0, 2], 'row 1: semantic-duplicate, 0.9998 against 0.95, because of row 0, in cluster 0')
 #[pyclass(frozen, eq, module = "curate")]
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SemanticDedup {

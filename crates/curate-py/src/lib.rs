@@ -30,7 +30,7 @@ mod _curate {
     #[pymodule_export]
     use crate::{
         baseline::{Baseline, BaselineSubset},
-        cluster::{PyClusters, kmeans},
+        cluster::{PyClusters, assign, kmeans},
         dedup::{Deduplicated, Group, SemanticDedup},
         network::{Pairs, PyNetwork},
         pool::{PoolEmbedding, PyPool, PySample, inspect, reshard},

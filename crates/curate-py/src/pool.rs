@@ -267,6 +267,7 @@ impl PySample {
         &self.sample.shard
     }
 
+    /// Its caption.
     #[getter]
     fn caption(&self) -> Option<&str> {
         self.sample.caption.as_deref()

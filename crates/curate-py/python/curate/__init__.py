@@ -11,6 +11,8 @@ Arrays are read where they lie; work releases the interpreter's lock, and Ctrl-C
 depend on the number of threads, and are those of the program `curate` to the byte.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from curate._curate import (
     Baseline,
     BaselineSubset,
@@ -35,6 +37,7 @@ from curate._curate import (
     SemanticDedup,
     Table,
     as_ids,
+    assign,
     compare,
     explain,
     fit_law,
@@ -65,10 +68,16 @@ from curate._errors import (
     RunError,
     ScalingError,
 )
+from curate._selected_samples import Chosen
+from curate._semdedup import semdedup
+
+if TYPE_CHECKING:
+    from curate._estimator import KMeans
 
 __all__ = [
     "Baseline",
     "BaselineSubset",
+    "Chosen",
     "Clusters",
     "ConceptPrune",
     "CurateError",
@@ -78,6 +87,7 @@ __all__ = [
     "FileError",
     "Group",
     "InputError",
+    "KMeans",
     "LawFit",
     "Network",
     "NetworkError",
@@ -98,6 +108,7 @@ __all__ = [
     "SemanticDedup",
     "Table",
     "as_ids",
+    "assign",
     "compare",
     "explain",
     "fit_law",
@@ -112,9 +123,19 @@ __all__ = [
     "reshard",
     "run",
     "select",
+    "semdedup",
     "set_threads",
     "subset_info",
     "threads",
     "union",
     "write_subset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`KMeans` needs scikit-learn, which takes a second to import."""
+    if name == "KMeans":
+        from curate._estimator import KMeans
+
+        return KMeans
+    raise AttributeError(f"module 'curate' has no attribute {name!r}")

@@ -21,7 +21,7 @@ def listener(progress: object) -> Progress | None:
     if progress is True:
         return _bars()
     if callable(progress):
-        return progress  # type: ignore[return-value]
+        return progress
     error = InputError(f"`progress`: {progress!r} is neither True, False nor callable")
     error.argument = "progress"
     raise error
@@ -29,7 +29,7 @@ def listener(progress: object) -> Progress | None:
 
 def _bars() -> Progress:
     try:
-        from tqdm.auto import tqdm
+        from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         return _Lines()
     return _Bars(tqdm)

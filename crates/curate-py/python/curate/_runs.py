@@ -14,11 +14,11 @@ def json_lines(runs: Any) -> str:
 
 def _rows(runs: Any) -> list[dict[str, Any]]:
     if hasattr(runs, "to_dicts"):  # polars
-        return runs.to_dicts()
+        return list(runs.to_dicts())
     if hasattr(runs, "to_pylist"):  # pyarrow
-        return runs.to_pylist()
+        return list(runs.to_pylist())
     if hasattr(runs, "to_dict") and hasattr(runs, "iloc"):  # pandas
-        return runs.to_dict(orient="records")
+        return list(runs.to_dict(orient="records"))
     if isinstance(runs, dict):
         names = list(runs)
         return [dict(zip(names, row)) for row in zip(*runs.values(), strict=True)]

@@ -143,5 +143,5 @@ pub(crate) fn one_axis<'py>(
 pub(crate) fn borrowed<'py, T: numpy::Element>(
     array: &Bound<'py, PyAny>,
 ) -> Result<PyReadonlyArray1<'py, T>, Failure> {
-    Ok(array.extract::<PyReadonlyArray1<'py, T>>().map_err(PyErr::from)?)
+    Ok(array.extract::<PyReadonlyArray1<'py, T>>()?)
 }
