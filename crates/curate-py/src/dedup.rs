@@ -16,7 +16,7 @@ use crate::{
     cluster::{KMeansKnobs, PyClusters},
     errors::Failure,
     input::{
-        cut,
+        cut::{self, Saved},
         ids::Ids,
         numbers::scores_of,
         words::{word, word_if},
@@ -67,37 +67,6 @@ const EPSILON: f64 = 0.05;
 pub(crate) struct SemanticDedup {
     params: SemanticDedupParams,
     cut: Saved,
-}
-
-/// A cut that can be written down.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Saved {
-    Threshold(f64),
-    Fraction(f64),
-    Top(usize),
-    Epsilon(f64),
-}
-
-impl From<Cut> for Saved {
-    fn from(cut: Cut) -> Self {
-        match cut {
-            Cut::Threshold(number) => Self::Threshold(number),
-            Cut::Fraction(number) => Self::Fraction(number),
-            Cut::Top(count) => Self::Top(count),
-            Cut::Epsilon(number) => Self::Epsilon(number),
-        }
-    }
-}
-
-impl From<Saved> for Cut {
-    fn from(cut: Saved) -> Self {
-        match cut {
-            Saved::Threshold(number) => Self::Threshold(number),
-            Saved::Fraction(number) => Self::Fraction(number),
-            Saved::Top(count) => Self::Top(count),
-            Saved::Epsilon(number) => Self::Epsilon(number),
-        }
-    }
 }
 
 #[pymethods]

@@ -7,6 +7,7 @@ mod asked;
 mod baseline;
 mod cluster;
 mod dedup;
+mod embedding;
 mod errors;
 mod input;
 mod json;
@@ -32,8 +33,9 @@ mod _curate {
         baseline::{Baseline, BaselineSubset},
         cluster::{PyClusters, assign, kmeans},
         dedup::{Deduplicated, Group, SemanticDedup},
+        embedding::PoolEmbedding,
         network::{Pairs, PyNetwork},
-        pool::{PoolEmbedding, PyPool, PySample, inspect, reshard},
+        pool::{PyPool, PySample, inspect, reshard},
         prune::{ConceptPrune, Pruned},
         recipe::PyRecipe,
         run::{PyExplanation, PyReselection, PyRun, compare, explain, run},

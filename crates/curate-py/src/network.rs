@@ -15,9 +15,11 @@ use pyo3::{
 use rayon::prelude::*;
 
 use crate::{
-    dedup::Saved,
     errors::Failure,
-    input::{cut, numbers},
+    input::{
+        cut::{self, Saved},
+        numbers,
+    },
     pool::PyPool,
     selected::{Reasons, Selected},
     watch::watched,

@@ -14,10 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     asked::Asked,
     cluster::{KMeansKnobs, PyClusters},
-    dedup::Saved,
     errors::Failure,
     input::{
-        cut,
+        cut::{self, Saved},
         ids::Ids,
         words::{word, word_if},
     },

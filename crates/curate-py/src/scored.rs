@@ -8,9 +8,13 @@ use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dedup::Saved,
     errors::Failure,
-    input::{cut, ids::Ids, numbers, words::word},
+    input::{
+        cut::{self, Saved},
+        ids::Ids,
+        numbers,
+        words::word,
+    },
     pickle::{Reduced, reduced, restored},
     selected::{Reasons, Selected},
 };

@@ -1,6 +1,7 @@
 //! How many rows to keep, in one of four ways.
 
 use curate::core::Cut;
+use serde::{Deserialize, Serialize};
 
 use crate::errors::Failure;
 
@@ -45,5 +46,36 @@ pub(crate) fn shown(cut: Cut) -> String {
             format!("{}={number:?}", name(cut))
         }
         Cut::Top(count) => format!("count={count}"),
+    }
+}
+
+/// A cut that can be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Saved {
+    Threshold(f64),
+    Fraction(f64),
+    Top(usize),
+    Epsilon(f64),
+}
+
+impl From<Cut> for Saved {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Threshold(number) => Self::Threshold(number),
+            Cut::Fraction(number) => Self::Fraction(number),
+            Cut::Top(count) => Self::Top(count),
+            Cut::Epsilon(number) => Self::Epsilon(number),
+        }
+    }
+}
+
+impl From<Saved> for Cut {
+    fn from(cut: Saved) -> Self {
+        match cut {
+            Saved::Threshold(number) => Self::Threshold(number),
+            Saved::Fraction(number) => Self::Fraction(number),
+            Saved::Top(count) => Self::Top(count),
+            Saved::Epsilon(number) => Self::Epsilon(number),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What Python gives: arrays, tables, ids, words; each refused by the argument's name.
 
+mod array;
 pub(crate) mod arrow;
 pub(crate) mod cut;
 mod frozen;

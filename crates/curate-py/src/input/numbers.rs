@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use crate::{
     errors::Failure,
     input::{
+        array::check_array,
         arrow::{chunks, is_arrow},
-        vectors::check_array,
     },
 };
 

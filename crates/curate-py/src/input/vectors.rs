@@ -15,12 +15,13 @@ use numpy::{
 use pyo3::{prelude::*, types::PyString};
 
 use crate::{
+    embedding::PoolEmbedding,
     errors::Failure,
     input::{
+        array::check_array,
         arrow::{ArrowVectors, is_arrow},
         frozen::Frozen,
     },
-    pool::PoolEmbedding,
 };
 
 /// The vectors of an argument, borrowed for as long as this lives: until then rust-numpy refuses to lend
@@ -100,39 +101,6 @@ fn as_array<'py>(argument: &str, object: &Bound<'py, PyAny>) -> Result<Bound<'py
         let remedy = "give a NumPy array of two axes, or one on the CPU that needs no gradient";
         Failure::input(argument, format!("it cannot be read as an array ({error}): {remedy}"))
     })
-}
-
-/// Refuses what would be misread, or be undefined to read.
-pub(crate) fn check_array(
-    argument: &str,
-    array: &Bound<'_, PyUntypedArray>,
-    axes: usize,
-) -> Result<(), Failure> {
-    let py = array.py();
-    let wrong = |problem: String| Err(Failure::input(argument, problem));
-    let masked = py.import("numpy.ma")?.getattr("MaskedArray")?;
-    if array.is_instance(&masked)? {
-        return wrong(
-            "a masked array, whose mask would be ignored: give its rows that count, or .filled(nan)"
-                .to_owned(),
-        );
-    }
-    if array.ndim() != axes {
-        let shape = array.getattr("shape")?;
-        let wanted = if axes == 2 { "two axes (rows, numbers)" } else { "one axis" };
-        return wrong(format!("an array of shape {shape}: give one of {wanted}"));
-    }
-    let dtype = array.dtype();
-    if dtype.is_native_byteorder() == Some(false) {
-        return wrong(format!(
-            "an array of {dtype}, which is not this machine's byte order: give \
-             {argument}.astype({argument}.dtype.newbyteorder(\"=\"))"
-        ));
-    }
-    if !array.getattr("flags")?.getattr("aligned")?.extract::<bool>()? {
-        return wrong(format!("an array that is not aligned: give {argument}.copy()"));
-    }
-    Ok(())
 }
 
 /// An array whose numbers are borrowed.
