@@ -48,8 +48,3 @@ impl Asked<'_, '_> {
         Ok((done, Told { rows: all, ids }))
     }
 }
-
-/// How many vectors there are.
-pub(crate) fn count(vectors: &Bound<'_, PyAny>) -> Result<usize, Failure> {
-    Ok(Vectors::of("X", vectors)?.source().rows())
-}

@@ -1,19 +1,26 @@
 //! DataComp's baselines.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use curate::{
-    baselines::{Arch, BaselineName, BaselineParams, MorphyRule, Subset},
-    io::subset::{self, SubsetFormat},
+    baselines::{
+        Arch, BaselineName, BaselineParams, MetadataRows, MetadataShard, MorphyRule, Subset,
+    },
+    core::Selection,
+    io::{
+        datacomp::metadata_tables,
+        subset::{self, SubsetFormat},
+    },
 };
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     errors::Failure,
-    input::words::word,
+    input::{ids::Ids, words::word},
     json,
     pickle::{Reduced, reduced, restored},
+    selected::{Known, Selected},
     subset as subsets,
     watch::watched,
 };
@@ -109,6 +116,32 @@ impl Baseline {
         let baseline = self.params.clone().check()?;
         let found = watched(py, progress, |progress| Ok(baseline.subset(&metadata, progress)?))?;
         Ok(BaselineSubset { found })
+    }
+
+    /// A verdict on every row of a folder of metadata shards, one shard after the other; `cause` says by
+    /// which part of the rule a row went. Holds 44 bytes a row: `subset` is for pools too large for that.
+    #[pyo3(signature = (metadata, *, progress = None))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        metadata: PathBuf,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> Result<Selected, Failure> {
+        let baseline = self.params.clone().check()?;
+        watched(py, progress, |progress| {
+            let tables = metadata_tables(&metadata)?;
+            let shards: Vec<MetadataShard> =
+                tables.iter().map(|file| MetadataShard::open(file)).collect::<Result<_, _>>()?;
+            let mut ids = Vec::new();
+            for shard in &shards {
+                shard.each_id(&mut |id| ids.push(id))?;
+            }
+            let verdicts = baseline.run(&shards, progress)?;
+            let given = Selection::all(verdicts.rows().len());
+            let why = Box::new(Known(verdicts.removals().collect()));
+            let ids = Some(Arc::new(Ids::of_pool(ids)));
+            Ok(Selected::new(given, verdicts.kept(), verdicts.floor(), ids, why))
+        })
     }
 
     fn __repr__(&self) -> String {

@@ -12,17 +12,17 @@ use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    asked::{Asked, count},
+    asked::Asked,
     cluster::{KMeansKnobs, PyClusters},
     errors::Failure,
     input::{
         cut::{self, Saved},
         ids::Ids,
-        numbers::scores_of,
+        numbers,
         words::{word, word_if},
     },
     pickle::{Reduced, reduced, restored},
-    selected::{Reasons, Selected, numbers},
+    selected::{Reasons, Selected, numbers as row_numbers},
 };
 
 /// What is kept unless somebody says how much.
@@ -153,7 +153,7 @@ impl SemanticDedup {
     ) -> Result<Bound<'py, Deduplicated>, Failure> {
         let norm: NormPolicy = word("norm", norm)?;
         let method = self.params.clone().check()?;
-        let scores = scores_of("scores", scores, count(X)?)?;
+        let scores = scores.map(|scores| numbers::scores("scores", scores)).transpose()?;
         let clusters = clusters.map(|clusters| &clusters.get().clusters);
         let asked = Asked { vectors: X, ids, rows, norm, progress };
         let (found, told) = asked.carry_out(py, |rows, progress| {
@@ -326,7 +326,7 @@ impl Deduplicated {
     #[getter]
     fn faulty<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
         let rows: Selection = self.state.found.faults().iter().map(|faulty| faulty.row).collect();
-        numbers(py, &rows)
+        row_numbers(py, &rows)
     }
 
     /// The `n` largest groups of duplicates, the largest first: a list of `Group`.

@@ -131,6 +131,9 @@ impl From<DedupError> for Failure {
             DedupError::Cluster(error) => error.into(),
             DedupError::Rows(error) => error.into(),
             DedupError::Source(error) => error.into(),
+            DedupError::Mismatch { what, given, rows } => {
+                Self::input(what, format!("{given} numbers for {rows} rows: give one for each row"))
+            }
             other => Self::Dedup(other),
         }
     }

@@ -18,6 +18,7 @@ use crate::{
     errors::Failure,
     input::{
         cut::{self, Saved},
+        ids::Ids,
         numbers,
     },
     pool::PyPool,
@@ -25,8 +26,8 @@ use crate::{
     watch::watched,
 };
 
-/// Files that are decoded between two looks at whether the caller wants to stop.
-const TOGETHER: usize = 64;
+/// Items of each thread between two looks at whether the caller wants to stop.
+const TOGETHER: usize = 8;
 
 /// A two-tower network of open_clip (or transformers' CLIPModel), on the CPU.
 ///
@@ -122,7 +123,8 @@ impl PyNetwork {
         let found = watched(py, progress, |progress| {
             Ok(score_pairs(&self.network, pool, &rows, progress)?)
         })?;
-        Ok(Pairs { found: Arc::new(found) })
+        let ids = Arc::new(Ids::of_pool(pool.ids().to_vec()));
+        Ok(Pairs { found: Arc::new(found), ids })
     }
 
     fn __repr__(&self) -> String {
@@ -163,7 +165,7 @@ fn in_parts<T>(
 ) -> Result<Vec<f32>, Failure> {
     progress.start("embed", items.len() as u64, unit);
     let mut vectors = Vec::new();
-    for part in items.chunks(TOGETHER) {
+    for part in items.chunks(TOGETHER * rayon::current_num_threads()) {
         progress.check().map_err(curate::core::SourceError::from)?;
         vectors.extend(embed(part)?);
         progress.advance(part.len() as u64);
@@ -195,6 +197,8 @@ fn file(image: &Bound<'_, PyAny>) -> Result<Vec<u8>, Failure> {
 #[pyclass(frozen, module = "curate")]
 pub(crate) struct Pairs {
     found: Arc<curate::dfn::filter::PairScores>,
+    /// Of all rows of the pool.
+    ids: Arc<Ids>,
 }
 
 struct Why {
@@ -236,8 +240,8 @@ impl Pairs {
         })?;
         let outcome = self.found.outcome(wanted)?;
         let why = Why { found: Arc::clone(&self.found), cut: wanted.into() };
-        let given = self.found.rows().clone();
-        Ok(Selected::new(given, outcome.kept, outcome.threshold, None, Box::new(why)))
+        let (given, ids) = (self.found.rows().clone(), Some(Arc::clone(&self.ids)));
+        Ok(Selected::new(given, outcome.kept, outcome.threshold, ids, Box::new(why)))
     }
 
     fn __len__(&self) -> usize {

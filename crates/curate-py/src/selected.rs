@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use crate::{
     errors::Failure,
     input::ids::Ids,
+    pickle::{Reduced, reduced, restored},
     table::{Table, evidence},
 };
 
@@ -23,6 +24,18 @@ pub(crate) trait Reasons: Send + Sync {
     /// A reason for each row that was given and does not stay, in row order.
     fn removals(&self) -> Result<Vec<Removal>, Failure>;
 }
+
+/// Reasons that are there already.
+pub(crate) struct Known(pub(crate) Vec<Removal>);
+
+impl Reasons for Known {
+    fn removals(&self) -> Result<Vec<Removal>, Failure> {
+        Ok(self.0.clone())
+    }
+}
+
+/// A decision as a pickle holds it.
+type Saved = (Selection, Selection, Option<f64>, Option<Arc<Ids>>, Vec<Removal>);
 
 /// Which of the rows that were given stay, and why the others went.
 ///
@@ -159,6 +172,18 @@ impl Selected {
     fn write(&self, py: Python<'_>, path: PathBuf) -> Result<(), Failure> {
         let format = SubsetFormat::of_path(&path)?;
         Ok(py.detach(|| subset::write(&path, format, &self.sample_ids()))?)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Reduced<'py>, Failure> {
+        let reasons = self.reasons()?;
+        let state = (&self.given, &self.kept, self.threshold, &self.ids, reasons);
+        reduced::<Self>(py, &state)
+    }
+
+    #[staticmethod]
+    fn _restore(state: &[u8]) -> Result<Self, Failure> {
+        let (given, kept, threshold, ids, removals): Saved = restored(state)?;
+        Ok(Self::new(given, kept, threshold, ids, Box::new(Known(removals))))
     }
 
     fn __len__(&self) -> usize {

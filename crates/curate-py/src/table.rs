@@ -6,12 +6,13 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, StructArray,
     UInt64Array, cast::AsArray,
 };
-use arrow_schema::{DataType, Field, Schema};
+use arrow_ipc::{reader::StreamReader, writer::StreamWriter};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use curate::core::{Removal, SampleId};
 use pyo3::{
     IntoPyObjectExt,
     prelude::*,
-    types::{PyCapsule, PyDict},
+    types::{PyBytes, PyCapsule, PyDict},
 };
 use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
 
@@ -144,6 +145,23 @@ impl Table {
         Ok(to_stream_pycapsule(py, reader, requested_schema)?)
     }
 
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Result<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,)), Failure> {
+        let bytes = stream(&self.batch).map_err(wrong)?;
+        Ok((py.get_type::<Self>().getattr("_restore")?, (PyBytes::new(py, &bytes),)))
+    }
+
+    #[staticmethod]
+    fn _restore(state: &[u8]) -> Result<Self, Failure> {
+        let mut batches = StreamReader::try_new(state, None).map_err(wrong)?;
+        let batch = batches
+            .next()
+            .unwrap_or_else(|| Err(ArrowError::IpcError("it holds no table".to_owned())));
+        Ok(Self { batch: batch.map_err(wrong)? })
+    }
+
     fn __repr__(&self) -> String {
         let names = self.column_names().join(", ");
         format!("<curate.Table of {} rows: {names}>", self.batch.num_rows())
@@ -152,6 +170,18 @@ impl Table {
     fn _repr_html_(slf: Bound<'_, Self>) -> PyResult<String> {
         slf.py().import("curate._show")?.getattr("table_html")?.call1((slf,))?.extract()
     }
+}
+
+/// A table's bytes that cannot be written or read.
+fn wrong(error: ArrowError) -> Failure {
+    Failure::input("state", error.to_string())
+}
+
+/// A table as Arrow's stream.
+fn stream(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+    writer.write(batch)?;
+    writer.into_inner()
 }
 
 fn listed<'py>(py: Python<'py>, column: &ArrayRef) -> PyResult<Bound<'py, PyAny>> {

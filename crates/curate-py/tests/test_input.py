@@ -223,3 +223,13 @@ def test_an_array_cannot_be_changed_while_it_is_read():
 
     curate.kmeans(large, 50, iterations=3, progress=again)
     assert finished.is_set() and large.flags.writeable
+
+
+def test_a_stream_that_can_be_read_once_is_read_once():
+    pa = pytest.importorskip("pyarrow")
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 8)
+    table = pa.table({"vector": vectors})
+    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=64))
+    result = curate.SemanticDedup(count=50).run(reader, scores=np.arange(400.0))
+    expected = curate.SemanticDedup(count=50).run(X, scores=np.arange(400.0))
+    assert np.array_equal(result.selected, expected.selected)

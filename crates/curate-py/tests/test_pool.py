@@ -180,6 +180,14 @@ def test_baselines_write_datacomps_bytes(tmp_path):
     assert (tmp_path / "subset.npy").read_bytes() == expected.read_bytes()
     assert len(subset) == len(subset.ids) < subset.rows and subset.dropped
     assert pickle.loads(pickle.dumps(method)) == method
+    judged = method.run(MINI / "metadata")
+    judged.write(tmp_path / "judged.npy")
+    assert (tmp_path / "judged.npy").read_bytes() == expected.read_bytes()
+    assert judged.rules == {"low-score": 194, "score-missing": 13}
+    assert judged.threshold == subset.threshold and len(judged.given) == subset.rows == 300
+    again = pickle.loads(pickle.dumps(judged))
+    assert again.evidence.to_dict() == judged.evidence.to_dict()
+    assert again.selected_ids == judged.selected_ids
     with pytest.raises(curate.ParamsError, match="`fraction`"):
         curate.Baseline("clip_score", arch="l14", fraction=2.0)
     with pytest.raises(curate.InputError, match='there is no "best": give one of no_filter'):
@@ -214,6 +222,10 @@ def test_a_network_scores_as_the_program_embeds(pool):
     best = pairs.select(count=4)
     assert best.selected.tolist() == sorted(np.argsort(-pairs.scores)[:4].tolist())
     assert best.rules == {"low-score": 8}
+    assert pickle.loads(pickle.dumps(best)).rules == best.rules
+    assert best.selected_ids == [sample.id for sample in pool.samples(best.selected)]
+    html = curate.gallery(pool.samples(rows, images=True))._repr_html_()
+    assert html.count("<img") == 12 and "data:image/png;base64," in html
     with pytest.raises(curate.InputError, match="image 1"):
         network.embed_images([samples[0].image, b"no image"])
     with pytest.raises(curate.InputError, match="is no image"):

@@ -125,6 +125,7 @@ def test_representations_for_notebooks():
     assert "semantic-duplicate" in html and "-10" in html and "<script" not in html
     table = curate.select(np.arange(100.0), count=5).evidence
     assert "<th" in table._repr_html_() and "and 85 more rows" in table._repr_html_()
+    assert pickle.loads(pickle.dumps(table)).to_dict() == table.to_dict()
     assert repr(table).startswith("<curate.Table of 95 rows: uid, row")
     with pytest.raises(curate.InputError, match="there is no column x: the columns are uid"):
         table.column("x")

@@ -70,6 +70,7 @@ from curate._errors import (
 )
 from curate._selected_samples import Chosen
 from curate._semdedup import semdedup
+from curate._show import gallery
 
 if TYPE_CHECKING:
     from curate._estimator import KMeans
@@ -112,6 +113,7 @@ __all__ = [
     "compare",
     "explain",
     "fit_law",
+    "gallery",
     "id_texts",
     "inspect",
     "intersect",

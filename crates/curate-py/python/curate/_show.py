@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from html import escape
 from typing import Any
 
@@ -46,6 +47,40 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return escape(f"{value:.6g}" if isinstance(value, float) else str(value))
+
+
+class Gallery:
+    """Samples with their pictures, for a notebook."""
+
+    def __init__(self, samples: Any) -> None:
+        self._samples = list(samples)
+
+    def _repr_html_(self) -> str:
+        figures = "".join(map(_figure, self._samples))
+        return f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{figures}</div>"
+
+    def __repr__(self) -> str:
+        return f"<curate.Gallery of {len(self._samples)} samples>"
+
+
+def gallery(samples: Any) -> Gallery:
+    """Samples with their pictures and captions, for a notebook: `pool.samples(rows, images=True)`."""
+    return Gallery(samples)
+
+
+def _figure(sample: Any) -> str:
+    picture = ""
+    if sample.image is not None:
+        data = base64.b64encode(sample.image).decode()
+        picture = f"<img src='data:{_kind(sample.image)};base64,{data}' height='96'>"
+    caption = escape((sample.caption or "")[:120])
+    return f"<figure style='margin:0;width:120px'>{picture}<figcaption>{caption}</figcaption></figure>"
+
+
+def _kind(image: bytes) -> str:
+    kinds = {b"\x89PNG": "image/png", b"GIF8": "image/gif", b"RIFF": "image/webp", b"BM": "image/bmp"}
+    found = (kind for start, kind in kinds.items() if image.startswith(start))
+    return next(found, "image/jpeg")
 
 
 def run_html(run: Any) -> str:

@@ -6,7 +6,7 @@ use std::{
 };
 
 use numpy::PyUntypedArray;
-use pyo3::prelude::*;
+use pyo3::{prelude::*, sync::MutexExt};
 
 /// How many calls read each array that was frozen, by the array's address.
 static HELD: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
@@ -19,7 +19,7 @@ impl<'py> Frozen<'py> {
     /// Freezes an array that can be written to and, since NumPy knows the memory's owner, can be made
     /// writable again. Others (of torch, of shared memory) are left as they are.
     pub(crate) fn new(array: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = HELD.lock_py_attached(array.py()).unwrap_or_else(PoisonError::into_inner);
         let held = held.get_or_insert_default();
         if let Some(readers) = held.get_mut(&address(array)) {
             *readers += 1;
@@ -55,7 +55,8 @@ fn is_numpys(array: &Bound<'_, PyAny>) -> PyResult<bool> {
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {
         let Some(array) = &self.0 else { return };
-        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = HELD.lock_py_attached(array.py());
+        let mut held = lock.unwrap_or_else(PoisonError::into_inner);
         let Some(held) = held.as_mut() else { return };
         let Some(readers) = held.get_mut(&address(array)) else { return };
         *readers -= 1;

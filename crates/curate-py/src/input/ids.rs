@@ -66,6 +66,11 @@ impl Ids {
         Self::of_objects(argument, object)
     }
 
+    /// Ids as a pool has them, which may repeat.
+    pub(crate) fn of_pool(ids: Vec<SampleId>) -> Self {
+        Self { ids, form: Form::Digits }
+    }
+
     fn of_integers(argument: &str, object: &Bound<'_, PyAny>) -> Result<Self, Failure> {
         let array = one_axis(argument, object)?;
         if array.dtype().kind() == b'i' && array.len() > 0 {

@@ -41,21 +41,6 @@ pub(crate) fn scores(argument: &str, object: &Bound<'_, PyAny>) -> Result<ScoreC
     }
 }
 
-/// [`scores`] of so many rows.
-pub(crate) fn scores_of(
-    argument: &str,
-    object: Option<&Bound<'_, PyAny>>,
-    rows: usize,
-) -> Result<Option<ScoreColumn>, Failure> {
-    let Some(object) = object else { return Ok(None) };
-    let found = scores(argument, object)?;
-    if found.len() != rows {
-        let problem = format!("{} numbers for {rows} rows: give one for each row", found.len());
-        return Err(Failure::input(argument, problem));
-    }
-    Ok(Some(found))
-}
-
 fn of_arrow(argument: &str, object: &Bound<'_, PyAny>) -> Result<ScoreColumn, Failure> {
     let chunks = chunks(argument, object)?;
     let single = chunks
