@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{cargo, root, run};
 
 /// What the tests use beside the package itself; numpy comes with it.
-const TOOLS: [&str; 10] = [
+const TOOLS: [&str; 11] = [
     "maturin>=1.16,<2",
     "pytest",
     "numpy",
@@ -22,6 +22,7 @@ const TOOLS: [&str; 10] = [
     "tqdm",
     "mypy",
     "pillow",
+    "webdataset",
 ];
 
 /// Asks an interpreter whether it is one that the package runs on.
