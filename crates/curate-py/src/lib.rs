@@ -1,7 +1,7 @@
 //! The Python package `curate`: this is its private module, and `python/curate` the rest.
 //!
-//! Classes and functions are thin: they take Python's arguments ([`input`]), hand them to the library
-//! without the interpreter's lock ([`watch`]), and hold what it answers.
+//! Classes and functions are thin: they take Python's arguments (`input`), hand them to the library
+//! without the interpreter's lock (`watch`), and hold what it answers.
 
 mod asked;
 mod baseline;
