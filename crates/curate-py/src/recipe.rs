@@ -57,10 +57,18 @@ impl PyRecipe {
     #[new]
     fn new(recipe: &Bound<'_, PyAny>) -> Result<Self, Failure> {
         if let Ok(text) = recipe.cast::<PyString>() {
-            return Self::parse(text.to_str()?);
+            let text = text.to_str()?;
+            if text.ends_with(".toml") && !text.contains('\n') {
+                let problem = "text is read as TOML: Recipe.read takes the path of a file";
+                return Err(Failure::input("recipe", problem));
+            }
+            return Self::parse(text);
         }
-        let text: String =
-            recipe.py().import("json")?.getattr("dumps")?.call1((recipe,))?.extract()?;
+        // Paths are written as texts.
+        let (py, options) = (recipe.py(), PyDict::new(recipe.py()));
+        options.set_item("default", py.get_type::<PyString>())?;
+        let dumps = py.import("json")?.getattr("dumps")?;
+        let text: String = dumps.call((recipe,), Some(&options))?.extract()?;
         let read: Recipe = serde_json::from_str(&text).map_err(|error| {
             let (path, problems) = (PathBuf::from("recipe"), vec![error.to_string()]);
             Error::Recipe { path, problems }

@@ -56,6 +56,8 @@ def test_arrow_columns_of_vectors_are_read():
     assert same(fixed.cast(pa.list_(pa.float32()))) and same(fixed.cast(pa.large_list(pa.float64())))
     wide = pa.FixedSizeListArray.from_arrays(pa.array(np.concatenate([X[:3], X]).ravel()), 8)
     assert same(wide[3:])
+    lacking = pa.array([[None] * 8, *X.tolist()], pa.list_(pa.float32()))
+    assert same(lacking[1:])
     ids = np.arange(400)[::-1] + 5
     with_ids = curate.kmeans(X, 6, ids=ids).centroids.tobytes()
     assert curate.kmeans(X, 6, ids=pa.array(ids)).centroids.tobytes() == with_ids
@@ -100,6 +102,9 @@ ODD = np.frombuffer(b"x" + X.tobytes(), dtype=np.uint8)[1:].view(np.float32).res
         (X.astype(np.longdouble), "an array of float128|an array of longdouble"),
         (X.astype(complex), "an array of complex128"),
         ((X * 127).astype(np.int8), "an array of int8"),
+        (X > 0, "an array of bool"),
+        (X.astype("datetime64[s]"), "an array of datetime64"),
+        (np.zeros(400, "f4,f4"), "an array of shape"),
         (np.ma.masked_array(X, mask=X > 0.9), "a masked array"),
         (X[0], r"an array of shape \(8,\)"),
         (X[None], r"an array of shape \(1, 400, 8\)"),
@@ -126,7 +131,7 @@ def test_arrow_that_holds_no_vectors_is_refused_by_name():
         "row 2 has 1 numbers": pa.array([[1.0, 0.0], [0.0, 1.0], [1.0]]),
         "lacks a number": pa.array([[1.0, None]]),
         "vectors of Int64": pa.array([[1, 2]]),
-        "no column of vectors \\(its columns: a\\)": pa.table({"a": [1]}),
+        "no column of vectors \\(its columns: a\\).*X.to_numpy": pa.table({"a": [1]}),
         "several columns of vectors": pa.table({"a": [[1.0]], "b": [[1.0]]}),
     }
     for problem, column in bad.items():
@@ -147,6 +152,12 @@ def test_arrow_that_holds_no_vectors_is_refused_by_name():
         ("ids", [None] * 400, "row 0 holds None"),
         ("ids", np.arange(400).reshape(20, 20), r"an array of shape \(20, 20\)|row 0 holds"),
         ("ids", 3, "not iterable"),
+        ("ids", set(range(400)), "set has no order"),
+        ("ids", {row: 1 for row in range(400)}, "dict has no order"),
+        ("ids", [b"ff"] * 400, "row 0 holds b'ff'"),
+        ("ids", [2**128] * 400, "row 0 holds"),
+        ("ids", np.ma.masked_array(np.arange(400)), "a masked array"),
+        ("ids", np.arange(400).astype(">i8"), "byte order"),
         ("rows", [0, 400], "there is no row 400 among 400"),
         ("rows", [-1], "there is no row -1"),
         ("rows", [3, 3], "a row occurs twice"),

@@ -117,6 +117,11 @@ def test_everything_that_is_wrong_with_a_recipe_is_named():
         curate.Recipe({"pool": {"path": "p"}, "stage": [], "surprise": 1})
     with pytest.raises(curate.FileError, match="does not exist"):
         curate.Recipe.read("no/such/recipe.toml")
+    with pytest.raises(curate.InputError, match="Recipe.read takes the path"):
+        curate.Recipe("recipe.toml")
+    stage = [{"kind": "top", "score": "s", "count": 3}]
+    with pytest.raises(curate.RecipeError, match="no earlier .*`s`|`s`"):
+        curate.Recipe({"pool": {"path": Path("p")}, "stage": stage})
     recipe = curate.Recipe.read(DEMO / "recipe.toml")
     assert pickle.loads(pickle.dumps(recipe)) == recipe and recipe.seed == 7
     assert recipe.with_pool("other").pool == Path("other")

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 _ROWS = 10
+_REASONS = 1_000_000
 _CELL = "style='text-align:left;padding:2px 8px'"
 
 
@@ -27,7 +28,9 @@ def table_html(table: Any) -> str:
 def selected_html(result: Any) -> str:
     """A funnel: how many rows were given, what each rule removed, how many stay."""
     given, stay = len(result.given), len(result)
-    steps = [("given", given), *((rule, -count) for rule, count in result.rules.items()), ("stay", stay)]
+    # The reasons of very many rows are found only when somebody asks for them.
+    rules = result.rules if given - stay <= _REASONS else {"gone": given - stay}
+    steps = [("given", given), *((rule, -count) for rule, count in rules.items()), ("stay", stay)]
     rows = "".join(_step(name, count, given) for name, count in steps)
     return f"<p><b>{escape(type(result).__name__)}</b></p><table><tbody>{rows}</tbody></table>"
 

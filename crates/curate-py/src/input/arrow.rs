@@ -39,9 +39,8 @@ enum Numbers {
 struct Part {
     /// The rows of the column that it holds.
     rows: Range<usize>,
+    /// From the first vector of the part on.
     numbers: Numbers,
-    /// Where the first vector starts.
-    start: usize,
 }
 
 /// A column of vectors, which are read where they lie.
@@ -76,7 +75,7 @@ impl ArrowVectors {
                 format!("row {row} holds no vector: leave it out"),
             ));
         }
-        let Lists { dim, start, numbers } = Lists::of(argument, chunk, self.rows)?;
+        let Lists { dim, numbers } = Lists::of(argument, chunk, self.rows)?;
         if self.rows > 0 && dim != self.dim {
             let problem = format!("vectors of {} and of {dim} numbers: give one length", self.dim);
             return Err(Failure::input(argument, problem));
@@ -84,7 +83,7 @@ impl ArrowVectors {
         let rows = self.rows..self.rows + chunk.len();
         self.rows = rows.end;
         self.dim = dim;
-        self.parts.push(Part { rows, numbers: typed(argument, &numbers)?, start });
+        self.parts.push(Part { rows, numbers: typed(argument, &numbers)? });
         Ok(())
     }
 
@@ -111,7 +110,7 @@ fn column_of_vectors(argument: &str, table: &StructArray) -> Result<ArrayRef, Fa
             let names = table.column_names().join(", ");
             let problem = format!(
                 "the table has {how_many} of vectors (its columns: {names}): give one column of \
-                 lists of numbers"
+                 lists of numbers, or a NumPy array ({argument}.to_numpy())"
             );
             Err(Failure::input(argument, problem))
         }
@@ -121,7 +120,7 @@ fn column_of_vectors(argument: &str, table: &StructArray) -> Result<ArrayRef, Fa
 /// Lists of one length, one after the other.
 struct Lists {
     dim: usize,
-    start: usize,
+    /// Those of the lists, and no others that lie around them.
     numbers: ArrayRef,
 }
 
@@ -132,7 +131,7 @@ impl Lists {
                 let lists: &FixedSizeListArray = chunk.as_fixed_size_list();
                 let dim = usize::try_from(*dim).unwrap_or(0);
                 let start = usize::try_from(lists.value_offset(0)).unwrap_or(0);
-                Ok(Self { dim, start, numbers: Arc::clone(lists.values()) })
+                Ok(Self { dim, numbers: lists.values().slice(start, lists.len() * dim) })
             }
             DataType::List(_) => Self::of_any(argument, chunk.as_list::<i32>(), before),
             DataType::LargeList(_) => Self::of_any(argument, chunk.as_list::<i64>(), before),
@@ -160,7 +159,7 @@ impl Lists {
             return Err(Failure::input(argument, problem));
         }
         let start = lists.value_offsets()[0].as_usize();
-        Ok(Self { dim, start, numbers: Arc::clone(lists.values()) })
+        Ok(Self { dim, numbers: lists.values().slice(start, lists.len() * dim) })
     }
 }
 
@@ -188,7 +187,7 @@ fn typed(argument: &str, numbers: &ArrayRef) -> Result<Numbers, Failure> {
 impl Part {
     /// Writes the vectors `rows` of the column, which this part holds.
     fn read(&self, rows: Range<usize>, dim: usize, out: &mut [f32]) {
-        let from = self.start + (rows.start - self.rows.start) * dim;
+        let from = (rows.start - self.rows.start) * dim;
         let places = from..from + rows.len() * dim;
         match &self.numbers {
             Numbers::Single(numbers) => out.copy_from_slice(&numbers.values()[places]),
@@ -233,7 +232,7 @@ impl EmbeddingSource for ArrowVectors {
 
     fn in_memory(&self, rows: Range<usize>) -> Option<&[f32]> {
         let part = self.part(rows.start).filter(|part| rows.end <= part.rows.end)?;
-        let from = part.start + (rows.start - part.rows.start) * self.dim;
+        let from = (rows.start - part.rows.start) * self.dim;
         match &part.numbers {
             Numbers::Single(numbers) => numbers.values().get(from..from + rows.len() * self.dim),
             _ => None,

@@ -6,7 +6,11 @@ use arrow_array::{Array, cast::AsArray, types};
 use arrow_schema::DataType;
 use curate::core::{SampleId, Selection};
 use numpy::{PyArray1, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::{IntoPyObjectExt, prelude::*, types::PyString};
+use pyo3::{
+    IntoPyObjectExt,
+    prelude::*,
+    types::{PyDict, PyFrozenSet, PySet, PyString},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -140,6 +144,13 @@ impl Ids {
 
     /// A list, a tuple, an array of texts or of objects.
     fn of_objects(argument: &str, object: &Bound<'_, PyAny>) -> Result<Self, Failure> {
+        if object.is_instance_of::<PySet>()
+            || object.is_instance_of::<PyFrozenSet>()
+            || object.is_instance_of::<PyDict>()
+        {
+            let problem = format!("{} has no order: give a list", object.get_type().name()?);
+            return Err(Failure::input(argument, problem));
+        }
         let mut ids = Vec::new();
         let mut form = Form::Numbers;
         let each = object.try_iter();
