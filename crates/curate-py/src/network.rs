@@ -34,7 +34,7 @@ const TOGETHER: usize = 8;
 /// Parameters
 /// ----------
 /// folder : path
-///     With open_clip's `open_clip_config.json` and its weights as safetensors, or transformers' files.
+///     For example what `huggingface_hub.snapshot_download` answers: with open_clip's `open_clip_config.json` and its weights as safetensors, or transformers' files.
 #[pyclass(frozen, module = "curate", name = "Network")]
 pub(crate) struct PyNetwork {
     network: Network,
@@ -44,6 +44,11 @@ pub(crate) struct PyNetwork {
 impl PyNetwork {
     #[new]
     fn new(py: Python<'_>, folder: PathBuf) -> Result<Self, Failure> {
+        if folder.starts_with("hf:") {
+            let problem = "networks are not fetched here: give the folder that \
+                           huggingface_hub.snapshot_download answers";
+            return Err(Failure::input("folder", problem));
+        }
         Ok(Self { network: py.detach(|| Network::open(&folder))? })
     }
 

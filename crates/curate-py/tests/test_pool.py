@@ -237,6 +237,8 @@ def test_a_network_scores_as_the_program_embeds(pool):
         network.embed_images([3])
     with pytest.raises(curate.FileError):
         curate.Network("no/such/network")
+    with pytest.raises(curate.InputError, match="`folder`: networks are not fetched here"):
+        curate.Network("hf://org/name")
 
 
 def test_pil_images_are_embedded_without_loss(pool, tmp_path):

@@ -460,7 +460,7 @@ class Network:
     Parameters
     ----------
     folder : path
-        With open_clip's `open_clip_config.json` and its weights as safetensors, or transformers' files.
+        For example what `huggingface_hub.snapshot_download` answers: with open_clip's `open_clip_config.json` and its weights as safetensors, or transformers' files.
     """
     def __new__(cls, /, folder: str | PathLike[str]) -> Network: ...
     def __repr__(self, /) -> str: ...
