@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{cargo, root, run};
 
 /// What the tests use beside the package itself; numpy comes with it.
-const TOOLS: [&str; 11] = [
+const TOOLS: [&str; 12] = [
     "maturin>=1.16,<2",
     "pytest",
     "numpy",
@@ -23,6 +23,7 @@ const TOOLS: [&str; 11] = [
     "mypy",
     "pillow",
     "webdataset",
+    "duckdb",
 ];
 
 /// Asks an interpreter whether it is one that the package runs on.

@@ -78,6 +78,17 @@ def test_data_frames_are_read():
     assert np.array_equal(result.selected, expected.selected)
 
 
+def test_queries_are_read(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 8)
+    parquet.write_table(pa.table({"id": range(400), "vector": vectors}), tmp_path / "x.parquet")
+    found = duckdb.sql(f"select id, vector from '{tmp_path}/x.parquet' order by id")
+    assert same(found)
+    assert same(found.select("vector"), ids=found.select("id").to_arrow_table()["id"])
+
+
 def test_npy_files_are_read(tmp_path):
     np.save(tmp_path / "x.npy", X)
     assert same(tmp_path / "x.npy") and same(str(tmp_path / "x.npy"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import curate
 import pytest
+from conftest import ROOT
 from curate import _curate
 
 PACKAGE = Path(curate.__file__).parent
@@ -107,7 +108,6 @@ curate.KMeans(2).fit(X).labels_
 """
     )
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache"]
-    done = subprocess.run(
-        [*command, tmp_path / "user.py", PACKAGE], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stdout
+    for path in (tmp_path / "user.py", ROOT / "crates/curate-py/python/curate"):
+        done = subprocess.run([*command, path], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout
