@@ -7,7 +7,7 @@ use curate::{
     dfn::{Network, NetworkError, filter::score_pairs},
 };
 use ndarray::Array2;
-use numpy::{IntoPyArray, PyArray1, PyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray4, PyUntypedArrayMethods};
 use pyo3::{
     prelude::*,
     types::{PyBytes, PyString},
@@ -105,6 +105,38 @@ impl PyNetwork {
             in_parts(&numbered, "images", progress, |files| self.embed(files))
         })?;
         self.table(py, numbered.len(), vectors)
+    }
+
+    /// Embeddings of images that are transformed already, for example by open_clip's `preprocess`: float32
+    /// of shape (n, dim), of length 1.
+    ///
+    /// Parameters
+    /// ----------
+    /// images : float32 of shape (n, 3, image_size, image_size)
+    /// progress : bool or callable, optional
+    #[pyo3(signature = (images, *, progress = None))]
+    fn embed_transformed<'py>(
+        &self,
+        py: Python<'py>,
+        images: &Bound<'py, PyAny>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> Result<Bound<'py, PyArray2<f32>>, Failure> {
+        let size = self.network.transform().size();
+        let lent = images.extract::<PyReadonlyArray4<'py, f32>>();
+        let lent =
+            lent.ok().filter(|lent| lent.is_aligned() && lent.shape()[1..] == [3, size, size]);
+        let numbers = lent.as_ref().and_then(|lent| lent.as_slice().ok()).ok_or_else(|| {
+            let problem =
+                format!("give an array of float32 of shape (n, 3, {size}, {size}) in memory order");
+            Failure::input("images", problem)
+        })?;
+        let images: Vec<&[f32]> = numbers.chunks_exact(self.network.transform().len()).collect();
+        let vectors = watched(py, progress, |progress| {
+            in_parts(&images, "images", progress, |images| {
+                Ok(self.network.embed_images(&images.concat())?)
+            })
+        })?;
+        self.table(py, images.len(), vectors)
     }
 
     /// The cosine of image and caption of rows of a pool: `Pairs`, which any cut is a view on.

@@ -222,6 +222,12 @@ def test_a_network_scores_as_the_program_embeds(pool):
     texts = network.embed_texts([sample.caption for sample in samples])
     assert images.shape == texts.shape == (12, network.dim) and images.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(images, axis=1), 1, atol=1e-5)
+    zeros = np.zeros((2, 3, network.image_size, network.image_size), np.float32)
+    gray = network.embed_transformed(zeros)
+    assert gray.shape == (2, network.dim) and np.array_equal(gray[0], gray[1])
+    for wrong in (zeros[:, :2], zeros.astype(float), zeros[..., ::-1], zeros[0], [1.0]):
+        with pytest.raises(curate.InputError, match=r"`images`: give an array of float32 of shape"):
+            network.embed_transformed(wrong)
     pairs = network.score_pairs(pool, rows)
     np.testing.assert_allclose(pairs.scores, (images * texts).sum(1), atol=1e-5)
     best = pairs.select(count=4)

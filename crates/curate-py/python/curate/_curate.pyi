@@ -484,6 +484,16 @@ class Network:
         """
         Embeddings of captions: float32 of shape (n, dim), of length 1.
         """
+    def embed_transformed(self, /, images: Any, *, progress: bool | Progress | None = None) -> NDArray[Any]:
+        """
+        Embeddings of images that are transformed already, for example by open_clip's `preprocess`: float32
+        of shape (n, dim), of length 1.
+
+        Parameters
+        ----------
+        images : float32 of shape (n, 3, image_size, image_size)
+        progress : bool or callable, optional
+        """
     @property
     def fingerprint(self, /) -> str:
         """
