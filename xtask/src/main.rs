@@ -5,6 +5,7 @@
 mod fuzz;
 mod python;
 mod splice;
+mod torture;
 
 use std::{
     env,
@@ -29,6 +30,7 @@ Tasks of the curate workspace
   cargo xtask splice         put the numbers of the result files into the documents
   cargo xtask schema         write docs/recipe.schema.json
   cargo xtask fuzz           compare the readers with Python's on many made cases (needs python3 and pip; images also cjpeg and jpegtran)
+  cargo xtask torture        kill, starve and damage the program for some minutes (the tests hold a short form)
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
   cargo xtask package        package every published crate, without building it
   cargo xtask hdf5           test the HDF5 features, where the system has libhdf5
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ["repro", "dfn-small"] => repro_dfn_small(),
         ["repro", "demo-filter"] => repro_demo_filter(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
+        ["torture", rest @ ..] => torture::torture(rest),
         ["splice"] => splice::all(&root()),
         ["schema"] => schema(),
         ["cuda"] => cuda(),

@@ -7,6 +7,7 @@
 mod cluster;
 mod io;
 mod network;
+mod promises;
 mod summary;
 
 use std::{fs, path::Path};
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "demo/filter/README.md",
     "docs/src/baselines.md",
@@ -24,6 +25,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/src/scaling.md",
     "docs/src/experiment.md",
     "docs/src/filter.md",
+    "docs/src/promises.md",
     "crates/curate-scaling/src/lib.rs",
 ];
 
@@ -31,7 +33,7 @@ const DOCUMENTS: [&str; 9] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 20] = [
+const TABLES: [(&str, Table); 23] = [
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
@@ -45,12 +47,15 @@ const TABLES: [(&str, Table); 20] = [
     ("dfn-small-protocol", dfn_small_protocol),
     ("dfn-small-arms", dfn_small_arms),
     ("dfn-small-filters", dfn_small_filters),
+    ("scaling-ahead", scaling_ahead),
     ("scaling-claims", scaling_claims),
     ("scaling-coverage", scaling_coverage),
     ("scaling-five-runs", scaling_five_runs),
     ("scaling-ridge", scaling_ridge),
     ("scaling-trade-off", scaling_trade_off),
     ("scaling-speed", scaling_speed),
+    ("memory", promises::memory),
+    ("torture", promises::torture),
     ("speed", summary::speed),
 ];
 
@@ -184,6 +189,33 @@ fn scaling_coverage(root: &Path) -> Result<String> {
             false => format!("`{quantity}`"),
         };
         out += &format!("| {quantity} | {by_covariance} | {by_bootstrap} |\n");
+    }
+    Ok(out)
+}
+
+/// Intervals of the laws together, beside those of the one law that predicted best.
+fn scaling_ahead(root: &Path) -> Result<String> {
+    let report = scaling(root)?;
+    let head = "| table, runs fitted | fits | larger runs | inside | inside, one law | width | error \
+                | settled, right |\n|---|---|---|---|---|---|---|---|\n";
+    let mut out = String::from(head);
+    let percent = |share: &Value| match share.as_f64() {
+        Some(share) => format!("{:.1} %", 100.0 * share),
+        None => "-".to_owned(),
+    };
+    for row in list(&report["ahead"])? {
+        out += &format!(
+            "| {} | {} | {} | {} | {} | {} | {} | {}, {} |\n",
+            text(&row["table"]),
+            row["fits"],
+            row["runs"],
+            percent(&row["held"]),
+            percent(&row["held_by_one_law"]),
+            percent(&row["width"]),
+            percent(&row["error"]),
+            row["settled"],
+            percent(&row["settled_right"]),
+        );
     }
     Ok(out)
 }

@@ -9,7 +9,7 @@ use curate_device::DeviceName;
 use crate::{
     filter::args::FilterCommand,
     plan::args::PlanCommand,
-    values::{IdsArg, fraction, output},
+    values::{IdsArg, epsilon, fraction, number, output, whole},
 };
 
 /// Decide which samples of an image-text pool to train on.
@@ -81,6 +81,16 @@ impl Command {
             _ => None,
         }
     }
+
+    /// What there is of results when a signal ended the command.
+    pub(crate) fn kept(&self) -> &'static str {
+        match self {
+            Self::Run(_) | Self::Demo(_) | Self::Filter(_) | Self::Reshard(_) => {
+                "what was finished is kept, run the same command again to go on"
+            }
+            _ => "nothing was written",
+        }
+    }
 }
 
 #[derive(Args)]
@@ -104,6 +114,9 @@ pub(crate) struct RunArgs {
     /// Print the rows, memory, disk space and work that a run needs, and stop.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// With --dry-run: print it as JSON, sizes in bytes.
+    #[arg(long, requires = "dry_run")]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]
@@ -123,6 +136,10 @@ pub(crate) struct InspectArgs {
     /// Leave out shards that cannot be read, instead of stopping.
     #[arg(long)]
     pub(crate) skip_bad_shards: bool,
+    /// Read all files to their end first, compare the checksums that they hold, and name those that are
+    /// damaged.
+    #[arg(long)]
+    pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) ids: IdsArg,
     /// Print JSON.
@@ -158,6 +175,10 @@ pub(crate) struct SelectArgs {
     /// The stage whose numbers decide; by default the last one that has numbers.
     #[arg(long, value_name = "NAME")]
     pub(crate) stage: Option<String>,
+    /// Stop at that stage. By default the stages after it are carried out on what it leaves, so that
+    /// the result is what the run would have kept with this cut.
+    #[arg(long)]
+    pub(crate) this_stage_only: bool,
     /// The file to write: .npy, .memmap, .parquet, .jsonl or .txt. By default only counts are
     /// printed.
     #[arg(long, short, value_name = "FILE", value_parser = output)]
@@ -171,13 +192,13 @@ pub(crate) struct CutArgs {
     #[arg(long, value_parser = fraction)]
     fraction: Option<f64>,
     /// Keep this number of rows, the best ones.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
     top: Option<usize>,
     /// Keep rows that are at least this good.
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = number)]
     threshold: Option<f64>,
     /// Keep rows whose similarity to a preferred row is at most 1 - EPSILON.
-    #[arg(long)]
+    #[arg(long, value_parser = epsilon)]
     epsilon: Option<f64>,
 }
 

@@ -10,7 +10,12 @@ use curate::{
 };
 use serde::Serialize;
 
-use crate::{failure::Failure, progress::Shown, show, values::output};
+use crate::{
+    failure::Failure,
+    progress::Shown,
+    show,
+    values::{number, output},
+};
 
 #[derive(Args)]
 pub(crate) struct BaselineArgs {
@@ -36,7 +41,7 @@ pub(crate) struct BaselineArgs {
     #[arg(long)]
     arch: Option<ArchArg>,
     /// Keep rows of at least this score.
-    #[arg(long, allow_hyphen_values = true, conflicts_with = "fraction")]
+    #[arg(long, allow_hyphen_values = true, conflicts_with = "fraction", value_parser = number)]
     threshold: Option<f64>,
     /// Keep the best fraction of the pool by score, ties included; for random_subset, the share of
     /// ids to draw.

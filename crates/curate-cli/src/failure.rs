@@ -65,8 +65,9 @@ impl Failure {
 
     /// What the libraries cannot say, since they know neither commands nor flags.
     pub(crate) fn in_words_of_the_program(mut self) -> Self {
-        if let Self::Pipeline(Error::Io(error)) | Self::Baseline(BaselineError::Io(error)) =
-            &mut self
+        if let Self::Pipeline(Error::Io(error))
+        | Self::Baseline(BaselineError::Io(error))
+        | Self::Filter(FilterError::Io(error)) = &mut self
         {
             let is_tar = error.path.extension().is_some_and(|ending| ending == "tar");
             error.remedy += match error.kind {

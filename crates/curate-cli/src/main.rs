@@ -10,10 +10,13 @@ mod args;
 mod baseline;
 mod failure;
 mod filter;
+mod plain;
 mod plan;
 mod progress;
 mod reshard;
 mod show;
+mod signals;
+mod start;
 mod subset;
 mod values;
 
@@ -21,72 +24,60 @@ use std::{
     error::Error as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use clap::Parser;
 use curate::{
     io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets, url::is_url},
     pipeline::{
-        Error, Recipe, RunOptions, compare::compare, explain::explain, inspect::inspect,
-        plan::plan as needs, reselect::reselect, run,
+        Error, Recipe, RunOptions,
+        compare::compare,
+        explain::explain,
+        inspect::{Inspection, inspect, verify},
+        plan::plan as needs,
+        reselect::{rerun, reselect},
+        run,
     },
 };
 
 use crate::{
     args::{Cli, Command, DemoArgs, InspectArgs, RunArgs, SelectArgs},
     failure::Failure,
+    plain::plain,
     progress::Shown,
 };
 
-/// What a shell expects of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(threads) = cli.threads.or(cli.command.workers()) {
-        // Fails only when the pool exists already, and nothing has used it yet.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    start::silence_guarded_panics();
+    if let Some(threads) = cli.threads.or(cli.command.workers())
+        && let Err(problem) = start::set_threads(threads)
+    {
+        eprintln!("error: {problem}");
+        return ExitCode::FAILURE;
     }
-    let shown = Shown::new(cli.quiet, stop_on_ctrl_c());
+    let kept = cli.command.kept();
+    let stop = signals::watch(kept);
+    let shown = Shown::new(cli.quiet, stop.asked());
     let answer = carry_out(cli.command, &shown);
     drop(shown);
     match answer {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_cancelled() => {
-            eprintln!(
-                "error: interrupted; what was finished is kept, run the same command again to go on"
-            );
-            ExitCode::from(INTERRUPTED)
+            eprintln!("error: interrupted; {kept}");
+            ExitCode::from(stop.code())
         }
         Err(error) => {
             let error = error.in_words_of_the_program();
-            eprintln!("error: {error}{}", error.flag());
+            eprintln!("error: {}", plain(&format!("{error}{}", error.flag())));
             let mut cause = error.source();
             while let Some(error) = cause {
-                eprintln!("  because: {error}");
+                eprintln!("  because: {}", plain(&error.to_string()));
                 cause = error.source();
             }
             ExitCode::FAILURE
         }
     }
-}
-
-/// The first Ctrl-C asks the work to stop at a good place, the second ends the program.
-fn stop_on_ctrl_c() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    let handler = move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    };
-    // Without a handler Ctrl-C ends the program at once, and files are still whole.
-    let _ = ctrlc::set_handler(handler);
-    stop
 }
 
 fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
@@ -102,9 +93,9 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
             let found = compare(&args.first, &args.second)?;
             if args.json { show::json(&found) } else { show::text(found) }
         }
-        Command::Select(args) => select(&args),
+        Command::Select(args) => select(&args, shown),
         Command::Reshard(args) => reshard::run(&args, shown),
-        Command::Subset(command) => subset::run(&command),
+        Command::Subset(command) => subset::run(&command, shown),
         Command::Schema => show::text(Recipe::schema()),
     }?;
     Ok(())
@@ -120,7 +111,8 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
         recipe.stages.iter_mut().for_each(|stage| stage.set_device(device));
     }
     if args.dry_run {
-        return show::text(needs(&recipe, shown)?);
+        let needed = needs(&recipe, shown)?;
+        return if args.json { show::json(&needed) } else { show::text(needed) };
     }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
@@ -160,23 +152,32 @@ fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Error> {
 fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
     let bad_shards = if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
     let options = PoolOptions { bad_shards, ids: args.ids.ids, ..PoolOptions::default() };
-    let found = inspect(&args.pool, options, shown)?;
+    let verified = match args.verify {
+        true => Some(verify(&args.pool, options, shown)?),
+        false => None,
+    };
+    if let Some(found) = verified.as_ref().filter(|found| !found.damaged.is_empty()) {
+        if args.json { show::json(found) } else { show::text(found) }?;
+        let problem = format!("{} of {} files are damaged", found.damaged.len(), found.files);
+        return Err(IoError::malformed(&args.pool, problem).into());
+    }
+    let found = Inspection { verified, ..inspect(&args.pool, options, shown)? };
     if args.json { show::json(&found) } else { show::text(found) }
 }
 
-fn select(args: &SelectArgs) -> Result<(), Error> {
-    let found = reselect(&args.run, args.stage.as_deref(), args.wanted.wanted())?;
-    let share = 100.0 * found.kept.len() as f64 / found.given.max(1) as f64;
-    let threshold = found.threshold_text.map(|t| format!(", threshold {t}")).unwrap_or_default();
-    show::text(format_args!(
-        "stage {}: {} of {} rows ({share:.1} %){threshold}\n",
-        found.stage,
-        found.kept.len(),
-        found.given
-    ))?;
+fn select(args: &SelectArgs, shown: &Shown) -> Result<(), Error> {
+    let (stage, wanted) = (args.stage.as_deref(), args.wanted.wanted());
+    let ids = if args.this_stage_only {
+        let found = reselect(&args.run, stage, wanted)?;
+        show::text(show::Cut(&found))?;
+        found.ids
+    } else {
+        let found = rerun(&args.run, stage, wanted, shown)?;
+        show::text(show::Rerun(&found))?;
+        found.ids
+    };
     if let Some(out) = &args.out {
-        let format = subsets::SubsetFormat::of_path(out)?;
-        subsets::write(out, format, &found.ids)?;
+        subsets::write(out, subsets::SubsetFormat::of_path(out)?, &ids)?;
         show::text(format_args!("wrote {}\n", out.display()))?;
     }
     Ok(())

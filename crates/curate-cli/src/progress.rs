@@ -13,6 +13,8 @@ use curate::core::Progress;
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
+use crate::plain::{plain, plain_json};
+
 /// JSON lines of a task come at most this often.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -66,6 +68,7 @@ impl Progress for Shown {
         }
         self.finish();
         let now = Instant::now();
+        let name = &*plain(name);
         let bar = (self.style == Style::Bars).then(|| bar(name, total, unit));
         let task = Task {
             name: name.to_owned(),
@@ -162,7 +165,7 @@ fn round(x: f64) -> f64 {
 
 /// A closed error stream is no reason to stop.
 fn tell(record: &serde_json::Value) {
-    let _ = writeln!(std::io::stderr(), "{record}");
+    let _ = writeln!(std::io::stderr(), "{}", plain_json(&record.to_string()));
 }
 
 fn bar(name: &str, total: u64, unit: &str) -> ProgressBar {

@@ -10,6 +10,7 @@ use curate::{
     io::{
         pool::BadShards,
         reshard::{ReshardOptions, Resharded, Shuffle, reshard},
+        stamp::Check,
     },
     pipeline::Error,
 };
@@ -71,6 +72,10 @@ pub(crate) struct ReshardArgs {
     skip_bad_shards: bool,
     #[command(flatten)]
     ids: IdsArg,
+    /// Compare shards that are there already, byte by byte, with what would be written. Without it their
+    /// lengths, times and 64 KiB of each are compared, and those of the shards that they were made from.
+    #[arg(long)]
+    verify: bool,
     /// Replace shards of another selection or other settings in the folder.
     #[arg(long)]
     overwrite: bool,
@@ -92,6 +97,7 @@ pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Error> {
         shuffle: args.shuffle_buffer.map(|buffer| Shuffle { buffer, seed: args.seed }),
         bad_shards: if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error },
         ids: args.ids.ids,
+        check: if args.verify { Check::Whole } else { Check::Sample },
         overwrite: args.overwrite,
     };
     let found = reshard(args.pool(), &args.subset, &args.out, options, shown)?;
@@ -114,6 +120,7 @@ impl fmt::Display for Text<'_> {
         )?;
         let counts = [
             (found.found_written, "shards were there already"),
+            (found.written_again, "shards were written again: they, or their samples, had changed"),
             (found.ids_without_sample, "ids of the selection have no sample here"),
             (found.not_selected, "samples left out: not in the selection"),
             (found.without_id, "samples left out: their uid is no id"),

@@ -2,18 +2,56 @@
 
 use std::{
     fmt,
-    io::{ErrorKind, Write},
+    io::{ErrorKind, Write as _},
     path::Path,
 };
 
 use curate::{
     io::IoError,
-    pipeline::{Error, Recipe, RunSummary},
+    pipeline::{
+        Error, Recipe, RunSummary,
+        reselect::{Rerun as Again, Reselection},
+    },
 };
 use serde_json::to_string_pretty;
 
+use crate::plain::{plain, plain_json};
+
 /// Notes on a pool that are printed; a manifest has them all.
-const MOST_NOTES: usize = 5;
+pub(crate) const MOST_NOTES: usize = 5;
+
+/// Another cut of one stage, for people.
+pub(crate) struct Cut<'a>(pub(crate) &'a Reselection);
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reselection { stage, given, kept, threshold_text, .. } = self.0;
+        let share = 100.0 * kept.len() as f64 / (*given).max(1) as f64;
+        let at = threshold_text.as_ref().map(|t| format!(", threshold {t}")).unwrap_or_default();
+        writeln!(f, "stage {stage}: {} of {given} rows ({share:.1} %){at}", kept.len())
+    }
+}
+
+/// Another cut of one stage and what the stages after it leave, for people.
+pub(crate) struct Rerun<'a>(pub(crate) &'a Again);
+
+impl fmt::Display for Rerun<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Again { cut, later, kept, before, lost, gained, .. } = self.0;
+        write!(f, "{}", Cut(cut))?;
+        for (stage, given, left) in later {
+            writeln!(f, "stage {stage}, computed again: {given} -> {left} rows")?;
+        }
+        let (gone, new) = (lost.values().sum::<usize>(), gained.values().sum::<usize>());
+        writeln!(f, "kept {} rows; the run kept {before}: {gone} lost, {new} gained", kept.len())?;
+        for (what, counts) in [("lost to", lost), ("gained from", gained)] {
+            for (stage, rows) in counts {
+                writeln!(f, "  {rows} {what} {stage}")?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// What a run did, for people.
 pub(crate) struct Summary<'a> {
@@ -80,13 +118,18 @@ impl fmt::Display for NextSteps<'_> {
 
 /// Prints a value as JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Error> {
-    text(to_string_pretty(value).expect("what the program shows is JSON") + "\n")
+    let json = to_string_pretty(value).expect("what the program shows is JSON") + "\n";
+    print(&plain_json(&json))
 }
 
-/// Prints a text. A reader that has seen enough, as `head` has, is no error.
+/// Prints a text, with names as a terminal may show them. A reader that has seen enough, as `head` has, is no error.
 pub(crate) fn text(text: impl fmt::Display) -> Result<(), Error> {
+    print(&plain(&text.to_string()))
+}
+
+fn print(text: &str) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
             Err(IoError::os("the output", "written", e).into())
         }

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use curate::{
-    core::SampleId,
+    core::{Progress, SampleId},
     io::{
         algebra::{self, Info},
         subset::{self, SubsetFormat},
@@ -57,20 +57,20 @@ pub(crate) struct InfoArgs {
     json: bool,
 }
 
-pub(crate) fn run(command: &SubsetCommand) -> Result<(), Error> {
+pub(crate) fn run(command: &SubsetCommand, progress: &dyn Progress) -> Result<(), Error> {
     match command {
         SubsetCommand::Union(CopiesArgs { operation, copies: false }) => {
-            write(operation, algebra::union)
+            write(operation, algebra::union, progress)
         }
         SubsetCommand::Union(CopiesArgs { operation, copies: true }) => {
-            write(operation, algebra::sum)
+            write(operation, algebra::sum, progress)
         }
-        SubsetCommand::Intersect(operation) => write(operation, algebra::intersect),
+        SubsetCommand::Intersect(operation) => write(operation, algebra::intersect, progress),
         SubsetCommand::Minus(CopiesArgs { operation, copies: false }) => {
-            write(operation, algebra::minus)
+            write(operation, algebra::minus, progress)
         }
         SubsetCommand::Minus(CopiesArgs { operation, copies: true }) => {
-            write(operation, algebra::subtract)
+            write(operation, algebra::subtract, progress)
         }
         SubsetCommand::Info(args) => {
             let found = algebra::info(&subset::read_sorted(&args.file)?);
@@ -82,13 +82,16 @@ pub(crate) fn run(command: &SubsetCommand) -> Result<(), Error> {
 fn write(
     args: &OperationArgs,
     combine: impl Fn(&[SampleId], &[SampleId]) -> Vec<SampleId>,
+    progress: &dyn Progress,
 ) -> Result<(), Error> {
     let format = SubsetFormat::of_path(&args.out)?;
     let (first, others) = args.files.split_first().expect("clap requires a file");
     let mut ids = subset::read_sorted(first)?;
     for other in others {
+        progress.check()?;
         ids = combine(&ids, &subset::read_sorted(other)?);
     }
+    progress.check()?;
     subset::write(&args.out, format, &ids)?;
     let found = algebra::info(&ids);
     show::text(format_args!(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use curate::io::pool::IdsFrom;
+use curate::{io::pool::IdsFrom, scaling::parse_count};
 
 /// A file or a folder to write. Results are put in place by renaming, which an object store cannot.
 pub(crate) fn output(text: &str) -> Result<PathBuf, String> {
@@ -22,6 +22,56 @@ pub(crate) fn fraction(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A number, which `nan` is not: compared with it every row would fail, or none.
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if !number.is_nan() => Ok(number),
+        _ => Err(format!("`{text}` is not a number")),
+    }
+}
+
+/// A finite number above 0.
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
+    match number(text) {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("must be a finite number above 0".to_owned()),
+    }
+}
+
+/// A similarity threshold's distance from 1.
+pub(crate) fn epsilon(text: &str) -> Result<f64, String> {
+    match number(text) {
+        Ok(epsilon) if (0.0..=2.0).contains(&epsilon) => Ok(epsilon),
+        _ => Err("must be a number from 0 to 2".to_owned()),
+    }
+}
+
+/// A count with an optional K, M, B or T, the one format of counts: `12.8M` is 12,800,000.
+pub(crate) fn count(text: &str) -> Result<f64, String> {
+    match parse_count(text) {
+        Some(count) if count > 0.0 => Ok(count),
+        _ => Err("must be a positive count, such as 12.8e9, 12.8B or 12_800_000_000".to_owned()),
+    }
+}
+
+/// A whole count, of rows or draws.
+pub(crate) fn whole(text: &str) -> Result<usize, String> {
+    match parse_count(text) {
+        // Every whole number up to here is a float.
+        Some(count) if count.fract() == 0.0 && (0.0..=9e15).contains(&count) => Ok(count as usize),
+        _ => Err("must be a whole count, such as 20000, 20K or 1.5M".to_owned()),
+    }
+}
+
+/// The name of a file or a column inside a folder that the program writes.
+pub(crate) fn plain_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    if !text.is_empty() && text.chars().all(plain) && !text.starts_with('.') {
+        return Ok(text.to_owned());
+    }
+    Err("must be a name of letters, digits, `-`, `_` and `.`, without a folder".to_owned())
+}
+
 /// What ids are made from.
 #[derive(Args)]
 pub(crate) struct IdsArg {
@@ -36,5 +86,47 @@ fn ids_from(text: &str) -> Result<IdsFrom, String> {
         "key" => Ok(IdsFrom::Key),
         "shard-and-key" => Ok(IdsFrom::ShardAndKey),
         _ => Err("it is `key` or `shard-and-key`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_take_units_and_refuse_the_rest() {
+        assert_eq!(count("12.8M"), Ok(12.8e6));
+        assert_eq!(count("34e9"), Ok(34e9));
+        assert_eq!(count("1_000"), Ok(1000.0));
+        assert_eq!(count("2B"), Ok(2e9));
+        for bad in ["", "M", "-1", "0", "nan", "1e400", "1e300T", "12.8 million"] {
+            assert!(count(bad).is_err(), "{bad}");
+        }
+        assert_eq!((whole("20K"), whole("0")), (Ok(20_000), Ok(0)));
+        for bad in ["0.5", "1e300", "-3", "nan"] {
+            assert!(whole(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_value() {
+        for bad in ["nan", "NaN", "-nan", "", "x"] {
+            assert!(number(bad).is_err() && positive(bad).is_err() && epsilon(bad).is_err());
+            assert!(fraction(bad).is_err(), "{bad}");
+        }
+        assert_eq!((number("-inf"), number("0.3")), (Ok(f64::NEG_INFINITY), Ok(0.3)));
+        assert!(positive("inf").is_err() && positive("0").is_err() && epsilon("2.5").is_err());
+    }
+
+    #[test]
+    fn names_stay_in_their_folder() {
+        for bad in
+            ["../../evil", "/etc/x", "a/b", "..", ".hidden", "", "a\\b", "a\u{1b}[2J", "a\0b"]
+        {
+            assert!(plain_name(bad).is_err(), "{bad}");
+        }
+        for good in ["dfn", "clip_l14-v2.1", "größe"] {
+            assert_eq!(plain_name(good).as_deref(), Ok(good));
+        }
     }
 }

@@ -169,7 +169,7 @@ fn told_to_end_it_keeps_what_was_finished_and_goes_on_from_there() {
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let said: Vec<String> = lines.collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{said:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{said:?}");
     assert!(said.last().unwrap().contains("run the same command again to go on"), "{said:?}");
     let out = folder.path().join("run");
     assert!(!out.join("manifest.json").exists() && !out.join("subset.npy").exists());
@@ -293,4 +293,41 @@ fn a_device_that_is_not_built_in_is_refused_before_the_first_stage() {
     assert!(run(folder.path(), &[]).status.success());
     let written = fs::read_to_string(folder.path().join("run/recipe.toml")).unwrap();
     assert!(!written.contains("auto"), "{written}");
+}
+
+#[test]
+fn numbers_and_names_that_are_none_are_refused_before_anything_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, parts) in [
+        (&["select", "run", "--epsilon", "nan"][..], ["--epsilon", "from 0 to 2"]),
+        (&["select", "run", "--threshold", "NaN"], ["--threshold", "not a number"]),
+        (&["select", "run", "--top", "1.5"], ["--top", "whole count"]),
+        (
+            &["filter", "embed", "p", "-n", "n", "-o", "o", "--name", "../../evil"],
+            ["--name", "folder"],
+        ),
+        (&["filter", "score", "p", "--name", "a/b"], ["--name", "folder"]),
+        (&["filter", "score", "p", "--threshold", "nan"], ["--threshold", "not a number"]),
+        (
+            &[
+                "baseline",
+                "clip_score",
+                "--metadata-dir",
+                "m",
+                "--save-path",
+                "o.npy",
+                "--threshold",
+                "nan",
+            ],
+            ["--threshold", "not a number"],
+        ),
+    ] {
+        let output = Command::new(PROGRAM).args(args).current_dir(&folder).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(
+            !output.status.success() && parts.iter().all(|p| said.contains(p)),
+            "{args:?}: {said}"
+        );
+    }
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
 }

@@ -20,6 +20,11 @@ use std::{borrow::Cow, sync::Arc};
 
 use jiter::{JsonErrorType, JsonValue};
 
+use crate::guard::guarded;
+
+/// Fields of a record that is read. Each field is looked for among all, and by its name in every record.
+pub const MOST_FIELDS: usize = 4096;
+
 /// The mark that Windows programs write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -44,6 +49,12 @@ pub enum BadRecord {
         /// The limit.
         mib: u64,
     },
+    /// They have more fields than anyone writes.
+    #[error("has {fields} fields, more than {}", MOST_FIELDS)]
+    TooWide {
+        /// How many.
+        fields: usize,
+    },
     /// They are text in another encoding.
     #[error("is UTF-16; save it as UTF-8")]
     Utf16,
@@ -55,7 +66,13 @@ impl<'a> Record<'a> {
     /// # Errors
     /// When the bytes are something else.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BadRecord> {
-        let bytes = without_mark(bytes);
+        // The parser is another's; a fault of it costs the record alone.
+        guarded(|| Self::parsed(without_mark(bytes))).unwrap_or_else(|message| {
+            Err(BadRecord::Broken(format!("the parser failed inside: {message}")))
+        })
+    }
+
+    fn parsed(bytes: &'a [u8]) -> Result<Self, BadRecord> {
         match JsonValue::parse(bytes, true) {
             Ok(value) => Self::of(value),
             Err(e) if is_surrogate(&e.error_type) => {
@@ -69,6 +86,9 @@ impl<'a> Record<'a> {
 
     fn of(value: JsonValue<'a>) -> Result<Self, BadRecord> {
         match value {
+            JsonValue::Object(fields) if fields.len() > MOST_FIELDS => {
+                Err(BadRecord::TooWide { fields: fields.len() })
+            }
             JsonValue::Object(fields) => Ok(Self(fields)),
             other => Err(BadRecord::NoObject(Value(&other).kind())),
         }
@@ -257,6 +277,13 @@ mod tests {
         assert_eq!(said(b"null"), "is not a JSON object but null");
         assert_eq!(said(b"\xff\xfe{\0}\0"), "is UTF-16; save it as UTF-8");
         assert!(said(b"{\"a\": \"\xff\"}").starts_with("is not JSON: "));
+        let wide = |n: usize| {
+            let fields: Vec<String> = (0..n).map(|i| format!("\"{i}\":0")).collect();
+            Record::parse(format!("{{{}}}", fields.join(",")).as_bytes()).map(drop)
+        };
+        assert_eq!(wide(MOST_FIELDS), Ok(()));
+        let error = wide(MOST_FIELDS + 1).unwrap_err().to_string();
+        assert_eq!(error, "has 4097 fields, more than 4096");
         assert!(said("[".repeat(100_000).as_bytes()).starts_with("is not JSON: "));
         let record = Record::parse(b"\xef\xbb\xbf{\"a\": 1, \"a\": 2}\r\n").unwrap();
         assert_eq!(record.get("a").and_then(Value::number), Some(2.0));

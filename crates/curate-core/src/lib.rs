@@ -27,6 +27,7 @@
 pub mod embedding;
 pub mod evidence;
 pub mod fault;
+pub mod guard;
 pub mod id;
 #[cfg(feature = "json")]
 pub mod json;

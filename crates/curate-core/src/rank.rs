@@ -27,7 +27,7 @@ pub enum Direction {
 ///
 /// assert!(Cut::Fraction(0.3).check().is_ok());
 /// let error = Cut::Epsilon(2.5).check().unwrap_err();
-/// assert_eq!(error.to_string(), "`epsilon` is 2.5, but must be a number from 0 to 2");
+/// assert_eq!(error.to_string(), "`epsilon` is 2.5, but must be a number from 0 to 1");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cut {
@@ -39,7 +39,8 @@ pub enum Cut {
     /// This many of the best rows.
     Top(usize),
     /// Rows whose similarity to a preferred row is at most `1 - epsilon` (SemDeDup, arXiv
-    /// 2303.09540). Fits only similarities, of which the lower is the better.
+    /// 2303.09540). Fits only similarities, of which the lower is the better. At most 1: a row that
+    /// nothing is preferred to has the similarity 0, and would go for nothing.
     Epsilon(f64),
 }
 
@@ -88,7 +89,7 @@ impl Cut {
     /// The same cut, when its number is in range.
     ///
     /// # Errors
-    /// When a threshold is NaN, a fraction lies outside `[0, 1]`, or an epsilon outside `[0, 2]`.
+    /// When a threshold is NaN, a fraction lies outside `[0, 1]`, or an epsilon outside `[0, 1]`.
     pub fn check(self) -> Result<Self, ParamsError> {
         let mut check = Checker::default();
         match self {
@@ -97,7 +98,7 @@ impl Cut {
                 check.that((0.0..=1.0).contains(&f), "fraction", f, "a number from 0 to 1");
             }
             Self::Epsilon(e) => {
-                check.that((0.0..=2.0).contains(&e), "epsilon", e, "a number from 0 to 2");
+                check.that((0.0..=1.0).contains(&e), "epsilon", e, "a number from 0 to 1");
             }
             Self::Top(_) => {}
         }
@@ -266,7 +267,7 @@ mod tests {
             (Cut::Fraction(1.5), "fraction"),
             (Cut::Fraction(f64::NAN), "fraction"),
             (Cut::Epsilon(f64::NAN), "epsilon"),
-            (Cut::Epsilon(2.5), "epsilon"),
+            (Cut::Epsilon(1.1), "epsilon"),
             (Cut::Epsilon(-1.0), "epsilon"),
         ];
         for (cut, field) in bad {

@@ -1,10 +1,11 @@
 //! A set of rows of a pool.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-/// A set of rows of a pool, as ascending row numbers without repeats.
+/// A set of rows of a pool, as ascending row numbers without repeats. A clone shares them: pools have
+/// millions of rows, and the set that one stage leaves is the one that the next is given.
 ///
 /// ```
 /// use curate_core::Selection;
@@ -17,26 +18,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<usize>", into = "Vec<usize>")]
 pub struct Selection {
-    rows: Vec<usize>,
+    rows: Arc<Vec<usize>>,
 }
 
 impl Selection {
     /// All rows of a pool of `n`.
     pub fn all(n: usize) -> Self {
-        Self { rows: (0..n).collect() }
+        Self::ascending((0..n).collect())
     }
 
     /// The set of these rows, in any order and with repeats.
     pub fn from_unsorted(mut rows: Vec<usize>) -> Self {
         rows.sort_unstable();
         rows.dedup();
-        Self { rows }
+        Self::ascending(rows)
+    }
+
+    fn ascending(mut rows: Vec<usize>) -> Self {
+        rows.shrink_to_fit();
+        Self { rows: Arc::new(rows) }
     }
 
     /// The rows of `self` for which `keep` holds.
     pub fn retain(&self, keep: impl FnMut(usize) -> bool) -> Self {
         let mut keep = keep;
-        Self { rows: self.rows.iter().copied().filter(|&row| keep(row)).collect() }
+        Self::ascending(self.rows.iter().copied().filter(|&row| keep(row)).collect())
     }
 
     /// The rows, ascending.
@@ -97,7 +103,7 @@ impl Selection {
                 rows.push(row);
             }
         }
-        Self { rows }
+        Self::ascending(rows)
     }
 }
 
@@ -109,7 +115,7 @@ impl From<Vec<usize>> for Selection {
 
 impl From<Selection> for Vec<usize> {
     fn from(selection: Selection) -> Self {
-        selection.rows
+        Arc::unwrap_or_clone(selection.rows)
     }
 }
 

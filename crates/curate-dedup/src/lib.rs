@@ -40,6 +40,7 @@
 //! | `random` | - | not repeatable | a hash of seed and id |
 //! | a row with a NaN or an infinity | - | silently ends the search in its cluster | is set aside and changes nothing |
 //! | epsilon for a wanted size | tuned by hand | tuned by hand | exact, [`curate_core::Cut::Top`] |
+//! | an epsilon above 1 | - | removes every row, those that nothing is preferred to as well | is refused |
 //! | which row caused a removal | - | not recorded | [`Duplicates::removals`] |
 //! | exact copies | which one stays depends on rounding | the same | [`ExactCopies::Collapse`]: the smallest id, before the search |
 //! | large cluster | - | an `m x m` matrix, or parts that are not compared | blocks, the same answer |

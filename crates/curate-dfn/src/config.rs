@@ -331,7 +331,7 @@ impl OpenClipConfig {
     /// When the file cannot be read, names a network that this crate does not know, or its numbers
     /// make no network.
     pub fn read(path: &Path) -> Result<Self, IoError> {
-        let text = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+        let text = curate_io::files::read(path)?;
         let unknown = |problem: String| {
             let remedy = "this crate reads ViT towers with a class token and CLIP text towers";
             let problem = format!("describes no such network: {problem}");
@@ -359,7 +359,7 @@ impl OpenClipConfig {
         if pre.std.iter().any(|&std| !(std.is_finite() && std > 0.0)) {
             return Some("`preprocess_cfg.std` must be above 0".to_owned());
         }
-        self.model_cfg.problem()
+        self.model_cfg.problem().or_else(|| pre.problem_of_resize(size, MOST))
     }
 }
 

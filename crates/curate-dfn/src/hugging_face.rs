@@ -58,7 +58,7 @@ pub(crate) fn snapshot(folder: &Path) -> Result<Option<PathBuf>, IoError> {
 /// When a file is missing, the model is no CLIP of vision transformers, or the weights are not its.
 pub(crate) fn read_clip_model(folder: &Path) -> Result<(OpenClipConfig, Weights), IoError> {
     let file = folder.join("config.json");
-    let text = std::fs::read(&file).map_err(|e| IoError::os(&file, "read", e))?;
+    let text = curate_io::files::read(&file)?;
     let unsupported = |problem: String| {
         let remedy = "this crate reads open_clip's folders and those of transformers' CLIPModel";
         IoError::new(Kind::Unsupported, &file, problem, remedy)

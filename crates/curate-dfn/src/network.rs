@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_core::{ParamsError, params::Checker};
+use curate_core::{ParamsError, guard::guarded, params::Checker};
 use curate_io::IoError;
 use curate_kernels::normalize;
 use rayon::prelude::*;
@@ -13,6 +13,7 @@ use crate::{
     cpu::{ImageTower, TextTower},
     fingerprint::{self, network_digest},
     hugging_face,
+    tokenizer::END,
     weights::Weights,
 };
 
@@ -181,17 +182,24 @@ impl Network {
         Ok(unit(self.image_features(images)?, self.dim()))
     }
 
-    /// Embeddings of length 1 of texts.
+    /// Embeddings of length 1 of texts; NaN for a text on which its repair panicked.
     ///
     /// # Errors
     /// When the vocabulary is smaller than the tokenizer's; [`OpenClipConfig::takes_captions`] tells.
     pub fn embed_texts<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<f32>, NetworkError> {
         let context = self.config.model_cfg.text_cfg.context_length;
-        let tokens: Vec<u32> = texts
-            .par_iter()
-            .flat_map_iter(|text| self.tokenizer.tokens(text.as_ref(), context))
-            .collect();
-        Ok(unit(self.text_features(&tokens)?, self.dim()))
+        let of_text = |text: &T| guarded(|| self.tokenizer.tokens(text.as_ref(), context)).ok();
+        let tokens: Vec<Option<Vec<u32>>> = texts.par_iter().map(of_text).collect();
+        let failed = tokens.iter().enumerate().filter(|(_, tokens)| tokens.is_none());
+        let failed: Vec<usize> = failed.map(|(row, _)| row).collect();
+        let nothing = || vec![END; context];
+        let tokens: Vec<u32> =
+            tokens.into_iter().flat_map(|tokens| tokens.unwrap_or_else(nothing)).collect();
+        let mut rows = unit(self.text_features(&tokens)?, self.dim());
+        for row in failed {
+            rows[row * self.dim()..][..self.dim()].fill(f32::NAN);
+        }
+        Ok(rows)
     }
 
     /// Embeddings of length 1 of class names, `names x dim()`, as open_clip's zero-shot classifier

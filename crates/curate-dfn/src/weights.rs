@@ -269,7 +269,7 @@ fn read_arrays(
     found: &mut BTreeMap<String, Array>,
     problems: &mut Vec<String>,
 ) -> Result<(), IoError> {
-    let bytes = std::fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+    let bytes = curate_io::files::read(path)?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| IoError::malformed(path, format!("is not a safetensors file: {e}")))?;
     for (name, view) in file.tensors() {
@@ -375,7 +375,7 @@ fn interpolate(name: &str, data: &[f32], old: &[usize], new: &[usize]) -> Option
 
 /// Bicubic with antialias in both directions; the class token's row stays.
 fn grid(data: &[f32], from: usize, to: usize, width: usize) -> Vec<f32> {
-    let weights = kernel_weights(from, to, Interpolation::Bicubic);
+    let weights = kernel_weights(from, to, 0..to, Interpolation::Bicubic);
     let patches = &data[width..];
     let mut out = data[..width].to_vec();
     for (top, ys) in &weights {

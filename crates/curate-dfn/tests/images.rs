@@ -4,11 +4,13 @@
 
 mod common;
 
+use std::{fs, path::Path};
+
 use common::{Arrays, bytes, distance};
 use curate_dfn::{
     PreprocessConfig, Transform,
     config::{Interpolation, ResizeMode},
-    image::{ImageError, Limits, PixelContract, decode},
+    image::{Decoded, ImageError, Limits, Mode, PixelContract, Rgb, decode},
 };
 
 const FULL: [&str; 13] = [
@@ -65,6 +67,32 @@ fn five_preprocessings_have_open_clips_bytes() {
             assert_eq!(wrong, 0, "{name} {file}: {wrong} of {} bytes differ", planes.len());
         }
     }
+}
+
+/// `data/make_resized.py` says what lies in the file.
+#[test]
+fn sides_before_the_crop_and_thin_images_have_pillows_bytes() {
+    let expected = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/resized.bin"));
+    let expected = expected.unwrap();
+    let mut expected = expected.chunks_exact(32 * 32 * 3);
+    let names = ["rgb_square_down", "rgb_wide", "rgb_tall", "rgb_upscale", "rgb_crop_odd"];
+    for resize_mode in [ResizeMode::Shortest, ResizeMode::Squash] {
+        let config =
+            PreprocessConfig { resize_mode, resize_size: Some(36), ..PreprocessConfig::default() };
+        let transform = Transform::new(&config, 32);
+        for name in names {
+            let image = decode(&bytes(&format!("full/{name}.png")), Limits::default()).unwrap();
+            assert!(transform.bytes(&image).unwrap() == expected.next().unwrap(), "{name}");
+        }
+    }
+    let line: Vec<u8> = (0..9000_u32).map(|i| ((i * i / 7 + i * 31) % 251) as u8).collect();
+    let transform = transform(ResizeMode::Shortest, Interpolation::Bicubic);
+    for (width, height) in [(1, 3000), (3000, 1)] {
+        let rgb = Rgb { width, height, bytes: line.clone() };
+        let image = Decoded { rgb, alpha: vec![], mode: Mode::Plain };
+        assert!(transform.bytes(&image).unwrap() == expected.next().unwrap(), "{width}");
+    }
+    assert_eq!(expected.next(), None);
 }
 
 #[test]

@@ -52,6 +52,27 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work)
 }
 
+/// 64 copies of an embedded pool as one.
+fn multiply(small: &Path, large: &Path) {
+    fs::create_dir(large).unwrap();
+    let manifest = fs::read_to_string(small.join("manifest.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let mut shards: Vec<serde_json::Value> = Vec::new();
+    for copy in 0..64 {
+        for (i, shard) in manifest["shards"].as_array().unwrap().iter().enumerate() {
+            let (from, to) = (format!("0000{i}"), format!("{copy:03}{i}"));
+            for ending in ["npz", "scores.parquet", "json"] {
+                let [from, to] = [&from, &to].map(|name| format!("{name}.{ending}"));
+                fs::copy(small.join(from), large.join(to)).unwrap();
+            }
+            let [from, to] = [from, to].map(|name| format!("\"{name}"));
+            shards.push(serde_json::from_str(&shard.to_string().replace(&from, &to)).unwrap());
+        }
+    }
+    manifest["shards"] = shards.into();
+    fs::write(large.join("manifest.json"), manifest.to_string()).unwrap();
+}
+
 /// A pool eight times as large, and an embedded pool 64 times as large, need a twentieth more at most,
 /// for names and counts of shards. (What every sample brings into an open pool is some hundred bytes:
 /// embedding that held all shards open would need a third more.)
@@ -76,15 +97,7 @@ fn embedding_and_scoring_need_the_memory_of_a_shard() {
     assert!(needs[1] < needs[0] + needs[0] / 20, "embedding: {needs:?} bytes");
 
     let (small, large) = (folder.path().join("e2"), folder.path().join("large"));
-    fs::create_dir(&large).unwrap();
-    for copy in 0..64 {
-        for ending in ["npz", "scores.parquet", "json"] {
-            for shard in 0..2 {
-                let to = large.join(format!("{copy:03}{shard}.{ending}"));
-                fs::copy(small.join(format!("0000{shard}.{ending}")), to).unwrap();
-            }
-        }
-    }
+    multiply(&small, &large);
     let target = vec![0.25; 16];
     let inputs = ScoreInputs { target: Some(&target), ..ScoreInputs::default() };
     let norm_sim = ScoreParams::NormSim { norm: Norm::Infinity, of: Features::Images };

@@ -5,27 +5,26 @@ use std::path::{Path, PathBuf};
 use crate::{
     error::{IoError, Kind},
     npz::Npz,
-    vectors::{StoredArray, list},
+    vectors::{Expect, StoredArray, list},
 };
 
 /// The name of the embedding in an npy file.
 pub(crate) const NPY_NAME: &str = "embedding";
+
+/// Opens the embedding of a name in a file.
+type Open = fn(&Path, &str, Expect<'_>) -> Result<StoredArray, IoError>;
 
 /// Where an embedding of a shard lies.
 pub(crate) struct Place {
     file: PathBuf,
     /// Whether it is sure to be one: what may be something else is read by those who ask for it.
     sure: bool,
-    /// Opens the embedding of a name in that file.
-    open: fn(&Path, &str) -> Result<StoredArray, IoError>,
+    open: Open,
 }
 
 impl Place {
     /// In `file`, from which `open` takes it by its name.
-    pub(crate) fn new(
-        file: PathBuf,
-        open: fn(&Path, &str) -> Result<StoredArray, IoError>,
-    ) -> Self {
+    pub(crate) fn new(file: PathBuf, open: Open) -> Self {
         Self { file, sure: true, open }
     }
 
@@ -41,12 +40,12 @@ impl Place {
 
     /// A whole npy file, whatever the embedding is called.
     pub(crate) fn npy(file: PathBuf) -> Self {
-        Self::new(file, |file, _| StoredArray::open_npy(file))
+        Self::new(file, |file, _, expect| StoredArray::npy_where(file, expect))
     }
 
     /// A member of an npz file.
     fn npz(file: PathBuf) -> Self {
-        Self::new(file, |file, name| Npz::open(file)?.array(name))
+        Self::new(file, |file, name, expect| Npz::open(file)?.array_where(name, expect))
     }
 }
 
@@ -75,13 +74,15 @@ pub(crate) fn array_of(
         return Err(no_array(name, file, &there));
     };
     let (_, place) = there.swap_remove(at);
-    let array = (place.open)(&place.file, name)?;
-    if array.rows() == rows {
-        return Ok(array);
-    }
-    let problem =
-        format!("array `{name}` has {} rows, but {} has {rows}", array.rows(), file.display());
-    Err(IoError::new(Kind::Disagree, place.file, problem, "fetch both files again"))
+    let expect = |there: usize| {
+        if there == rows {
+            return Ok(());
+        }
+        let problem = format!("array `{name}` has {there} rows, but {} has {rows}", file.display());
+        Err(IoError::new(Kind::Disagree, &place.file, problem, "fetch both files again"))
+    };
+    let array = (place.open)(&place.file, name, &expect)?;
+    expect(array.rows()).map(|()| array)
 }
 
 /// The error about an embedding that a shard lacks. It names the npz file, where such embeddings lie

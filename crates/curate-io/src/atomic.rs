@@ -1,9 +1,16 @@
 //! Files that are whole or absent: written beside their place, flushed to disk, then renamed.
+//!
+//! A file that is being written is locked by its process, and the system frees the lock when the process
+//! ends, however it ends. So what a killed process left can be told from what another one is writing: the
+//! first file that a process writes into a folder removes the one and leaves the other alone.
 
 use std::{
-    fs::{self, File},
+    collections::BTreeSet,
+    fs::{self, File, TryLockError},
     io::{self, BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use tempfile::NamedTempFile;
@@ -13,6 +20,12 @@ use crate::error::IoError;
 /// How the name of a file begins and ends while it is written.
 const PREFIX: &str = ".curate-";
 const SUFFIX: &str = ".part";
+
+/// Where files cannot be locked, one that nobody has written to for so long has no owner.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Folders that this process has cleared.
+static CLEARED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// A file being written. Dropping it without [`AtomicFile::commit`] leaves no trace.
 pub struct AtomicFile {
@@ -28,18 +41,24 @@ impl AtomicFile {
     pub fn create(path: &Path) -> Result<Self, IoError> {
         let folder = parent(path);
         fs::create_dir_all(folder).map_err(|e| IoError::os(folder, "created", e))?;
-        let file = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .suffix(SUFFIX)
-            .tempfile_in(folder)
-            .map_err(|e| IoError::os(path, "created", e))?;
+        clear_once(folder);
+        let mut names = tempfile::Builder::new();
+        names.prefix(PREFIX).suffix(SUFFIX);
+        let mut file = names.tempfile_in(folder).map_err(|e| IoError::os(path, "created", e))?;
+        while !is_held(&file) {
+            file = names.tempfile_in(folder).map_err(|e| IoError::os(path, "created", e))?;
+        }
         Ok(Self { file: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() })
     }
 
-    /// Where the file lies while it is written, for libraries that open files by name.
+    /// Where the file lies while it is written, for libraries that open files by name. They lock it
+    /// themselves, so it is unlocked here.
     #[cfg(feature = "hdf5")]
     pub(crate) fn path(&self) -> &Path {
-        self.file.get_ref().path()
+        let file = self.file.get_ref();
+        // What could not be unlocked was not locked.
+        let _ = file.as_file().unlock();
+        file.path()
     }
 
     /// Puts the file in its place; an existing file there is replaced at once.
@@ -84,7 +103,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
     file.commit()
 }
 
-/// Removes from a folder what a process that was killed left half written there.
+/// Locks a file that was just made. False if someone who clears the folder came first.
+fn is_held(file: &NamedTempFile) -> bool {
+    !matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock)) && file.path().exists()
+}
+
+/// Removes from a folder what processes that were killed left half written there. What another process
+/// is writing stays.
 ///
 /// # Errors
 /// When the folder cannot be read, or a file not be removed.
@@ -92,14 +117,47 @@ pub fn remove_leftovers(folder: &Path) -> Result<(), IoError> {
     let entries = fs::read_dir(folder).map_err(|e| IoError::os(folder, "read", e))?;
     for entry in entries {
         let entry = entry.map_err(|e| IoError::os(folder, "read", e))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
-            let path = entry.path();
-            fs::remove_file(&path).map_err(|e| IoError::os(&path, "removed", e))?;
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && is_part(&entry.file_name().to_string_lossy()) {
+            remove_unless_held(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// True for the name of a file that is being written, or was when its process was killed.
+pub(crate) fn is_part(name: &str) -> bool {
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
+fn remove_unless_held(path: &Path) -> Result<(), IoError> {
+    // Locked for writing, since some file systems give no lock otherwise. What may not be opened is
+    // another user's.
+    let Ok(file) = File::options().write(true).open(path) else { return Ok(()) };
+    let is_free = match file.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => is_abandoned(&file),
+    };
+    // Removed while it is locked: who made it an instant ago sees that and makes another.
+    match if is_free { fs::remove_file(path) } else { Ok(()) } {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(IoError::os(path, "removed", e)),
+        _ => Ok(()),
+    }
+}
+
+fn is_abandoned(file: &File) -> bool {
+    let modified = file.metadata().and_then(|found| found.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED))
+}
+
+/// Clears a folder the first time that this process writes there. Leftovers that stay do not keep it from
+/// writing.
+fn clear_once(folder: &Path) {
+    let Ok(place) = folder.canonicalize() else { return };
+    if CLEARED.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
+        let _ = remove_leftovers(folder);
+    }
 }
 
 fn parent(path: &Path) -> &Path {
@@ -149,6 +207,48 @@ mod tests {
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         write(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_and_what_is_being_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = AtomicFile::create(&folder.path().join("live.txt")).unwrap();
+        file.write_all(b"whole").unwrap();
+        for name in [".curate-dead.part", ".curate-mine.txt", "x.part"] {
+            fs::write(folder.path().join(name), b"half").unwrap();
+        }
+        fs::create_dir(folder.path().join(".curate-folder.part")).unwrap();
+        remove_leftovers(folder.path()).unwrap();
+        assert!(!folder.path().join(".curate-dead.part").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "the others are no leftovers");
+        file.commit().unwrap();
+        assert_eq!(fs::read(folder.path().join("live.txt")).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn the_first_file_that_is_written_into_a_folder_clears_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".curate-dead.part"), b"half").unwrap();
+        write(&folder.path().join("x.txt"), b"x").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Threads that write and clear at once: nothing that is being written is lost.
+    #[test]
+    fn clearing_while_others_begin_to_write_costs_them_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    for i in 0..100 {
+                        write(&folder.join(format!("{thread}-{i}")), b"x").unwrap();
+                        remove_leftovers(folder).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 300);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! SHA-256 digests of files.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::error::IoError;
+use crate::{error::IoError, files};
 
 /// The SHA-256 of bytes, in lower-case hexadecimal, as `sha256sum` prints it.
 pub fn of_bytes(bytes: &[u8]) -> String {
@@ -17,7 +17,7 @@ pub fn of_bytes(bytes: &[u8]) -> String {
 /// # Errors
 /// When the file cannot be read.
 pub fn of_file(path: &Path) -> Result<String, IoError> {
-    let mut file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+    let mut file = files::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -18,6 +18,8 @@ pub enum Kind {
     Disagree,
     /// The folder to write to holds something else.
     Occupied,
+    /// Another process writes to the folder.
+    Busy,
     /// The disk is full, or a file may not grow further.
     DiskFull,
     /// The operating system refused.
@@ -119,7 +121,9 @@ impl IoError {
 
 impl fmt::Display for IoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.problem)?;
+        let path = self.path.display().to_string();
+        // A line break in a name would make the rest of it look like another error.
+        write!(f, "{}: {}", path.replace('\n', "\\n"), self.problem)?;
         if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
     }
 }

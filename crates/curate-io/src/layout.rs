@@ -11,7 +11,8 @@ use curate_core::{SampleId, ScoreColumn, fault::Fault, json::Record};
 use crate::{
     arrays_beside::{Place, places_beside},
     error::{IoError, Kind},
-    ids::{id_of_key, substitute_id},
+    ids::{IdOrigins, id_in_key, id_of_text, substitute_id},
+    manifest,
     shard::Sample,
     shard_files::shard_files,
 };
@@ -90,7 +91,12 @@ pub(crate) trait Layout: Sync {
 
     /// The shards of the pool at `path` in row order.
     fn shards(&self, path: &Path) -> Result<Vec<PathBuf>, IoError> {
-        shard_files(&folder_of_shards(path, self.inner_folder()), self.endings())
+        let folder = folder_of_shards(path, self.inner_folder());
+        let files = shard_files(&folder, self.endings())?;
+        if folder.is_dir() {
+            manifest::check_shards(&folder, &files)?;
+        }
+        Ok(files)
     }
 
     /// The error about one of those that does not exist.
@@ -155,8 +161,8 @@ pub(crate) trait OpenShard: Send + Sync {
     /// A column of numbers.
     fn column(&self, name: &str) -> Result<Numbers, IoError>;
 
-    /// A text of every row; without such a field, of none.
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError>;
+    /// Hands a text of every row to `each`, in row order; without such a field, of none.
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError>;
 
     /// The samples of these rows of the shard, ascending; their ids and the name of their shard are
     /// the pool's to fill in.
@@ -205,6 +211,8 @@ pub(crate) enum Detail {
 #[derive(Default)]
 pub(crate) struct ShardRows {
     pub(crate) ids: RowIds,
+    /// Where those come from.
+    pub(crate) origins: IdOrigins,
     /// In row order once the shard is open.
     pub(crate) faults: Vec<(usize, Fault)>,
 }
@@ -241,11 +249,18 @@ pub(crate) struct Names<'a> {
     pub(crate) faults: Vec<(usize, Fault)>,
     /// Which rows are known by a key; as long as `ids`, or shorter where none follows.
     keyed: Vec<bool>,
+    origins: IdOrigins,
 }
 
 impl<'a> Names<'a> {
     pub(crate) fn of(file: &'a Path) -> Self {
-        Self { file, ids: Vec::new(), faults: Vec::new(), keyed: Vec::new() }
+        Self {
+            file,
+            ids: Vec::new(),
+            faults: Vec::new(),
+            keyed: Vec::new(),
+            origins: IdOrigins::default(),
+        }
     }
 
     /// A `uid` is an id; another name is one if it has 32 hexadecimal digits, and else hashed.
@@ -259,11 +274,14 @@ impl<'a> Names<'a> {
 
     /// A row that is known by a key.
     pub(crate) fn add_key(&mut self, key: &str) {
-        self.add_key_id(id_of_key(key));
+        let spelled = id_in_key(key);
+        self.add_key_id(spelled.unwrap_or_else(|| id_of_text(key)), spelled.is_some());
     }
 
-    /// A row that is known by a key of this id.
-    pub(crate) fn add_key_id(&mut self, id: SampleId) {
+    /// A row that is known by a key of this id, which the key spells or which is its hash.
+    pub(crate) fn add_key_id(&mut self, id: SampleId, spelled: bool) {
+        self.origins.key += usize::from(spelled);
+        self.origins.hashed += usize::from(!spelled);
         self.keyed.resize(self.ids.len(), false);
         self.keyed.push(true);
         self.ids.push(id);
@@ -282,6 +300,7 @@ impl<'a> Names<'a> {
         if id.is_none() {
             self.faults.push((row, Fault::MalformedId));
         }
+        self.origins.uid += usize::from(id.is_some());
         self.ids.push(id.unwrap_or_else(|| substitute_id(self.file, row)));
     }
 
@@ -294,11 +313,12 @@ impl<'a> Names<'a> {
 
     pub(crate) fn finish(mut self) -> ShardRows {
         self.faults.sort_by_key(|&(row, _)| row);
+        let (faults, origins) = (self.faults, self.origins);
         if self.keyed.is_empty() {
-            return ShardRows { ids: RowIds::Named(self.ids), faults: self.faults };
+            return ShardRows { ids: RowIds::Named(self.ids), origins, faults };
         }
         self.keyed.resize(self.ids.len(), false);
-        ShardRows { ids: RowIds::Keyed(self.ids, self.keyed), faults: self.faults }
+        ShardRows { ids: RowIds::Keyed(self.ids, self.keyed), origins, faults }
     }
 }
 

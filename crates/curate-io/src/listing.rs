@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use curate_core::{Progress, SampleId, fault::Fault};
+use curate_core::{Progress, SampleId, fault::Fault, guard};
 use rayon::prelude::*;
 
 use crate::{
     arrays_beside::array_of,
     error::{IoError, Kind},
-    ids::id_in_shard,
+    ids::{IdOrigins, id_in_shard},
     layout::{Detail, Layout, OpenShard, RowIds, ShardRows, is_blank},
     restarts::Restarts,
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard, rows_within},
-    shard_files::{passed_over, stem},
+    shard_files::{passed_over, shard_names},
+    watched::Watched,
 };
 
 /// The shards of a pool that are open, and what is known of their rows.
@@ -27,6 +28,9 @@ pub(crate) struct Listing {
     /// What a person should know of files whose rows can be used all the same.
     pub(crate) notes: Vec<String>,
     pub(crate) restarts: Restarts,
+    /// The files of all shards, as they were before they were read.
+    pub(crate) watched: Vec<Watched>,
+    pub(crate) origins: IdOrigins,
 }
 
 /// Which shards are taken.
@@ -36,6 +40,8 @@ pub(crate) struct ShardRule<'a> {
     /// The embeddings that a shard must have.
     pub(crate) embeddings: &'a [&'a str],
     pub(crate) ids: Option<IdsFrom>,
+    /// The name of the one shard, where it is a part of a larger pool.
+    pub(crate) name: Option<&'a str>,
 }
 
 impl ShardRule<'_> {
@@ -72,11 +78,15 @@ impl Listing {
             .collect();
         progress.finish();
         let mut listing = Self::default();
-        for (file, found) in files.into_iter().zip(found) {
+        let names = match rule.name.filter(|_| files.len() == 1) {
+            Some(name) => vec![name.to_owned()],
+            None => shard_names(&files),
+        };
+        for ((file, name), found) in files.into_iter().zip(names).zip(found) {
             match found {
-                Ok((rows, shard)) => listing.add(layout, file, rows, shard, rule.ids),
+                Ok(found) => listing.add(layout, (file, name), found, rule.ids)?,
                 Err(e) if rule.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
-                    listing.skipped.push(SkippedShard { name: stem(&file), reason: e.problem });
+                    listing.skipped.push(SkippedShard { name, reason: e.problem });
                 }
                 Err(e) => return Err(e),
             }
@@ -84,52 +94,68 @@ impl Listing {
         if rule.ids.is_none() {
             listing.restarts.check(path)?;
         }
-        listing.notes.extend(passed_over(path, &listing.shards));
+        let first = listing.shards.first().and_then(|shard| shard.files.first());
+        listing.notes.extend(passed_over(path, first));
         Ok(listing)
     }
 
     fn add(
         &mut self,
         layout: &dyn Layout,
-        file: PathBuf,
-        found: ShardRows,
-        open: Box<dyn OpenShard>,
+        (file, name): (PathBuf, String),
+        (watched, found, open): Opened,
         ids: Option<IdsFrom>,
-    ) {
+    ) -> Result<(), IoError> {
         let first = self.ids.len();
         let rows = first..first + found.ids.len();
+        self.origins.add(match &found.ids {
+            RowIds::Numbered(rows) => IdOrigins { numbered: *rows, ..IdOrigins::default() },
+            RowIds::Keyed(..) if ids == Some(IdsFrom::ShardAndKey) => {
+                let IdOrigins { key, hashed, .. } = found.origins;
+                IdOrigins { key: 0, hashed: key + hashed, ..found.origins }
+            }
+            _ => found.origins,
+        });
         match found.ids {
             RowIds::Named(ids) => self.ids.extend(ids),
             RowIds::Keyed(found, keyed) if ids == Some(IdsFrom::ShardAndKey) => {
-                let (shard, found) = (stem(&file), found.into_iter().zip(keyed));
+                let found = found.into_iter().zip(keyed);
                 self.ids.extend(found.map(|(id, keyed)| match keyed {
-                    true => id_in_shard(&shard, id),
+                    true => id_in_shard(&name, id),
                     false => id,
                 }));
             }
             RowIds::Keyed(found, keyed) => {
-                self.restarts.add(&stem(&file), &found, &keyed);
+                self.restarts.add(&name, &found, &keyed);
                 self.ids.extend(found);
             }
             RowIds::Numbered(_) => self.ids.extend(rows.clone().map(|row| SampleId(row as u128))),
         }
         self.faults.extend(found.faults.into_iter().map(|(row, fault)| (first + row, fault)));
-        let name = stem(&file);
         self.notes.extend(open.notes().iter().map(|note| format!("{}: {note}", file.display())));
         let beside = layout.companions(&file).into_iter();
         let beside: Vec<PathBuf> = beside.filter(|b| *b != file && b.exists()).collect();
+        self.watched.push(watched);
+        for file in &beside {
+            self.watched.push(Watched::of(file)?);
+        }
         let files = std::iter::once(file).chain(beside).collect();
         self.shards.push(Shard { name, rows, files });
         self.open.push(open);
+        Ok(())
     }
 
-    /// Asks all open shards in parallel, for answers in their order.
+    /// Asks all open shards in parallel, each with its place, for answers in their order.
     pub(crate) fn each_shard<T: Send>(
         &self,
-        ask: impl Fn(&dyn OpenShard) -> Result<T, IoError> + Sync,
+        ask: impl Fn(usize, &dyn OpenShard) -> Result<T, IoError> + Sync,
     ) -> Result<Vec<T>, IoError> {
-        let answers: Vec<Result<T, IoError>> =
-            self.open.par_iter().map(|shard| ask(&**shard)).collect();
+        let answers: Vec<Result<T, IoError>> = self
+            .open
+            .par_iter()
+            .enumerate()
+            .map(|(at, shard)| guarded(shard.path(), || ask(at, &**shard)))
+            .collect();
         answers.into_iter().collect()
     }
 
@@ -151,7 +177,7 @@ impl Listing {
             if local.is_empty() {
                 continue;
             }
-            let found = open.samples(&local, detail)?;
+            let found = guarded(open.path(), || open.samples(&local, detail))?;
             if found.len() < local.len() {
                 self.check_rows(at, found.len())?;
             }
@@ -187,17 +213,24 @@ impl Listing {
     }
 }
 
-fn open(
-    layout: &dyn Layout,
-    file: &Path,
-    rule: ShardRule<'_>,
-) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
+/// A panic of another's reader is an error about its file.
+fn guarded<T>(file: &Path, read: impl FnOnce() -> Result<T, IoError>) -> Result<T, IoError> {
+    guard::guarded(read).unwrap_or_else(|message| {
+        Err(IoError::malformed(file, format!("made its reader fail inside: {message}")))
+    })
+}
+
+/// A shard as it was before it was read, and what was read.
+type Opened = (Watched, ShardRows, Box<dyn OpenShard>);
+
+fn open(layout: &dyn Layout, file: &Path, rule: ShardRule<'_>) -> Result<Opened, IoError> {
     if !file.exists() {
         return Err(layout.lost(file));
     }
-    let (rows, shard) = layout.open(file)?;
+    let watched = Watched::of(file)?;
+    let (rows, shard) = guarded(file, || layout.open(file))?;
     rule.check(file, rows.ids.len(), &*shard)?;
-    Ok((rows, shard))
+    Ok((watched, rows, shard))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod dtype;
 
 use std::{
-    fs::File,
     io::{self, BufReader, Read, Write},
     path::Path,
 };
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     atomic::AtomicFile,
     error::{IoError, Kind},
+    files,
 };
 
 pub use dtype::{Dtype, Number, UID_PAIR};
@@ -229,7 +229,7 @@ pub(crate) fn write_table(
 pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
     let remedy = "write it with numpy.save as a float32 array of shape [k, d]";
     let failed = |e| IoError::os(path, "read", e);
-    let file = File::open(path).map_err(failed)?;
+    let file = files::open(path)?;
     let bytes = file.metadata().map_err(failed)?.len();
     let mut file = BufReader::new(file);
     let wrong = |kind, problem: String| Err(IoError::new(kind, path, problem, remedy));

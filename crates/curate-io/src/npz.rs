@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use crc32fast::Hasher;
+use curate_core::Progress;
 use ndarray::ArrayView2;
 use zip::{
     CompressionMethod, ZipArchive, ZipWriter, read::ZipFile, result::ZipError,
@@ -15,9 +17,11 @@ use zip::{
 
 use crate::{
     atomic::AtomicFile,
+    checksum::{Checksum, Summed},
     error::{IoError, Kind},
+    files,
     npy::{self, Header, Precision},
-    vectors::{StoredArray, check_table, list},
+    vectors::{Expect, StoredArray, check_table, list},
 };
 
 /// The arrays of an npz file.
@@ -32,8 +36,7 @@ impl Npz {
     /// # Errors
     /// When it is not a zip file, or is cut off.
     pub fn open(path: &Path) -> Result<Self, IoError> {
-        let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
-        let archive = ZipArchive::new(file).map_err(|e| {
+        let archive = ZipArchive::new(files::open(path)?).map_err(|e| {
             let problem = "is not an npz file, or is cut off: its list of members cannot be read";
             IoError::malformed(path, problem).caused_by(e)
         })?;
@@ -64,15 +67,29 @@ impl Npz {
     /// The array `name`. A stored member is read in place; a deflated one is unpacked into a
     /// temporary file first.
     ///
+    /// The checksum of a deflated one is compared while it is unpacked, that of a stored one as soon as
+    /// all its rows were read once, in any order: the read that completes them, and every later one,
+    /// fails where a byte was changed. Who reads some rows only does not learn of others; see
+    /// [`Npz::verify`].
+    ///
     /// # Errors
     /// When there is not such an array, or it is not a table of numbers, or is cut off.
     pub fn array(&mut self, name: &str) -> Result<StoredArray, IoError> {
+        self.array_where(name, &|_| Ok(()))
+    }
+
+    /// [`Npz::array`], if its rows are as expected: which is asked before anything is unpacked.
+    pub(crate) fn array_where(
+        &mut self,
+        name: &str,
+        expect: Expect<'_>,
+    ) -> Result<StoredArray, IoError> {
         let path = self.path.clone();
         let names = self.names();
         let what = format!("array `{name}`");
         let unreadable =
             |e| IoError::malformed(&path, format!("{what} cannot be unpacked")).caused_by(e);
-        let mut member = match self.archive.by_name(&format!("{name}.npy")) {
+        let member = match self.archive.by_name(&format!("{name}.npy")) {
             Ok(member) => member,
             Err(ZipError::FileNotFound) => {
                 let problem = format!("has no array `{name}`; it has {}", list(&names));
@@ -80,22 +97,56 @@ impl Npz {
             }
             Err(e) => return Err(unreadable(e)),
         };
+        let mut member = Summed { inner: member, sum: Hasher::new() };
         let header = Header::read(&mut member)
             .map_err(|e| IoError::malformed(&path, format!("{what} {e}")))?;
+        let Summed { inner: member, sum } = member;
+        expect(check_table(&path, member.size(), &header, &what)?[0])?;
         if member.compression() != CompressionMethod::Stored {
             return unpack(&path, member, &header, &what);
         }
         // The member's own header says where its data starts: its name and extra field may differ in
         // length from those in the list of members.
         let (start, length) = (member.data_start(), member.size());
+        let data = length - header.len as u64;
+        // What follows an array in its member belongs to the sum, and nobody reads it.
+        let is_whole = header.data_len().is_some_and(|promised| promised as u64 == data);
+        let checksum = is_whole.then(|| Checksum::new(what.clone(), member.crc32(), sum, data));
         drop(member);
         let start =
             start.ok_or_else(|| unreadable(io::Error::from(io::ErrorKind::InvalidData).into()))?;
-        let file = File::open(&path).map_err(|e| IoError::os(&path, "read", e))?;
+        let file = files::open(&path)?;
         let end = file.metadata().map_err(|e| IoError::os(&path, "read", e))?.len();
         // The list of members is at the end of the file and may promise what was cut out before it.
         let there = length.min(end.saturating_sub(start));
-        StoredArray::within(&path, Arc::new(file), start..start + there, &header, &what)
+        StoredArray::summed(&path, Arc::new(file), start..start + there, &header, &what, checksum)
+    }
+
+    /// Reads every member to its end and compares the checksums.
+    ///
+    /// # Errors
+    /// When a member cannot be read or does not match its checksum, or the caller cancels.
+    pub fn verify(&mut self, progress: &dyn Progress) -> Result<(), IoError> {
+        let mut buffer = vec![0; 1 << 16];
+        for at in 0..self.archive.len() {
+            let name = self.archive.name_for_index(at).map_or_else(String::new, |name| {
+                name.map_or_else(|_| format!("number {at}"), |name| name.into_owned())
+            });
+            let damaged = |e| {
+                let what = format!("member `{name}` does not have the bytes of its checksum");
+                IoError::malformed(&self.path, what).caused_by(e)
+            };
+            let mut member = self.archive.by_index(at).map_err(damaged)?;
+            loop {
+                progress.check().map_err(|_| IoError::cancelled(&self.path))?;
+                match member.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(e) => return Err(damaged(e.into())),
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -107,8 +158,6 @@ fn unpack(
     header: &Header,
     what: &str,
 ) -> Result<StoredArray, IoError> {
-    // Before room on the disk is taken for what is not there.
-    check_table(path, member.size(), header, what)?;
     let mut spool = tempfile::tempfile().map_err(IoError::no_room)?;
     // A gap in place of the header, so that offsets are those of an npy file.
     spool.seek(SeekFrom::Start(header.len as u64)).map_err(IoError::no_room)?;
@@ -151,7 +200,7 @@ fn unpack(
 /// ```
 pub struct NpzWriter {
     path: PathBuf,
-    zip: ZipWriter<AtomicFile>,
+    zip: ZipWriter<UntilFailed>,
 }
 
 impl NpzWriter {
@@ -160,7 +209,10 @@ impl NpzWriter {
     /// # Errors
     /// When the folder cannot be made or written to.
     pub fn create(path: &Path) -> Result<Self, IoError> {
-        Ok(Self { path: path.to_owned(), zip: ZipWriter::new(AtomicFile::create(path)?) })
+        Ok(Self {
+            path: path.to_owned(),
+            zip: ZipWriter::new(UntilFailed::new(AtomicFile::create(path)?)),
+        })
     }
 
     /// Adds a table of vectors, one per row.
@@ -190,7 +242,54 @@ impl NpzWriter {
     /// # Errors
     /// When the bytes do not reach the disk.
     pub fn finish(self) -> Result<(), IoError> {
-        self.zip.finish().map_err(|e| not_written(&self.path, e))?.commit()
+        self.zip.finish().map_err(|e| not_written(&self.path, e))?.file.commit()
+    }
+}
+
+/// A file that takes everything and writes nothing once it has failed. The first error is the one that is
+/// returned; [`ZipWriter`] goes on to end its archive when it is dropped, and prints what that runs into.
+struct UntilFailed {
+    file: AtomicFile,
+    failed: bool,
+    /// Where it is, and where it would be.
+    position: u64,
+    end: u64,
+}
+
+impl UntilFailed {
+    fn new(file: AtomicFile) -> Self {
+        Self { file, failed: false, position: 0, end: 0 }
+    }
+}
+
+impl Write for UntilFailed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = if self.failed { Ok(bytes.len()) } else { self.file.write(bytes) };
+        self.failed |= written.is_err();
+        let written = written?;
+        self.position += written as u64;
+        self.end = self.end.max(self.position);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = if self.failed { Ok(()) } else { self.file.flush() };
+        self.failed |= flushed.is_err();
+        flushed
+    }
+}
+
+impl Seek for UntilFailed {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let sought = match to {
+            _ if !self.failed => self.file.seek(to),
+            SeekFrom::Start(at) => Ok(at),
+            SeekFrom::End(by) => Ok(self.end.saturating_add_signed(by)),
+            SeekFrom::Current(by) => Ok(self.position.saturating_add_signed(by)),
+        };
+        self.failed |= sought.is_err();
+        self.position = sought?;
+        Ok(self.position)
     }
 }
 

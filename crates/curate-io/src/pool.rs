@@ -4,21 +4,24 @@ mod images;
 mod remembered;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
-use curate_core::{Progress, SampleId, ScoreColumn, fault::Fault};
+use curate_core::{NoProgress, Progress, SampleId, ScoreColumn, Selection, fault::Fault};
 
 use crate::{
     arrays_beside::array_of,
     error::{IoError, Kind},
+    ids::IdOrigins,
     layout::{Detail, FilesWanted, Numbers},
     layouts::detect,
     listing::{Listing, ShardRule},
     restarts::Restarts,
     url::{self, UrlOptions, is_url},
     vectors::{Embedding, list},
+    watched::Watched,
 };
 
 pub use crate::{
@@ -26,7 +29,7 @@ pub use crate::{
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard},
 };
 
-use images::Images;
+use images::{Images, image_files};
 use remembered::Remembered;
 
 /// How to open a pool.
@@ -40,6 +43,17 @@ pub struct PoolOptions {
     /// keys begin anew in every shard.
     pub ids: Option<IdsFrom>,
 }
+
+/// How many rows have each text of a field, and how many of those are kept.
+pub type LabelCounts = BTreeMap<Option<String>, [u64; 2]>;
+
+fn add(counts: &mut LabelCounts, label: Option<&str>, [rows, kept]: [u64; 2]) {
+    let known = counts.entry(label.map(str::to_owned)).or_default();
+    *known = [known[0] + rows, known[1] + kept];
+}
+
+/// Bytes of a shard's labels that are held at once.
+const MOST_LABELS: usize = 1 << 30;
 
 /// A pool of samples on disk.
 pub struct Pool {
@@ -70,7 +84,16 @@ impl Pool {
             let wanted = FilesWanted::Embeddings;
             return Self::open_url(path, options, wanted, &UrlOptions::from_env(), progress);
         }
-        Self::open_here(path, path, options, &[], progress)
+        Self::open_here(path, path, options, &[], None, progress)
+    }
+
+    /// Opens one of the [`pieces`](crate::pieces) of a pool under the name that its shard has there: see
+    /// [`shard_names`](crate::shard_names).
+    ///
+    /// # Errors
+    /// As [`Pool::open`].
+    pub fn open_piece(piece: &Path, name: &str, options: PoolOptions) -> Result<Self, IoError> {
+        Self::open_here(piece, piece, options, &[], Some(name), &NoProgress)
     }
 
     /// Opens a pool of which these embeddings will be asked for: with [`BadShards::Skip`], a shard
@@ -85,13 +108,13 @@ impl Pool {
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         if !is_url(path) {
-            return Self::open_here(path, path, options, embeddings, progress);
+            return Self::open_here(path, path, options, embeddings, None, progress);
         }
         let wanted =
             if embeddings.is_empty() { FilesWanted::Tables } else { FilesWanted::Embeddings };
         let access = UrlOptions::from_env();
         let here = url::local_with(path, options.format, wanted, &access, progress)?;
-        Self::open_here(path, &here, options, embeddings, progress)
+        Self::open_here(path, &here, options, embeddings, None, progress)
     }
 
     /// Opens a pool behind a URL with options of the caller's instead of the environment's.
@@ -106,7 +129,7 @@ impl Pool {
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         let here = url::local_with(url, options.format, wanted, access, progress)?;
-        Self::open_here(url, &here, options, &[], progress)
+        Self::open_here(url, &here, options, &[], None, progress)
     }
 
     /// Opens what lies `here`, on this machine, under the name that the caller knows it by.
@@ -115,10 +138,12 @@ impl Pool {
         path: &Path,
         options: PoolOptions,
         embeddings: &[&str],
+        shard: Option<&str>,
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         let format = options.format.map_or_else(|| detect(path), Ok)?;
-        let rule = ShardRule { bad_shards: options.bad_shards, embeddings, ids: options.ids };
+        let (bad_shards, ids) = (options.bad_shards, options.ids);
+        let rule = ShardRule { bad_shards, embeddings, ids, name: shard };
         let layout = format.layout();
         let mut listing = Listing::read(layout, path, rule, progress)?;
         if listing.shards.is_empty() {
@@ -128,6 +153,7 @@ impl Pool {
             return Err(IoError::malformed(path, problem));
         }
         listing.add_duplicates();
+        listing.watched.sort_unstable();
         let image_shards = layout.image_shards(path);
         let (images, embeddings) = (OnceLock::new(), Remembered::default());
         Ok(Self { path: name.to_owned(), format, listing, image_shards, images, embeddings })
@@ -158,6 +184,11 @@ impl Pool {
         &self.listing.ids
     }
 
+    /// Where the ids come from.
+    pub fn id_origins(&self) -> IdOrigins {
+        self.listing.origins
+    }
+
     /// The row of an id; of a repeated id the first that can be used.
     pub fn row_of(&self, id: SampleId) -> Option<usize> {
         let faults = self.faults();
@@ -179,9 +210,8 @@ impl Pool {
 
     /// Adds the keys of the first shard to those of others that were opened apart.
     pub fn add_keys_to(&self, restarts: &mut Restarts) {
-        let keys = &self.listing.restarts.first;
         if let Some(shard) = self.shards().first() {
-            restarts.add(&shard.name, keys, &vec![true; keys.len()]);
+            restarts.add_keys(&shard.name, &self.listing.restarts.first);
         }
     }
 
@@ -272,7 +302,7 @@ impl Pool {
     /// # Errors
     /// When a shard lacks the column, or it holds something else.
     pub fn column(&self, name: &str) -> Result<ScoreColumn, IoError> {
-        let shards = self.listing.each_shard(|shard| shard.column(name))?;
+        let shards = self.listing.each_shard(|_, shard| shard.column(name))?;
         let said = shards.iter().any(|numbers| matches!(numbers, Numbers::Values(_)));
         let mut parts = Vec::with_capacity(shards.len());
         for (at, numbers) in shards.into_iter().enumerate() {
@@ -308,7 +338,22 @@ impl Pool {
     /// # Errors
     /// When a shard cannot be read.
     pub fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        let shards = self.listing.each_shard(|shard| shard.labels(field))?;
+        let shards = self.listing.each_shard(|_, shard| {
+            let (mut labels, mut bytes) = (Vec::new(), 0);
+            shard.each_label(field, &mut |label| {
+                bytes += label.map_or(0, str::len);
+                if bytes <= MOST_LABELS {
+                    labels.push(label.map(str::to_owned));
+                }
+            })?;
+            if bytes > MOST_LABELS {
+                let problem =
+                    format!("`{field}` unpacks to {bytes} bytes of text, more than 1 GiB");
+                let remedy = "name a field of labels";
+                return Err(IoError::new(Kind::Unsupported, shard.path(), problem, remedy));
+            }
+            Ok(labels)
+        })?;
         let mut values = Vec::with_capacity(self.len());
         for (at, labels) in shards.into_iter().enumerate() {
             self.listing.check_rows(at, labels.len())?;
@@ -317,12 +362,49 @@ impl Pool {
         Ok(values)
     }
 
+    /// How many rows have each text of a field, and how many of those are in `kept`; rows without a text
+    /// under `None`. `None` for a field of more than `most` different texts, which are no labels. Memory:
+    /// that of the counts.
+    ///
+    /// # Errors
+    /// When a shard cannot be read.
+    pub fn count_labels(
+        &self,
+        field: &str,
+        kept: &Selection,
+        most: usize,
+    ) -> Result<Option<LabelCounts>, IoError> {
+        let shards = self.listing.each_shard(|at, shard| {
+            let first = self.shards()[at].rows.start;
+            let (mut counts, mut rows) = (LabelCounts::new(), 0);
+            shard.each_label(field, &mut |label| {
+                let row = first + rows;
+                rows += 1;
+                if counts.len() <= most {
+                    add(&mut counts, label, [1, u64::from(kept.contains(row))]);
+                }
+            })?;
+            self.listing.check_rows(at, rows)?;
+            Ok(counts)
+        })?;
+        let mut all = LabelCounts::new();
+        for (label, count) in shards.into_iter().flatten() {
+            add(&mut all, label.as_deref(), count);
+        }
+        Ok((all.len() <= most).then_some(all))
+    }
+
     /// What a person wants to see of some rows, in the order given, without their images.
     ///
     /// # Errors
     /// When a row is not one of the pool's, or a shard cannot be read.
     pub fn samples(&self, rows: &[usize]) -> Result<Vec<Sample>, IoError> {
         self.in_order(rows, |ascending| self.listing.samples(ascending, Detail::Text))
+    }
+
+    /// Whether samples may come with images: false where the pool is tables and arrays alone.
+    pub fn may_have_images(&self) -> bool {
+        self.format == Format::Webdataset || self.image_shards.is_some()
     }
 
     /// As [`Pool::samples`], with the bytes of their image files where the pool has them.
@@ -373,10 +455,18 @@ impl Pool {
         Ok(rows.iter().map(give).collect())
     }
 
+    /// The shards in which the images lie, where they are not in those of the pool.
+    pub fn image_files(&self) -> Vec<PathBuf> {
+        self.image_shards.as_deref().map_or_else(Vec::new, image_files)
+    }
+
     /// All files of the pool that were read, sorted.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self.shards().iter().flat_map(|s| s.files.clone()).collect();
-        files.sort_unstable();
-        files
+        self.watched().iter().map(|file| file.path.clone()).collect()
+    }
+
+    /// All files of the pool, sorted by path, as they were before they were read.
+    pub fn watched(&self) -> &[Watched] {
+        &self.listing.watched
     }
 }

@@ -14,45 +14,54 @@
 //! | two samples of one id, side by side | one key, which webdataset refuses | the second goes on counting |
 //! | ids without a sample | not counted | counted |
 //! | interrupted | start again | goes on: shards that are there are not written again |
+//! | keys that begin anew in every shard | repeats | an error, until [`ReshardOptions::ids`] says what an id is |
 //! | members' dates in the tar files | the time of writing | 1970-01-01, so that bytes repeat |
 //!
 //! Written are `00000000.tar` …, each with `00000000_stats.json` (`{"successes": n}`), and then
-//! `sizes.json` (samples by tar file), `sample_ids.npy` (the selection, sorted) and `meta.json`.
+//! `sizes.json` (samples by tar file), `sample_ids.npy` (the selection, sorted) and `meta.json`. The
+//! folder's own [`manifest`](crate::manifest) says what it is to hold and was made from.
 //! Tar files have the bytes that the Python package webdataset writes (`TarWriter(mtime=0)`).
 //!
-//! Memory: 24 bytes for each sample that is written, 8 more for each output sample when shuffling,
+//! A shard that is there counts if its length, a sample of its bytes and a sample of those of every input
+//! are what they were, and no file's times have changed: 64 KiB a file. Where times have, the shard is
+//! compared with what would be written, byte by byte; [`ReshardOptions::check`] asks for that of all.
+//!
+//! Memory: 24 bytes for each sample that is written, 8 more for each output sample when shuffling, 16 for
+//! each sample of 256 input shards where samples have keys alone,
 //! and a selection of up to 4 million ids; a larger sorted one stays on disk.
 //!
 //! [mlfoundations/datacomp]: https://github.com/mlfoundations/datacomp
 
+mod copy;
 mod folder;
 mod options;
 mod order;
 mod scan;
 mod tar_writer;
 
-use std::{collections::BTreeMap, fs::File, ops::Range, path::Path, sync::mpsc::sync_channel};
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::mpsc::sync_channel};
 
 use curate_core::Progress;
 use rayon::prelude::*;
 
 use crate::{
-    atomic::AtomicFile,
+    atomic::{self, AtomicFile},
     error::{IoError, Kind},
     layout::FilesWanted,
     layouts::Format,
-    shard_files::stem,
+    lock::FolderLock,
+    manifest::ShardEntry,
     sorted::SortedIds,
-    tar_samples::{Texts, known_by, read_sample},
+    stamp::{Check, Stamp, touched_since},
     url,
 };
 
 pub use options::{ReshardOptions, Resharded, Shuffle};
 
-use folder::{Plan, check_folder, prepare, write_json};
+use copy::{is_written, write_shard};
+use folder::{Earlier, META, Plan, Writing, check_folder, earlier, write_json};
 use order::Order;
-use scan::{Source, digest_of_inputs, scan_all};
-use tar_writer::TarWriter;
+use scan::{Source, scan_all};
 
 /// Shards that may wait for the disk.
 const WAITING: usize = 2;
@@ -81,25 +90,39 @@ pub fn reshard(
     let tars = Format::Webdataset.layout().shards(&here)?;
     let ids = SortedIds::open(subset)?;
     check_folder(out, &tars, options.overwrite)?;
-    let (sources, mut found) = scan_all(tars, &ids, options, progress)?;
+    let _lock = FolderLock::take(out)?;
+    atomic::remove_leftovers(out)?;
+    let (sources, mut found) = scan_all(pool, &tars, &ids, options, progress)?;
+    if found.not_selected + found.without_id == found.input_samples && ids.len() > 0 {
+        let (wanted, samples) = (ids.distinct(), found.input_samples);
+        let problem =
+            format!("names {wanted} ids, of which none is that of one of {samples} samples");
+        let remedy = format!("give the selection that was made of {}", pool.display());
+        return Err(IoError::new(Kind::Disagree, subset, problem, remedy));
+    }
     let plan = Plan {
         selection: ids.digest().to_owned(),
-        inputs: digest_of_inputs(&sources),
         samples_per_shard: options.samples_per_shard,
         shuffle: options.shuffle,
+        ids: options.ids,
+        inputs: sources.iter().map(Source::planned).collect(),
     };
-    prepare(out, &plan, options.overwrite)?;
+    let earlier = earlier(out, &plan, options.overwrite)?;
     let order = Order::new(&sources, options.shuffle);
-    found.written = order.len();
-    found.output_shards = order.len().div_ceil(options.samples_per_shard);
-    found.found_written = write_all(&sources, &order, out, options, progress)?;
-    let shards: Vec<(String, usize)> = (0..found.output_shards)
-        .map(|k| (tar_name(k), shard_rows(k, options, order.len()).len()))
-        .collect();
+    let call = Call { sources: &sources, order: &order, out, options, progress };
+    let before = earlier.written.len();
+    let mut shards = call.still_there(earlier)?;
+    (found.written, found.output_shards) = (order.len(), call.shards());
+    (found.found_written, found.written_again) = (shards.len(), before - shards.len());
+    let mut folder = Writing::begin(out, &plan, call.entries(&shards))?;
+    call.write_missing(&mut shards, &mut folder)?;
+    sources.iter().try_for_each(|source| source.input.check_untouched(&source.tar))?;
     ids.write_npy(&out.join("sample_ids.npy"))?;
-    write_json(&out.join("sizes.json"), &shards.into_iter().collect::<BTreeMap<_, _>>())?;
-    // Written last: who finds it finds everything.
-    write_json(&out.join("meta.json"), &meta(pool, subset, out, options, &found))?;
+    let sizes = (0..call.shards()).map(|k| (tar_name(k), call.rows(k).len()));
+    write_json(&out.join("sizes.json"), &sizes.collect::<BTreeMap<_, _>>())?;
+    write_json(&out.join(META), &meta(pool, subset, out, options, &found))?;
+    // Written last: who finds it complete finds everything.
+    folder.end(&plan, call.entries(&shards))?;
     Ok(found)
 }
 
@@ -109,11 +132,6 @@ fn tar_name(shard: usize) -> String {
 
 fn stats_name(shard: usize) -> String {
     format!("{shard:08}_stats.json")
-}
-
-fn shard_rows(shard: usize, options: ReshardOptions, total: usize) -> Range<usize> {
-    let first = shard * options.samples_per_shard;
-    first..total.min(first + options.samples_per_shard)
 }
 
 /// The arguments as text, and what open_clip's and DataComp's training scripts look for.
@@ -137,87 +155,109 @@ fn meta(
     })
 }
 
-/// Writes the shards that are not there yet, in parallel; answers how many there were. What is written
-/// waits for the disk on a thread of its own, while the next shards are.
-fn write_all(
-    sources: &[Source],
-    order: &Order<'_>,
-    out: &Path,
+/// A call on its way.
+struct Call<'a> {
+    sources: &'a [Source],
+    order: &'a Order<'a>,
+    out: &'a Path,
     options: ReshardOptions,
-    progress: &dyn Progress,
-) -> Result<usize, IoError> {
-    let shards = order.len().div_ceil(options.samples_per_shard);
-    let (there, missing): (Vec<usize>, Vec<usize>) = (0..shards)
-        .partition(|&k| out.join(stats_name(k)).exists() && out.join(tar_name(k)).exists());
-    progress.start("write shards", missing.len() as u64, "shards");
-    let rows = |k: usize| shard_rows(k, options, order.len());
-    // Threads that wait for the disk do not write, so one thread flushes. The channel is short, so that no more than a few shards are unfinished, and the
-    // counts beside a shard are written after it: who finds them finds it whole.
-    let (done, waiting) = sync_channel(WAITING);
-    std::thread::scope(|scope| {
-        let flush = |(k, file): (usize, AtomicFile)| {
-            file.commit()?;
-            let stats = BTreeMap::from([("successes", rows(k).len())]);
-            write_json(&out.join(stats_name(k)), &stats)?;
-            progress.advance(1);
-            Ok::<_, IoError>(())
-        };
-        let flushed = scope.spawn(move || waiting.into_iter().try_for_each(flush));
-        let write = |&k: &usize| {
-            let file = write_shard(
-                sources,
-                &order.at(rows(k)),
-                options,
-                &out.join(tar_name(k)),
-                progress,
-            )?;
-            // Nobody waits for it once a flush has failed, which is the error that counts.
-            done.send((k, file)).map_err(|_| IoError::cancelled(out))
-        };
-        let written: Vec<Result<(), IoError>> = missing.par_iter().map(write).collect();
-        drop(done);
-        flushed.join().expect("flushing does not panic")?;
-        written.into_iter().collect::<Result<(), _>>()
-    })?;
-    progress.finish();
-    Ok(there.len())
+    progress: &'a dyn Progress,
 }
 
-fn write_shard(
-    sources: &[Source],
-    copies: &[(usize, usize, u32)],
-    options: ReshardOptions,
-    path: &Path,
-    progress: &dyn Progress,
-) -> Result<AtomicFile, IoError> {
-    let mut out = TarWriter::create(path)?;
-    // Input order opens each file once; a shuffle at most as often as its source changes.
-    let mut open: Option<(usize, File)> = None;
-    let mut before = (String::new(), 0);
-    for &(source, sample, copy) in copies {
-        progress.check().map_err(|_| IoError::cancelled(path))?;
-        let Source { tar, picked } = &sources[source];
-        if open.as_ref().is_none_or(|(at, _)| *at != source) {
-            open = Some((source, File::open(tar).map_err(|e| IoError::os(tar, "read", e))?));
-        }
-        let (_, file) = open.as_ref().expect("just opened");
-        let sample = read_sample(tar, file, picked[sample].bytes.clone())?;
-        let texts = Texts::record_of(tar, file, &sample)?;
-        let record = texts.record().ok().flatten();
-        let uid = match record.as_ref().and_then(|record| record.get("uid")?.name()) {
-            Some(uid) => uid.into_owned(),
-            None => {
-                let known = known_by(&sample, record.as_ref());
-                known.id_in(&stem(tar), options.ids).unwrap_or_default().to_string()
-            }
-        };
-        // Two samples of one key side by side would be one to webdataset, with every name twice.
-        let follows = before.0 == uid && copy <= before.1;
-        let copy = if follows { before.1 + 1 } else { copy };
-        for member in sample.sorted_members() {
-            out.append(&format!("{uid}-{copy}.{}", member.ending), tar, file, member)?;
-        }
-        before = (uid, copy);
+impl Call<'_> {
+    fn shards(&self) -> usize {
+        self.order.len().div_ceil(self.options.samples_per_shard)
     }
-    out.finish()
+
+    fn rows(&self, shard: usize) -> Range<usize> {
+        let first = shard * self.options.samples_per_shard;
+        first..self.order.len().min(first + self.options.samples_per_shard)
+    }
+
+    /// The shards of the folder; those of `written` with their files.
+    fn entries(&self, written: &BTreeMap<usize, Stamp>) -> Vec<ShardEntry> {
+        let entry = |k: usize| {
+            let files = written.get(&k).map(|stamp| (tar_name(k), stamp.clone()));
+            let (name, rows) = (format!("{k:08}"), self.rows(k).len());
+            ShardEntry { name, rows, files: files.into_iter().collect() }
+        };
+        (0..self.shards()).map(entry).collect()
+    }
+
+    /// Those of the shards of an earlier call that are what would be written now.
+    fn still_there(&self, earlier: Earlier) -> Result<BTreeMap<usize, Stamp>, IoError> {
+        let Earlier { written, touched } = earlier;
+        let written: Vec<_> = written.into_iter().filter(|(k, _)| *k < self.shards()).collect();
+        self.progress.start("check shards", written.len() as u64, "shards");
+        let check = |(k, stamp): (usize, Stamp)| {
+            let there = self.is_there(k, &stamp, &touched)?;
+            self.progress.advance(1);
+            Ok(there.then_some((k, stamp)))
+        };
+        let there: Vec<Result<Option<_>, IoError>> = written.into_par_iter().map(check).collect();
+        self.progress.finish();
+        there.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    fn is_there(&self, k: usize, stamp: &Stamp, touched: &[bool]) -> Result<bool, IoError> {
+        let (tar, stats) = (self.out.join(tar_name(k)), self.out.join(stats_name(k)));
+        if !stats.exists() || !stamp.holds(&tar, Check::Sample)? {
+            return Ok(false);
+        }
+        let copies = self.order.at(self.rows(k));
+        let doubtful = self.options.check == Check::Whole
+            || touched_since(&tar, &stats)
+            || copies.iter().any(|&(source, ..)| touched[source]);
+        if !doubtful {
+            return Ok(true);
+        }
+        is_written(self.sources, &copies, self.options, &tar, self.progress)
+    }
+
+    /// Writes the shards that are not there, in parallel, and adds them. What is written waits for the disk
+    /// on a thread of its own, while the next shards are.
+    fn write_missing(
+        &self,
+        there: &mut BTreeMap<usize, Stamp>,
+        folder: &mut Writing<'_>,
+    ) -> Result<(), IoError> {
+        let missing: Vec<usize> = (0..self.shards()).filter(|k| !there.contains_key(k)).collect();
+        self.progress.start("write shards", missing.len() as u64, "shards");
+        // Threads that wait for the disk do not write, so one thread flushes. The channel is short, so
+        // that no more than a few shards are unfinished.
+        let (done, waiting) = sync_channel(WAITING);
+        std::thread::scope(|scope| {
+            let flush = move || waiting.into_iter().try_for_each(|f| self.flush(f, there, folder));
+            let flushed = scope.spawn(flush);
+            let write = |&k: &usize| {
+                let (copies, tar) = (self.order.at(self.rows(k)), self.out.join(tar_name(k)));
+                let file = write_shard(self.sources, &copies, self.options, &tar, self.progress)?;
+                // Nobody waits for it once a flush has failed, which is the error that counts.
+                done.send((k, file)).map_err(|_| IoError::cancelled(self.out))
+            };
+            let written: Vec<Result<(), IoError>> = missing.par_iter().map(write).collect();
+            drop(done);
+            flushed.join().expect("flushing does not panic")?;
+            written.into_iter().collect::<Result<(), _>>()
+        })?;
+        self.progress.finish();
+        Ok(())
+    }
+
+    /// The counts beside a shard are written after it, and it is noted last: who finds that finds it whole.
+    fn flush(
+        &self,
+        (k, file): (usize, AtomicFile),
+        there: &mut BTreeMap<usize, Stamp>,
+        folder: &mut Writing<'_>,
+    ) -> Result<(), IoError> {
+        file.commit()?;
+        let stats = BTreeMap::from([("successes", self.rows(k).len())]);
+        write_json(&self.out.join(stats_name(k)), &stats)?;
+        let stamp = Stamp::of_sample(&self.out.join(tar_name(k)))?;
+        folder.note(k, &stamp)?;
+        there.insert(k, stamp);
+        self.progress.advance(1);
+        Ok(())
+    }
 }

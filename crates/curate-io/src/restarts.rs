@@ -18,6 +18,13 @@ pub struct Restarts {
 }
 
 impl Restarts {
+    /// Adds a shard of which these ids stand for keys; one without keys says nothing.
+    pub(crate) fn add_keys(&mut self, shard: &str, ids: &[SampleId]) {
+        if !ids.is_empty() {
+            self.add(shard, ids, &vec![true; ids.len()]);
+        }
+    }
+
     /// Adds a shard: the ids of its rows, and which of them stand for keys.
     pub(crate) fn add(&mut self, shard: &str, ids: &[SampleId], keyed: &[bool]) {
         let keys = || ids.iter().zip(keyed).filter(|&(_, &keyed)| keyed).map(|(&id, _)| id);
@@ -31,6 +38,11 @@ impl Restarts {
         if 2 * there > keys().count() {
             self.restarted.push(shard.to_owned());
         }
+    }
+
+    /// Adds what was found of a shard by itself.
+    pub fn join(&mut self, shard: &str, found: Self) {
+        self.add_keys(shard, &found.first);
     }
 
     /// An error where at least half of the other shards have the keys of the first.

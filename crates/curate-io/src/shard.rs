@@ -31,7 +31,7 @@ pub enum IdsFrom {
 /// A part of a pool: a tar file, or a Parquet file with its npz file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shard {
-    /// The name without folder and ending.
+    /// The name without folder and ending; with its folder's where another shard has the same.
     pub name: String,
     /// Its rows in the pool.
     pub rows: Range<usize>,

@@ -77,7 +77,7 @@ impl SortedIds {
             return Ok(None);
         };
         let failed = |e| IoError::os(path, "read", e);
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = crate::files::open(path)?;
         let length = file.metadata().map_err(failed)?.len();
         let mut offset = 0;
         let mut magic = [0; 6];

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     error::IoError,
     npy::{Dtype, Header},
-    vectors::StoredArray,
+    vectors::{StoredArray, check_width},
 };
 
 /// Vectors that come one after the other, and lie in a temporary file from then on.
@@ -64,6 +64,9 @@ impl Spool {
             self.dim.get_or_insert(vector.len());
         }
         if let Some(dim) = self.dim {
+            check_width(path, dim, what)?;
+        }
+        if let Some(dim) = self.dim {
             // Gaps before the first vector: until then nobody knew their width.
             for _ in self.written..row {
                 self.write(&vec![f32::NAN; dim])?;
@@ -95,9 +98,6 @@ impl Spool {
         let file = self.file.into_inner().map_err(|e| IoError::no_room(e.into_error()))?;
         let dim = match self.dim {
             None => return Ok(StoredArray::gaps(path, Arc::new(file), self.rows)),
-            Some(0) => {
-                return Err(IoError::malformed(path, format!("{what} holds vectors of 0 numbers")));
-            }
             Some(dim) => dim,
         };
         let header =

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     ffi::OsStr,
-    fs,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -162,7 +161,7 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
             parse_lines(path, uids.enumerate())
         }
         SubsetFormat::Npy | SubsetFormat::Memmap => {
-            let bytes = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+            let bytes = crate::files::read(path)?;
             pairs(path, &bytes, format)
         }
         SubsetFormat::Ids => {
@@ -177,7 +176,7 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
             )
         }
         SubsetFormat::Jsonl => {
-            let text = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
+            let text = crate::files::read(path)?;
             let mut uids = Vec::new();
             for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
                 if json::without_mark(line).iter().all(u8::is_ascii_whitespace) {
@@ -194,10 +193,7 @@ pub fn read(path: &Path) -> Result<Vec<SampleId>, IoError> {
 }
 
 fn read_text(path: &Path) -> Result<String, IoError> {
-    fs::read_to_string(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::InvalidData => IoError::malformed(path, "is not text"),
-        _ => IoError::os(path, "read", e),
-    })
+    crate::files::read_text(path)
 }
 
 /// Reads a selection as [`read`] does, and sorts it.
@@ -260,6 +256,8 @@ pub fn files_in(folder: &Path, formats: &[SubsetFormat]) -> Vec<(SubsetFormat, P
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,8 @@
 //! Small Parquet tables: a run's own results, and single columns of other people's files.
 
+mod file;
 mod names;
+mod raw_text;
 mod read;
 mod types;
 mod values;

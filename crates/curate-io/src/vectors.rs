@@ -8,17 +8,29 @@ use std::{
     sync::Arc,
 };
 
+use crc32fast::Hasher;
 use curate_core::{EmbeddingSource, SourceError};
 use half::slice::HalfFloatSliceExt;
 
 use crate::{
+    checksum::Checksum,
     error::{IoError, Kind},
+    files,
     npy::{Dtype, Header, shape_of},
     positioned::read_exact_at,
 };
 
 /// Bytes of an array that are turned from columns into rows at once.
 const BY_ROWS_AT_ONCE: usize = 1 << 26;
+
+/// Numbers of a vector that is read at most; more is a slip of axes, or an attack on memory.
+pub const LONGEST_VECTOR: usize = 1 << 16;
+
+/// An error unless an array has the rows that it should have: asked before anything is unpacked.
+pub(crate) type Expect<'a> = &'a dyn Fn(usize) -> Result<(), IoError>;
+
+/// Bytes that are read, summed and converted at once: they stay in a core's cache.
+const BYTES_AT_ONCE: usize = 1 << 17;
 
 /// A table of vectors on disk: arrays of one width, one after the other. Implements
 /// [`EmbeddingSource`]; only the rows asked for are read. A clone shares the open files.
@@ -41,6 +53,8 @@ pub struct StoredArray {
     rows: usize,
     /// 0 where no row has a vector.
     dim: usize,
+    /// What its file says of its bytes.
+    checksum: Option<Arc<Checksum>>,
 }
 
 impl Embedding {
@@ -152,9 +166,15 @@ impl StoredArray {
     /// # Errors
     /// When it is not a two-dimensional array of numbers, or is cut off.
     pub fn open_npy(path: &Path) -> Result<Self, IoError> {
-        let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+        Self::npy_where(path, &|_| Ok(()))
+    }
+
+    /// [`Self::open_npy`], if its rows are as expected: which is asked before anything is copied.
+    pub(crate) fn npy_where(path: &Path, expect: Expect<'_>) -> Result<Self, IoError> {
+        let file = files::open(path)?;
         let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();
         let header = Header::read(&file).map_err(|e| IoError::malformed(path, e))?;
+        expect(check_table(path, length, &header, "the array")?[0])?;
         Self::within(path, Arc::new(file), 0..length, &header, "the array")
     }
 
@@ -163,7 +183,7 @@ impl StoredArray {
     /// # Errors
     /// As [`Self::open_npy`].
     pub(crate) fn rows_of_npy(path: &Path) -> Result<usize, IoError> {
-        let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+        let file = files::open(path)?;
         let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();
         let header = Header::read(&file).map_err(|e| IoError::malformed(path, e))?;
         Ok(check_table(path, length, &header, "the array")?[0])
@@ -178,7 +198,7 @@ impl StoredArray {
         [rows, dim]: [usize; 2],
         what: &str,
     ) -> Result<Self, IoError> {
-        let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+        let file = files::open(path)?;
         let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();
         let header = Header { dtype, fortran_order: false, shape: vec![rows, dim], len: 0 };
         Self::within(path, Arc::new(file), offset..length.max(offset), &header, what)
@@ -202,22 +222,36 @@ impl StoredArray {
         header: &Header,
         what: &str,
     ) -> Result<Self, IoError> {
+        Self::summed(path, file, bytes, header, what, None)
+    }
+
+    /// The same, of which the file holds a checksum.
+    pub(crate) fn summed(
+        path: &Path,
+        file: Arc<File>,
+        bytes: Range<u64>,
+        header: &Header,
+        what: &str,
+        checksum: Option<Checksum>,
+    ) -> Result<Self, IoError> {
         let [rows, dim] = check_table(path, bytes.end - bytes.start, header, what)?;
         let offset = bytes.start + header.len as u64;
-        let dtype = header.dtype.clone();
-        let stored = Self { path: path.to_owned(), file, offset, dtype, rows, dim };
+        let (dtype, checksum) = (header.dtype.clone(), checksum.map(Arc::new));
+        let stored = Self { path: path.to_owned(), file, offset, dtype, rows, dim, checksum };
         if header.fortran_order && rows > 1 && dim > 1 { stored.by_rows() } else { Ok(stored) }
     }
 
     /// So many rows, none of which has a vector.
     pub(crate) fn gaps(path: &Path, file: Arc<File>, rows: usize) -> Self {
-        Self { path: path.to_owned(), file, offset: 0, dtype: Dtype::F32, rows, dim: 0 }
+        let (offset, dtype, checksum) = (0, Dtype::F32, None);
+        Self { path: path.to_owned(), file, offset, dtype, rows, dim: 0, checksum }
     }
 
     /// An array that lies column by column, written row by row into a temporary file: a row of it
     /// lies in as many places as it has numbers.
     fn by_rows(self) -> Result<Self, IoError> {
         let (rows, dim, size) = (self.rows, self.dim, self.dtype.size());
+        self.sum_up()?;
         let mut spool =
             BufWriter::with_capacity(1 << 20, tempfile::tempfile().map_err(IoError::no_room)?);
         let at_once = (BY_ROWS_AT_ONCE / (dim * size)).clamp(1, rows);
@@ -236,7 +270,34 @@ impl StoredArray {
             }
         }
         let file = spool.into_inner().map_err(|e| IoError::no_room(e.into_error()))?;
-        Ok(Self { file: Arc::new(file), offset: 0, ..self })
+        Ok(Self { file: Arc::new(file), offset: 0, checksum: None, ..self })
+    }
+
+    /// Reads all bytes in their order, where the file has a checksum of them.
+    fn sum_up(&self) -> Result<(), IoError> {
+        let Some(checksum) = &self.checksum else { return Ok(()) };
+        let length = self.rows * self.dim * self.dtype.size();
+        let (mut sum, mut block) = (Hasher::new(), vec![0; length.min(1 << 20)]);
+        for at in (0..length).step_by(1 << 20) {
+            let block = &mut block[..(length - at).min(1 << 20)];
+            self.fill(block, self.offset + at as u64)?;
+            sum.update(block);
+        }
+        checksum.add(0, length, sum);
+        self.check_sum()
+    }
+
+    fn fill(&self, bytes: &mut [u8], at: u64) -> Result<(), IoError> {
+        read_exact_at(&self.file, bytes, at).map_err(|e| IoError::os(&self.path, "read", e))
+    }
+
+    /// An error once all rows were read and are not those that the file promises.
+    fn check_sum(&self) -> Result<(), IoError> {
+        let Some(checksum) = self.checksum.as_ref().filter(|checksum| checksum.is_wrong()) else {
+            return Ok(());
+        };
+        let problem = format!("{} does not have the bytes of its checksum", checksum.what);
+        Err(IoError::malformed(&self.path, problem))
     }
 
     fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), IoError> {
@@ -244,24 +305,49 @@ impl StoredArray {
             out.fill(f32::NAN);
             return Ok(());
         }
-        let width = self.dim * self.dtype.size();
-        let at = self.offset + (rows.start * width) as u64;
-        let fill = |bytes: &mut [u8]| {
-            read_exact_at(&self.file, bytes, at).map_err(|e| IoError::os(&self.path, "read", e))
-        };
+        let size = self.dtype.size();
+        let start = (rows.start * self.dim * size) as u64;
+        let length = out.len() * size;
+        let mut sum = self.checksum.as_ref().and_then(|checksum| checksum.start(length));
+        let mut at = self.offset + start;
+        let mut halves = Vec::new();
+        for out in out.chunks_mut((BYTES_AT_ONCE / size).max(1)) {
+            let mut fill = |bytes: &mut [u8]| {
+                self.fill(bytes, at)?;
+                if let Some(sum) = &mut sum {
+                    sum.update(bytes);
+                }
+                Ok(())
+            };
+            self.convert(&mut fill, &mut halves, out)?;
+            at += (out.len() * size) as u64;
+        }
+        if let (Some(checksum), Some(sum)) = (&self.checksum, sum) {
+            checksum.add(start, length, sum);
+        }
+        self.check_sum()
+    }
+
+    /// Numbers of the bytes that `fill` reads; `halves` is room that is used again.
+    fn convert(
+        &self,
+        fill: &mut dyn FnMut(&mut [u8]) -> Result<(), IoError>,
+        halves: &mut Vec<u16>,
+        out: &mut [f32],
+    ) -> Result<(), IoError> {
         match self.dtype {
             Dtype::F16 => {
-                let mut numbers = vec![0_u16; out.len()];
-                fill(bytemuck::cast_slice_mut(&mut numbers))?;
-                numbers.iter_mut().for_each(|n| *n = u16::from_le(*n));
-                bytemuck::cast_slice::<u16, half::f16>(&numbers).convert_to_f32_slice(out);
+                halves.resize(out.len(), 0);
+                fill(bytemuck::cast_slice_mut(halves))?;
+                halves.iter_mut().for_each(|n| *n = u16::from_le(*n));
+                bytemuck::cast_slice::<u16, half::f16>(halves).convert_to_f32_slice(out);
             }
             Dtype::F32 => {
                 fill(bytemuck::cast_slice_mut(out))?;
                 out.iter_mut().for_each(|x| *x = f32::from_bits(u32::from_le(x.to_bits())));
             }
             _ => {
-                let mut bytes = vec![0; width * rows.len()];
+                let mut bytes = vec![0; self.dtype.size() * out.len()];
                 fill(&mut bytes)?;
                 self.dtype.decode(&bytes, out);
             }
@@ -299,15 +385,27 @@ pub(crate) fn check_table(
         let problem = format!("{what} is a subset file, no table of vectors");
         return Err(IoError::malformed(path, problem));
     }
-    if dim == 0 {
-        return Err(IoError::malformed(path, format!("{what} holds vectors of 0 numbers")));
-    }
     let promised = header.data_len().and_then(|data| data.checked_add(header.len));
-    if promised.is_some_and(|promised| promised as u64 <= length) {
-        return Ok([rows, dim]);
+    if dim == 0 || promised.is_some_and(|promised| promised as u64 <= length) {
+        return check_width(path, dim, what).map(|()| [rows, dim]);
     }
     let problem = format!("{what} promises {rows} x {dim} numbers, but the file ends before");
     Err(IoError::new(Kind::Truncated, path, problem, "fetch or write the file again"))
+}
+
+/// An error for vectors of no numbers, and of more than anyone embeds with.
+pub(crate) fn check_width(path: &Path, dim: usize, what: &str) -> Result<(), IoError> {
+    match dim {
+        0 => Err(IoError::malformed(path, format!("{what} holds vectors of 0 numbers"))),
+        1..=LONGEST_VECTOR => Ok(()),
+        _ => {
+            let problem = format!(
+                "{what} holds vectors of {dim} numbers, more than the limit of {LONGEST_VECTOR}"
+            );
+            let remedy = "write one vector a row: is the array the other way round?";
+            Err(IoError::new(Kind::Unsupported, path, problem, remedy))
+        }
+    }
 }
 
 /// Names in backquotes, separated by commas.

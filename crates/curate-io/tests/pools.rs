@@ -10,6 +10,7 @@ use common::{PNG, complaint, f32_table, open, shard, stored, tar_of, write_npz, 
 use curate_core::{EmbeddingSource, NoProgress, SampleId, fault::Fault};
 use curate_io::{
     Kind, Pool, PoolOptions,
+    ids::{id_in_shard, id_of_key},
     npy::header_bytes,
     pool::{BadShards, IdsFrom},
     table::{self, Column},
@@ -316,4 +317,32 @@ mod random_bytes {
             let _ = subset::read(&list);
         }
     }
+}
+
+/// `s{0..1}/00000.tar`: ids from shard and key tell the shards apart, and those of other shards stay.
+#[test]
+fn shards_of_one_name_in_two_folders_have_ids_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for (shard, keys) in [("s0/0", ["a", "b"]), ("s1/0", ["a", "b"]), ("s1/1", ["a", "b"])] {
+        let path = folder.path().join(format!("{shard}.tar"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let members = keys.map(|key| [(format!("{key}.png"), PNG), (format!("{key}.txt"), b"x")]);
+        let members: Vec<(&str, &[u8])> =
+            members.iter().flatten().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+        fs::write(path, tar_of(&members)).unwrap();
+    }
+    let options = PoolOptions { ids: Some(IdsFrom::ShardAndKey), ..PoolOptions::default() };
+    let open = |pattern: &str| {
+        let pattern = folder.path().join(pattern);
+        Pool::open(&pattern, options, &NoProgress).unwrap()
+    };
+    let both = open("{s0/0,s1/0,s1/1}.tar");
+    assert_eq!(both.faults(), []);
+    let names: Vec<&str> = both.shards().iter().map(|shard| &*shard.name).collect();
+    assert_eq!(names, ["s0_0", "s1_0", "1"]);
+    assert_eq!(both.ids()[0], id_in_shard("s0_0", id_of_key("a")));
+    assert_eq!(both.ids()[4..], open("s1/{0..1}.tar").ids()[2..], "1.tar has a name of its own");
+    let alone = Pool::open_piece(&folder.path().join("s1/0.tar"), "s1_0", options).unwrap();
+    assert_eq!(alone.ids(), &both.ids()[2..4]);
+    assert_eq!(both.samples(&[2]).unwrap()[0].shard, "s1_0");
 }

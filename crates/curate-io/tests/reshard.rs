@@ -62,7 +62,7 @@ fn shards_have_the_bytes_that_webdataset_writes() {
                 assert!(ours[name] == *bytes, "{name} differs ({selection}, {threads} threads)");
             }
             let more: Vec<_> = ours.keys().filter(|name| !golden.contains_key(*name)).collect();
-            assert_eq!(more, [".curate-reshard.json", "meta.json"]);
+            assert_eq!(more, [".curate-reshard.json", ".lock", "meta.json"]);
             let meta: serde_json::Value = serde_json::from_slice(&ours["meta.json"]).unwrap();
             assert_eq!(meta["output_shard_count"], 4);
             assert_eq!(meta["output_shard_format"], "{:08d}.tar");
@@ -221,6 +221,7 @@ fn a_folder_with_something_else_is_refused_or_replaced() {
     let names: Vec<String> = files(out.path()).into_keys().collect();
     let expected = [
         ".curate-reshard.json",
+        ".lock",
         "00000000.tar",
         "00000000_stats.json",
         "meta.json",

@@ -1,23 +1,23 @@
 //! From one stage of a run to the next: what is in the folder already is read, the rest computed.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::Instant,
 };
 
 use curate_core::{Progress, Selection};
-use curate_io::{IoError, Pool, digest};
+use curate_io::{Pool, digest, watched::Watched};
 use serde_json::{Value, json};
 
 use crate::{
     Error, Recipe,
     earlier::{Earlier, Left, POOL},
     folder,
+    inputs::{self, Inputs},
+    manifest::PoolNow,
     record::{self, StageRecord},
-    rows::StageRows,
+    run::Run,
     stage::{Context, Source},
     stages::Stage,
 };
@@ -35,6 +35,7 @@ pub(crate) struct Stages<'a> {
     pool: &'a Pool,
     folder: &'a Path,
     options: RunOptions,
+    now: &'a PoolNow,
     /// The fingerprint of each set by name: the pool's, then each stage's.
     fingerprints: BTreeMap<String, String>,
     done: Finished,
@@ -56,14 +57,15 @@ impl<'a> Stages<'a> {
         pool: &'a Pool,
         folder: &'a Path,
         options: RunOptions,
-        pool_digest: &str,
+        now: &'a PoolNow,
     ) -> Self {
         Self {
             recipe,
             pool,
             folder,
             options,
-            fingerprints: BTreeMap::from([(POOL.to_owned(), pool_digest.to_owned())]),
+            now,
+            fingerprints: BTreeMap::from([(POOL.to_owned(), now.pool.digest.clone())]),
             done: Finished {
                 earlier: Earlier::new(pool),
                 completed: vec![],
@@ -71,6 +73,17 @@ impl<'a> Stages<'a> {
                 reused: vec![],
             },
         }
+    }
+
+    /// Goes on after some stages of a finished run, which left these rows, in another folder.
+    pub(crate) fn after(run: &'a Run, left: Vec<Left>, folder: &'a Path, now: &'a PoolNow) -> Self {
+        let mut stages = Self::new(&run.recipe, &run.pool, folder, RunOptions::default(), now);
+        stages.done.records = run.records[..left.len()].to_vec();
+        for (record, left) in run.records.iter().zip(left) {
+            stages.fingerprints.insert(record.name.clone(), record.fingerprint.clone());
+            stages.done.earlier.push(left);
+        }
+        stages
     }
 
     /// Reads or computes the next stage.
@@ -83,35 +96,34 @@ impl<'a> Stages<'a> {
         let input = self.input(written);
         let stage = written.completed(input.len());
         let settings = serde_json::to_value(&stage).expect("a stage is JSON");
-        let fingerprint = self.fingerprint(&stage, &settings)?;
+        let inputs = self.inputs(&stage)?;
+        let fingerprint = fingerprint(&settings, &inputs);
         let folder = folder::of_stage(self.folder, self.done.records.len(), stage.name());
-        let found = self.find(&folder, &settings, &fingerprint)?;
-        let reused = found.is_some();
-        let (record, rows) = match found {
-            Some(found) => found,
-            None => {
-                let fresh = StageRecord {
-                    name: stage.name().to_owned(),
-                    kind: stage.kind().to_owned(),
-                    fingerprint: fingerprint.clone(),
-                    settings,
-                    rows_in: input.len(),
-                    rows_out: 0,
-                    removed: BTreeMap::new(),
-                    info: BTreeMap::new(),
-                    files: BTreeMap::new(),
-                    seconds: 0.0,
-                };
-                self.compute(&stage, &input, fresh, &folder, progress)?
-            }
+        let fresh = StageRecord {
+            name: stage.name().to_owned(),
+            kind: stage.kind().to_owned(),
+            fingerprint: fingerprint.clone(),
+            settings,
+            inputs: inputs.digests.clone(),
+            rows_in: input.len(),
+            ..StageRecord::default()
         };
+        let found = self.find(&folder, &input, &fresh)?;
+        let reused = found.is_some();
+        let (record, kept) = match found {
+            Some(found) => found,
+            None => self.compute(&stage, &input, fresh, &inputs, progress)?,
+        };
+        if self.done.records.is_empty() && self.now.has_changed() {
+            // Until here the folder may have been another pool's, and refused.
+            self.now.pool.save(self.folder)?;
+        }
         let name = stage.name().to_owned();
         if reused {
             self.done.reused.push(name.clone());
         }
         self.fingerprints.insert(name.clone(), fingerprint);
-        let kept = rows.kept();
-        self.done.earlier.push(Left { name, folder, rows, kept });
+        self.done.earlier.push(Left { name, folder, given: input, kept });
         self.done.completed.push(stage);
         self.done.records.push(record);
         Ok(())
@@ -127,9 +139,9 @@ impl<'a> Stages<'a> {
         stage: &Stage,
         input: &Selection,
         mut record: StageRecord,
-        folder: &Path,
+        inputs: &Inputs,
         progress: &dyn Progress,
-    ) -> Result<(StageRecord, StageRows), Error> {
+    ) -> Result<(StageRecord, Selection), Error> {
         // From here on the folder no longer holds the finished run it may have held.
         folder::remove_outputs(self.folder, &[])?;
         let started = Instant::now();
@@ -141,17 +153,21 @@ impl<'a> Stages<'a> {
             progress,
         };
         let outcome = stage.resolve()?.execute(&context).map_err(|e| e.in_stage(stage.name()))?;
-        record.rows_out = outcome.rows.kept().len();
+        let kept = outcome.rows.kept();
+        record.rows_out = kept.len();
         record.removed = outcome.rows.removed();
         record.info.clone_from(&outcome.info);
         record.seconds = started.elapsed().as_secs_f64();
-        record::save(folder, &outcome, &mut record)?;
-        Ok((record, outcome.rows))
+        inputs.check()?;
+        self.pool.watched().iter().try_for_each(Watched::check)?;
+        let folder = folder::of_stage(self.folder, self.done.records.len(), stage.name());
+        record::save(&folder, &outcome, &mut record)?;
+        Ok((record, kept))
     }
 
     /// The rows that a stage is given: those of its sources. With a subset file among them, which
     /// removed nothing itself, the whole pool.
-    fn input(&self, stage: &Stage) -> Cow<'_, Selection> {
+    fn input(&self, stage: &Stage) -> Selection {
         let earlier = &self.done.earlier;
         let set = |source| match source {
             Source::Before => earlier.last(),
@@ -159,12 +175,12 @@ impl<'a> Stages<'a> {
             Source::File(_) => earlier.pool(),
         };
         let mut sets = stage.sources().into_iter().map(set);
-        let first = sets.next().map_or(Cow::Owned(Selection::default()), Cow::Borrowed);
-        sets.fold(first, |all, set| Cow::Owned(all.union(set)))
+        let first = sets.next().cloned().unwrap_or_default();
+        sets.fold(first, |all, set| all.union(set))
     }
 
-    /// A digest of everything that the stage's result depends on.
-    fn fingerprint(&self, stage: &Stage, settings: &Value) -> Result<String, Error> {
+    /// Everything that the stage's result depends on beside its settings.
+    fn inputs(&self, stage: &Stage) -> Result<Inputs, Error> {
         let before = self.done.records.last().map_or(POOL, |record| &record.name);
         let reads = stage.settings().reads();
         let sets = stage.sources().into_iter().chain(reads.sets);
@@ -173,41 +189,41 @@ impl<'a> Stages<'a> {
             Source::Named(name) => Some(name),
             Source::File(_) => None,
         });
-        let mut inputs: Vec<String> = sources
-            .chain(reads.scores)
-            .chain(reads.clusters)
-            .filter_map(|name| self.fingerprints.get(name).cloned())
-            .collect();
-        for file in reads.files {
-            inputs.push(digest_of(file)?);
+        let mut inputs = Inputs::default();
+        inputs.add(inputs::POOL, &self.now.pool.digest);
+        inputs.add(inputs::SEED, self.recipe.seed.to_string());
+        inputs.add(inputs::VERSION, env!("CARGO_PKG_VERSION"));
+        for name in sources.chain(reads.scores).chain(reads.clusters) {
+            if let Some(fingerprint) = self.fingerprints.get(name) {
+                inputs.add(format!("stage `{name}`"), fingerprint);
+            }
         }
-        let all = json!({
-            "format": folder::FORMAT,
-            "version": env!("CARGO_PKG_VERSION"),
-            "pool": self.fingerprints[POOL],
-            "seed": self.recipe.seed,
-            "settings": settings,
-            "inputs": inputs,
-        });
-        Ok(digest::of_bytes(all.to_string().as_bytes()))
+        for path in reads.networks {
+            inputs.add_path("network", path)?;
+        }
+        for path in reads.files {
+            inputs.add_path("file", path)?;
+        }
+        Ok(inputs)
     }
 
     /// The stage's result, if it is in the folder already.
     fn find(
         &self,
         folder: &Path,
-        settings: &Value,
-        fingerprint: &str,
-    ) -> Result<Option<(StageRecord, StageRows)>, Error> {
+        input: &Selection,
+        fresh: &StageRecord,
+    ) -> Result<Option<(StageRecord, Selection)>, Error> {
         let record = match record::read(folder) {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(None),
             Err(_) if self.options.overwrite => return Ok(None),
             Err(e) => return Err(e),
         };
-        if record.fingerprint == fingerprint {
-            return match record::load(folder, &record) {
-                Ok(rows) => Ok(Some((record, rows))),
+        if record.fingerprint == fresh.fingerprint {
+            let kept = record::check(folder, &record).and_then(|()| record::kept(folder, input));
+            return match kept {
+                Ok(kept) => Ok(Some((record, kept))),
                 Err(_) if self.options.overwrite => Ok(None),
                 Err(e) => Err(e),
             };
@@ -217,35 +233,28 @@ impl<'a> Stages<'a> {
         }
         Err(Error::Conflict {
             folder: self.folder.to_owned(),
-            changes: changes(&record.settings, settings),
+            changes: self.changes(&record, fresh),
             stage: record.name,
         })
     }
-}
 
-/// The digest of a file, or of all files in a folder and the folders in it.
-fn digest_of(path: &Path) -> Result<String, IoError> {
-    if !path.is_dir() {
-        return digest::of_file(path);
-    }
-    let mut files = Vec::new();
-    files_below(path, &mut files)?;
-    files.sort_unstable();
-    let digests = digest::of_files(&files)?;
-    Ok(digest::of_bytes(digests.join("\n").as_bytes()))
-}
-
-fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), IoError> {
-    let failed = |e| IoError::os(folder, "read", e);
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.is_dir() {
-            files_below(&path, files)?;
-        } else if path.is_file() {
-            files.push(path);
+    /// Why a stage's result does not count any more, in words.
+    fn changes(&self, then: &StageRecord, now: &StageRecord) -> Vec<String> {
+        let mut found = changes(&then.settings, &now.settings);
+        let file = self.now.difference();
+        let file = file.as_ref().map(|(path, count)| (&**path, *count));
+        found.extend(inputs::changes(&then.inputs, &now.inputs, file));
+        if found.is_empty() {
+            found.push("an earlier stage or the version has changed".to_owned());
         }
+        found
     }
-    Ok(())
+}
+
+/// A digest of everything that a stage's result depends on.
+fn fingerprint(settings: &Value, inputs: &Inputs) -> String {
+    let all = json!({ "format": folder::FORMAT, "settings": settings, "inputs": inputs.digests });
+    digest::of_bytes(all.to_string().as_bytes())
 }
 
 /// What differs between two settings, in words.
@@ -254,15 +263,10 @@ fn changes(before: &Value, now: &Value) -> Vec<String> {
     let (before, now) = (before.as_object().unwrap_or(&empty), now.as_object().unwrap_or(&empty));
     let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     let show = |value: Option<&Value>| value.map_or("absent".to_owned(), |v| v.to_string());
-    let changes: Vec<String> = keys
-        .into_iter()
+    keys.into_iter()
         .filter(|key| before.get(*key) != now.get(*key))
         .map(|key| format!("`{key}` was {}, is {}", show(before.get(key)), show(now.get(key))))
-        .collect();
-    if changes.is_empty() {
-        return vec!["the pool, the seed, the version or an earlier stage has changed".to_owned()];
-    }
-    changes
+        .collect()
 }
 
 #[cfg(test)]
@@ -270,23 +274,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folders_digest_is_that_of_all_its_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let below = folder.path().join("shards");
-        fs::create_dir(&below).unwrap();
-        fs::write(folder.path().join("a"), b"1").unwrap();
-        fs::write(below.join("b"), b"2").unwrap();
-        let before = digest_of(folder.path()).unwrap();
-        assert_eq!(digest_of(folder.path()).unwrap(), before);
-        fs::write(below.join("b"), b"3").unwrap();
-        assert_ne!(digest_of(folder.path()).unwrap(), before);
-    }
-
-    #[test]
-    fn a_change_that_no_setting_shows_is_said_to_be_one_of_the_inputs() {
+    fn changed_settings_are_named() {
         let (before, now) = (json!({"epsilon": 0.05}), json!({"epsilon": 0.2, "count": 3}));
         let expected = ["`count` was absent, is 3", "`epsilon` was 0.05, is 0.2"];
         assert_eq!(changes(&before, &now), expected);
-        assert!(changes(&now, &now)[0].contains("an earlier stage has changed"));
+        assert!(changes(&now, &now).is_empty());
     }
 }

@@ -1,30 +1,31 @@
 //! What the stages before one have left.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use curate_core::Selection;
-use curate_io::Pool;
+use curate_core::{ScoreColumn, Selection};
+use curate_io::{IoError, Pool};
 
-use crate::rows::StageRows;
+use crate::{record, rows::StageRows};
 
 /// The name that stands for the whole pool where a stage asks for its input.
 pub const POOL: &str = "pool";
 
-/// What the pool and the stages carried out so far have left, by name. Lent to the stages after
-/// them: nothing here is copied for a stage that asks.
+/// What the pool and the stages carried out so far have left, by name: sets of rows in memory, and what
+/// was said of each row on disk, where a stage that asks reads it.
 pub(crate) struct Earlier {
     pool: Selection,
     stages: Vec<Left>,
 }
 
 /// What one stage left.
+#[derive(Clone)]
 pub(crate) struct Left {
     /// The stage's name.
     pub(crate) name: String,
     /// The stage's folder, with its centroids.
     pub(crate) folder: PathBuf,
-    /// Its verdict on each row.
-    pub(crate) rows: StageRows,
+    /// The rows that it was given.
+    pub(crate) given: Selection,
     /// The rows that stay.
     pub(crate) kept: Selection,
 }
@@ -61,28 +62,30 @@ impl Earlier {
         self.find(name).map(|stage| &stage.kept)
     }
 
-    /// A stage's verdict on each row that it was given.
-    pub(crate) fn rows(&self, name: &str) -> Option<&StageRows> {
-        self.find(name).map(|stage| &stage.rows)
+    /// The rows that the last stage left, once no other set is needed.
+    pub(crate) fn into_last(mut self) -> Selection {
+        self.stages.pop().map_or(self.pool, |stage| stage.kept)
     }
 
-    /// A stage's folder.
-    pub(crate) fn folder(&self, name: &str) -> Option<&Path> {
-        self.find(name).map(|stage| &*stage.folder)
-    }
-
-    /// The verdicts of all stages, in order, and the rows that the last one left.
-    pub(crate) fn into_parts(self) -> (Vec<StageRows>, Selection) {
-        let mut kept = self.pool;
-        let take = |stage: Left| {
-            kept = stage.kept;
-            stage.rows
-        };
-        let rows = self.stages.into_iter().map(take).collect();
-        (rows, kept)
-    }
-
-    fn find(&self, name: &str) -> Option<&Left> {
+    /// A stage by name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Left> {
         self.stages.iter().find(|stage| stage.name == name)
+    }
+}
+
+impl Left {
+    /// Its verdict on each row that it was given.
+    pub(crate) fn rows(&self) -> Result<StageRows, IoError> {
+        record::rows(&self.folder)
+    }
+
+    /// Its numbers of these rows; NaN for a row that it was not given or did not leave.
+    pub(crate) fn values_of(&self, rows: &Selection) -> Result<ScoreColumn, IoError> {
+        let values = record::values(&self.folder)?;
+        if *rows == self.given && self.kept.len() == self.given.len() {
+            return Ok(values);
+        }
+        let place = |row| self.given.position(row).filter(|_| self.kept.contains(row));
+        Ok(values.gather(rows.iter().map(place)))
     }
 }

@@ -1,20 +1,19 @@
 //! Carrying out a recipe.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use curate_core::{Progress, SampleId};
-use curate_io::{IoError, Pool, atomic, digest, subset};
+use curate_io::{IoError, Pool, atomic, digest, lock::FolderLock, subset, watched::Watched};
 
 use crate::{
     Error, Recipe,
     advance::{RunOptions, Stages},
     error::StageError,
     evidence, folder,
-    manifest::{Manifest, PoolRecord},
+    manifest::{Manifest, PoolNow, PoolRecord},
     recipe,
     record::StageRecord,
     report,
@@ -62,11 +61,11 @@ pub fn run(
     let pool = recipe.open_pool(progress)?;
     check_sources(recipe, &pool)?;
     folder::check_apart(out, &pool)?;
-    fs::create_dir_all(out).map_err(|e| IoError::os(out, "created", e))?;
-    let _lock = folder::lock(out)?;
+    folder::check_ours(out)?;
+    let _lock = FolderLock::take(out)?;
     folder::remove_leftovers(out)?;
-    let pool_record = PoolRecord::new(&pool, out, progress)?;
-    let mut stages = Stages::new(recipe, &pool, out, options, &pool_record.digest);
+    let now = PoolNow::look(&pool, out, progress)?;
+    let mut stages = Stages::new(recipe, &pool, out, options, &now);
     for stage in &recipe.stages {
         stages.advance(stage, progress)?;
     }
@@ -75,9 +74,9 @@ pub fn run(
     folder::remove(&out.join(folder::MANIFEST))?;
     folder::remove_stale_stages(out, finished.records.iter().map(|record| &*record.name))?;
     let recipe = Recipe { stages: finished.completed, ..recipe.clone() };
-    let (rows, kept) = finished.earlier.into_parts();
-    let run = Run { recipe, pool, records: finished.records, rows, kept };
-    let files = write_outputs(&run, out, pool_record, started, progress)?;
+    let kept = finished.earlier.into_last();
+    let run = Run { recipe, pool, records: finished.records, kept, folder: out.to_owned() };
+    let files = write_outputs(&run, out, now.pool, started, progress)?;
     Ok(RunSummary {
         rows: run.pool.len(),
         kept: run.kept.len(),
@@ -103,7 +102,8 @@ fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
         if let Some(device) = reads.device {
             device.engine().map_err(|e| StageError::from(e).in_stage(stage.name()))?;
         }
-        if let Some(missing) = reads.files.into_iter().find(|file| !file.exists()) {
+        let mut paths = reads.files.into_iter().chain(reads.networks);
+        if let Some(missing) = paths.find(|path| !path.exists()) {
             let error = std::io::ErrorKind::NotFound.into();
             return Err(IoError::os(missing, "read", error).into());
         }
@@ -136,6 +136,8 @@ fn write_outputs(
         progress.finish();
         files.push(path);
     }
+    // Cards of the report show captions and images: those of the files that were judged.
+    run.pool.watched().iter().try_for_each(Watched::check)?;
     let outputs = [std::slice::from_ref(&recipe_path), &files].concat();
     let path = out.join(folder::MANIFEST);
     atomic::write(&path, manifest(run, pool, &outputs, started)?.to_json().as_bytes())?;

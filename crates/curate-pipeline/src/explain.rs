@@ -62,7 +62,8 @@ pub fn explain(folder: &Path, id: &str) -> Result<Explanation, Error> {
     if let Some(fault) = run.pool_fault(row) {
         steps.push(Step::quarantined(Removal::new(row, fault.name())));
     }
-    for ((stage, record), rows) in run.recipe.stages.iter().zip(&run.records).zip(&run.rows) {
+    for (index, (stage, record)) in run.recipe.stages.iter().zip(&run.records).enumerate() {
+        let rows = run.stage_rows(index)?;
         let Some(position) = rows.position(row) else { continue };
         let number = |x: f64| (!x.is_nan()).then_some(x);
         let related = rows.related.get(position).copied().flatten();

@@ -10,7 +10,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -39,22 +39,6 @@ fn stages(run: &Path) -> PathBuf {
     run.join("stages")
 }
 
-/// One run at a time may work on a folder; the lock goes with the process.
-pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join(".lock");
-    let file = File::create(&path).map_err(|e| IoError::os(&path, "created", e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::Run {
-            folder: folder.to_owned(),
-            problem: "another run is working on this folder; wait for it or choose another"
-                .to_owned(),
-        }),
-        // A file system without locks: two runs at once are then the user's to avoid.
-        Err(fs::TryLockError::Error(_)) => Ok(file),
-    }
-}
-
 /// Outputs among the shards would be taken for shards.
 pub(crate) fn check_apart(folder: &Path, pool: &Pool) -> Result<(), Error> {
     let Ok(folder) = folder.canonicalize() else { return Ok(()) };
@@ -65,6 +49,18 @@ pub(crate) fn check_apart(folder: &Path, pool: &Pool) -> Result<(), Error> {
     }
     let problem = "holds the pool's shards; choose another folder for the run".to_owned();
     Err(Error::Run { folder, problem })
+}
+
+/// A folder of embeddings has a manifest of that name too, which a run would remove.
+pub(crate) fn check_ours(folder: &Path) -> Result<(), Error> {
+    let text = fs::read(folder.join(MANIFEST)).unwrap_or_default();
+    let found = serde_json::from_slice::<serde_json::Value>(&text).unwrap_or_default();
+    // One that cannot be read is a damaged one of a run.
+    if found.is_null() || found.get("stages").is_some() {
+        return Ok(());
+    }
+    let problem = "holds the manifest.json of something else than a run; choose another folder";
+    Err(Error::Run { folder: folder.to_owned(), problem: problem.to_owned() })
 }
 
 /// Removes the outputs of an earlier run from a folder, but for those in `keep`.

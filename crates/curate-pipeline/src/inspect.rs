@@ -1,15 +1,27 @@
 //! What is in a pool.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use curate_core::{EmbeddingSource, Progress, fault, fault::NormPolicy};
-use curate_io::{Pool, PoolOptions, Sample, pool::SkippedShard};
+use curate_io::{
+    Pool, PoolOptions, Sample,
+    ids::IdOrigins,
+    pool::{BadShards, SkippedShard},
+    verify::all,
+};
 use serde::Serialize;
 
 use crate::Error;
 
 /// Notes that are shown.
 const MOST_NOTES: usize = 10;
+
+/// Columns of numbers that are looked at: each is a pass over the pool, and records may have thousands.
+const MOST_COLUMNS: usize = 100;
 
 /// What is in a pool.
 #[derive(Clone, Debug, Serialize)]
@@ -22,18 +34,36 @@ pub struct Inspection {
     pub skipped: Vec<SkippedShard>,
     /// Rows.
     pub rows: usize,
+    /// Where their ids come from.
+    pub ids: IdOrigins,
     /// Bytes of all files.
     pub bytes: u64,
     /// Rows that cannot be used, by fault.
     pub faults: BTreeMap<String, usize>,
     /// What a person should know of its files although their rows can be used.
     pub notes: Vec<String>,
-    /// Columns of numbers.
+    /// Columns of numbers, the first 100.
     pub columns: Vec<ColumnSummary>,
+    /// Columns of numbers beyond those.
+    pub more_columns: usize,
     /// Embeddings.
     pub embeddings: Vec<EmbeddingSummary>,
     /// The first samples: id and caption.
     pub examples: Vec<(String, String)>,
+    /// What [`verify`] found, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+}
+
+/// Files that were read to their end.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verified {
+    /// Files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is wrong with those that are damaged, each with the file's name.
+    pub damaged: Vec<String>,
 }
 
 /// A column of numbers.
@@ -73,7 +103,9 @@ pub fn inspect(
         *faults.entry(fault.name().to_owned()).or_default() += 1;
     }
     let mut columns = Vec::new();
-    for name in pool.numeric_columns()? {
+    let names = pool.numeric_columns()?;
+    let more_columns = names.len().saturating_sub(MOST_COLUMNS);
+    for name in names.into_iter().take(MOST_COLUMNS) {
         progress.check()?;
         columns.push(summarize(name.clone(), pool.column(&name)?.to_vec()));
     }
@@ -83,19 +115,44 @@ pub fn inspect(
     }
     let first: Vec<usize> = (0..pool.len().min(3)).collect();
     let caption = |s: Sample| (s.id.to_string(), s.caption.unwrap_or_default());
-    let size = |path: &std::path::PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
     Ok(Inspection {
         format: pool.format().to_string(),
         shards: pool.shards().len(),
         skipped: pool.skipped().to_vec(),
         rows: pool.len(),
-        bytes: pool.files().iter().map(size).sum(),
+        ids: pool.id_origins(),
+        bytes: bytes_of(&pool.files()),
         faults,
         notes: pool.notes().to_vec(),
         columns,
+        more_columns,
         embeddings,
         examples: pool.samples(&first)?.into_iter().map(caption).collect(),
+        verified: None,
     })
+}
+
+fn bytes_of(files: &[PathBuf]) -> u64 {
+    files.iter().map(|file| std::fs::metadata(file).map_or(0, |m| m.len())).sum()
+}
+
+/// Reads all files of a pool to their end and compares the checksums that they hold, as
+/// [`curate_io::verify`] says. A shard that cannot be opened is a damaged one.
+///
+/// # Errors
+/// When there is no pool, no shard can be opened, or the caller cancels.
+pub fn verify(
+    path: &Path,
+    options: PoolOptions,
+    progress: &dyn Progress,
+) -> Result<Verified, Error> {
+    let options = PoolOptions { bad_shards: BadShards::Skip, ..options };
+    let pool = Pool::open(path, options, progress)?;
+    let files = pool.files();
+    let skipped = pool.skipped().iter().map(|shard| format!("{}: {}", shard.name, shard.reason));
+    let mut damaged: Vec<String> = skipped.collect();
+    damaged.extend(all(&files, progress)?.iter().map(ToString::to_string));
+    Ok(Verified { files: files.len() + pool.skipped().len(), bytes: bytes_of(&files), damaged })
 }
 
 fn summarize(name: String, mut values: Vec<f64>) -> ColumnSummary {
@@ -133,10 +190,23 @@ fn look_at(pool: &Pool, name: String, progress: &dyn Progress) -> Result<Embeddi
     Ok(EmbeddingSummary { name, dim: embedding.dim(), faults })
 }
 
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = self.bytes as f64 / f64::from(1 << 20);
+        let Self { files, damaged, .. } = self;
+        writeln!(f, "  verified  {files} files, {mib:.1} MiB, {} damaged", damaged.len())?;
+        damaged.iter().try_for_each(|what| writeln!(f, "  damaged   {what}"))
+    }
+}
+
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.bytes as f64 / f64::from(1 << 20);
         writeln!(f, "{}: {} rows in {} shards, {mib:.1} MiB", self.format, self.rows, self.shards)?;
+        writeln!(f, "  ids       {}", self.ids)?;
+        if let Some(verified) = &self.verified {
+            write!(f, "{verified}")?;
+        }
         for shard in &self.skipped {
             writeln!(f, "  left out  {}: {}", shard.name, shard.reason)?;
         }
@@ -158,6 +228,9 @@ impl fmt::Display for Inspection {
                 None => "no numbers".to_owned(),
             };
             writeln!(f, "  {:<28} {numbers}   {} missing", column.name, column.missing)?;
+        }
+        if self.more_columns > 0 {
+            writeln!(f, "  and {} more", self.more_columns)?;
         }
         if !self.embeddings.is_empty() {
             writeln!(f, "\nembeddings")?;

@@ -45,6 +45,7 @@ pub mod evidence;
 mod execute;
 pub mod explain;
 mod folder;
+mod inputs;
 pub mod inspect;
 pub mod manifest;
 mod page;

@@ -1,17 +1,21 @@
 //! The manifest: what went in, what was done, what came out.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
 };
 
 use curate_core::Progress;
-use curate_io::{IoError, Kind, Pool, atomic, digest, pool::SkippedShard};
+use curate_io::{
+    IoError, Kind, Pool, atomic, digest, ids::IdOrigins, pool::SkippedShard, watched::Watched,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, folder::FORMAT, record::StageRecord};
+
+/// The run folder's record of its pool.
+const POOL: &str = "pool.json";
 
 /// What is known of the pool of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ pub struct PoolRecord {
     pub files: Vec<FileRecord>,
     /// Shards that were left out.
     pub skipped: Vec<SkippedShard>,
+    /// Where the ids of its rows come from.
+    #[serde(default)]
+    pub ids: IdOrigins,
     /// Rows set aside when the pool was read, by fault.
     pub quarantined: BTreeMap<String, usize>,
     /// What a person should know of its files although their rows can be used.
@@ -47,21 +54,31 @@ pub struct FileRecord {
 }
 
 impl PoolRecord {
+    /// What the run folder knows of its pool.
+    pub(crate) fn known(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(folder.join(POOL)).ok()?).ok()
+    }
+
+    /// Writes the record to the run folder.
+    pub(crate) fn save(&self, folder: &Path) -> Result<(), IoError> {
+        let text = serde_json::to_string_pretty(self).expect("a record is JSON");
+        atomic::write(&folder.join(POOL), text.as_bytes())
+    }
+
     /// Digests every file of a pool. Digests of files that have not changed since are taken from
-    /// the run folder.
-    pub(crate) fn new(pool: &Pool, folder: &Path, progress: &dyn Progress) -> Result<Self, Error> {
-        let cache_path = folder.join("pool.json");
-        let known: BTreeMap<PathBuf, FileRecord> = fs::read(&cache_path)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Self>(&text).ok())
-            .map(|record| record.files.into_iter().map(|f| (f.path.clone(), f)).collect())
-            .unwrap_or_default();
-        let paths = pool.files();
-        progress.start("digest pool", paths.len() as u64, "files");
-        let mut files = Vec::with_capacity(paths.len());
-        for path in paths {
+    /// what is `known`.
+    pub(crate) fn new(
+        pool: &Pool,
+        known: Option<&Self>,
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
+        let known = known.iter().flat_map(|record| &record.files);
+        let known: BTreeMap<&Path, &FileRecord> = known.map(|f| (&*f.path, f)).collect();
+        progress.start("digest pool", pool.watched().len() as u64, "files");
+        let mut files = Vec::with_capacity(pool.watched().len());
+        for file in pool.watched() {
             progress.check()?;
-            files.push(FileRecord::new(&path, known.get(&path))?);
+            files.push(FileRecord::new(file, known.get(&*file.path).copied())?);
             progress.advance(1);
         }
         progress.finish();
@@ -73,18 +90,28 @@ impl PoolRecord {
             .iter()
             .map(|f| format!("{} {}", f.path.file_name().unwrap_or_default().display(), f.sha256))
             .collect();
-        let record = Self {
+        Ok(Self {
             path: pool.path().to_owned(),
             format: pool.format().to_string(),
             digest: digest::of_bytes(named.join("\n").as_bytes()),
             files,
             skipped: pool.skipped().to_vec(),
+            ids: pool.id_origins(),
             quarantined,
             notes: pool.notes().to_vec(),
+        })
+    }
+
+    /// The first file that is not in both records with one digest, and how many there are.
+    pub(crate) fn difference(&self, other: &Self) -> Option<(PathBuf, usize)> {
+        let of = |record: &Self| -> BTreeMap<PathBuf, String> {
+            record.files.iter().map(|file| (file.path.clone(), file.sha256.clone())).collect()
         };
-        let text = serde_json::to_string_pretty(&record).expect("a record is JSON");
-        atomic::write(&cache_path, text.as_bytes())?;
-        Ok(record)
+        let (ours, theirs) = (of(self), of(other));
+        let all: BTreeSet<&PathBuf> = ours.keys().chain(theirs.keys()).collect();
+        let mut differ = all.into_iter().filter(|path| ours.get(*path) != theirs.get(*path));
+        let first = differ.next()?.clone();
+        Some((first, 1 + differ.count()))
     }
 
     /// An error when a file of the pool is no longer the one that was curated.
@@ -96,7 +123,7 @@ impl PoolRecord {
             return changed(pool.path(), "has other files than when it was curated");
         }
         for file in &self.files {
-            if FileRecord::new(&file.path, Some(file))?.sha256 != file.sha256 {
+            if FileRecord::new(&Watched::of(&file.path)?, Some(file))?.sha256 != file.sha256 {
                 return changed(&file.path, "has changed since it was curated");
             }
         }
@@ -109,18 +136,51 @@ impl PoolRecord {
     }
 }
 
+/// The pool of a run as it is, and as the run folder knows it.
+pub(crate) struct PoolNow {
+    pub(crate) pool: PoolRecord,
+    known: Option<PoolRecord>,
+}
+
+impl PoolNow {
+    /// The pool of a finished run, whose files were found unchanged.
+    pub(crate) fn unchanged(pool: PoolRecord) -> Self {
+        Self { pool, known: None }
+    }
+
+    /// Digests the pool's files. The folder keeps what it knows where that differs, until a stage
+    /// replaces its results: a run that is refused for another pool must be refused the next time too,
+    /// by the name of the file.
+    pub(crate) fn look(pool: &Pool, folder: &Path, progress: &dyn Progress) -> Result<Self, Error> {
+        let known = PoolRecord::known(folder);
+        let now = Self { pool: PoolRecord::new(pool, known.as_ref(), progress)?, known };
+        if !now.has_changed() {
+            now.pool.save(folder)?;
+        }
+        Ok(now)
+    }
+
+    /// Whether the folder knows another pool.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.digest != self.pool.digest)
+    }
+
+    /// The first file that differs from what the folder knows, and how many do.
+    pub(crate) fn difference(&self) -> Option<(PathBuf, usize)> {
+        self.pool.difference(self.known.as_ref()?)
+    }
+}
+
 impl FileRecord {
     /// Looks at a file; takes the digest of a `known` record where length and time are the same.
-    fn new(path: &Path, known: Option<&Self>) -> Result<Self, IoError> {
-        let found = fs::metadata(path).map_err(|e| IoError::os(path, "read", e))?;
-        let since = found.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-        let modified = since.map_or(0, |since| since.as_nanos() as u64);
-        let unchanged = known.filter(|f| f.bytes == found.len() && f.modified == modified);
+    fn new(file: &Watched, known: Option<&Self>) -> Result<Self, IoError> {
+        let Watched { path, bytes, modified } = file.clone();
+        let unchanged = known.filter(|f| f.bytes == bytes && f.modified == modified);
         let sha256 = match unchanged {
             Some(known) => known.sha256.clone(),
-            None => digest::of_file(path)?,
+            None => digest::of_file(&path)?,
         };
-        Ok(Self { path: path.to_owned(), bytes: found.len(), modified, sha256 })
+        Ok(Self { path, bytes, modified, sha256 })
     }
 }
 

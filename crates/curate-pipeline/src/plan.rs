@@ -48,8 +48,21 @@ pub struct StagePlan {
 /// Bytes that the run folder holds for each row and stage: the measured size of `rows.parquet`.
 const DISK_PER_ROW: u64 = 24;
 
-/// Bytes that a stage's verdicts take in memory for each row.
+/// Bytes of memory for each row of the pool: its id, twice while shards are opened, and what the stage
+/// that is carried out or shown says of it.
 const MEMORY_PER_ROW: u64 = 48;
+
+/// Bytes of memory for each row and stage: the rows that a stage leaves, and what its cut sorts.
+const MEMORY_PER_ROW_AND_STAGE: u64 = 16;
+
+/// Bytes of memory whatever the pool: the program, a part of each stage's rows, and for every thread
+/// blocks of a table and what the allocator keeps for it.
+const MEMORY_FIXED: u64 = 48 << 20;
+const MEMORY_PER_THREAD: u64 = 16 << 20;
+
+/// Bytes of memory for the images that the report shows of a stage, and how often each byte is held.
+const MEMORY_IMAGES: u64 = 96 << 20;
+const COPIES_OF_IMAGES: u64 = 3;
 
 /// Plans a run: opens the pool, computes nothing.
 ///
@@ -71,14 +84,21 @@ pub fn plan(recipe: &Recipe, progress: &dyn Progress) -> Result<Plan, Error> {
         plans.push(StagePlan { name, rule, rows: given, reads, memory, operations });
     }
     let rows = plans.iter().map(|p| p.rows).fold(usable, usize::max);
-    let verdicts = MEMORY_PER_ROW * (pool.len() * plans.len().max(1)) as u64;
-    let ids = 40 * pool.len() as u64;
-    let largest = plans.iter().map(|p| p.memory).max().unwrap_or(0);
+    let stages = plans.len() as u64;
+    let per_row = MEMORY_PER_ROW + MEMORY_PER_ROW_AND_STAGE * stages;
+    let threads = rayon::current_num_threads() as u64;
+    let fixed = MEMORY_FIXED + MEMORY_PER_THREAD * threads;
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
+    let pool_bytes: u64 = pool.files().iter().map(size).sum();
+    let images = match recipe.output.report && recipe.output.images && pool.may_have_images() {
+        true => (MEMORY_IMAGES * stages).min(COPIES_OF_IMAGES * pool_bytes),
+        false => 0,
+    };
+    let largest = plans.iter().map(|p| p.memory).max().unwrap_or(0);
     Ok(Plan {
         rows: pool.len(),
-        pool_bytes: pool.files().iter().map(size).sum(),
-        memory: verdicts + ids + largest,
+        pool_bytes,
+        memory: fixed + images + per_row * pool.len() as u64 + largest,
         disk: DISK_PER_ROW * (rows * (plans.len() + 2)) as u64,
         operations: plans.iter().map(|p| p.operations).sum(),
         stages: plans,

@@ -2,16 +2,21 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use curate_core::{ScoreColumn, Selection};
 use curate_io::{
     IoError, Kind, atomic, digest,
     npy::{self, Precision},
+    table,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, rows::StageRows};
+use crate::{
+    Error,
+    rows::{StageReader, StageRows},
+};
 
 /// What is known of a finished stage beside its rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageRecord {
     /// The stage's name.
     pub name: String,
@@ -21,6 +26,10 @@ pub struct StageRecord {
     pub fingerprint: String,
     /// The settings with every default.
     pub settings: serde_json::Value,
+    /// What else the result depends on: the pool, the seed, the version, earlier stages and files, each
+    /// with what identifies it.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
     /// Rows that it was given.
     pub rows_in: usize,
     /// Rows that it left.
@@ -124,8 +133,8 @@ pub(crate) fn exists(folder: &Path) -> bool {
     folder.join(RECORD).exists()
 }
 
-/// The rows of a finished stage, after their digest was compared with the record's.
-pub(crate) fn load(folder: &Path, record: &StageRecord) -> Result<StageRows, Error> {
+/// An error unless the files of a finished stage have the digests of its record.
+pub(crate) fn check(folder: &Path, record: &StageRecord) -> Result<(), Error> {
     for (name, expected) in &record.files {
         let path = folder.join(name);
         if digest::of_file(&path)? != *expected {
@@ -133,7 +142,37 @@ pub(crate) fn load(folder: &Path, record: &StageRecord) -> Result<StageRows, Err
             return Err(damaged(&path, problem, None));
         }
     }
-    Ok(StageRows::read(&folder.join(ROWS))?)
+    Ok(())
+}
+
+/// All rows of a finished stage.
+pub(crate) fn rows(folder: &Path) -> Result<StageRows, IoError> {
+    let path = folder.join(ROWS);
+    StageRows::read(&path, &table::Reader::open(&path)?)
+}
+
+/// The rows of a finished stage, one after the other.
+pub(crate) fn each_row(folder: &Path) -> Result<StageReader, IoError> {
+    StageReader::open(&folder.join(ROWS))
+}
+
+/// The numbers of a finished stage, one for each row that it was given.
+pub(crate) fn values(folder: &Path) -> Result<ScoreColumn, IoError> {
+    table::Reader::open(&folder.join(ROWS))?.scores("value")
+}
+
+/// The rows that a finished stage left of those that it was given.
+pub(crate) fn kept(folder: &Path, given: &Selection) -> Result<Selection, Error> {
+    let path = folder.join(ROWS);
+    let flags = table::Reader::open(&path)?.bool("kept")?;
+    if flags.len() != given.len() {
+        return Err(damaged(&path, "has other rows than the stage was given", None));
+    }
+    if flags.iter().all(|&kept| kept) {
+        return Ok(given.clone());
+    }
+    let mut flags = flags.into_iter();
+    Ok(given.retain(|_| flags.next() == Some(true)))
 }
 
 fn damaged(path: &Path, problem: &str, cause: Option<serde_json::Error>) -> Error {
@@ -146,11 +185,9 @@ fn damaged(path: &Path, problem: &str, cause: Option<serde_json::Error>) -> Erro
 
 #[cfg(test)]
 mod tests {
-    use curate_core::Selection;
-
     use super::*;
 
-    fn rows() -> StageRows {
+    fn judged() -> StageRows {
         let mut rows = StageRows::new(&Selection::from_unsorted(vec![2, 5, 9]));
         rows.remove(1, "threshold");
         rows
@@ -160,14 +197,9 @@ mod tests {
         StageRecord {
             name: "x".into(),
             kind: "score".into(),
-            fingerprint: String::new(),
-            settings: serde_json::Value::Null,
             rows_in: 3,
             rows_out: 1,
-            removed: BTreeMap::new(),
-            info: BTreeMap::new(),
-            files: BTreeMap::new(),
-            seconds: 0.0,
+            ..StageRecord::default()
         }
     }
 
@@ -176,12 +208,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut record = empty();
         assert_eq!(super::read(folder.path()).unwrap(), None);
-        save(folder.path(), &Outcome::new(rows()), &mut record).unwrap();
+        save(folder.path(), &Outcome::new(judged()), &mut record).unwrap();
         let found = super::read(folder.path()).unwrap().unwrap();
         assert_eq!(found, record);
-        load(folder.path(), &found).unwrap();
+        check(folder.path(), &found).unwrap();
+        let given = judged().rows;
+        assert_eq!(kept(folder.path(), &given).unwrap(), judged().kept());
+        let error = kept(folder.path(), &Selection::all(9)).unwrap_err().to_string();
+        assert!(error.contains("has other rows than the stage was given"), "{error}");
         std::fs::write(folder.path().join(ROWS), b"other").unwrap();
-        let error = load(folder.path(), &found).unwrap_err().to_string();
+        let error = check(folder.path(), &found).unwrap_err().to_string();
         assert!(error.contains("its digest differs; compute the stage again"), "{error}");
     }
     #[test]
@@ -193,7 +229,7 @@ mod tests {
         }
         let mut record = empty();
         assert_eq!(record.told::<Told>().unwrap(), None);
-        record.info = Outcome::new(rows()).telling(&Told { least_score: 0.5 }).info;
+        record.info = Outcome::new(judged()).telling(&Told { least_score: 0.5 }).info;
         assert_eq!(record.info["least-score"], 0.5);
         assert_eq!(record.told().unwrap(), Some(Told { least_score: 0.5 }));
         let moved = record.info.remove("least-score").unwrap();

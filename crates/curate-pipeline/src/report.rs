@@ -11,6 +11,7 @@ use curate_report::{
 use crate::{
     Error,
     earlier::POOL,
+    evidence,
     manifest::PoolRecord,
     page::{Page, thousands},
     run::Run,
@@ -20,6 +21,9 @@ use crate::{
 
 /// Quarantined rows shown for each fault.
 const QUARANTINED: usize = 6;
+
+/// A field of more different texts than this is no category.
+const CATEGORIES: usize = 1000;
 
 /// Makes the report of a run.
 pub(crate) fn of(run: &Run, pool: &PoolRecord) -> Result<Report, Error> {
@@ -39,17 +43,18 @@ pub(crate) fn of(run: &Run, pool: &PoolRecord) -> Result<Report, Error> {
         thousands(kept),
         100.0 * kept as f64 / rows.max(1) as f64
     ));
-    report.tiles = tiles(run, pool);
+    let quarantined = Quarantined::of(run)?;
+    report.tiles = tiles(run, pool, quarantined.total());
     report.notes = notes(run, pool, &methods)?;
     report.sections.push(funnel(run, &methods));
     for (index, method) in methods.iter().enumerate() {
         let record = &run.records[index];
         let cuts = cuts_on(&record.name, run, &methods)?;
-        let done = Done { record, rows: &run.rows[index], cuts };
+        let done = Done { record, rows: &run.stage_rows(index)?, cuts };
         report.sections.extend(method.report(&page, &done)?);
     }
     report.sections.extend(categories(run)?);
-    report.sections.push(quarantine(run, &page)?);
+    report.sections.push(quarantine(&quarantined, &page)?);
     report.facts = facts(run, pool);
     Ok(report)
 }
@@ -67,14 +72,13 @@ fn cuts_on<'a>(
     Ok(cuts)
 }
 
-fn tiles(run: &Run, pool: &PoolRecord) -> Vec<Tile> {
-    let removed = run.pool.len() - run.kept.len();
-    let quarantined: usize = quarantined_rows(run).len();
+fn tiles(run: &Run, pool: &PoolRecord, quarantined: usize) -> Vec<Tile> {
+    let removed = run.pool.len() - run.kept.len() - quarantined;
     vec![
         Tile::new("rows in the pool", run.pool.len()).hint(crate::plan::bytes(pool.bytes())),
         Tile::new("kept", run.kept.len()).hint("the subset"),
-        Tile::new("removed", removed).hint("each with its reason"),
-        Tile::new("quarantined", quarantined).hint("could not be judged"),
+        Tile::new("removed", removed).hint("by the recipe, each with its reason"),
+        Tile::new("quarantined", quarantined).hint("set aside: could not be judged"),
     ]
 }
 
@@ -99,6 +103,7 @@ fn facts(run: &Run, pool: &PoolRecord) -> Vec<Fact> {
     let mut facts = vec![
         Fact::new("pool", Value::Code(pool.path.display().to_string())),
         Fact::new("pool digest", Value::Code(pool.digest.clone())),
+        Fact::new("ids", pool.ids.to_string()),
         Fact::new("seed", run.recipe.seed.to_string()),
         Fact::new("version", env!("CARGO_PKG_VERSION")),
     ];
@@ -145,32 +150,47 @@ fn removal(rule: &str, rows: usize) -> Removal {
     }
 }
 
-/// Rows that any stage set aside, with the fault, in row order.
-fn quarantined_rows(run: &Run) -> BTreeMap<usize, Fault> {
-    let mut found: BTreeMap<usize, Fault> = run.pool.faults().iter().copied().collect();
-    for rows in &run.rows {
-        for (position, &row) in rows.rows.iter().enumerate() {
-            if let Some(fault) = rows.rule(position).and_then(Fault::named) {
-                found.entry(row).or_insert(fault);
+/// Rows that do not stay since the pool or a stage set them aside, by the first fault that was found: how
+/// many, and the first of them.
+#[derive(Default)]
+struct Quarantined(BTreeMap<Fault, (usize, Vec<usize>)>);
+
+impl Quarantined {
+    fn of(run: &Run) -> Result<Self, Error> {
+        let mut found = Self::default();
+        let faulty = |&stage: &usize| {
+            let mut rules = run.records[stage].removed.keys();
+            rules.any(|rule| Fault::named(rule).is_some())
+        };
+        let stages: Vec<usize> = (0..run.records.len()).filter(faulty).collect();
+        evidence::each_row(run, &stages, |met| {
+            let mut rules = met.verdicts().filter_map(|(_, rows, at)| rows.rule(at));
+            // One that another branch of the recipe kept after all is counted there.
+            if met.stays {
+                return Ok(());
             }
-        }
+            if let Some(fault) = met.fault.or_else(|| rules.find_map(Fault::named)) {
+                let (count, first) = found.0.entry(fault).or_default();
+                *count += 1;
+                first.extend((*count <= QUARANTINED).then_some(met.row));
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
-    found
+
+    fn total(&self) -> usize {
+        self.0.values().map(|(count, _)| count).sum()
+    }
 }
 
 /// What stays of each source and each kind of caption, where the pool says them.
 fn categories(run: &Run) -> Result<Option<Section>, Error> {
     let mut tables = Vec::new();
     for field in ["source", "caption_kind"] {
-        let labels = run.pool.labels(field)?;
-        if labels.iter().all(Option::is_none) {
+        let Some(counts) = run.pool.count_labels(field, &run.kept, CATEGORIES)? else { continue };
+        if counts.keys().all(Option::is_none) {
             continue;
-        }
-        let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        for (row, label) in labels.iter().enumerate() {
-            let entry = counts.entry(label.as_deref().unwrap_or("none")).or_default();
-            entry.0 += 1;
-            entry.1 += u64::from(run.kept.contains(row));
         }
         tables.push(Table {
             title: format!("Kept by {}", field.replace('_', " ")),
@@ -182,10 +202,10 @@ fn categories(run: &Run) -> Result<Option<Section>, Error> {
             ],
             rows: counts
                 .into_iter()
-                .map(|(label, (rows, kept))| {
+                .map(|(label, [rows, kept])| {
                     let share = kept as f64 / rows as f64;
                     vec![
-                        Value::Text(label.into()),
+                        Value::Text(label.unwrap_or_else(|| "none".to_owned())),
                         Value::Count(rows),
                         Value::Count(kept),
                         Value::Share(share),
@@ -199,18 +219,13 @@ fn categories(run: &Run) -> Result<Option<Section>, Error> {
     Ok((!tables.is_empty()).then(|| tables.into_iter().fold(section, Section::block)))
 }
 
-fn quarantine(run: &Run, page: &Page<'_>) -> Result<Section, Error> {
-    let mut by_fault: BTreeMap<Fault, Vec<usize>> = BTreeMap::new();
-    for (row, fault) in quarantined_rows(run) {
-        by_fault.entry(fault).or_default().push(row);
-    }
+fn quarantine(quarantined: &Quarantined, page: &Page<'_>) -> Result<Section, Error> {
     let mut groups = Vec::new();
-    for (fault, rows) in by_fault {
-        let shown = &rows[..rows.len().min(QUARANTINED)];
+    for (fault, (count, shown)) in &quarantined.0 {
         groups.push(Group {
-            heading: format!("{}: {} rows", fault.in_words(), thousands(rows.len())),
+            heading: format!("{}: {} rows", fault.in_words(), thousands(*count)),
             cards: page.cards(shown, |_| Verdict::Quarantined, |row| format!("row {row}"))?,
-            omitted: (rows.len() - shown.len()) as u64,
+            omitted: (count - shown.len()) as u64,
             ..Group::default()
         });
     }

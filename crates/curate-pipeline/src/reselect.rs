@@ -1,10 +1,21 @@
 //! Another threshold on a finished stage, without computing the stage again.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use curate_core::{Cut, NoProgress, SampleId, ScoreColumn, Selection, fault::Fault};
+use curate_core::{Cut, NoProgress, Progress, SampleId, ScoreColumn, Selection, fault::Fault};
+use curate_io::IoError;
 
-use crate::{Error, error::StageError, rows::StageRows, run::Run, stage::Numbers};
+use crate::{
+    Error,
+    advance::Stages,
+    earlier::{Earlier, Left},
+    error::StageError,
+    folder::MANIFEST,
+    manifest::{Manifest, PoolNow},
+    rows::StageRows,
+    run::Run,
+    stage::Numbers,
+};
 
 /// A selection made from a finished stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,13 +45,103 @@ pub struct Reselection {
 pub fn reselect(folder: &Path, stage: Option<&str>, wanted: Cut) -> Result<Reselection, Error> {
     let run = Run::open(folder, &NoProgress)?;
     let (index, numbers) = find(&run, folder, stage, wanted)?;
-    let rows = &run.rows[index];
-    let ids: Vec<SampleId> = rows.rows.iter().map(|&row| run.pool.ids()[row]).collect();
-    let values = values(rows);
+    cut(&run, index, numbers, wanted)
+}
+
+/// What a run would have kept with another cut of one of its stages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rerun {
+    /// What the stage itself leaves, from its stored numbers.
+    pub cut: Reselection,
+    /// The stages after it, which are carried out again: name, rows given and rows left.
+    pub later: Vec<(String, usize, usize)>,
+    /// The rows that stay in the end.
+    pub kept: Selection,
+    /// Their ids.
+    pub ids: Vec<SampleId>,
+    /// Rows that the run kept.
+    pub before: usize,
+    /// Of those the rows that go now, by the stage that removes them.
+    pub lost: BTreeMap<String, usize>,
+    /// Rows that the run did not keep and that stay now, by the stage that had removed them.
+    pub gained: BTreeMap<String, usize>,
+}
+
+/// Applies another cut to the numbers of a finished stage, as [`reselect`] does, and carries out the
+/// stages after it on what it leaves: the result is what the run would have kept with that cut and
+/// otherwise the settings in its `recipe.toml`, numbers of clusters included. The run folder is not
+/// changed.
+///
+/// # Errors
+/// As [`reselect`], when a later stage cannot be carried out, and when the caller cancels.
+pub fn rerun(
+    folder: &Path,
+    stage: Option<&str>,
+    wanted: Cut,
+    progress: &dyn Progress,
+) -> Result<Rerun, Error> {
+    let run = Run::open(folder, progress)?;
+    let (index, numbers) = find(&run, folder, stage, wanted)?;
+    let cut = cut(&run, index, numbers, wanted)?;
+    let before = (0..run.records.len()).map(|at| left(&run, at)).collect::<Result<Vec<_>, _>>()?;
+    let mut first: Vec<Left> = before[..=index].to_vec();
+    first[index].kept = cut.kept.clone();
+    let now = PoolNow::unchanged(Manifest::read(&folder.join(MANIFEST))?.pool);
+    let scratch = tempfile::tempdir().map_err(|e| IoError::os(folder, "read", e))?;
+    let mut stages = Stages::after(&run, first, scratch.path(), &now);
+    for stage in &run.recipe.stages[index + 1..] {
+        stages.advance(stage, progress)?;
+    }
+    let done = stages.finished();
+    let later = done.records[index + 1..].iter();
+    let kept = done.earlier.last().clone();
+    Ok(Rerun {
+        later: later.map(|r| (r.name.clone(), r.rows_in, r.rows_out)).collect(),
+        ids: kept.iter().map(|row| run.pool.ids()[row]).collect(),
+        before: run.kept.len(),
+        lost: removed_by(run.kept.minus(&kept), after(&run, &done.earlier)),
+        gained: removed_by(kept.minus(&run.kept), before.iter()),
+        kept,
+        cut,
+    })
+}
+
+/// What a stage of a finished run left.
+fn left(run: &Run, index: usize) -> Result<Left, IoError> {
+    let rows = run.stage_rows(index)?;
+    let (name, folder) = (run.records[index].name.clone(), run.stage_folder(index));
+    Ok(Left { name, folder, kept: rows.kept(), given: rows.rows })
+}
+
+/// What all stages of a run left, in order.
+fn after<'a>(run: &'a Run, earlier: &'a Earlier) -> impl Iterator<Item = &'a Left> {
+    run.records.iter().filter_map(|record| earlier.find(&record.name))
+}
+
+/// How many of these rows each stage was the first to remove.
+fn removed_by<'a>(
+    mut rows: Selection,
+    stages: impl Iterator<Item = &'a Left>,
+) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for stage in stages {
+        let gone = rows.intersect(&stage.given).minus(&stage.kept);
+        rows = rows.minus(&gone);
+        if !gone.is_empty() {
+            counts.insert(stage.name.clone(), gone.len());
+        }
+    }
+    counts
+}
+
+fn cut(run: &Run, index: usize, numbers: Numbers, wanted: Cut) -> Result<Reselection, Error> {
+    let rows = run.stage_rows(index)?;
+    let ids: Vec<SampleId> = rows.rows.iter().map(|row| run.pool.ids()[row]).collect();
+    let values = values(&rows);
     let outcome = values
         .cut(wanted, &ids, numbers.better())
         .map_err(|e| StageError::from(e).in_stage(&run.records[index].name))?;
-    let kept: Selection = outcome.kept.iter().map(|position| rows.rows[position]).collect();
+    let kept: Selection = outcome.kept.iter().map(|position| rows.row(position)).collect();
     Ok(Reselection {
         stage: run.records[index].name.clone(),
         given: rows.rows.len(),

@@ -1,6 +1,10 @@
 //! What a stage leaves behind: a value and a verdict for every row it was given.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use curate_core::{
     Removal, ScoreColumn, Selection,
@@ -12,10 +16,13 @@ use curate_io::{
 };
 
 /// A stage's verdict on each row that it was given.
+///
+/// Pools have millions of rows, and a run many stages: only the stage that is carried out, or looked at,
+/// is held. [`StageReader`] goes through a finished one in parts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageRows {
-    /// The rows of the pool that the stage was given, ascending.
-    pub rows: Vec<usize>,
+    /// The rows of the pool that the stage was given.
+    pub rows: Selection,
     /// Index into `rules` of the rule that removed the row; 0 for a row that stays.
     verdict: Vec<u8>,
     /// The rules that removed rows; the first entry stands for "stays".
@@ -39,7 +46,7 @@ impl StageRows {
     pub(crate) fn new(input: &Selection) -> Self {
         let n = input.len();
         Self {
-            rows: input.rows().to_vec(),
+            rows: input.clone(),
             verdict: vec![0; n],
             rules: vec![String::new()],
             value: ScoreColumn::missing(n),
@@ -98,15 +105,23 @@ impl StageRows {
         self.verdict[position] == 0
     }
 
+    /// The row of the pool at `position`.
+    pub fn row(&self, position: usize) -> usize {
+        self.rows.rows()[position]
+    }
+
     /// The position of a row of the pool.
     pub fn position(&self, row: usize) -> Option<usize> {
-        self.rows.binary_search(&row).ok()
+        self.rows.position(row)
     }
 
     /// The rows that stay.
     pub fn kept(&self) -> Selection {
-        let kept = (0..self.rows.len()).filter(|&i| self.keeps(i)).map(|i| self.rows[i]);
-        Selection::from_unsorted(kept.collect())
+        if self.verdict.iter().all(|&verdict| verdict == 0) {
+            return self.rows.clone();
+        }
+        let mut verdicts = self.verdict.iter();
+        self.rows.retain(|_| verdicts.next() == Some(&0))
     }
 
     /// How many rows each rule removed.
@@ -125,13 +140,19 @@ impl StageRows {
         // A quarantined row was not compared with anything.
         let compared = Fault::named(rule).is_none();
         Some(Removal {
-            row: self.rows[position],
+            row: self.row(position),
             rule: rule.to_owned(),
             value: number(self.value.get(position)),
             threshold: number(self.threshold.get(position)).filter(|_| compared),
-            cause: self.related.get(position).copied().flatten().filter(|_| compared),
+            cause: self.cause(position),
             cluster: self.cluster.get(position).copied().flatten(),
         })
+    }
+
+    /// The row for which the row at `position` was removed.
+    pub fn cause(&self, position: usize) -> Option<usize> {
+        let compared = self.rule(position).is_some_and(|rule| Fault::named(rule).is_none());
+        self.related.get(position).copied().flatten().filter(|_| compared)
     }
 
     /// The row of a reference outside the pool for which the row at `position` was removed.
@@ -140,53 +161,57 @@ impl StageRows {
         self.reference.get(position)?.as_deref().filter(|_| compared)
     }
 
+    /// Writes the rows in parts: what is written holds no more than one of them.
     pub(crate) fn write(&self, path: &Path) -> Result<(), IoError> {
-        let optional = |rows: &[Option<usize>]| rows.iter().map(|r| r.map(|r| r as u64)).collect();
+        let mut parts = (0..self.rows.len()).step_by(AT_ONCE);
+        let part = |from: usize| self.columns(from..(from + AT_ONCE).min(self.rows.len()));
+        let mut writer = table::Writer::create(path, part(parts.next().unwrap_or(0)))?;
+        for from in parts {
+            writer.write(part(from).into_iter().map(|(_, column)| column).collect())?;
+        }
+        writer.finish()
+    }
+
+    /// The columns of the rows at these positions.
+    fn columns(&self, at: Range<usize>) -> Vec<(&'static str, Column)> {
+        let rule = |i: usize| self.rule(i).map(str::to_owned);
         let mut columns = vec![
-            ("row", Column::U64(self.rows.iter().map(|&row| row as u64).collect())),
-            ("kept", Column::Bool(self.verdict.iter().map(|&index| index == 0).collect())),
-            ("value", column(&self.value)),
-            ("threshold", column(&self.threshold)),
-            (
-                "rule",
-                Column::OptText(
-                    (0..self.rows.len()).map(|i| self.rule(i).map(str::to_owned)).collect(),
-                ),
-            ),
+            ("row", Column::U64(self.rows.rows()[at.clone()].iter().map(|&r| r as u64).collect())),
+            ("kept", Column::Bool(self.verdict[at.clone()].iter().map(|&v| v == 0).collect())),
+            ("value", column(&self.value, at.clone())),
+            ("threshold", column(&self.threshold, at.clone())),
+            ("rule", Column::OptText(at.clone().map(rule).collect())),
         ];
         if !self.cluster.is_empty() {
-            let cluster = self.cluster.iter().map(|c| c.map(u64::from)).collect();
+            let cluster = self.cluster[at.clone()].iter().map(|c| c.map(u64::from)).collect();
             columns.push(("cluster", Column::OptU64(cluster)));
         }
         if !self.related.is_empty() {
-            columns.push(("related", Column::OptU64(optional(&self.related))));
+            let related = self.related[at.clone()].iter().map(|r| r.map(|r| r as u64)).collect();
+            columns.push(("related", Column::OptU64(related)));
         }
         if !self.reference.is_empty() {
-            columns.push(("reference", Column::OptText(self.reference.clone())));
+            columns.push(("reference", Column::OptText(self.reference[at].to_vec())));
         }
-        table::write(path, columns)
+        columns
     }
 
-    pub(crate) fn read(path: &Path) -> Result<Self, IoError> {
-        let reader = table::Reader::open(path)?;
-        let index = |x: Option<u64>| x.and_then(|x| usize::try_from(x).ok());
-        let rows: Option<Vec<usize>> = reader.u64("row")?.into_iter().map(index).collect();
-        let rows = rows.ok_or_else(|| IoError::malformed(path, "column `row` has gaps"))?;
-        let mut found = Self::new(&Selection::from_unsorted(rows));
+    /// Reads all rows of a finished stage, or those of a part of it.
+    pub(crate) fn read(path: &Path, reader: &table::Reader<'_>) -> Result<Self, IoError> {
+        let has = |name: &str| reader.has(name);
+        let mut found = Self::new(&rows_in(path, reader)?);
         found.value = reader.scores("value")?;
         found.threshold = reader.scores("threshold")?;
-        for (position, rule) in reader.text("rule", None)?.into_iter().enumerate() {
-            if let Some(rule) = rule {
-                found.remove(position, &rule);
-            }
-        }
-        let has = |name: &str| reader.columns().iter().any(|column| column == name);
+        let mut position = 0;
+        reader.each_text("rule", None, |rule| {
+            rule.into_iter().for_each(|rule| found.remove(position, rule));
+            position += 1;
+        })?;
         if has("cluster") {
-            let cluster = reader.u64("cluster")?.into_iter();
-            found.cluster = cluster.map(|c| c.and_then(|c| u32::try_from(c).ok())).collect();
+            found.cluster = optional(reader, "cluster")?;
         }
         if has("related") {
-            found.related = reader.u64("related")?.into_iter().map(index).collect();
+            found.related = optional(reader, "related")?;
         }
         if has("reference") {
             found.reference = reader.text("reference", None)?;
@@ -195,10 +220,82 @@ impl StageRows {
     }
 }
 
-fn column(numbers: &ScoreColumn) -> Column {
+/// Rows that are written at once.
+const AT_ONCE: usize = 1 << 16;
+
+/// The rows of the pool that a stage was given.
+fn rows_in(path: &Path, reader: &table::Reader<'_>) -> Result<Selection, IoError> {
+    let mut rows = Vec::with_capacity(reader.rows());
+    reader.each_u64("row", |row| rows.extend(row.and_then(|row| usize::try_from(row).ok())))?;
+    if rows.len() < reader.rows() {
+        return Err(IoError::malformed(path, "column `row` has gaps"));
+    }
+    Ok(Selection::from_unsorted(rows))
+}
+
+/// A column of numbers of clusters or rows, some missing.
+fn optional<T: TryFrom<u64>>(
+    reader: &table::Reader<'_>,
+    column: &str,
+) -> Result<Vec<Option<T>>, IoError> {
+    let mut values = Vec::with_capacity(reader.rows());
+    reader.each_u64(column, |value| values.push(value.and_then(|value| value.try_into().ok())))?;
+    Ok(values)
+}
+
+fn column(numbers: &ScoreColumn, at: Range<usize>) -> Column {
     match numbers {
-        ScoreColumn::Single(numbers) => Column::F32(numbers.clone()),
-        ScoreColumn::Double(numbers) => Column::F64(numbers.clone()),
+        ScoreColumn::Single(numbers) => Column::F32(numbers[at].to_vec()),
+        ScoreColumn::Double(numbers) => Column::F64(numbers[at].to_vec()),
+    }
+}
+
+/// A finished stage, row by row in the order of the pool, of which a part at a time is held.
+pub struct StageReader {
+    path: PathBuf,
+    /// The number of the next part.
+    next: usize,
+    part: StageRows,
+    position: usize,
+}
+
+impl StageReader {
+    /// Starts at the first row of the rows in `path`.
+    pub(crate) fn open(path: &Path) -> Result<Self, IoError> {
+        let part = StageRows::default();
+        let mut reader = Self { path: path.to_owned(), next: 0, part, position: 0 };
+        reader.fill()?;
+        Ok(reader)
+    }
+
+    /// The row of the pool that it stands at; `None` after the last.
+    pub fn row(&self) -> Option<usize> {
+        self.part.rows.rows().get(self.position).copied()
+    }
+
+    /// The part that holds the row, and the row's position in it.
+    pub fn here(&self) -> (&StageRows, usize) {
+        (&self.part, self.position)
+    }
+
+    /// Goes on to the next row.
+    ///
+    /// # Errors
+    /// When the next part cannot be read.
+    pub fn advance(&mut self) -> Result<(), IoError> {
+        self.position += 1;
+        self.fill()
+    }
+
+    /// Reads parts until there is a row, or no part.
+    fn fill(&mut self) -> Result<(), IoError> {
+        while self.position >= self.part.rows.len() {
+            let file = table::Reader::open(&self.path)?;
+            let Some(part) = file.parts().nth(self.next) else { return Ok(()) };
+            self.part = StageRows::read(&self.path, &part)?;
+            (self.next, self.position) = (self.next + 1, 0);
+        }
+        Ok(())
     }
 }
 
@@ -223,7 +320,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.parquet");
         rows().write(&path).unwrap();
-        let again = StageRows::read(&path).unwrap();
+        let again = StageRows::read(&path, &table::Reader::open(&path).unwrap()).unwrap();
         assert!(again.value.get(1).is_nan());
         let mut expected = rows();
         let mut again = again;

@@ -1,6 +1,9 @@
 //! A finished run in memory.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use curate_core::{Progress, Selection, fault::Fault};
 use curate_io::{IoError, Pool};
@@ -9,7 +12,7 @@ use crate::{
     Error, Recipe, folder as layout,
     manifest::Manifest,
     record::{self as stage_files, StageRecord},
-    rows::StageRows,
+    rows::{StageReader, StageRows},
 };
 
 pub use crate::folder::FORMAT;
@@ -22,10 +25,10 @@ pub struct Run {
     pub pool: Pool,
     /// The stages' records, in order.
     pub records: Vec<StageRecord>,
-    /// The stages' verdicts, in order.
-    pub rows: Vec<StageRows>,
     /// The rows that stay.
     pub kept: Selection,
+    /// The folder, where the stages' verdicts lie.
+    pub folder: PathBuf,
 }
 
 impl Run {
@@ -47,12 +50,36 @@ impl Run {
             .map_err(|problems| Error::Recipe { path: recipe_path, problems })?;
         let pool = recipe.open_pool(progress)?;
         manifest.pool.check(&pool)?;
-        let mut rows = Vec::new();
         for (index, record) in manifest.stages.iter().enumerate() {
-            rows.push(stage_files::load(&layout::of_stage(folder, index, &record.name), record)?);
+            stage_files::check(&layout::of_stage(folder, index, &record.name), record)?;
         }
-        let kept = rows.last().map(StageRows::kept).unwrap_or_default();
-        Ok(Self { recipe, pool, records: manifest.stages, rows, kept })
+        let folder = folder.to_owned();
+        let kept = Selection::default();
+        let mut run = Self { recipe, pool, records: manifest.stages, kept, folder };
+        if let Some(last) = run.records.len().checked_sub(1) {
+            run.kept = run.stage_rows(last)?.kept();
+        }
+        Ok(run)
+    }
+
+    /// A stage's verdict on each row that it was given, read from the folder.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn stage_rows(&self, index: usize) -> Result<StageRows, IoError> {
+        stage_files::rows(&self.stage_folder(index))
+    }
+
+    /// A stage's verdicts, one row after the other, without holding all.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn stage_reader(&self, index: usize) -> Result<StageReader, IoError> {
+        stage_files::each_row(&self.stage_folder(index))
+    }
+
+    pub(crate) fn stage_folder(&self, index: usize) -> PathBuf {
+        layout::of_stage(&self.folder, index, &self.records[index].name)
     }
 
     /// The fault for which a row was set aside when the pool was read.

@@ -153,8 +153,10 @@ pub(crate) struct Reads<'a> {
     pub(crate) scores: Vec<&'a str>,
     /// Earlier stages that cluster.
     pub(crate) clusters: Vec<&'a str>,
-    /// Files and folders.
+    /// Files and folders, but for networks.
     pub(crate) files: Vec<&'a Path>,
+    /// Folders of networks.
+    pub(crate) networks: Vec<&'a Path>,
     /// Where it searches nearest centroids.
     pub(crate) device: Option<DeviceName>,
 }
@@ -252,8 +254,11 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     /// The ids of the given rows.
-    pub(crate) fn ids(&self) -> Vec<SampleId> {
-        self.input.rows().iter().map(|&row| self.pool.ids()[row]).collect()
+    pub(crate) fn ids(&self) -> Cow<'_, [SampleId]> {
+        if self.input.len() == self.pool.len() {
+            return Cow::Borrowed(self.pool.ids());
+        }
+        Cow::Owned(self.input.iter().map(|row| self.pool.ids()[row]).collect())
     }
 
     /// The given rows, with the vectors of an embedding.
@@ -282,11 +287,10 @@ impl Context<'_> {
 
     /// A score of the given rows; NaN for a row that the score stage was not given or set aside.
     pub(crate) fn score(&self, name: &str) -> Result<ScoreColumn, StageError> {
-        let Some(scored) = self.earlier.rows(name) else {
+        let Some(scored) = self.earlier.find(name) else {
             return Err(StageError::Problem(format!("no earlier score stage is named `{name}`")));
         };
-        let position = |row| scored.position(row).filter(|&position| scored.keeps(position));
-        Ok(scored.value.gather(self.input.iter().map(position)))
+        Ok(scored.values_of(self.input)?)
     }
 
     /// The rows of a source.

@@ -187,7 +187,7 @@ fn every_new_cut_is_what_a_run_with_it_keeps_also_with_bad_rows() {
         let scored = format!("{SCORED}[[stage]]\nkind = \"threshold\"\nat-least = {threshold}");
         assert_eq!(cut("score", Cut::Threshold(threshold)), run_with(scored), "{threshold}");
     }
-    for epsilon in [0.0, 0.01, 0.5, 2.0] {
+    for epsilon in [0.0, 0.01, 0.5, 1.0] {
         let dedup = run_with(format!("{SCORED}{DEDUP}epsilon = {epsilon}"));
         assert_eq!(cut("dedup", Cut::Epsilon(epsilon)), dedup, "{epsilon}");
     }

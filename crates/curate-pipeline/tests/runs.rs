@@ -370,10 +370,12 @@ fn every_default_is_written_back_and_read_again() {
 #[test]
 fn a_folder_that_another_run_works_on_is_refused() {
     let (pool, out) = (pool(), tempfile::tempdir().unwrap());
-    let lock = fs::File::create(out.path().join(".lock")).unwrap();
-    lock.lock().unwrap();
+    let _lock = curate_io::lock::FolderLock::take(out.path()).unwrap();
     let error = go(&recipe(pool.path(), STAGES), out.path()).unwrap_err().to_string();
-    assert!(error.contains("another run is working on this folder"), "{error}");
+    assert!(
+        error.contains("is being written to by another process; wait until it ends"),
+        "{error}"
+    );
 }
 
 #[test]

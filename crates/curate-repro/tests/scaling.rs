@@ -5,7 +5,7 @@
 
 use curate_core::NoProgress;
 use curate_repro::Kind;
-use curate_repro::scaling::{coverage, data_folder, datablations, quick_claims};
+use curate_repro::scaling::{ahead, coverage, data_folder, datablations, quick_claims};
 use curate_scaling::law::{DataConstrained, Decay};
 use curate_scaling::uncertainty::profile;
 use curate_scaling::{FitParams, Loss, Space};
@@ -35,6 +35,21 @@ fn covariance_intervals_cover() {
         let held = (0.85..=0.95).contains(&row.covariance);
         assert!(held, "{}: {}", row.quantity, row.covariance);
         assert_eq!(row.bootstrap, None);
+    }
+}
+
+/// A short form of the study in the results file, with a bar fixed before it was first run: of the
+/// larger runs of all tables together, at least 85 % lie inside their 90 % intervals.
+#[test]
+fn intervals_without_a_law_hold_larger_runs_of_published_tables() {
+    let tables = ahead(data_folder(), 2).unwrap();
+    let runs: usize = tables.iter().map(|table| table.runs).sum();
+    let held: f64 = tables.iter().map(|table| table.held * table.runs as f64).sum();
+    assert!(runs > 150 && held >= 0.85 * runs as f64, "{held} of {runs}: {tables:#?}");
+    for table in &tables {
+        // Intervals that say something: narrower than the metric itself.
+        assert!(table.width < 0.6 && table.error < 0.15, "{table:#?}");
+        assert!(table.settled_right.is_none_or(|right| right >= 0.9), "{table:#?}");
     }
 }
 

@@ -31,3 +31,11 @@ pub(crate) fn check_range(check: &mut Checker, range: Span) {
     let rises = range.high > range.low && range.high.is_finite();
     check.that(rises, "range.high", range.high, format!("finite and above {}", range.low));
 }
+
+/// Refuses a budget or a level that no question can have.
+pub(crate) fn check_question(samples: f64, level: f64) -> Result<(), ParamsError> {
+    let mut check = Checker::default();
+    check_positive(&mut check, "samples", samples);
+    check_level(&mut check, level);
+    check.finish()
+}

@@ -55,28 +55,47 @@ pub fn leave_largest_budget_out<L: Law>(
     data: &Observations,
     progress: &dyn Progress,
 ) -> Result<Holdout, ScalingError> {
+    let (small, large) = budget_split(params.law.name(), data)?;
+    Holdout::of(&params.clone().fit(&small, progress)?, &large)
+}
+
+/// The runs below the largest budget, and those within a factor 1.5 of it.
+pub(crate) fn budget_split(
+    law: &'static str,
+    data: &Observations,
+) -> Result<(Observations, Observations), ScalingError> {
     let largest = data.rows().iter().filter_map(Observation::budget).fold(f64::NAN, f64::max);
+    let refuse = |problem: &str, remedy: &str| {
+        let (problem, remedy) = (problem.into(), remedy.into());
+        Err(ScalingError::NotAnswerable { law, problem, remedy })
+    };
     if largest.is_nan() {
-        return Err(ScalingError::NotAnswerable {
-            law: params.law.name(),
-            problem: "no run has a budget (samples or compute)".into(),
-            remedy: "add the column, or compare laws by aicc".into(),
-        });
+        let problem = "no run has a budget (samples or compute)";
+        return refuse(problem, "add the column, or compare laws by aicc");
     }
     let large = |row: &Observation| row.budget().is_some_and(|budget| budget > largest / 1.5);
-    let fit = params.clone().fit(&data.filter(|row| !large(row)), progress)?;
-    let held = data.filter(large);
-    let predict = |row: &Observation| fit.predict(&row.pool, &row.point());
-    let predicted: Vec<f64> = held.rows().iter().map(predict).collect::<Result<_, _>>()?;
-    let observed: Vec<f64> = held.rows().iter().map(|r| r.value).collect();
-    let errors: Vec<f64> = predicted.iter().zip(&observed).map(|(p, o)| p - o).collect();
-    Ok(Holdout {
-        fitted: fit.observations,
-        held_out: errors.len(),
-        rmse: root_mean_square(errors.iter().copied()),
-        bias: errors.iter().sum::<f64>() / errors.len() as f64,
-        decision_accuracy: decision_accuracy(&predicted, &observed),
-    })
+    let small = data.filter(|row| !large(row));
+    if small.rows().is_empty() {
+        return refuse("all runs have one budget", "add smaller runs, or compare laws by aicc");
+    }
+    Ok((small, data.filter(large)))
+}
+
+impl Holdout {
+    /// What a fit of other runs makes of `held`.
+    pub(crate) fn of<L: Law>(fit: &Fit<L>, held: &Observations) -> Result<Holdout, ScalingError> {
+        let predict = |row: &Observation| fit.predict(&row.pool, &row.point());
+        let predicted: Vec<f64> = held.rows().iter().map(predict).collect::<Result<_, _>>()?;
+        let observed: Vec<f64> = held.rows().iter().map(|r| r.value).collect();
+        let errors: Vec<f64> = predicted.iter().zip(&observed).map(|(p, o)| p - o).collect();
+        Ok(Holdout {
+            fitted: fit.observations,
+            held_out: errors.len(),
+            rmse: root_mean_square(errors.iter().copied()),
+            bias: errors.iter().sum::<f64>() / errors.len() as f64,
+            decision_accuracy: decision_accuracy(&predicted, &observed),
+        })
+    }
 }
 
 /// Share of pairs that both lists put in the same order (DataDecide, arXiv:2504.11393): would
@@ -132,9 +151,9 @@ impl LawScore {
         })
     }
 
-    fn key(&self) -> [f64; 2] {
-        let rmse = self.holdout.as_ref().map_or(f64::INFINITY, |h| h.rmse);
-        [rmse, self.aicc.unwrap_or(f64::INFINITY)]
+    /// Its held-out error, infinite without.
+    pub(crate) fn key(&self) -> f64 {
+        self.holdout.as_ref().map_or(f64::INFINITY, |held| held.rmse)
     }
 }
 
@@ -168,10 +187,8 @@ pub fn compare<L: Law>(
     }
     // A fit that was stopped half way looks like one that failed.
     progress.check()?;
-    scores.sort_by(|a, b| {
-        let ([a_rmse, a_aicc], [b_rmse, b_aicc]) = (a.key(), b.key());
-        a_rmse.total_cmp(&b_rmse).then(a_aicc.total_cmp(&b_aicc))
-    });
+    let criterion = |score: &LawScore| score.aicc.unwrap_or(f64::INFINITY);
+    scores.sort_by(|a, b| a.key().total_cmp(&b.key()).then(criterion(a).total_cmp(&criterion(b))));
     Ok(scores)
 }
 

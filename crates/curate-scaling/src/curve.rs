@@ -1,13 +1,15 @@
 //! Curves with intervals, as rows, CSV, JSON and SVG.
 
-use crate::decide::{Candidate, Switch, switch_points};
+use crate::decide::{Blend, Candidate, Switch};
 use crate::error::ScalingError;
 use crate::fit::{DataRange, Fit};
 use crate::law::Law;
 use crate::observation::{Metric, Observation, Observations};
 use crate::span::Span;
+use crate::task::Task;
 use crate::uncertainty::Ensemble;
 use curate_core::params::Checker;
+use curate_core::{NoProgress, Progress};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -63,7 +65,7 @@ pub struct Curves {
 }
 
 /// Most points of a curve.
-const MOST_POINTS: usize = 100_000;
+const MOST_POINTS: usize = 10_000;
 
 /// Predicts `count` budgets over a range of samples, evenly spaced in logs, for every candidate.
 /// [`Curves::with_runs`] adds the measured runs.
@@ -84,7 +86,7 @@ const MOST_POINTS: usize = 100_000;
 /// ```
 ///
 /// # Errors
-/// As [`switch_points`], and fewer than two budgets.
+/// As [`switch_points`](crate::decide::switch_points), and fewer than two budgets.
 pub fn curves<L: Law>(
     fit: &Fit<L>,
     draws: &Ensemble,
@@ -93,38 +95,55 @@ pub fn curves<L: Law>(
     count: usize,
     level: f64,
 ) -> Result<Curves, ScalingError> {
-    let mut check = Checker::default();
-    let counts = (2..=MOST_POINTS).contains(&count);
-    check.that(counts, "count", count, format!("from 2 to {MOST_POINTS}"));
-    check.finish()?;
-    let switches = switch_points(fit, draws, candidates, range, level)?;
-    let mut points = Vec::new();
-    for candidate in candidates {
-        let resolved = candidate.resolve(fit)?;
-        for i in 0..count {
-            let share = i as f64 / (count - 1) as f64;
-            let samples = range.low * (range.high / range.low).powf(share);
-            let interval = draws.interval(fit, level, |theta| resolved.at(theta, samples))?;
-            points.push(CurvePoint {
-                candidate: candidate.name().into(),
-                samples,
-                metric: interval.estimate,
-                low: interval.low,
-                high: interval.high,
-                in_range: resolved.out_of_range(samples).is_empty(),
-            });
+    Blend::one(fit, draws)?.curves(candidates, range, count, level, &NoProgress)
+}
+
+impl<'a, L: Law> Blend<'a, L> {
+    /// As [`curves`], of all its laws together. `progress` hears of one task, in points.
+    ///
+    /// # Errors
+    /// As [`curves`], and [`ScalingError::Cancelled`].
+    pub fn curves(
+        &self,
+        candidates: &'a [Candidate],
+        range: Span,
+        count: usize,
+        level: f64,
+        progress: &dyn Progress,
+    ) -> Result<Curves, ScalingError> {
+        let mut check = Checker::default();
+        let counts = (2..=MOST_POINTS).contains(&count);
+        check.that(counts, "count", count, format!("from 2 to {MOST_POINTS}"));
+        check.finish()?;
+        let switches = self.switch_points(candidates, range, level)?;
+        let task = Task::start(progress, "draw curves", candidates.len() * count, "points");
+        let mut points = Vec::new();
+        for candidate in candidates {
+            for i in 0..count {
+                let share = i as f64 / (count - 1) as f64;
+                let samples = range.low * (range.high / range.low).powf(share);
+                let found = task.unit(|| self.predict(candidate, samples, level))??;
+                points.push(CurvePoint {
+                    candidate: candidate.name().into(),
+                    samples,
+                    metric: found.metric,
+                    low: found.curve.low,
+                    high: found.curve.high,
+                    in_range: found.out_of_range.is_empty(),
+                });
+            }
         }
+        Ok(Curves {
+            law: self.law(),
+            metric: self.metric(),
+            level,
+            candidates: candidates.iter().map(|c| c.name().into()).collect(),
+            points,
+            switches,
+            measured: Vec::new(),
+            range: self.range().clone(),
+        })
     }
-    Ok(Curves {
-        law: fit.law().name().into(),
-        metric: fit.metric,
-        level,
-        candidates: candidates.iter().map(|c| c.name().into()).collect(),
-        points,
-        switches,
-        measured: Vec::new(),
-        range: fit.range.clone(),
-    })
 }
 
 impl Curves {

@@ -35,6 +35,14 @@ impl Dice {
         let radius = (-2.0 * (1.0 - self.uniform(2 * i)).ln()).sqrt();
         radius * (2.0 * std::f64::consts::PI * self.uniform(2 * i + 1)).cos()
     }
+
+    /// The root mean square of `freedom` standard normal values (64 at most: more hardly vary), from
+    /// the values 0 to 63.
+    pub(crate) fn spread_of_mean_square(self, freedom: f64) -> f64 {
+        let count = (freedom.round() as usize).clamp(1, 64);
+        let sum: f64 = (0..count).map(|i| self.normal(i).powi(2)).sum();
+        (sum / count as f64).sqrt().max(0.05)
+    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub enum ScalingError {
     },
 
     /// A file could not be read or written.
-    #[error("{path}: cannot be read or written; check that the path exists and is yours to use")]
+    #[error("{path}: cannot be read or written; {}", remedy(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -76,6 +76,13 @@ pub enum ScalingError {
         remedy: String,
     },
 
+    /// No law of several can be fitted.
+    #[error("no law can be fitted to this table: {reasons}")]
+    NoLaw {
+        /// Each law with its reason.
+        reasons: String,
+    },
+
     /// No starting point led to a finite objective.
     #[error(
         "{law}: none of {starts} starting points gives a finite objective; check the units of the \
@@ -98,7 +105,7 @@ pub enum ScalingError {
     },
 
     /// A pool, parameter or domain that the fit does not have.
-    #[error("the fit has no {what} `{name}`; use one of: {known}")]
+    #[error("there is no {what} `{name}`; use one of: {known}")]
     Unknown {
         /// Pool, parameter or domain.
         what: &'static str,
@@ -139,4 +146,23 @@ pub enum ScalingError {
         /// What is wrong.
         problem: String,
     },
+}
+
+fn remedy(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::StorageFull => "the disk is full: free some space",
+        _ => "check that the path exists and is yours to use",
+    }
+}
+
+impl ScalingError {
+    /// What is wrong, for a line that names the law itself.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            ScalingError::NotIdentified { problem, .. }
+            | ScalingError::NotAnswerable { problem, .. } => problem.clone(),
+            ScalingError::NoFiniteStart { .. } => "it has no finite value on this table".into(),
+            other => other.to_string(),
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! Tables of training runs.
 
+use crate::count::show_count;
 use crate::error::ScalingError;
 use crate::law::Summary;
 use crate::point::{Field, Point};
 use crate::stats::median;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::ops::RangeInclusive;
 
 /// What was measured. Both are better when lower; an accuracy is read as the error `1 - accuracy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,23 +229,30 @@ impl Observations {
     }
 }
 
+/// Epochs that a run can have: beyond these, samples and distinct samples are in different units.
+pub(crate) const EPOCHS: RangeInclusive<f64> = 1e-6..=1e5;
+/// Epochs of a usual run, near which a guessed unit should lie.
+const USUAL_EPOCHS: f64 = 30.0;
+/// Factor to them from which a guess is worth nothing.
+const UNLIKELY: f64 = 1e3;
+
 /// A field that no run can have; the reader adds the place.
 #[derive(Debug)]
 pub(crate) struct RowProblem {
     pub(crate) field: String,
     pub(crate) problem: String,
-    pub(crate) remedy: &'static str,
+    pub(crate) remedy: String,
 }
 
 impl RowProblem {
     pub(crate) fn at(self, place: String) -> ScalingError {
         let RowProblem { field, problem, remedy } = self;
-        ScalingError::BadField { place, field, problem, remedy: remedy.into() }
+        ScalingError::BadField { place, field, problem, remedy }
     }
 }
 
 fn problem(field: &str, value: f64, wrong: &str, remedy: &'static str) -> RowProblem {
-    RowProblem { field: field.into(), problem: format!("{value} {wrong}"), remedy }
+    RowProblem { field: field.into(), problem: format!("{value} {wrong}"), remedy: remedy.into() }
 }
 
 /// What no run can have, whatever the law.
@@ -253,6 +262,8 @@ pub(crate) fn check_row(
     domains: usize,
 ) -> Result<(), RowProblem> {
     check_value(row.value, metric)?;
+    check_name("pool", &row.pool)?;
+    check_name("group", row.group.as_deref().unwrap_or_default())?;
     let quantities = [
         ("samples", row.samples),
         ("unique", row.unique),
@@ -271,7 +282,48 @@ pub(crate) fn check_row(
             _ => {}
         }
     }
+    check_units(row)?;
     check_mixture(&row.mixture, domains)
+}
+
+/// A name is printed and drawn: one that moves a terminal's cursor is no name.
+fn check_name(field: &str, name: &str) -> Result<(), RowProblem> {
+    if name.chars().any(char::is_control) {
+        return Err(RowProblem {
+            field: field.into(),
+            problem: format!("{name:?} holds a control character"),
+            remedy: "rename it".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses samples and distinct samples so far apart that they are in different units: a run of a
+/// million epochs would be fitted without a word, to nothing that was ever trained.
+fn check_units(row: &Observation) -> Result<(), RowProblem> {
+    let (Some(samples), Some(unique)) = (row.samples, row.unique) else { return Ok(()) };
+    let epochs = samples / unique;
+    if EPOCHS.contains(&epochs) {
+        return Ok(());
+    }
+    let (small, value) = if epochs > 1.0 { ("unique", unique) } else { ("samples", samples) };
+    let off = |unit: f64| {
+        let rescaled = if epochs > 1.0 { epochs / unit } else { epochs * unit };
+        (rescaled / USUAL_EPOCHS).ln().abs()
+    };
+    let units = [(1e3, "thousands"), (1e6, "millions"), (1e9, "billions"), (1e12, "trillions")];
+    let unit = units.into_iter().min_by(|a, b| off(a.0).total_cmp(&off(b.0)));
+    let unit = unit.filter(|(unit, _)| off(*unit) < UNLIKELY.ln());
+    let guess = unit.map_or(String::new(), |(unit, name)| {
+        format!("; is `{small}` in {name} ({} for {value})?", show_count(value * unit))
+    });
+    Err(RowProblem {
+        field: "unique".into(),
+        problem: format!(
+            "{unique} distinct samples beside {samples} in `samples` make {epochs:.1e} epochs"
+        ),
+        remedy: format!("write both columns in the same unit, as counts{guess}"),
+    })
 }
 
 fn check_value(value: f64, metric: Metric) -> Result<(), RowProblem> {
@@ -330,11 +382,37 @@ mod tests {
             (Metric::Error, run(0.5).unique(f64::NAN), ["row 1", "`unique`", "leave the field"]),
             (Metric::Error, run(0.5).sigma(-1.0), ["row 1", "`sigma`", "positive number"]),
             (Metric::Error, run(0.5).mixture(vec![1.0]), ["row 1", "weight_", "one weight"]),
+            (Metric::Error, run(0.5).group("a\u{1b}[2J"), ["row 1", "`group`", "rename"]),
         ] {
             let message = refuse(metric, row);
             for part in expected {
                 assert!(message.contains(part), "{message} lacks {part}");
             }
+        }
+    }
+
+    #[test]
+    fn columns_in_different_units_are_refused_with_the_likely_unit() {
+        let run = |samples, unique| Observation::new("a", 0.5).samples(samples).unique(unique);
+        for (samples, unique, parts) in [
+            (
+                2.56e9,
+                80.0,
+                ["80 distinct samples", "3.2e7 epochs", "`unique` in millions (80M for 80)"],
+            ),
+            (34.0, 2e9, ["34 in `samples`", "1.7e-8 epochs", "`samples` in billions (34B for 34)"]),
+            (34e9, 80.0, ["row 1", "`unique`", "`unique` in millions (80M for 80)"]),
+            (2.56e9, 400.0, ["row 1", "6.4e6 epochs", "`unique` in millions (400M for 400)"]),
+            (1e300, 1.0, ["row 1", "1.0e300 epochs", "same unit"]),
+        ] {
+            let message = refuse(Metric::Error, run(samples, unique));
+            for part in parts {
+                assert!(message.contains(part), "{message} lacks {part}");
+            }
+        }
+        for (samples, unique) in [(34e9, 80e6), (1e9, 1e4), (1.28e6, 1.4e9), (5e4, 2e9)] {
+            let table = Observations::new(Metric::Error, vec![], vec![run(samples, unique)]);
+            assert!(table.is_ok(), "{samples} of {unique}");
         }
     }
 

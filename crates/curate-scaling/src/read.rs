@@ -4,10 +4,13 @@
 //! `sigma`, `weight`, `group`, `weight_<domain>`, and the metric, whose name declares its direction: exactly
 //! one of `error`, `loss` (lower is better) or `accuracy` (higher is better, read as the error
 //! `1 - accuracy`). A table may instead name it in each row: `metric` (one of
-//! the three) and `value`.
+//! the three) and `value`. Samples, unique, parameters and compute are counts as [`parse_count`]
+//! reads them.
 
+use crate::count::parse_count;
 use crate::error::ScalingError;
 use crate::observation::{Metric, Observation, Observations, check_row};
+use crate::read_parquet::{Line, parquet_lines};
 use curate_core::json::{Record, without_mark};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -55,9 +58,6 @@ impl ReadOptions {
         self
     }
 }
-
-/// One line as text by column, before it is understood.
-type Line = (usize, BTreeMap<String, String>);
 
 impl Observations {
     /// Reads a table: JSON lines for `.jsonl`, `.ndjson` and `.json`, Parquet for `.parquet` (with
@@ -122,52 +122,6 @@ impl Observations {
         }
         understand(lines, name, options)
     }
-}
-
-/// The rows of a Parquet file, counted from 1.
-#[cfg(feature = "parquet")]
-fn parquet_lines(file: File, name: &str) -> Result<Vec<Line>, ScalingError> {
-    use parquet::file::reader::{FileReader, SerializedFileReader};
-    use parquet::record::Field;
-
-    let broken = |problem: String, remedy: &str| ScalingError::BadTable {
-        place: name.into(),
-        problem,
-        remedy: remedy.into(),
-    };
-    let damaged = |e: parquet::errors::ParquetError| {
-        broken(e.to_string(), "write the file again, or save the runs as CSV")
-    };
-    let reader = SerializedFileReader::new(file).map_err(damaged)?;
-    let mut lines = Vec::new();
-    for (i, row) in reader.get_row_iter(None).map_err(damaged)?.enumerate() {
-        let mut cells = BTreeMap::new();
-        for (column, field) in row.map_err(damaged)?.get_column_iter() {
-            let text = match field {
-                Field::Null => continue,
-                Field::Str(text) => text.clone(),
-                Field::Double(number) => number.to_string(),
-                Field::Float(number) => number.to_string(),
-                Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => {
-                    let problem = format!("`{column}` holds lists or groups");
-                    return Err(broken(problem, "give it plain columns of numbers and names"));
-                }
-                number => number.to_string(),
-            };
-            cells.insert(column.clone(), text);
-        }
-        lines.push((i + 1, cells));
-    }
-    Ok(lines)
-}
-
-#[cfg(not(feature = "parquet"))]
-fn parquet_lines(_: File, name: &str) -> Result<Vec<Line>, ScalingError> {
-    Err(ScalingError::BadTable {
-        place: name.into(),
-        problem: "this build does not read Parquet".into(),
-        remedy: "turn on the feature `parquet` of curate-scaling, or save the runs as CSV".into(),
-    })
 }
 
 fn json_cells(
@@ -276,7 +230,15 @@ impl Cells<'_> {
         let Some(text) = self.cells.get(field) else { return Ok(None) };
         let plain = text.replace('_', "");
         plain.parse().map(Some).map_err(|_| {
-            self.bad(field, format!("`{text}` is not a number"), "write plain numbers, like 12.8e6")
+            self.bad(field, format!("`{text}` is not a number"), "write a plain number, like 0.71")
+        })
+    }
+
+    fn count(&self, field: &str) -> Result<Option<f64>, ScalingError> {
+        let Some(text) = self.cells.get(field) else { return Ok(None) };
+        parse_count(text).map(Some).ok_or_else(|| {
+            let remedy = "write a count, like 12.8e6, 12.8M or 12_800_000";
+            self.bad(field, format!("`{text}` is not a number"), remedy)
         })
     }
 
@@ -295,10 +257,10 @@ impl Cells<'_> {
         let row = Observation {
             pool: self.cells.get("pool").cloned().unwrap_or_default(),
             value: if kind == "accuracy" { self.error_of_accuracy(field, value)? } else { value },
-            samples: self.number("samples")?,
-            unique: self.number("unique")?,
-            parameters: self.number("parameters")?,
-            compute: self.number("compute")?,
+            samples: self.count("samples")?,
+            unique: self.count("unique")?,
+            parameters: self.count("parameters")?,
+            compute: self.count("compute")?,
             upstream_loss: self.number("upstream_loss")?,
             mixture: weights.collect::<Result<_, ScalingError>>()?,
             sigma: self.number("sigma")?,
@@ -375,7 +337,7 @@ mod tests {
     fn bad_lines_name_file_line_field_and_remedy() {
         let header = "pool,samples,error\n";
         assert_says(csv(&format!("{header}a,1e6,0.5\na,2e6,NaN\n")), &["runs.csv:3", "`error`"]);
-        assert_says(csv(&format!("{header}a,x,0.5\n")), &["runs.csv:2", "`samples`", "12.8e6"]);
+        assert_says(csv(&format!("{header}a,x,0.5\n")), &["runs.csv:2", "`samples`", "12.8M"]);
         assert_says(csv(&format!("{header}a,-1,0.5\n")), &["runs.csv:2", "`samples`", "positive"]);
         assert_says(csv(&format!("{header}a,1e6,71\n")), &["runs.csv:2", "divide percentages"]);
         assert_says(csv(&format!("{header}a,1e6\n")), &["runs.csv", "columns"]);

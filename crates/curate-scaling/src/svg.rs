@@ -62,7 +62,9 @@ fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
 }
 
+/// Text for XML, which cannot hold control characters even when they are escaped.
 fn escape(text: &str) -> String {
+    let text = text.replace(|c: char| c.is_control(), "\u{fffd}");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -144,7 +146,11 @@ impl Curves {
 
     /// Shades the budgets above the largest run.
     fn draw_ground(&self, frame: &Frame, out: &mut String) {
-        let note = format!("law {}, bands {:.0} %", self.law, 100.0 * self.level);
+        let law = match self.law.matches(", ").count() {
+            0 => format!("law {}", self.law),
+            more => format!("{} laws together", more + 1),
+        };
+        let note = format!("{law}, bands {:.0} %", 100.0 * self.level);
         draw!(out, r##"<text x="{LEFT}" y="42" fill="#666">{}</text>"##, escape(&note));
         let Some(span) = self.range.samples.filter(|s| s.high < frame.samples.1) else { return };
         let from = frame.x(span.high.max(frame.samples.0));
@@ -312,6 +318,11 @@ mod tests {
         {
             assert_eq!(short(count), text);
         }
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_picture() {
+        assert_eq!(escape("a\u{1b}[2J\0<b>\n"), "a\u{fffd}[2J\u{fffd}&lt;b&gt;\u{fffd}");
     }
 
     #[test]

@@ -73,8 +73,8 @@ impl fmt::Display for Warning {
             ),
             Warning::OneBudget { pools } => write!(
                 f,
-                "pools {} have one budget only, so their own parameters rest on the others; add a \
-                 run at another budget",
+                "runs at one budget only ({}): the parameters that such a pool has of its own rest \
+                 on the other pools; add a run at another budget",
                 pools.join(", ")
             ),
             Warning::SmallUnits { field, largest } => write!(

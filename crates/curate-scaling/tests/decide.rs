@@ -7,9 +7,10 @@ use curate_scaling::fit::RangeAxis;
 use curate_scaling::law::{
     AdditiveMixing, Chinchilla, DataConstrained, ExponentialMixing, Power, Qqt,
 };
+use curate_scaling::weigh::weigh;
 use curate_scaling::{
     BootstrapParams, Ensemble, Fit, FitParams, Law, LawKind, Metric, NoProgress, Observation,
-    Observations, Point, SavedFit, ScalingError, Span, curves, example_runs,
+    Observations, Point, Resample, SavedFit, ScalingError, Span, curves, example_runs,
 };
 
 fn fitted() -> (Observations, Fit<Qqt>, Ensemble) {
@@ -97,6 +98,110 @@ fn unanswerable_questions_say_what_to_do() {
     let power = FitParams::new(Power).per_pool("A").fit(&data, &NoProgress).unwrap();
     let draws = BootstrapParams::default().draws(10).run(&power, &data, &NoProgress).unwrap();
     says(best_pool(&power, &draws, &tops(), 1e8, 0.9).unwrap_err(), "no rule for unions");
+}
+
+#[test]
+fn pools_that_are_predicted_equal_have_no_winner() {
+    let data = example_runs();
+    let blind = FitParams::new(Power).fit(&data, &NoProgress).unwrap();
+    let draws = BootstrapParams::default().draws(30).run(&blind, &data, &NoProgress).unwrap();
+    let pools = ["good", "fair", "poor"].map(Candidate::pool);
+    let answer = best_pool(&blind, &draws, &pools, 3e8, 0.9).unwrap();
+    assert!(answer.winner().is_none());
+    assert_eq!(answer.tied(), ["good", "fair", "poor"]);
+    for ranked in answer.ranking() {
+        assert!((ranked.wins - 1.0 / 3.0).abs() < 1e-12, "{ranked:?}");
+        assert_eq!(ranked.regret, 0.0);
+    }
+    let switches = switch_points(&blind, &draws, &pools, Span::new(1e7, 1e10), 0.9).unwrap();
+    assert!(switches.is_empty(), "{switches:?}");
+    let joined = across_laws(&[answer]);
+    assert!(joined.iter().all(|c| c.best_of.is_empty()), "{joined:?}");
+
+    let (_, fit, draws) = fitted();
+    let clear = best_pool(&fit, &draws, &tops(), 1e7, 0.9).unwrap();
+    assert_eq!(clear.winner().unwrap().name, clear.best().name);
+    assert!(clear.tied().is_empty());
+}
+
+#[test]
+fn a_candidate_counts_once() {
+    let (_, fit, draws) = fitted();
+    let ask = |candidates: &[Candidate]| best_pool(&fit, &draws, candidates, 1e8, 0.9);
+    let union = |name: &str, pools: &[&str]| Candidate::union(name, pools.iter().copied());
+    for (candidates, parts) in [
+        (vec![union("+", &["", ""])], ["`candidate` is +,", "with names"]),
+        (vec![union("x", &["good"; 3])], ["`candidate` is x,", "different pools"]),
+        (vec![union("x", &[])], ["`candidate` is x,", "a pool, or"]),
+        (vec![Candidate::pool("good"); 2], ["called `good`", "once"]),
+        (
+            vec![union("a", &["good", "fair"]), union("b", &["fair", "good"])],
+            ["`a` and `b` are the same", "once"],
+        ),
+    ] {
+        let message = ask(&candidates).unwrap_err().to_string();
+        for part in parts {
+            assert!(message.contains(part), "{message} lacks {part}");
+        }
+    }
+    let larger = Candidate::pool("good").pool_size("good", 1e9).named("what if");
+    assert!(ask(&[Candidate::pool("good"), larger]).is_ok());
+}
+
+#[test]
+fn several_laws_answer_together_and_alone_where_others_cannot() {
+    let data = example_runs();
+    let laws = ["power", "qqt", "qqt-data"].map(|name| name.parse::<LawKind>().unwrap());
+    let params = laws.map(|law| FitParams::cautious(law, &data));
+    let draws = BootstrapParams::default().draws(120);
+    let mut found = weigh(&params, &data, draws, &NoProgress).unwrap();
+    // The power law, which has no rule for unions, is too bad here to have a say: give it one.
+    if !found.members.iter().any(|(fit, _)| fit.law().name() == "power") {
+        let fit = params[0].clone().fit(&data, &NoProgress).unwrap();
+        let draws = draws.resample(Resample::Posterior).run(&fit, &data, &NoProgress).unwrap();
+        found.members.push((fit, draws));
+    }
+    let saved = SavedFit::of_several(found.members).unwrap();
+    assert!(saved.to_json().contains("curate-scaling/2"));
+    let saved: SavedFit = SavedFit::from_json(&saved.to_json(), "fit.json").unwrap();
+    let blend = saved.blend().unwrap().unwrap();
+    let shares: f64 = blend.shares().iter().map(|(_, share)| share).sum();
+    assert!((shares - 1.0).abs() < 1e-12);
+    let (unions, left_out) = blend.answering(&tops()).unwrap();
+    assert_eq!(left_out, ["power"]);
+    assert!(unions.shares().len() < blend.shares().len());
+    let answer = unions.best_pool(&tops(), 1.5e8, 0.9).unwrap();
+    assert_eq!(answer.winner().unwrap().name, "good+fair");
+    let one = unions.predict(&tops()[0], 1.5e8, 0.9).unwrap();
+    assert_eq!(
+        one.metric,
+        answer.ranking().iter().find(|r| r.name == "good").unwrap().metric.estimate
+    );
+    assert!(blend.answering(&[Candidate::pool("gold")]).is_err());
+    let other = data.filter(|row| row.pool != "poor");
+    let stranger = params[1].clone().fit(&other, &NoProgress).unwrap();
+    let drawn = draws.run(&stranger, &other, &NoProgress).unwrap();
+    let (fit, first) = (&saved.fit, saved.draws.as_ref().unwrap());
+    assert!(Blend::new(vec![(fit, first), (&stranger, &drawn)]).is_err());
+}
+
+#[test]
+fn beyond_the_runs_intervals_grow_by_what_the_law_has_missed() {
+    let data = example_runs();
+    let fit = FitParams::cautious(LawKind::from(Power), &data).fit(&data, &NoProgress).unwrap();
+    let draws = BootstrapParams::default().draws(400).resample(Resample::Posterior);
+    let still = draws.run(&fit, &data, &NoProgress).unwrap();
+    let text = SavedFit::new(fit.clone(), Some(still.clone())).to_json();
+    let drifting = text.replace("\"drift\": 0.0", "\"drift\": 0.02");
+    let drifting: SavedFit = SavedFit::from_json(&drifting, "f").unwrap();
+    let drifting = drifting.draws.unwrap();
+    assert_eq!(drifting.drift(), 0.02);
+    let width = |draws: &Ensemble, samples| {
+        let at = Candidate::pool("good").predict_interval(&fit, draws, samples, 0.9).unwrap();
+        at.curve.high - at.curve.low
+    };
+    assert_eq!(width(&still, 8e7), width(&drifting, 8e7), "the largest run has 80 million");
+    assert!(width(&drifting, 8e8) > width(&still, 8e8) + 0.02);
 }
 
 #[test]

@@ -82,6 +82,14 @@ pub mod repair;
 pub mod rules;
 pub mod wordnet;
 
+/// Opens a regular file, or a link to one. To open a pipe would wait for a writer.
+fn open(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    std::fs::File::open(path)
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

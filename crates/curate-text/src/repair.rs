@@ -25,9 +25,10 @@ pub const FTFY: &str = "6.3.1";
 /// Characters that are repaired together at most, as in ftfy.
 const SEGMENT: usize = 1_000_000;
 
-/// Bytes that are looked through for one segment before its repair ends as it is. Short texts
-/// never reach it: 64 KB may be looked through a thousand times.
-const WORK: usize = 1 << 26;
+/// Bytes that are looked through before the repair of a text ends as it is, and how often a longer text
+/// may be looked through beyond those. Only texts made for it reach that: 64 KB may be looked through a
+/// thousand times, and what people broke is whole after ten.
+const WORK: (usize, usize) = (1 << 26, 64);
 
 /// A text without the glitches that ftfy 6.3.1 mends.
 ///
@@ -41,11 +42,13 @@ pub fn fix_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut entities = true;
     let mut rest = text;
+    // Shared by all lines: a thousand of them would each take what one may.
+    let mut work = text.len().saturating_mul(WORK.1).saturating_add(WORK.0);
     while !rest.is_empty() {
         let (segment, after) = rest.split_at(segment_end(rest));
         // Once a text has a tag, its entities are HTML and stay, in later lines, too.
         entities = entities && !segment.contains('<');
-        out.push_str(&fix_segment(segment, entities));
+        out.push_str(&fix_segment(segment, entities, &mut work));
         rest = after;
     }
     out
@@ -57,17 +60,16 @@ fn segment_end(text: &str) -> usize {
     text[..line].char_indices().nth(SEGMENT).map_or(line, |(at, _)| at)
 }
 
-fn fix_segment(segment: &str, entities: bool) -> Cow<'_, str> {
+fn fix_segment<'a>(segment: &'a str, entities: bool, work: &mut usize) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(segment);
-    let mut work = WORK;
     loop {
-        let fixed = fix_once(&text, entities, &mut work);
+        let fixed = fix_once(&text, entities, work);
         if fixed == text {
             return text;
         }
         text = Cow::Owned(fixed);
         let Some(left) = work.checked_sub(text.len()) else { return text };
-        work = left;
+        *work = left;
     }
 }
 

@@ -51,6 +51,8 @@ fn long_texts_end_soon() {
         "Ã".repeat(400_000),
         "â€™".repeat(200_000),
         format!("a{}", "\u{301}\u{323}".repeat(200_000)),
+        format!("&{}lt;\n", "amp;".repeat(4000)).repeat(60),
+        format!("{}\n", "Ãƒ".repeat(2000)).repeat(100),
     ] {
         assert!(!fix_text(&text).is_empty());
     }

@@ -30,9 +30,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} of {} rows stay", summary.kept, summary.rows);
 
     let finished = Run::open(folder.path(), &NoProgress)?;
-    for reason in evidence::of(&finished).iter().take(3) {
+    let mut reasons = 0;
+    evidence::each(&finished, |reason| {
         println!("{}: {}", reason.stage, reason.removal);
-    }
+        reasons += 1;
+        Ok(())
+    })?;
+    assert_eq!(reasons, summary.rows - summary.kept);
     let stricter = reselect(folder.path(), None, Cut::Epsilon(0.2))?;
     println!("{} rows would stay at epsilon 0.2", stricter.ids.len());
     assert!(stricter.ids.len() < summary.kept && summary.kept < summary.rows);

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use curate::{core::Cut, dfn::filter::Features};
+use curate::{core::Cut, dfn::filter::Features, io::stamp::Check};
 use curate_device::DeviceName;
 
-use crate::values::{IdsArg, fraction, output};
+use crate::values::{IdsArg, fraction, number, output, plain_name, whole};
 
 #[derive(Subcommand)]
 pub(crate) enum FilterCommand {
@@ -19,8 +19,8 @@ pub(crate) enum FilterCommand {
     /// Embed the images and captions of a pool, and score each pair by its cosine.
     ///
     /// Writes the arrays NAME_img and NAME_txt to one npz file per shard. To resume an interrupted
-    /// run at its unfinished shard, give the same command again. Pairs that cannot be used get NaN
-    /// and are counted.
+    /// run at its unfinished shard, give the same command again: until then the folder is not read.
+    /// Pairs that cannot be used get NaN and are counted.
     Embed(EmbedArgs),
     /// Score a pool, and keep the best pairs.
     ///
@@ -136,6 +136,17 @@ pub(crate) struct HowArgs {
     pub(crate) skip_bad_shards: bool,
     #[command(flatten)]
     pub(crate) ids: IdsArg,
+    /// Read finished shards, and the files that they were embedded from, to their ends to see whether
+    /// they have changed. Without it their lengths, times and 64 KiB of each are compared.
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+impl HowArgs {
+    /// How thoroughly files are compared that are there already.
+    pub(crate) fn check(&self) -> Check {
+        if self.verify { Check::Whole } else { Check::Sample }
+    }
 }
 
 #[derive(Args)]
@@ -150,7 +161,7 @@ pub(crate) struct EmbedArgs {
     #[arg(long, short, value_name = "FOLDER", value_parser = output)]
     pub(crate) out: PathBuf,
     /// The name of the embeddings.
-    #[arg(long, default_value = "dfn")]
+    #[arg(long, default_value = "dfn", value_parser = plain_name)]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) how: HowArgs,
@@ -170,7 +181,7 @@ pub(crate) struct ScoreArgs {
     #[command(flatten)]
     pub(crate) how: HowArgs,
     /// The name of the embeddings.
-    #[arg(long, default_value = "dfn")]
+    #[arg(long, default_value = "dfn", value_parser = plain_name)]
     pub(crate) name: String,
     /// The score.
     #[arg(long, value_enum, default_value_t = By::Cosine)]
@@ -276,10 +287,10 @@ pub(crate) struct CutArgs {
     #[arg(long, value_parser = fraction)]
     pub(crate) fraction: Option<f64>,
     /// Keep this number of rows, the best ones.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
     top: Option<usize>,
     /// Keep rows with at least this score.
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = number)]
     threshold: Option<f64>,
 }
 

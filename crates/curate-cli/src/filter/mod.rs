@@ -62,7 +62,7 @@ fn fetched(_: &str, _: &Shown) -> Result<PathBuf, Failure> {
 
 fn embed(args: &EmbedArgs, shown: &Shown) -> Result<(), Failure> {
     let report = embed_pool(&args.pool, &args.network, &args.out, &args.name, &args.how, shown)?;
-    show::text(said_of(&report, &args.out))?;
+    show::text(said_of(&report, &args.pool, &args.out))?;
     Ok(())
 }
 
@@ -80,7 +80,8 @@ fn embed_pool(
     let (config, weights) = read_folder(&folder)?;
     config.takes_captions(&folder)?;
     let precision = if how.half { Precision::F16 } else { Precision::F32 };
-    let embed = EmbedParams::new(out).name(name).precision(precision).check()?;
+    let params = EmbedParams::new(out).name(name).precision(precision);
+    let embed = params.verify(how.verify).check()?;
     let mut network = Network::new(config, &weights)?;
     drop(weights);
     let limits = Limits { pixels: how.pixel_limit };
@@ -92,14 +93,17 @@ fn embed_pool(
     Ok(embed.run_path(&network, pool, options, shown)?)
 }
 
-fn said_of(report: &EmbedReport, out: &Path) -> String {
-    let EmbedReport { rows, shards, reused, bad, skipped } = report;
+fn said_of(report: &EmbedReport, pool: &Path, out: &Path) -> String {
+    let EmbedReport { rows, shards, reused, again, bad, skipped, notes } = report;
     let mut said = format!(
         "{rows} pairs in {} shards ({reused} of them from an earlier run), {} could not be embedded\n",
         shards + reused,
         bad.total(),
     );
     // Writing to a string does not fail.
+    if *again > 0 {
+        let _ = writeln!(said, "  {again} shards were embedded again: their files had changed");
+    }
     for (kind, count) in &bad.kinds {
         let _ = writeln!(said, "  {count} {kind}");
     }
@@ -114,6 +118,13 @@ fn said_of(report: &EmbedReport, out: &Path) -> String {
     }
     for (shard, reason) in skipped {
         let _ = writeln!(said, "left out {}: {reason}", shard.display());
+    }
+    for note in notes.iter().take(show::MOST_NOTES) {
+        let _ = writeln!(said, "note: {note}");
+    }
+    if let Some(more) = notes.len().checked_sub(show::MOST_NOTES).filter(|more| *more > 0) {
+        let _ =
+            writeln!(said, "note: {more} more, which `curate inspect {}` shows", pool.display());
     }
     let _ = writeln!(said, "wrote {}", out.display());
     said

@@ -55,7 +55,7 @@ pub(super) fn score(args: &ScoreArgs, shown: &Shown) -> Result<(), Failure> {
     }
     let Some(mut cut) = args.written.cut.cut() else { return Ok(()) };
     if let Some(folder) = &args.sample {
-        cut = transferred(&Embedded::open(folder, &args.name)?, scorer, inputs, cut, shown)?;
+        cut = transferred(&opened(folder, args)?, scorer, inputs, cut, shown)?;
     }
     keep(&scores, cut, args.written.out.as_deref().zip(format))
 }
@@ -88,11 +88,15 @@ fn open(args: &ScoreArgs, shown: &Shown) -> Result<Embedded, Failure> {
         None => &args.pool,
         Some((network, folder)) => {
             let report = embed_pool(&args.pool, network, folder, &args.name, &args.how, shown)?;
-            show::text(said_of(&report, folder))?;
+            show::text(said_of(&report, &args.pool, folder))?;
             folder
         }
     };
-    Ok(Embedded::open(folder, &args.name)?)
+    Ok(opened(folder, args)?)
+}
+
+fn opened(folder: &Path, args: &ScoreArgs) -> Result<Embedded, IoError> {
+    Embedded::open_checked(folder, &args.name, args.how.check())
 }
 
 fn width(embedded: &Embedded) -> Result<usize, IoError> {
@@ -116,7 +120,7 @@ fn read_target(
 ) -> Result<Vec<f32>, Failure> {
     let path = args.target.as_deref().expect("clap requires it");
     if path.is_dir() {
-        let embedded = Embedded::open(path, &args.name)?;
+        let embedded = opened(path, args)?;
         same_width(path, width(&embedded)?, dim)?;
         return Ok(sample(&embedded, of, usize::MAX, args.seed, shown)?);
     }
@@ -146,7 +150,7 @@ fn fit(
     shown: &Shown,
 ) -> Result<Classifier, Failure> {
     let folder = args.good.as_deref().expect("clap requires it");
-    let good = Embedded::open(folder, &args.name)?;
+    let good = opened(folder, args)?;
     same_width(folder, width(&good)?, dim)?;
     let good = sample(&good, of, args.samples, args.seed, shown)?;
     let others = sample(embedded, of, args.samples, args.seed, shown)?;

@@ -9,7 +9,7 @@ use curate::{
         network::{openai_templates, read_folder, write_folder, write_folder_half},
         train::{Augment, Captions, Loss, PoolPairs, TrainParams, Trainer},
     },
-    io::{IoError, Kind, Pool, PoolOptions, digest, subset},
+    io::{IoError, Kind, Pool, PoolOptions, digest, lock::FolderLock, subset},
 };
 
 use crate::{
@@ -46,15 +46,11 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
         pairs = pairs.with_captions(captions.clone())?;
     }
     let mut trainer = Trainer::new(model, &initial, params.clone(), args.device.open()?)?;
+    let _lock = FolderLock::take(&args.out)?;
     let checkpoint = args.out.join("checkpoint.safetensors");
     trainer.run(&pairs, Some(&checkpoint), shown)?;
-    let mut weights = initial.blend(&trainer.weights()?, args.ensemble)?;
-    if args.half {
-        weights = weights.rounded_to_half();
-        write_folder_half(&args.out, &config, &weights)?;
-    } else {
-        write_folder(&args.out, &config, &weights)?;
-    }
+    let weights = initial.blend(&trainer.weights()?, args.ensemble)?;
+    let weights = write_network(args, &config, weights)?;
     let card = FilterCard {
         name: args.out.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -81,6 +77,21 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
         args.out.display()
     ))?;
     Ok(())
+}
+
+/// Writes the network; answers the weights as they are written.
+fn write_network(
+    args: &TrainArgs,
+    config: &OpenClipConfig,
+    weights: Weights,
+) -> Result<Weights, Failure> {
+    if !args.half {
+        write_folder(&args.out, config, &weights)?;
+        return Ok(weights);
+    }
+    let weights = weights.rounded_to_half();
+    write_folder_half(&args.out, config, &weights)?;
+    Ok(weights)
 }
 
 fn params(args: &TrainArgs) -> TrainParams {

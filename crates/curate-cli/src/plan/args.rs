@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::values::output;
+use crate::values::{count, number, output, positive, whole};
 
 #[derive(Subcommand)]
 pub(crate) enum PlanCommand {
@@ -13,7 +13,7 @@ pub(crate) enum PlanCommand {
     /// The table is CSV with a header, JSON lines or Parquet, one run per row: pool, samples
     /// (seen), unique (distinct samples of the pool), parameters, compute, sigma, weight, group,
     /// weight_<domain>, and one metric whose name declares its direction: error, loss or accuracy.
-    /// Numbers are plain counts.
+    /// Counts are written 12.8e9, 12.8B or 12_800_000_000.
     Fit(FitArgs),
     /// Predict the metric of pools and unions at a budget.
     Predict(PredictArgs),
@@ -31,8 +31,9 @@ pub(crate) struct FitArgs {
     #[arg(long, short, value_name = "FILE", default_value = "fit.json", value_parser = output)]
     pub(crate) out: PathBuf,
     /// The law, for example qqt, chinchilla, data-constrained or exponential-mixing. By default
-    /// every law that the table allows is fitted, and the one that best predicts the largest budget
-    /// from the smaller ones is used.
+    /// every law that the table allows and that can tell its pools apart is fitted with its usual
+    /// priors, and all answer together: the better a law predicts the largest budget from the
+    /// smaller ones, the more it has to say.
     #[arg(long, value_name = "NAME")]
     pub(crate) law: Option<String>,
     /// Read the table's column THEIRS as OURS. Repeat it for more columns.
@@ -55,10 +56,10 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) own: Option<Vec<String>>,
     /// A normal prior: the most likely value and the spread (relative for positive parameters).
-    #[arg(long, value_name = "NAME=VALUE,SPREAD", value_parser = prior, requires = "noise")]
+    #[arg(long, value_name = "NAME=VALUE,SPREAD", value_parser = prior)]
     pub(crate) prior: Vec<(String, f64, f64)>,
     /// The expected size of residuals, which sets the weight of priors.
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     pub(crate) noise: Option<f64>,
     /// The cost of residuals: squares, huber=DELTA, or asymmetric=DELTA,OVER. By default squares
     /// for errors and huber=0.001 for losses.
@@ -68,14 +69,15 @@ pub(crate) struct FitArgs {
     #[arg(long)]
     pub(crate) space: Option<SpaceArg>,
     /// The number of starting points of the search.
-    #[arg(long, value_name = "COUNT", default_value_t = 16)]
+    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = whole)]
     pub(crate) starts: usize,
     /// Bootstrap draws, which give intervals and win frequencies; 0 for none.
-    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = whole)]
     pub(crate) draws: usize,
-    /// What a bootstrap draw resamples.
-    #[arg(long, default_value = "residual")]
-    pub(crate) resample: ResampleArg,
+    /// What a bootstrap draw of the law named resamples; by default residuals. Laws that are weighed
+    /// draw from what their priors and the runs leave open.
+    #[arg(long, requires = "law")]
+    pub(crate) resample: Option<ResampleArg>,
     /// The seed for starting points and draws.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
@@ -88,6 +90,9 @@ pub(crate) struct ShownArgs {
     /// The confidence level of the intervals.
     #[arg(long, default_value_t = 0.9, value_parser = level)]
     pub(crate) level: f64,
+    /// Explain every word of the output at more length.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -127,7 +132,7 @@ pub(crate) struct PredictArgs {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("budget").required(true))]
 pub(crate) struct DecideArgs {
-    /// Files that `plan fit` wrote. With several, all laws have an equal say.
+    /// Files that `plan fit` wrote. With several, all files have an equal say.
     #[arg(required = true, value_name = "FIT")]
     pub(crate) fits: Vec<PathBuf>,
     /// The budget: samples seen in training, for example 12.8e9 or 12.8B.
@@ -148,7 +153,7 @@ pub(crate) struct DecideArgs {
     #[arg(long = "try", value_name = "POOL@COUNT", value_parser = experiment)]
     pub(crate) experiments: Vec<(String, f64)>,
     /// The most passes over a pool or, for a mixing law, a domain.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = positive)]
     pub(crate) max_epochs: Option<f64>,
     /// Also write everything as JSON to this file.
     #[arg(long, short, value_name = "FILE", value_parser = output)]
@@ -173,7 +178,7 @@ pub(crate) struct PlotArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) runs: Option<PathBuf>,
     /// Points on each curve.
-    #[arg(long, value_name = "COUNT", default_value_t = 120)]
+    #[arg(long, value_name = "COUNT", default_value_t = 120, value_parser = whole)]
     pub(crate) points: usize,
     /// The confidence level of the intervals.
     #[arg(long, default_value_t = 0.9, value_parser = level)]
@@ -191,12 +196,14 @@ pub(crate) enum SpaceArg {
     Log,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum ResampleArg {
     /// Residuals, put back on the fitted curve; works with few runs.
     Residual,
     /// Rows, within each pool.
     Case,
+    /// Runs and priors, each within its noise and spread; needs priors.
+    Posterior,
 }
 
 #[derive(Clone, Copy)]
@@ -206,29 +213,9 @@ pub(crate) enum Cost {
     Asymmetric(f64, f64),
 }
 
-/// A count with an optional K, M, B or T: `12.8M` is 12,800,000.
-pub(crate) fn count(text: &str) -> Result<f64, String> {
-    let plain = text.replace('_', "");
-    let (digits, unit) = match plain.char_indices().last() {
-        Some((at, 'k' | 'K')) => (&plain[..at], 1e3),
-        Some((at, 'm' | 'M')) => (&plain[..at], 1e6),
-        Some((at, 'b' | 'B' | 'g' | 'G')) => (&plain[..at], 1e9),
-        Some((at, 't' | 'T')) => (&plain[..at], 1e12),
-        _ => (&plain[..], 1.0),
-    };
-    match digits.parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number * unit),
-        _ => Err("must be a positive count, such as 12.8e9, 12.8B or 12_800_000_000".to_owned()),
-    }
-}
-
 fn pair(text: &str) -> Result<(String, String), String> {
     let (left, right) = text.split_once('=').ok_or("must have the form OURS=THEIRS")?;
     Ok((left.to_owned(), right.to_owned()))
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a number"))
 }
 
 fn setting(text: &str) -> Result<(String, f64), String> {
@@ -283,22 +270,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_take_units_and_refuse_the_rest() {
-        assert_eq!(count("12.8M"), Ok(12.8e6));
-        assert_eq!(count("34e9"), Ok(34e9));
-        assert_eq!(count("1_000"), Ok(1000.0));
-        assert_eq!(count("2B"), Ok(2e9));
-        for bad in ["", "M", "-1", "0", "nan", "1e400", "12.8 million"] {
-            assert!(count(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn names_may_hold_an_equals_sign() {
         assert_eq!(setting("b[p=1]=-0.2"), Ok(("b[p=1]".to_owned(), -0.2)));
         assert_eq!(sized("top=1=2M"), Ok((Some("top=1".to_owned()), 2e6)));
         assert_eq!(sized("2M"), Ok((None, 2e6)));
         assert_eq!(prior("alpha=0.3,0.1"), Ok(("alpha".to_owned(), 0.3, 0.1)));
+        assert!(setting("d=nan").is_err() && prior("d=0.1,nan").is_err());
     }
 
     #[test]

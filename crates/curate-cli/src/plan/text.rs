@@ -6,11 +6,14 @@ use curate::scaling::{
     Interval, Law, Metric,
     decide::{Proposal, Ranked},
     fit::OutOfRange,
+    show_count as count,
 };
 
 use super::{
-    Fitted, Predictions,
+    Predictions,
     decide::{ComputeDecision, Decision, LawDecision, MixtureDecision, PoolDecision},
+    fit::Fitted,
+    words::write_words,
 };
 
 /// Possible runs that are worth a line.
@@ -37,22 +40,13 @@ fn short(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// A count as people write it: 12.8M, 34B.
-fn count(value: f64) -> String {
-    let units = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")];
-    match units.iter().find(|(unit, _)| value >= *unit) {
-        Some((unit, name)) if value < 1e16 => {
-            let text = format!("{:.2}", value / unit);
-            format!("{}{name}", text.trim_end_matches('0').trim_end_matches('.'))
-        }
-        Some(_) => format!("{value:.2e}"),
-        None => short(value),
-    }
-}
-
 fn interval(interval: &Interval, shown: fn(f64) -> String) -> String {
     let end = |value: f64| if value == f64::INFINITY { "never".to_owned() } else { shown(value) };
     format!("{} to {}", end(interval.low), end(interval.high))
+}
+
+fn plural(count: usize, of: &str) -> String {
+    if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") }
 }
 
 fn percent(share: f64) -> String {
@@ -62,7 +56,12 @@ fn percent(share: f64) -> String {
 fn outside(found: &[OutOfRange]) -> String {
     let one = |o: &OutOfRange| {
         let (value, low, high) = (count(o.value), count(o.span.low), count(o.span.high));
-        format!("{} {value} is outside the runs' {low} to {high}", o.axis)
+        let off = if o.value > o.span.high {
+            format!("{} times the largest", short(o.value / o.span.high))
+        } else {
+            format!("{} of the smallest", short(o.value / o.span.low))
+        };
+        format!("{} {value} is outside the runs' {low} to {high}, {off}", o.axis)
     };
     found.iter().map(one).collect::<Vec<_>>().join("; ")
 }
@@ -77,26 +76,47 @@ impl fmt::Display for Fitted<'_> {
         for warning in self.fit.warnings() {
             writeln!(f, "warning: {warning}")?;
         }
+        write_words(f, &self.words(), self.explain)?;
         writeln!(f, "wrote {}", self.out.display())
     }
 }
 
 impl Fitted<'_> {
+    fn words(&self) -> Vec<&str> {
+        let mut words =
+            if self.tried.is_empty() { vec![] } else { vec!["held out", "share", "AICc"] };
+        words.extend(["objective", "R2", "noise", "condition"]);
+        let base = |name: &'_ str| name.split('[').next().unwrap_or_default().len();
+        words.extend(self.fit.slots().iter().map(|slot| &slot.name[..base(&slot.name)]));
+        words
+    }
+
     fn write_tried(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<28} {:>10} {:>10} {:>12}", "law", "parameters", "AICc", "held out")?;
-        for score in self.tried {
+        writeln!(
+            f,
+            "{:<32} {:>10} {:>10} {:>10} {:>7}",
+            "law", "parameters", "AICc", "held out", "share"
+        )?;
+        for law in self.tried {
+            let score = &law.score;
             let aicc = score.aicc.map_or("-".to_owned(), |a| format!("{a:.1}"));
             let held = score.holdout.as_ref().map_or("-".to_owned(), |h| short(h.rmse));
-            writeln!(f, "{:<28} {:>10} {aicc:>10} {held:>12}", score.law, score.parameters)?;
+            let (name, parameters, share) = (&score.law, score.parameters, percent(law.share));
+            writeln!(f, "{name:<32} {parameters:>10} {aicc:>10} {held:>10} {share:>7}")?;
         }
-        writeln!(f, "held out: RMSE at the largest budget, fitted to the smaller ones\n")
+        for law in self.left_out {
+            writeln!(f, "{:<32} left out: {}", law.law, law.why)?;
+        }
+        writeln!(f)
     }
 
     fn write_parameters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let observations = self.fit.observations();
         let (law, metric) = (self.fit.law().name(), metric_name(self.fit.metric()));
         let pools = self.fit.pools().len();
-        writeln!(f, "law {law}, fitted to {observations} runs ({metric}, {pools} pools)")?;
+        let share = if self.tried.len() > 1 { ", whose share is the largest" } else { "" };
+        let (runs, pools) = (plural(observations, "run"), plural(pools, "pool"));
+        writeln!(f, "law {law}{share}, fitted to {runs} ({metric}, {pools})")?;
         let level = format!("{} interval", percent(self.level));
         writeln!(f, "  {:<28} {:>12}   {level}", "parameter", "value")?;
         for (i, (slot, value)) in self.fit.slots().iter().zip(self.fit.theta()).enumerate() {
@@ -130,10 +150,12 @@ impl Fitted<'_> {
 
 impl fmt::Display for Predictions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.predictions.iter().map(|p| p.candidate.len());
+        let names = self.predictions.iter().map(|p| named(&p.candidate).len());
         let wide = names.max().unwrap_or(0).max("pool".len());
         let (metric, level) = (metric_name(self.metric), percent(self.level));
-        writeln!(f, "law {}, {level} intervals", self.law)?;
+        writeln!(f, "{}, {level} intervals", of_laws(&self.law))?;
+        write_shares(f, &self.law)?;
+        write_without(f, "  ", &self.without)?;
         writeln!(
             f,
             "{:<wide$} {:>9} {:>8} {metric:>9}   {:<20} of a new run",
@@ -145,7 +167,7 @@ impl fmt::Display for Predictions {
             writeln!(
                 f,
                 "{:<wide$} {:>9} {epochs:>8} {:>9}   {:<20} {}",
-                p.candidate,
+                named(&p.candidate),
                 count(p.samples),
                 short(p.metric),
                 of(&p.interval),
@@ -155,8 +177,40 @@ impl fmt::Display for Predictions {
                 writeln!(f, "{:<wide$} ! {}", "", outside(&p.out_of_range))?;
             }
         }
-        Ok(())
+        write_words(f, &["epochs", "curve", "new run"], self.explain)
     }
+}
+
+/// A table without a column of pools has one, without a name.
+fn named(pool: &str) -> &str {
+    if pool.is_empty() { "the pool" } else { pool }
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+/// One law by its name, several by their number.
+fn of_laws(law: &str) -> String {
+    match law.matches(", ").count() {
+        0 => format!("law {law}"),
+        more => format!("{} laws together", more + 1),
+    }
+}
+
+/// Several laws with their shares, in a line.
+fn write_shares(f: &mut fmt::Formatter<'_>, law: &str) -> fmt::Result {
+    if law.contains(", ") { writeln!(f, "  {law}") } else { Ok(()) }
+}
+
+fn write_without(f: &mut fmt::Formatter<'_>, indent: &str, without: &[&str]) -> fmt::Result {
+    if without.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "{indent}without {}, which cannot predict every candidate", without.join(", "))
 }
 
 impl fmt::Display for Decision {
@@ -175,7 +229,7 @@ impl fmt::Display for PoolDecision {
             law.write(f, self.samples, self.level)?;
         }
         if !self.consensus.is_empty() {
-            writeln!(f, "all laws together:")?;
+            writeln!(f, "all files together:")?;
             for joined in &self.consensus {
                 let best_of = match joined.best_of.join(", ") {
                     none if none.is_empty() => String::new(),
@@ -188,18 +242,40 @@ impl fmt::Display for PoolDecision {
             let names = self.over_epochs.join(", ");
             writeln!(f, "left out, repeated more often than allowed: {names}")?;
         }
-        Ok(())
+        let mut words = vec!["wins", "regret"];
+        if self.laws.iter().any(|law| !law.next.is_empty()) {
+            words.push("doubt");
+        }
+        write_words(f, &words, self.explain)
     }
 }
 
 impl LawDecision {
     fn write(&self, f: &mut fmt::Formatter<'_>, samples: f64, level: f64) -> fmt::Result {
-        let best = self.best.best();
-        let law = self.best.law();
-        writeln!(f, "law {law}: at {} samples, train on {}", count(samples), best.name)?;
+        let (best, laws) = (self.best.best(), of_laws(self.best.law()));
+        let at = format!("{laws}: at {} samples", count(samples));
+        match self.best.winner() {
+            Some(only) if self.best.ranking().len() == 1 => {
+                writeln!(f, "{at}, {} is the only candidate", named(&only.name))?;
+            }
+            Some(winner) => writeln!(f, "{at}, train on {}", named(&winner.name))?,
+            None => writeln!(f, "{at}, cannot tell {} apart", listed(self.best.tied()))?,
+        }
+        write_shares(f, self.best.law())?;
+        write_without(f, "  ", &self.without)?;
         self.write_ranking(f, level)?;
         if !best.out_of_range.is_empty() {
             writeln!(f, "  ! {}: an extrapolation", outside(&best.out_of_range))?;
+        }
+        if self.best.winner().is_none() {
+            return writeln!(
+                f,
+                "  no pool is chosen: nothing in the law differs between them. Fit again without \
+                 --law, or give pools a parameter of their own (--own)"
+            );
+        }
+        if self.best.ranking().len() == 1 {
+            return Ok(());
         }
         if best.wins < SETTLED {
             writeln!(f, "  not settled: the best wins {} of the draws", percent(best.wins))?;
@@ -211,7 +287,8 @@ impl LawDecision {
 
     fn write_ranking(&self, f: &mut fmt::Formatter<'_>, level: f64) -> fmt::Result {
         let ranking = self.best.ranking();
-        let wide = ranking.iter().map(|r| r.name.len()).max().unwrap_or(0).max("pool".len());
+        let names = ranking.iter().map(|r| named(&r.name).len());
+        let wide = names.max().unwrap_or(0).max("pool".len());
         let of_level = format!("{} interval", percent(level));
         writeln!(
             f,
@@ -221,6 +298,7 @@ impl LawDecision {
         for Ranked { name, metric, wins, regret, .. } in ranking {
             let (wins, regret) = (percent(*wins), short(*regret));
             let (value, doubt) = (short(metric.estimate), interval(metric, short));
+            let name = named(name);
             writeln!(f, "  {name:<wide$} {value:>9}   {doubt:<20} {wins:>6} {regret:>9}")?;
         }
         Ok(())
@@ -284,7 +362,7 @@ impl fmt::Display for ComputeDecision {
             let best = &pool.best;
             let epochs = best.epochs.map_or(String::new(), |e| format!(", {} epochs", short(e)));
             let cap = if best.at_cap { " (the most allowed)" } else { "" };
-            let name = if pool.pool.is_empty() { "the pool" } else { &pool.pool };
+            let name = named(&pool.pool);
             writeln!(
                 f,
                 "  {name} (law {}): a model of {} ({}) for {} samples ({}){epochs}{cap}, metric {}",
@@ -330,9 +408,6 @@ mod tests {
         assert_eq!(short(12.3456), "12.35");
         assert_eq!(short(12345.6), "12346");
         assert_eq!(short(1.0e-7), "1.000e-7");
-        assert_eq!(count(12.8e9), "12.8B");
-        assert_eq!(count(3.4e10), "34B");
-        assert_eq!(count(999.0), "999.0");
-        assert_eq!(count(1e21), "1.00e21");
+        assert_eq!(listed(&["a", "b", "c"].map(str::to_owned)), "a, b and c");
     }
 }

@@ -207,6 +207,25 @@ fn shards_of_1_7_and_64_pairs_have_the_same_bytes() {
     assert!(found[0] == found[1] && found[1] == found[2]);
 }
 
+#[test]
+fn a_shard_that_is_cut_off_is_refused_with_the_flag_that_leaves_it_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    network(folder, 1);
+    fs::create_dir(folder.join("pool")).unwrap();
+    for i in 0..2 {
+        shard(&folder.join(format!("pool/{i}.tar")), &[member("full/rgb_wide.png", "x")], i);
+    }
+    let cut = folder.join("pool/1.tar");
+    let bytes = fs::read(&cut).unwrap();
+    fs::write(&cut, &bytes[..700]).unwrap();
+    let args = ["embed", "pool", "--network", "net", "--out", "e"];
+    let error = refused(folder, &args);
+    assert!(error.contains("1.tar: ") && error.contains("--skip-bad-shards elsewhere"), "{error}");
+    let told = said(folder, &[&args[..], &["--skip-bad-shards"]].concat());
+    assert!(told.contains("1 pairs in 1 shards") && told.contains("left out pool/1.tar"), "{told}");
+}
+
 /// A process that is killed leaves whole shards and no half ones.
 #[test]
 fn a_killed_run_goes_on_with_the_same_bytes() {

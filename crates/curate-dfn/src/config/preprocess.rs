@@ -53,6 +53,10 @@ pub struct PreprocessConfig {
     /// How the image is brought to size.
     #[serde(default)]
     pub resize_mode: ResizeMode,
+    /// The side before the center is cut out, in pixels; `size` if left out. The short side or both, as
+    /// the mode says. open_clip has no such key; `transformers` has it as `size` beside `crop_size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize_size: Option<usize>,
     /// What [`ResizeMode::Longest`] fills with, before mean and deviation.
     #[serde(default)]
     pub fill_color: u8,
@@ -93,7 +97,25 @@ impl Default for PreprocessConfig {
             std: OPENAI_STD,
             interpolation: Interpolation::Bicubic,
             resize_mode: ResizeMode::Shortest,
+            resize_size: None,
             fill_color: 0,
         }
+    }
+}
+
+impl PreprocessConfig {
+    /// What is wrong with [`Self::resize_size`] where the network sees `edge` pixels, and no side is longer
+    /// than `most`.
+    pub(super) fn problem_of_resize(&self, edge: usize, most: usize) -> Option<String> {
+        let side = self.resize_size?;
+        if self.resize_mode == ResizeMode::Longest {
+            return Some("`preprocess_cfg.resize_size` does not go with `longest`".to_owned());
+        }
+        (!(edge..=most).contains(&side)).then(|| {
+            format!(
+                "`preprocess_cfg.resize_size` is {side}, but must be from {edge}, the size of the \
+                 network, to {most}"
+            )
+        })
     }
 }

@@ -115,9 +115,13 @@ impl Trouble {
                 BadKind::UnknownFormat
             }
             Self::Image(ImageError::Empty { .. }) => BadKind::Empty,
-            Self::Image(ImageError::TooLarge { .. }) => BadKind::TooLarge,
+            Self::Image(ImageError::TooLarge { .. } | ImageError::TooLong { .. }) => {
+                BadKind::TooLarge
+            }
             Self::Image(ImageError::Truncated) => BadKind::Truncated,
-            Self::Image(ImageError::Damaged(_) | ImageError::Argument { .. }) => BadKind::Damaged,
+            Self::Image(
+                ImageError::Damaged(_) | ImageError::Panicked(_) | ImageError::Argument { .. },
+            ) => BadKind::Damaged,
         };
         BadRow { id, kind, reason: self.to_string() }
     }

@@ -122,7 +122,8 @@ impl FilterCard {
             format!("{} layers of {}, {} tokens", t.layers, t.width, t.context_length),
         );
         row("activation", activation.into());
-        row("resize", format!("{:?}, {:?}", pre.resize_mode, pre.interpolation));
+        let side = pre.resize_size.map(|side| format!(" to {side} px")).unwrap_or_default();
+        row("resize", format!("{:?}{side}, {:?}", pre.resize_mode, pre.interpolation));
         if let Some(training) = training {
             row("data", format!("{} ({} pairs)", training.data, training.pairs));
             row("ids", format!("`{}`", training.ids_digest));

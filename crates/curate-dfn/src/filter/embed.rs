@@ -1,24 +1,20 @@
 //! Images and texts of a pool to embeddings, shard by shard.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-};
+use std::path::{Path, PathBuf};
 
-use curate_core::{Cancelled, NoProgress, ParamsError, Progress, params::Checker};
+use curate_core::{Cancelled, ParamsError, Progress, params::Checker};
 use curate_io::{
-    IoError, Kind, Pool, PoolOptions, atomic, digest,
+    Format, IoError, Kind, Pool, PoolOptions, digest,
+    manifest::ShardEntry,
     npy::Precision,
     npz::NpzWriter,
     pieces,
-    pool::{BadShards, Shard},
-    restarts::Restarts,
+    pool::Shard,
+    stamp::{Check, Input},
     table::{self, Column},
     url::{self, FilesWanted},
 };
 use ndarray::ArrayView2;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,13 +22,13 @@ use crate::{
     filter::{
         FilterError,
         align::dot,
-        bad::{BadRow, Counts, Trouble},
+        bad::Counts,
+        chunk::{EMBEDDED_TOGETHER, embed_chunk},
+        out_folder::{Made, OutFolder, Writing, file_name},
+        record::{Files, Record},
+        usable::{Piece, Usable},
     },
 };
-
-/// Samples that are read, decoded and embedded together; what is held in memory beside a shard's
-/// embeddings. The results do not depend on it.
-pub const EMBEDDED_TOGETHER: usize = 256;
 
 /// How to embed a pool; [`EmbedParams::check`] makes it usable.
 ///
@@ -54,6 +50,9 @@ pub struct EmbedParams {
     /// How they are stored.
     #[serde(default)]
     precision: Precision,
+    /// Whether files that are there, and those that they were made from, are read whole.
+    #[serde(default)]
+    verify: bool,
 }
 
 fn usual_name() -> String {
@@ -61,9 +60,11 @@ fn usual_name() -> String {
 }
 
 impl EmbedParams {
-    /// Writes to a folder: `SHARD.npz`, `SHARD.scores.parquet` and `SHARD.json` for each shard.
+    /// Writes to a folder: `SHARD.npz`, `SHARD.scores.parquet` and `SHARD.json` for each shard, and
+    /// `manifest.json`, which says what the folder is to hold. Shards of one name in several folders get
+    /// those of the folders too ([`curate_io::shard_names`]).
     pub fn new(out: impl Into<PathBuf>) -> Self {
-        Self { out: out.into(), name: usual_name(), precision: Precision::default() }
+        Self { out: out.into(), name: usual_name(), precision: Precision::default(), verify: false }
     }
 
     /// The name of the embeddings: arrays `NAME_img` and `NAME_txt`; `dfn` unless told.
@@ -75,6 +76,14 @@ impl EmbedParams {
     /// How embeddings are stored; f32 unless told.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
+        self
+    }
+
+    /// Whether a shard that an earlier run finished counts only once its files, and those that it was made
+    /// from, were read to their ends. Unless told, they are believed by their lengths, times and 64 KiB
+    /// of each, and read whole where they were touched since.
+    pub fn verify(mut self, verify: bool) -> Self {
+        self.verify = verify;
         self
     }
 
@@ -97,14 +106,6 @@ impl EmbedParams {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embed(EmbedParams);
 
-/// What a shard's record says; written last, it makes the shard count.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Record {
-    fingerprint: String,
-    pub(super) rows: usize,
-    pub(super) bad: Vec<BadRow>,
-}
-
 /// What [`Embed::run`] did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EmbedReport {
@@ -114,34 +115,53 @@ pub struct EmbedReport {
     pub shards: usize,
     /// Shards that an earlier run had finished.
     pub reused: usize,
+    /// Those of the shards embedded now whose files an earlier run had written and somebody has changed
+    /// since.
+    pub again: usize,
     /// Rows that could not be embedded.
     pub bad: Counts,
     /// Shards that were left out because they cannot be read, and why.
     pub skipped: Vec<(PathBuf, String)>,
+    /// What a person should know of the pool's files although their rows can be used.
+    pub notes: Vec<String>,
 }
 
 impl Embed {
     /// Embeds a pool and scores its pairs by their cosine. An interrupted run goes on at its unfinished
     /// shard, with the same bytes.
     ///
+    /// A shard counts as finished if it was made from the contents that its files have, and its own files
+    /// are those that were written: see [`EmbedParams::verify`]. For that each file of the pool is read
+    /// once more when its shard is embedded, and each file that is written once.
+    ///
     /// Memory: the network, the embeddings of a shard, some hundred images, and what the open pool
     /// holds: [`Embed::run_path`] opens shards one at a time.
     ///
     /// # Errors
     /// When the pool cannot be read or a file cannot be written, when the folder holds the shards of
-    /// another network or pool, the network's vocabulary is not CLIP's, or the caller cancels.
+    /// another network or pool or another process writes to it, when a file of the pool has changed since
+    /// its shard was embedded, the network's vocabulary is not CLIP's, or the caller cancels.
     pub fn run(
         &self,
         network: &Network,
         pool: &Pool,
         progress: &dyn Progress,
     ) -> Result<EmbedReport, FilterError> {
-        start(&self.0)?;
-        let mut report = EmbedReport::default();
+        check_apart(&self.0.out, pool)?;
+        let folder = OutFolder::take(&self.0.out)?;
+        let made = network.fingerprint();
+        let shards = pool.shards().iter();
+        let shards = shards.map(|shard| entry(&shard.name, shard.rows.len())).collect();
+        let folder =
+            folder.begin(&self.made(&made), shards, &pool.image_files(), self.0.check_files())?;
+        let work = Work { network, made, params: &self.0, folder: &folder, progress };
+        let mut report = EmbedReport { notes: pool.notes().to_vec(), ..EmbedReport::default() };
         progress.start("embed", pool.len() as u64, "pairs");
-        let done = embed_shards(network, pool, &self.0, progress, &mut report);
+        let done = work.embed_shards(pool, &mut report);
         progress.finish();
-        done.map(|()| report)
+        done?;
+        folder.end()?;
+        Ok(report)
     }
 
     /// [`Embed::run`] for the pool at a path. Memory does not grow with the number of tar shards: all
@@ -167,250 +187,137 @@ impl Embed {
             let skipped = skipped.map(|s| (PathBuf::from(&s.name), s.reason.clone())).collect();
             return Ok(EmbedReport { skipped, ..report });
         }
-        start(&self.0)?;
-        let one = PoolOptions { bad_shards: BadShards::Error, ..options };
-        let (pieces, rows, skipped) = usable(pieces, options, progress)?;
-        if pieces.is_empty() {
-            return Err(IoError::malformed(path, "has no shard that can be read").into());
-        }
-        let mut report = EmbedReport { skipped, ..EmbedReport::default() };
+        let folder = OutFolder::take(&self.0.out)?;
+        let Usable { pieces, rows, skipped, notes } = Usable::of(path, pieces, options, progress)?;
+        let made = network.fingerprint();
+        let shards = pieces.iter().map(|piece| entry(&piece.name, piece.rows)).collect();
+        let folder = folder.begin(&self.made(&made), shards, &[], self.0.check_files())?;
+        let work = Work { network, made, params: &self.0, folder: &folder, progress };
+        let mut report = EmbedReport { skipped, notes, ..EmbedReport::default() };
         progress.start("embed", rows as u64, "pairs");
-        let done = pieces.iter().try_for_each(|piece| {
-            let pool = Pool::open(piece, one, &NoProgress)?;
-            embed_shards(network, &pool, &self.0, progress, &mut report)
-        });
+        let embed = |piece: &Piece| work.embed_shards(&piece.open(options)?, &mut report);
+        let done = pieces.iter().try_for_each(embed);
         progress.finish();
-        done.map(|()| report)
+        done?;
+        folder.end()?;
+        Ok(report)
+    }
+
+    fn made<'a>(&'a self, network: &'a str) -> Made<'a> {
+        Made { network, name: &self.0.name, precision: self.0.precision }
     }
 }
 
-type Usable = (Vec<PathBuf>, usize, Vec<(PathBuf, String)>);
+fn entry(shard: &str, rows: usize) -> ShardEntry {
+    ShardEntry { name: file_name(shard), rows, files: Default::default() }
+}
 
-/// The shards that can be read, their rows, and those that cannot, where they are to be left out.
-fn usable(
-    pieces: Vec<PathBuf>,
-    options: PoolOptions,
-    progress: &dyn Progress,
-) -> Result<Usable, IoError> {
-    check_names(&pieces)?;
-    progress.start("read shards", pieces.len() as u64, "shards");
-    let restarts = Mutex::new(Restarts::default());
-    let one = PoolOptions { bad_shards: BadShards::Error, ..options };
-    let rows: Vec<Result<usize, IoError>> = pieces
-        .par_iter()
-        .map(|piece| {
-            progress.check().map_err(|Cancelled| IoError::cancelled(piece))?;
-            let rows = Pool::open(piece, one, &NoProgress).map(|pool| {
-                pool.add_keys_to(&mut restarts.lock().unwrap_or_else(PoisonError::into_inner));
-                pool.len()
-            });
-            progress.advance(1);
-            rows
-        })
-        .collect();
-    progress.finish();
-    if options.ids.is_none() {
-        let restarts = restarts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        restarts.check(pieces[0].parent().unwrap_or(&pieces[0]))?;
+/// Tables among those of the pool would be taken for shards of it.
+fn check_apart(out: &Path, pool: &Pool) -> Result<(), IoError> {
+    let place = |path: &Path| path.canonicalize().ok();
+    let mut folders = pool.shards().iter().filter_map(|shard| shard.files[0].parent());
+    let is_beside = folders.any(|folder| place(folder).is_some() && place(folder) == place(out));
+    if pool.format() != Format::Datacomp || !is_beside {
+        return Ok(());
     }
-    let (mut good, mut all, mut skipped) = (Vec::new(), 0, Vec::new());
-    for (piece, rows) in pieces.into_iter().zip(rows) {
-        match rows {
-            Ok(rows) => {
-                all += rows;
-                good.push(piece);
-            }
-            Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
-                skipped.push((piece, e.problem));
-            }
-            Err(e) => return Err(e),
+    let problem = "holds the pool's tables";
+    Err(IoError::new(Kind::Disagree, out, problem, "choose another folder"))
+}
+
+impl EmbedParams {
+    fn check_files(&self) -> Check {
+        if self.verify { Check::Whole } else { Check::Sample }
+    }
+}
+
+/// An embedding on its way.
+struct Work<'a> {
+    network: &'a Network,
+    /// The network's fingerprint.
+    made: String,
+    params: &'a EmbedParams,
+    folder: &'a Writing<'a>,
+    progress: &'a dyn Progress,
+}
+
+impl Work<'_> {
+    fn embed_shards(&self, pool: &Pool, report: &mut EmbedReport) -> Result<(), FilterError> {
+        for shard in pool.shards() {
+            self.progress.check().map_err(|Cancelled| IoError::cancelled(&self.params.out))?;
+            let files = self.folder.files(&shard.name);
+            let (fingerprint, inputs) = (self.fingerprint(pool, shard), inputs(shard));
+            let was_there = files.record.exists();
+            let record = match files.finished(&fingerprint, &inputs, self.params.check_files())? {
+                Some(record) => {
+                    report.reused += 1;
+                    self.progress.advance(record.rows as u64);
+                    record
+                }
+                None => {
+                    report.shards += 1;
+                    report.again += usize::from(was_there);
+                    self.embed_shard(pool, shard, &files, fingerprint, &inputs)?
+                }
+            };
+            report.rows += record.rows;
+            report.bad.add(record.bad);
         }
+        Ok(())
     }
-    Ok((good, all, skipped))
-}
 
-/// An error where two shards have one name, which is that of their files in the output.
-fn check_names(pieces: &[PathBuf]) -> Result<(), IoError> {
-    let mut names = BTreeMap::new();
-    for piece in pieces {
-        if let Some(other) = names.insert(piece.file_stem(), piece) {
-            let problem = format!("has the name of {}", other.display());
-            let remedy = "embed each folder into one of its own";
-            return Err(IoError::new(Kind::Disagree, piece, problem, remedy));
+    fn embed_shard(
+        &self,
+        pool: &Pool,
+        shard: &Shard,
+        files: &Files,
+        fingerprint: String,
+        paths: &[PathBuf],
+    ) -> Result<Record, FilterError> {
+        // Before it is read: a change from here on is noticed in the end.
+        let inputs: Result<Vec<Input>, IoError> =
+            paths.iter().map(|path| Input::of(path)).collect();
+        let inputs = inputs?;
+        let rows: Vec<usize> = shard.rows.clone().collect();
+        let (mut images, mut texts, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+        for chunk in rows.chunks(EMBEDDED_TOGETHER) {
+            self.progress.check().map_err(|Cancelled| IoError::cancelled(&self.params.out))?;
+            let pairs = embed_chunk(self.network, pool, chunk)?;
+            images.extend(pairs.images);
+            texts.extend(pairs.texts);
+            bad.extend(pairs.bad);
+            self.progress.advance(chunk.len() as u64);
         }
+        paths.iter().zip(&inputs).try_for_each(|(path, input)| input.check_untouched(path))?;
+        let dim = self.network.dim();
+        let scores: Vec<f32> =
+            images.chunks_exact(dim).zip(texts.chunks_exact(dim)).map(|(i, t)| dot(i, t)).collect();
+        write_arrays(&files.arrays, self.params, dim, &images, &texts)?;
+        let ids = rows.iter().map(|&row| pool.ids()[row].to_string()).collect();
+        let columns = vec![("uid", Column::Text(ids)), ("score", Column::F32(scores))];
+        table::write(&files.scores, columns)?;
+        let written = files.stamps()?;
+        let record = Record { fingerprint, rows: rows.len(), bad, inputs, files: written };
+        files.write(&record)?;
+        Ok(record)
     }
-    Ok(())
-}
 
-/// What a run that was killed left half written is of no use.
-fn start(params: &EmbedParams) -> Result<(), IoError> {
-    if params.out.is_dir() { atomic::remove_leftovers(&params.out) } else { Ok(()) }
-}
-
-fn embed_shards(
-    network: &Network,
-    pool: &Pool,
-    params: &EmbedParams,
-    progress: &dyn Progress,
-    report: &mut EmbedReport,
-) -> Result<(), FilterError> {
-    let network_fingerprint = network.fingerprint();
-    for shard in pool.shards() {
-        let files = Files::new(&params.out, &shard.name);
-        let fingerprint = shard_fingerprint(&network_fingerprint, pool, shard, params);
-        let record = match files.record(&fingerprint)? {
-            Some(record) => {
-                report.reused += 1;
-                progress.advance(record.rows as u64);
-                record
-            }
-            None => {
-                report.shards += 1;
-                embed_shard(network, pool, shard, params, &files, fingerprint, progress)?
-            }
-        };
-        report.rows += record.rows;
-        report.bad.add(record.bad);
-    }
-    Ok(())
-}
-
-fn embed_shard(
-    network: &Network,
-    pool: &Pool,
-    shard: &Shard,
-    params: &EmbedParams,
-    files: &Files,
-    fingerprint: String,
-    progress: &dyn Progress,
-) -> Result<Record, FilterError> {
-    let rows: Vec<usize> = shard.rows.clone().collect();
-    let (mut images, mut texts, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-    for chunk in rows.chunks(EMBEDDED_TOGETHER) {
-        progress.check().map_err(|Cancelled| IoError::cancelled(&params.out))?;
-        let pairs = embed_chunk(network, pool, chunk)?;
-        images.extend(pairs.images);
-        texts.extend(pairs.texts);
-        bad.extend(pairs.bad);
-        progress.advance(chunk.len() as u64);
-    }
-    let dim = network.dim();
-    let scores: Vec<f32> =
-        images.chunks_exact(dim).zip(texts.chunks_exact(dim)).map(|(i, t)| dot(i, t)).collect();
-    write_arrays(&files.arrays, params, dim, &images, &texts)?;
-    let ids = rows.iter().map(|&row| pool.ids()[row].to_string()).collect();
-    let columns = vec![("uid", Column::Text(ids)), ("score", Column::F32(scores))];
-    table::write(&files.scores, columns)?;
-    let record = Record { fingerprint, rows: rows.len(), bad };
-    let mut json = serde_json::to_vec_pretty(&record).expect("a record is JSON");
-    json.push(b'\n');
-    atomic::write(&files.record, &json)?;
-    Ok(record)
-}
-
-/// Some pairs of a pool, in the order of their rows.
-pub(super) struct Chunk {
-    /// Embeddings of the images; NaN where a row is bad.
-    pub(super) images: Vec<f32>,
-    /// Embeddings of the texts.
-    pub(super) texts: Vec<f32>,
-    pub(super) bad: Vec<BadRow>,
-}
-
-pub(super) fn embed_chunk(
-    network: &Network,
-    pool: &Pool,
-    rows: &[usize],
-) -> Result<Chunk, FilterError> {
-    let samples = pool.samples_with_images(rows)?;
-    let pixels: Vec<Result<Vec<f32>, Trouble>> = samples
-        .par_iter()
-        .map(|sample| {
-            if sample.caption.is_none() {
-                return Err(Trouble::NoCaption);
-            }
-            let file = sample.image.as_ref().ok_or(Trouble::NoImage)?;
-            Ok(network.transform().apply(file)?)
-        })
-        .collect();
-    let dim = network.dim();
-    let mut chunk = Chunk {
-        images: vec![f32::NAN; rows.len() * dim],
-        texts: vec![f32::NAN; rows.len() * dim],
-        bad: vec![],
-    };
-    let (mut good, mut numbers, mut captions) = (Vec::new(), Vec::new(), Vec::new());
-    for (i, (sample, pixels)) in samples.iter().zip(pixels).enumerate() {
-        match pixels {
-            Ok(pixels) => {
-                good.push(i);
-                numbers.extend(pixels);
-                captions.push(sample.caption.as_deref().unwrap_or_default());
-            }
-            Err(trouble) => chunk.bad.push(trouble.of(sample.id)),
+    /// The network, the pool's ids and what is written: with another of them the bytes would differ.
+    fn fingerprint(&self, pool: &Pool, shard: &Shard) -> String {
+        let EmbedParams { name, precision, .. } = self.params;
+        let mut bytes = format!("3 {} {name} {precision:?}", self.made).into_bytes();
+        for row in shard.rows.clone() {
+            bytes.extend(pool.ids()[row].0.to_le_bytes());
         }
+        digest::of_bytes(&bytes)
     }
-    let embedded = [
-        (&mut chunk.images, network.embed_images(&numbers)?),
-        (&mut chunk.texts, network.embed_texts(&captions)?),
-    ];
-    for (out, embedded) in embedded {
-        for (&i, row) in good.iter().zip(embedded.chunks_exact(dim)) {
-            out[i * dim..(i + 1) * dim].copy_from_slice(row);
-        }
-    }
-    Ok(chunk)
 }
 
-/// The network, the pool's rows and what is written: with another of them the bytes would differ.
-fn shard_fingerprint(network: &str, pool: &Pool, shard: &Shard, params: &EmbedParams) -> String {
-    let mut bytes = format!("2 {network} {} {:?}", params.name, params.precision).into_bytes();
-    for row in shard.rows.clone() {
-        bytes.extend(pool.ids()[row].0.to_le_bytes());
-    }
-    for file in &shard.files {
-        let length = std::fs::metadata(file).map_or(0, |m| m.len());
-        bytes.extend(length.to_le_bytes());
-    }
-    digest::of_bytes(&bytes)
-}
-
-pub(super) struct Files {
-    pub(super) arrays: PathBuf,
-    pub(super) scores: PathBuf,
-    pub(super) record: PathBuf,
-}
-
-impl Files {
-    pub(super) fn new(out: &Path, shard: &str) -> Self {
-        Self {
-            arrays: out.join(format!("{shard}.npz")),
-            scores: out.join(format!("{shard}.scores.parquet")),
-            record: out.join(format!("{shard}.json")),
-        }
-    }
-
-    /// The record of a finished shard; `None` where there is none.
-    fn record(&self, fingerprint: &str) -> Result<Option<Record>, IoError> {
-        let Some(record) = self.any_record()? else { return Ok(None) };
-        if record.fingerprint == fingerprint {
-            return Ok(Some(record));
-        }
-        let problem = "was embedded with another network, other settings or another pool";
-        Err(IoError::new(Kind::Disagree, &self.record, problem, "choose another folder"))
-    }
-
-    pub(super) fn any_record(&self) -> Result<Option<Record>, IoError> {
-        let text = match std::fs::read(&self.record) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(IoError::os(&self.record, "read", e)),
-        };
-        let record = serde_json::from_slice(&text).map_err(|e| {
-            IoError::malformed(&self.record, "is not a record of an embedded shard").caused_by(e)
-        })?;
-        Ok(Some(record))
-    }
+/// The files that a shard's pairs are read from: arrays beside it are of other embeddings.
+fn inputs(shard: &Shard) -> Vec<PathBuf> {
+    let is_array = |file: &PathBuf| file.extension().is_some_and(|e| e == "npz" || e == "npy");
+    let (first, others) = shard.files.split_first().expect("a shard has a file");
+    let others = others.iter().filter(|file| !is_array(file));
+    std::iter::once(first).chain(others).cloned().collect()
 }
 
 /// Writes the embeddings of a shard so that pools and numpy read them.

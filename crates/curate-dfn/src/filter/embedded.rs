@@ -6,11 +6,15 @@ use std::{
 };
 
 use curate_core::{EmbeddingSource, SampleId};
-use curate_io::{Embedding, IoError, Kind, npz::Npz, table};
+use curate_io::{Embedding, IoError, Kind, manifest::Work, npz::Npz, stamp::Check, table};
 
-use crate::filter::{BadPair, embed::Files};
+use crate::filter::{
+    BadPair,
+    out_folder::{Manifest, scored_shards},
+    record::Files,
+};
 
-/// The folder of an embedded pool: its shards in the order of their names, opened one at a time.
+/// The folder of an embedded pool: its shards in the order of the pool, opened one at a time.
 pub struct Embedded {
     folder: PathBuf,
     name: String,
@@ -31,33 +35,57 @@ pub struct EmbeddedShard {
 }
 
 impl Embedded {
-    /// Opens the folder of an embedded pool. `name` is that of the embeddings.
+    /// Opens the folder of an embedded pool. `name` is that of the embeddings. Its files are believed by
+    /// their lengths and 64 KiB of each.
     ///
     /// # Errors
-    /// When there is no embedded shard, or one is not finished.
+    /// When there is no embedded shard, when one is not finished, is missing, or is not the one that was
+    /// written, or when there is one that is not of this embedding. Early versions wrote no manifest: what
+    /// lies in such a folder is taken for all.
     pub fn open(folder: &Path, name: &str) -> Result<Self, IoError> {
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .map_err(|e| IoError::os(folder, "read", e))?
-            .flatten()
-            .filter_map(|e| {
-                e.file_name().to_str()?.strip_suffix(".scores.parquet").map(str::to_owned)
-            })
-            .collect();
-        names.sort_unstable();
+        Self::open_checked(folder, name, Check::Sample)
+    }
+
+    /// [`Embedded::open`], with its files compared as thoroughly as `check` says.
+    ///
+    /// # Errors
+    /// As [`Embedded::open`].
+    pub fn open_checked(folder: &Path, name: &str, check: Check) -> Result<Self, IoError> {
+        let shards = match Manifest::read(folder)? {
+            Some(manifest) => {
+                manifest.contents.check(folder, Work::Embedding)?;
+                manifest.check_foreign(folder)?;
+                manifest.contents.check_bytes(folder, Work::Embedding, check)?;
+                manifest.contents.shards.into_iter().map(|shard| (shard.name, shard.rows)).collect()
+            }
+            None => Self::without_manifest(folder)?,
+        };
+        Ok(Self { folder: folder.to_owned(), name: name.to_owned(), shards })
+    }
+
+    /// The shards of a folder that an early version wrote.
+    fn without_manifest(folder: &Path) -> Result<Vec<(String, usize)>, IoError> {
+        let names = scored_shards(folder)?;
         if names.is_empty() {
             let remedy = "embed a pool into it first";
             return Err(IoError::new(Kind::NotFound, folder, "holds no embedded shard", remedy));
         }
+        let remedy = "run the embedding again to finish it";
         let mut shards = Vec::with_capacity(names.len());
         for shard in names {
             let files = Files::new(folder, &shard);
-            let Some(record) = files.any_record()? else {
-                let remedy = "run the embedding again to finish it";
+            let Some(record) = files.record()? else {
                 return Err(IoError::new(Kind::Truncated, &files.record, "is missing", remedy));
             };
+            if !record.is_early() {
+                let manifest = folder.join(Work::Embedding.file());
+                let problem = "is missing or damaged: it says which shards there should be";
+                let remedy = "remove it if it is there, and run the embedding again";
+                return Err(IoError::new(Kind::Truncated, manifest, problem, remedy));
+            }
             shards.push((shard, record.rows));
         }
-        Ok(Self { folder: folder.to_owned(), name: name.to_owned(), shards })
+        Ok(shards)
     }
 
     /// Number of shards.
@@ -123,7 +151,7 @@ impl Embedded {
     /// When its record or its table is missing or damaged.
     pub fn bad(&self, shard: usize) -> Result<Vec<BadPair>, IoError> {
         let (name, _) = self.named(shard)?;
-        let record = Files::new(&self.folder, name).any_record()?;
+        let record = Files::new(&self.folder, name).record()?;
         let mut bad = record.map(|record| record.bad).unwrap_or_default().into_iter().peekable();
         if bad.peek().is_none() {
             return Ok(Vec::new());

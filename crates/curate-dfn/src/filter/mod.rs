@@ -19,20 +19,25 @@
 pub mod align;
 mod bad;
 pub mod card;
+mod chunk;
 pub mod classifier;
 mod embed;
 mod embedded;
 pub mod ensemble;
 mod error;
+mod out_folder;
 mod pairs;
+mod record;
 mod score;
+mod usable;
 
 use curate_core::{Cut, CutError, SampleId, rank::Direction};
 
 pub use bad::{BadKind, BadRow, Counts};
+pub use chunk::EMBEDDED_TOGETHER;
 pub use classifier::{Classifier, ClassifierParams};
 pub use curate_io::npy::Precision;
-pub use embed::{EMBEDDED_TOGETHER, Embed, EmbedParams, EmbedReport};
+pub use embed::{Embed, EmbedParams, EmbedReport};
 pub use embedded::{Embedded, EmbeddedShard, ScoreTable, read_scores};
 pub use error::FilterError;
 pub use pairs::{BadPair, LOW_SCORE, PairScores, score_pairs};

@@ -11,7 +11,7 @@ use crate::{
     filter::{
         BadRow, FilterError,
         align::dot,
-        embed::{EMBEDDED_TOGETHER, embed_chunk},
+        chunk::{EMBEDDED_TOGETHER, embed_chunk},
     },
 };
 

@@ -43,6 +43,9 @@ const KNOWN: [&str; 13] = [
 /// What `transformers` takes for `size` and `crop_size` that are left out.
 const USUAL_SIZE: usize = 224;
 
+/// The largest side that an image is resized to.
+const MOST_SIDE: usize = 1 << 20;
+
 /// The size of an image, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Size {
@@ -61,17 +64,17 @@ pub(super) struct Processor {
 /// Reads the transform of a network with inputs of `edge` pixels; CLIP's own where there is no file.
 pub(super) fn read(folder: &Path, edge: usize) -> Result<PreprocessConfig, IoError> {
     let file = folder.join("preprocessor_config.json");
-    match std::fs::read(&file) {
+    match curate_io::files::read(&file) {
         Ok(text) => {
             let keys = serde_json::from_slice(&text).map_err(|e| {
                 IoError::malformed(&file, "is not a config of an image processor").caused_by(e)
             })?;
             Processor { file, keys }.config(edge)
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+        Err(e) if e.kind == Kind::NotFound => {
             Ok(PreprocessConfig { size: Some(edge), ..PreprocessConfig::default() })
         }
-        Err(e) => Err(IoError::os(&file, "read", e)),
+        Err(e) => Err(e),
     }
 }
 
@@ -97,12 +100,14 @@ impl Processor {
         if std.iter().any(|&std| !(std.is_finite() && std > 0.0)) {
             return Err(self.refused("image_std", "above 0"));
         }
+        let (resize_mode, side) = self.resize_mode(edge)?;
         Ok(PreprocessConfig {
             size: Some(edge),
             mean,
             std,
             interpolation: self.interpolation()?,
-            resize_mode: self.resize_mode(edge)?,
+            resize_mode,
+            resize_size: (side != edge).then_some(side),
             ..usual
         })
     }
@@ -136,8 +141,9 @@ impl Processor {
         }
     }
 
-    /// How the image becomes a square of the network's size, where it does.
-    fn resize_mode(&self, edge: usize) -> Result<ResizeMode, IoError> {
+    /// How the image becomes a square of the network's size, where it does, and its side, or short side,
+    /// before the center is cut out.
+    fn resize_mode(&self, edge: usize) -> Result<(ResizeMode, usize), IoError> {
         let square = Size::Both(edge, edge);
         let crops = self.get("do_center_crop", true)?;
         let size = self.size("size", Size::Shortest(USUAL_SIZE))?;
@@ -145,10 +151,22 @@ impl Processor {
             return Err(self.refused("crop_size", &format!("the network's image_size {edge}")));
         }
         match size {
-            _ if size == square => Ok(ResizeMode::Squash),
-            Size::Shortest(short) if short == edge && crops => Ok(ResizeMode::Shortest),
+            _ if size == square => Ok((ResizeMode::Squash, edge)),
+            // Of a smaller image the rest would be filled.
+            Size::Shortest(short) if crops && (edge..=MOST_SIDE).contains(&short) => {
+                Ok((ResizeMode::Shortest, short))
+            }
+            Size::Both(height, width)
+                if crops && height == width && (edge..=MOST_SIDE).contains(&width) =>
+            {
+                Ok((ResizeMode::Squash, width))
+            }
             Size::Shortest(short) if short == edge => {
                 Err(self.refused("do_center_crop", "true where only the short side has a size"))
+            }
+            _ if crops => {
+                let must = format!("one side of {edge} or more, from which {edge} are cut out");
+                Err(self.refused("size", &must))
             }
             _ => Err(self.refused("size", &format!("the network's image_size {edge}"))),
         }
@@ -240,9 +258,12 @@ mod tests {
     #[test]
     fn what_would_give_other_pixels_is_refused_by_name() {
         for (keys, why) in [
-            (r#""size": {"shortest_edge": 72}"#, "`size` is {\"shortest_edge\":72}"),
-            (r#""size": 72"#, "`size` is 72"),
-            (r#""size": {"height": 72, "width": 72}"#, "`size` is {"),
+            (r#""size": {"shortest_edge": 60}"#, "`size` is {\"shortest_edge\":60}"),
+            (r#""size": 60"#, "`size` is 60"),
+            (r#""size": 1048577"#, "`size` is 1048577"),
+            (r#""size": {"height": 60, "width": 60}"#, "`size` is {"),
+            (r#""size": {"height": 72, "width": 80}"#, "`size` is {"),
+            (r#""size": 72, "do_center_crop": false"#, "`size` is 72"),
             (r#""size": {"height": 64, "width": 48}"#, "`size` is {"),
             (r#""size": {"longest_edge": 64}"#, "`size` is {"),
             (r#""size": {"shortest_edge": 64, "longest_edge": 90}"#, "`size` is {"),
@@ -269,6 +290,19 @@ mod tests {
         }
         let error = config("{}").unwrap_err();
         assert!(error.contains("`crop_size` is left out (its default is 224)"), "{error}");
+    }
+
+    #[test]
+    fn a_larger_side_before_the_crop_is_obeyed() {
+        for (keys, mode) in [
+            (r#""size": {"shortest_edge": 72}"#, ResizeMode::Shortest),
+            (r#""size": 72"#, ResizeMode::Shortest),
+            (r#""size": {"height": 72, "width": 72}"#, ResizeMode::Squash),
+        ] {
+            let found = config(&format!("{{{keys}, \"crop_size\": 64}}")).unwrap();
+            assert_eq!((found.resize_mode, found.size), (mode, Some(64)), "{keys}");
+            assert_eq!(found.resize_size, Some(72), "{keys}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn of(folder: &Path) -> Result<(PathBuf, Vec<PathBuf>), IoError> {
 
 /// The names of files in an index, each once.
 fn named(index: &Path) -> Result<BTreeSet<String>, IoError> {
-    let text = std::fs::read(index).map_err(|e| IoError::os(index, "read", e))?;
+    let text = curate_io::files::read(index)?;
     let read: Index = serde_json::from_slice(&text)
         .map_err(|e| IoError::malformed(index, "is not an index of weights").caused_by(e))?;
     let files: BTreeSet<String> = read.weight_map.into_values().collect();

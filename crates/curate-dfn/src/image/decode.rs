@@ -2,12 +2,18 @@
 
 use std::io::Cursor;
 
+use curate_core::guard::guarded;
 use image::{DynamicImage, ImageFormat, ImageReader};
 
 use super::{
-    bmp, formats, gif, jpeg, png, pnm,
-    types::{Decoded, ImageError, Limits, Mode, Rgb, damaged, pixels},
+    bmp,
+    budget::{Gate, pixels},
+    formats, gif, jpeg, png, pnm,
+    types::{Decoded, ImageError, Limits, Mode, Rgb, damaged},
 };
+
+/// Bytes of what lies in a file beside its pixels, such as color profiles; a line of them is there too.
+const MOST_BESIDE: u64 = 64 << 20;
 
 /// Decodes an image file; of an animation the first frame. The camera's orientation is ignored, as
 /// PIL and open_clip do. Transparency is dropped, the colors under it stay.
@@ -15,28 +21,44 @@ use super::{
 /// # Errors
 /// When the bytes are no image, the image is cut off, damaged, empty or over the limit.
 pub fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
+    decode_through(&mut Gate::new(limits), bytes)
+}
+
+/// [`decode`] as soon as the gate lets it pass; the memory counts until that is dropped.
+pub(crate) fn decode_through(gate: &mut Gate, bytes: &[u8]) -> Result<Decoded, ImageError> {
+    guarded(|| by_format(gate, bytes)).unwrap_or_else(|message| Err(ImageError::Panicked(message)))
+}
+
+fn by_format(gate: &mut Gate, bytes: &[u8]) -> Result<Decoded, ImageError> {
     let format = formats::format(bytes)?;
     match format {
-        ImageFormat::Jpeg => jpeg::decode(bytes, limits),
-        ImageFormat::Gif => gif::decode(bytes, limits),
-        ImageFormat::Pnm => pnm::decode(bytes, limits).map(|(image, mode)| unpack(image, mode)),
-        ImageFormat::Png => png(bytes, limits),
+        ImageFormat::Jpeg => jpeg::decode(bytes, gate),
+        ImageFormat::Gif => gif::decode(bytes, gate),
+        ImageFormat::Pnm => pnm::decode(bytes, gate).map(|(image, mode)| unpack(image, mode)),
+        ImageFormat::Png => png(bytes, gate),
         ImageFormat::Bmp => {
-            let mut decoded = unpack(general(bytes, format, limits)?, Mode::Plain);
+            let mut decoded = unpack(general(bytes, format, gate)?, Mode::Plain);
             bmp::round_down(bytes, &mut decoded.rgb.bytes);
             Ok(decoded)
         }
-        _ => general(bytes, format, limits).map(|image| unpack(image, Mode::Plain)),
+        _ => general(bytes, format, gate).map(|image| unpack(image, Mode::Plain)),
     }
 }
 
-fn general(bytes: &[u8], format: ImageFormat, limits: Limits) -> Result<DynamicImage, ImageError> {
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    pixels(reader.into_decoder().map_err(damaged)?, limits)
+fn general(bytes: &[u8], format: ImageFormat, gate: &mut Gate) -> Result<DynamicImage, ImageError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = image::Limits::no_limits();
+    limits.max_alloc = Some(MOST_BESIDE);
+    reader.limits(limits);
+    pixels(reader.into_decoder().map_err(damaged)?, gate)
 }
 
-fn png(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
-    let image = general(&png::with_end(bytes), ImageFormat::Png, limits)?;
+fn png(bytes: &[u8], gate: &mut Gate) -> Result<Decoded, ImageError> {
+    // Before the decoder takes memory for a line of it.
+    if let Some((width, height)) = png::size(bytes) {
+        gate.check(width, height)?;
+    }
+    let image = general(&png::with_end(bytes), ImageFormat::Png, gate)?;
     if png::has_alpha_channel(bytes) {
         return Ok(unpack(image, Mode::Plain));
     }
@@ -78,7 +100,8 @@ fn unpack(image: DynamicImage, mode: Mode) -> Decoded {
 }
 
 fn split(rgba: impl Iterator<Item = u8>) -> (Vec<u8>, Vec<u8>) {
-    let (mut rgb, mut alpha) = (Vec::new(), Vec::new());
+    let pixels = rgba.size_hint().0 / 4;
+    let (mut rgb, mut alpha) = (Vec::with_capacity(3 * pixels), Vec::with_capacity(pixels));
     for (i, byte) in rgba.enumerate() {
         if i % 4 == 3 { alpha.push(byte) } else { rgb.push(byte) }
     }

@@ -4,15 +4,18 @@ use std::borrow::Cow;
 
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 
-use super::types::{Decoded, ImageError, Limits, Mode, Rgb, check_size};
+use super::{
+    budget::Gate,
+    types::{Decoded, ImageError, Mode, Rgb},
+};
 
 /// The first frame. Around a frame that is smaller than the canvas lies the transparent color, or
 /// color 0 where none is transparent; a frame that is larger makes the canvas larger.
-pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError> {
+pub(super) fn decode(bytes: &[u8], gate: &mut Gate) -> Result<Decoded, ImageError> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.allow_unknown_blocks(true);
-    let most = limits.pixels.try_into().unwrap_or(std::num::NonZeroU64::MIN);
+    let most = gate.most_pixels().try_into().unwrap_or(std::num::NonZeroU64::MIN);
     options.set_memory_limit(MemoryLimit::Bytes(most));
     let bytes = with_palette(bytes);
     let mut decoder = options.read_info(&bytes[..]).map_err(fault)?;
@@ -23,7 +26,8 @@ pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<Decoded, ImageError
 
     let width = (left + across).max(decoder.width().into());
     let height = (top + down).max(decoder.height().into());
-    check_size(width as u32, height as u32, limits)?;
+    // A frame and a canvas of color numbers, and their colors.
+    gate.admit(width as u32, height as u32, 5)?;
     let mut indices = vec![0; across * down];
     decoder.read_into_buffer(&mut indices).map_err(fault)?;
 

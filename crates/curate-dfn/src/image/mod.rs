@@ -5,6 +5,7 @@
 //! - [`Transform`]: resize, crop, mean and deviation.
 
 mod bmp;
+mod budget;
 mod decode;
 mod formats;
 mod gif;
@@ -15,7 +16,10 @@ mod resize;
 mod transform;
 mod types;
 
+pub(crate) use budget::Gate;
+pub use budget::LONGEST_SIDE;
 pub use decode::decode;
+pub(crate) use decode::decode_through;
 pub(crate) use resize::kernel_weights;
 pub use resize::{Region, resize};
 pub use transform::{PixelContract, Transform};

@@ -51,6 +51,12 @@ fn chunk(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     (next <= bytes.len()).then_some((&head[4..8], next))
 }
 
+/// Width and height, from the header at the start of the file.
+pub(super) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+    Some((number(16)?, number(20)?))
+}
+
 /// Whether colors have an alpha of their own. A single transparent color is no alpha in Pillow.
 pub(super) fn has_alpha_channel(bytes: &[u8]) -> bool {
     matches!(header(bytes), Some((_, 4 | 6)))

@@ -5,16 +5,19 @@ use image::{
     codecs::pnm::{PnmDecoder, PnmSubtype},
 };
 
-use super::types::{ImageError, Limits, Mode, damaged, pixels};
+use super::{
+    budget::{Gate, pixels},
+    types::{ImageError, Mode, damaged},
+};
 
 /// The image, and how Pillow holds it.
-pub(super) fn decode(bytes: &[u8], limits: Limits) -> Result<(DynamicImage, Mode), ImageError> {
+pub(super) fn decode(bytes: &[u8], gate: &mut Gate) -> Result<(DynamicImage, Mode), ImageError> {
     let decoder = PnmDecoder::new(bytes).map_err(damaged)?;
     let most = decoder.header().maximal_sample();
     if matches!(decoder.subtype(), PnmSubtype::Bitmap(_)) {
-        return Ok((pixels(decoder, limits)?, Mode::Indexed));
+        return Ok((pixels(decoder, gate)?, Mode::Indexed));
     }
-    Ok((scaled(pixels(decoder, limits)?, most), Mode::Plain))
+    Ok((scaled(pixels(decoder, gate)?, most), Mode::Plain))
 }
 
 /// The decoder scaled samples from `most` to all bits, and rounded halves up; Pillow rounds them to

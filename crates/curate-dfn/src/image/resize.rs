@@ -3,6 +3,8 @@
 //! Two passes, horizontal then vertical, each rounded to bytes. The filter widens with the
 //! reduction (antialias); its weights are fixed-point numbers of 22 bits.
 
+use std::ops::Range;
+
 use curate_kernels::weighted_bytes;
 
 use crate::{config::Interpolation, image::types::ImageError};
@@ -82,7 +84,7 @@ fn vertical_first(from: (usize, usize), to: (usize, usize)) -> bool {
     height > 0 && height > 2 * width
 }
 
-/// Rows that the horizontal pass works on side by side.
+/// Rows that the horizontal pass works on side by side, where there are so many.
 const TOGETHER: usize = 16;
 
 /// The horizontal pass over rows of `from` pixels; without weights only a cut.
@@ -138,8 +140,14 @@ fn scatter<const C: usize>(block: &[u8], width: usize, rows: &mut [u8]) {
     }
 }
 
-/// For each output position the first input position and the normalized weights from there on.
-pub(crate) fn kernel_weights(from: usize, to: usize, how: Interpolation) -> Vec<(usize, Vec<f64>)> {
+/// For each of these output positions the first input position and the normalized weights from there
+/// on, when `from` positions become `to`.
+pub(crate) fn kernel_weights(
+    from: usize,
+    to: usize,
+    wanted: Range<usize>,
+    how: Interpolation,
+) -> Vec<(usize, Vec<f64>)> {
     let scale = from as f64 / to as f64;
     let widened = scale.max(1.0);
     let support = reach(how) * widened;
@@ -156,7 +164,7 @@ pub(crate) fn kernel_weights(from: usize, to: usize, how: Interpolation) -> Vec<
         }
         (first, weights)
     };
-    (0..to).map(position).collect()
+    wanted.map(position).collect()
 }
 
 /// [`kernel_weights`] in fixed point.
@@ -170,7 +178,7 @@ struct Weights {
 
 impl Weights {
     fn new(from: usize, to: usize, start: usize, count: usize, how: Interpolation) -> Self {
-        let positions = &kernel_weights(from, to, how)[start..start + count];
+        let positions = kernel_weights(from, to, start..start + count, how);
         let stride = positions.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1);
         let mut fixed = vec![0; stride * count];
         for ((_, weights), out) in positions.iter().zip(fixed.chunks_exact_mut(stride)) {
@@ -226,12 +234,12 @@ fn vertical(rows: &[u8], width: usize, above: usize, weights: &Weights) -> Vec<u
     out
 }
 
-/// PIL's NEAREST: for each output position the input position.
-pub(crate) fn nearest(from: usize, to: usize) -> Vec<usize> {
+/// PIL's NEAREST: for `count` output positions the input position.
+pub(crate) fn nearest(from: usize, to: usize, start: usize, count: usize) -> Vec<usize> {
     let step = from as f64 / to as f64;
     // PIL adds the step again and again; a product would round differently.
     let positions = std::iter::successors(Some(step * 0.5), |x| Some(x + step));
-    positions.take(to).map(|x| (x as usize).min(from - 1)).collect()
+    positions.skip(start).take(count).map(|x| (x as usize).min(from - 1)).collect()
 }
 
 #[cfg(test)]
@@ -272,7 +280,8 @@ mod tests {
         let out =
             resize::<1>(&[10, 20], (2, 1), (1, 1), whole((1, 1)), Interpolation::Bilinear).unwrap();
         assert_eq!(out, [15]);
-        assert_eq!(nearest(4, 2), [1, 3]);
-        assert_eq!(nearest(2, 4), [0, 0, 1, 1]);
+        assert_eq!(nearest(4, 2, 0, 2), [1, 3]);
+        assert_eq!(nearest(2, 4, 0, 4), [0, 0, 1, 1]);
+        assert_eq!(nearest(2, 4, 1, 2), [0, 1]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     config::{Interpolation, PreprocessConfig, ResizeMode},
     image::{
-        Decoded, ImageError, Limits, Mode, Region, Rgb, decode,
+        Decoded, Gate, ImageError, Limits, Mode, Region, Rgb, decode_through,
         resize::{nearest, resize},
     },
 };
@@ -60,7 +60,7 @@ impl Transform {
     pub(crate) fn identity(&self) -> String {
         let Self { config, size, contract, limits, numbers: _ } = self;
         let config = serde_json::to_string(config).expect("a config is JSON");
-        format!("transform 2 {config} {size} {contract:?} {}", limits.pixels)
+        format!("transform 3 {config} {size} {contract:?} {}", limits.pixels)
     }
 
     /// Edge of the result in pixels.
@@ -81,9 +81,10 @@ impl Transform {
     /// Decodes and transforms an image file.
     ///
     /// # Errors
-    /// As [`decode`].
+    /// As [`decode`](super::decode).
     pub fn apply(&self, file: &[u8]) -> Result<Vec<f32>, ImageError> {
-        let image = decode(file, self.limits)?;
+        let mut gate = Gate::new(self.limits);
+        let image = decode_through(&mut gate, file)?;
         Ok(self.numbers(&self.bytes(&image)?))
     }
 
@@ -120,12 +121,13 @@ impl Transform {
     /// The size to resize to and the part of it that the network sees.
     fn plan(&self, (width, height): (usize, usize)) -> ((usize, usize), Region) {
         let size = self.size;
+        let side = self.config.resize_size.unwrap_or(size);
         let scaled =
-            |long: usize, short: usize| (size as f64 * long as f64 / short as f64) as usize;
+            |long: usize, short: usize| (side as f64 * long as f64 / short as f64) as usize;
         let to = match self.config.resize_mode {
-            ResizeMode::Squash => (size, size),
-            ResizeMode::Shortest if width <= height => (size, scaled(height, width)),
-            ResizeMode::Shortest => (scaled(width, height), size),
+            ResizeMode::Squash => (side, side),
+            ResizeMode::Shortest if width <= height => (side, scaled(height, width)),
+            ResizeMode::Shortest => (scaled(width, height), side),
             ResizeMode::Longest => {
                 let ratio = (width as f64 / size as f64).max(height as f64 / size as f64);
                 // A line thinner than half a pixel stays a pixel; open_clip stops there.
@@ -196,9 +198,8 @@ fn resize_mode(
     match mode {
         Mode::Plain => resize::<3>(bytes, from, to, region, how),
         Mode::Indexed => {
-            let (columns, rows) = (nearest(from.0, to.0), nearest(from.1, to.1));
-            let rows = &rows[region.top..region.top + region.height];
-            let columns = &columns[region.left..region.left + region.width];
+            let columns = nearest(from.0, to.0, region.left, region.width);
+            let rows = nearest(from.1, to.1, region.top, region.height);
             let at = |y: usize, x: usize| bytes[(y * width + x) * 3..][..3].iter().copied();
             Ok(rows.iter().flat_map(|&y| columns.iter().flat_map(move |&x| at(y, x))).collect())
         }

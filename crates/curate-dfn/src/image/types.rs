@@ -1,7 +1,5 @@
 //! What a decoded image is, and what can be wrong with a file.
 
-use image::{DynamicImage, ImageDecoder};
-
 /// What an image may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -44,12 +42,27 @@ pub enum ImageError {
         /// The limit.
         limit: u64,
     },
+    /// A side of the image is longer than [`LONGEST_SIDE`](super::LONGEST_SIDE).
+    #[error(
+        "the image declares {width} x {height} pixels, a side longer than the limit of {limit}"
+    )]
+    TooLong {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The limit.
+        limit: u32,
+    },
     /// The file ends before the image does.
     #[error("the image file is cut off")]
     Truncated,
     /// The bytes break their format.
     #[error("the image file is damaged: {0}")]
     Damaged(String),
+    /// The decoder panicked, which is a fault of it, whatever the bytes are.
+    #[error("the decoder failed inside: {0}")]
+    Panicked(String),
     /// An argument that does not fit the image, or leaves nothing of it.
     #[error("`{argument}`: {problem}")]
     Argument {
@@ -91,29 +104,6 @@ pub struct Decoded {
     pub alpha: Vec<u8>,
     /// How PIL holds the image.
     pub mode: Mode,
-}
-
-pub(super) fn pixels(
-    mut decoder: impl ImageDecoder,
-    limits: Limits,
-) -> Result<DynamicImage, ImageError> {
-    let (width, height) = decoder.dimensions();
-    check_size(width, height, limits)?;
-    // 16-bit RGBA and a working copy of it; what asks for more declares a size it does not have.
-    let mut bounds = image::Limits::no_limits();
-    bounds.max_alloc = Some(limits.pixels.saturating_mul(16).max(1 << 20));
-    decoder.set_limits(bounds).map_err(damaged)?;
-    DynamicImage::from_decoder(decoder).map_err(damaged)
-}
-
-pub(super) fn check_size(width: u32, height: u32, limits: Limits) -> Result<(), ImageError> {
-    if width == 0 || height == 0 {
-        return Err(ImageError::Empty { width, height });
-    }
-    if u64::from(width) * u64::from(height) > limits.pixels {
-        return Err(ImageError::TooLarge { width, height, limit: limits.pixels });
-    }
-    Ok(())
 }
 
 pub(super) fn damaged(error: image::ImageError) -> ImageError {

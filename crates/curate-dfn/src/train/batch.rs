@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Tokenizer, Transform,
-    image::{ImageError, Limits, Region, Rgb, decode},
+    image::{Gate, ImageError, Limits, Region, Rgb, decode_through},
     network::check_templates,
     train::Augment,
 };
@@ -132,7 +132,8 @@ impl<'a> PoolPairs<'a> {
 
     fn pixels(&self, file: &[u8], id: SampleId, seed: u64) -> Result<Vec<f32>, ImageError> {
         let Some(augment) = self.augment else { return self.transform.apply(file) };
-        let image = decode(file, self.limits)?.rgb;
+        let mut gate = Gate::new(self.limits);
+        let image = decode_through(&mut gate, file)?.rgb;
         let cut = random_crop(&image, augment, random::derive(seed, "crop"), id);
         let mut pixels = self.transform.crop(&image, cut);
         if augment.flip && random::unit(random::derive(seed, "flip"), id) < 0.5 {

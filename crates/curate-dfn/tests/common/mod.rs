@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use curate_dfn::config::{ModelConfig, OpenClipConfig, TextConfig, VisionConfig};
 use safetensors::{Dtype, SafeTensors};
 
 pub fn path(name: &str) -> PathBuf {
@@ -85,4 +86,27 @@ pub fn distance(a: &[f32], b: &[f32]) -> f32 {
 /// The largest absolute value.
 pub fn largest(a: &[f32]) -> f32 {
     a.iter().fold(0.0, |m, x| m.max(x.abs()))
+}
+
+/// A network that is small enough to embed a hundred pairs in a moment.
+pub fn small_config() -> OpenClipConfig {
+    let vision_cfg = VisionConfig {
+        image_size: 32,
+        layers: 1,
+        width: 32,
+        patch_size: 16,
+        head_width: 16,
+        ..VisionConfig::default()
+    };
+    let text_cfg =
+        TextConfig { context_length: 12, width: 32, heads: 2, layers: 1, ..TextConfig::default() };
+    let model_cfg = ModelConfig {
+        embed_dim: 16,
+        quick_gelu: false,
+        vision_cfg,
+        text_cfg,
+        init_logit_scale: None,
+        init_logit_bias: None,
+    };
+    OpenClipConfig { model_cfg, preprocess_cfg: curate_dfn::PreprocessConfig::default() }
 }

@@ -24,7 +24,7 @@ pub(super) fn failed(path: &Path, what: &str, error: &hdf5::Error) -> IoError {
 }
 
 pub(super) fn open(path: &Path) -> Result<File, IoError> {
-    std::fs::File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+    crate::files::open(path)?;
     File::open(path).map_err(|e| failed(path, "the HDF5 file", &e))
 }
 

@@ -131,7 +131,7 @@ pub(super) fn open(file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoErr
         return Err(ClipRetrieval.lost(metadata));
     }
     let Some(metadata) = metadata else {
-        let ids = ShardRows { ids: RowIds::Numbered(rows), faults: vec![] };
+        let ids = ShardRows { ids: RowIds::Numbered(rows), ..ShardRows::default() };
         return Ok((ids, Box::new(Array { file: file.to_owned(), rows })));
     };
     let there = Reader::open(&metadata)?.rows();
@@ -155,8 +155,10 @@ fn read_rows(file: &Path, metadata: &Path) -> Result<ShardRows, IoError> {
         parquet_rows::captions(&reader, caption, &mut names)?;
     }
     let found = names.finish();
-    let numbered = RowIds::Numbered(reader.rows());
-    Ok(if id.is_some() { found } else { ShardRows { ids: numbered, ..found } })
+    if id.is_some() {
+        return Ok(found);
+    }
+    Ok(ShardRows { ids: RowIds::Numbered(reader.numbered_rows()?), ..found })
 }
 
 fn embeddings(file: &Path) -> Result<Vec<(String, Place)>, IoError> {
@@ -188,8 +190,9 @@ impl OpenShard for Array {
         Ok(Numbers::Missing)
     }
 
-    fn labels(&self, _: &str) -> Result<Vec<Option<String>>, IoError> {
-        Ok(vec![None; self.rows])
+    fn each_label(&self, _: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        (0..self.rows).for_each(|_| each(None));
+        Ok(())
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {
@@ -220,8 +223,8 @@ impl OpenShard for Described {
         parquet_rows::column(&self.metadata, name)
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        parquet_rows::labels(&self.metadata, field)
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        parquet_rows::each_label(&self.metadata, field, each)
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {

@@ -75,7 +75,7 @@ pub fn embedding(table: &Path, name: &str, rows: usize) -> Result<Embedding, IoE
 fn places(table: &Path) -> Result<Vec<(String, Place)>, IoError> {
     let reader = Reader::open(table)?;
     let sure = reader.vector_columns();
-    let place = || Place::new(table.to_owned(), |file, name| Reader::open(file)?.vectors(name));
+    let place = || Place::new(table.to_owned(), |file, name, _| Reader::open(file)?.vectors(name));
     let columns = reader.list_columns().into_iter().map(|name| {
         let place = place().if_sure(sure.contains(&name));
         (name, place)
@@ -100,8 +100,8 @@ impl OpenShard for MetadataTable {
         parquet_rows::column(&self.0, name)
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        parquet_rows::labels(&self.0, field)
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        parquet_rows::each_label(&self.0, field, each)
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {

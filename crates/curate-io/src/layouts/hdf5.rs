@@ -40,7 +40,7 @@ impl Layout for Hdf5 {
                 return Ok((names.finish(), Box::new(shard)));
             }
         }
-        Ok((ShardRows { ids: RowIds::Numbered(rows), faults: vec![] }, Box::new(shard)))
+        Ok((ShardRows { ids: RowIds::Numbered(rows), ..ShardRows::default() }, Box::new(shard)))
     }
 
     #[cfg(feature = "object-store")]
@@ -68,9 +68,12 @@ impl OpenShard for Datasets {
         Ok(found.map_or(Numbers::Missing, Numbers::Values))
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        let found = hdf5_file::text(&self.file, field, self.rows)?;
-        Ok(found.unwrap_or_else(|| vec![None; self.rows]))
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        match hdf5_file::text(&self.file, field, self.rows)? {
+            Some(labels) => labels.iter().for_each(|label| each(label.as_deref())),
+            None => (0..self.rows).for_each(|_| each(None)),
+        }
+        Ok(())
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {
@@ -85,7 +88,8 @@ impl OpenShard for Datasets {
 
     fn embeddings(&self) -> Result<Vec<(String, Place)>, IoError> {
         let names = hdf5_file::embedding_names(&self.file, self.rows)?.into_iter();
-        let place = || Place::new(self.file.clone(), hdf5_file::embedding);
+        let place =
+            || Place::new(self.file.clone(), |file, name, _| hdf5_file::embedding(file, name));
         Ok(names.map(|name| (name, place())).collect())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
@@ -14,6 +13,7 @@ use curate_core::{
 
 use crate::{
     error::{IoError, Kind},
+    files,
     layout::{
         CAPTIONS, Certainty, Detail, KEYS, Layout, Names, Numbers, OpenShard, RowIds, ShardRows,
         Sign, caption_of,
@@ -146,8 +146,11 @@ impl OpenShard for Lines {
         Ok(Numbers::of(self.each(|record| record.get(name)?.number())?))
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        self.each(|record| Some(record.get(field)?.name()?.into_owned()))
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        each_record(&self.path, |_, _, record| {
+            let name = record.as_ref().ok().and_then(|record| record.get(field)?.name());
+            each(name.as_deref());
+        })
     }
 
     fn samples(&self, rows: &[usize], _: Detail) -> Result<Vec<Sample>, IoError> {
@@ -190,7 +193,7 @@ fn each_record(
     mut each: impl FnMut(usize, u64, Result<Record<'_>, BadRecord>),
 ) -> Result<(), IoError> {
     let failed = |e| IoError::os(path, "read", e);
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
+    let mut reader = BufReader::with_capacity(1 << 20, files::open(path)?);
     let (mut line, mut row, mut number) = (Vec::new(), 0, 0_u64);
     loop {
         line.clear();

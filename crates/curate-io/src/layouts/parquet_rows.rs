@@ -18,14 +18,17 @@ pub(super) fn column(file: &Path, name: &str) -> Result<Numbers, IoError> {
     if reader.has(name) { Ok(Numbers::Values(reader.scores(name)?)) } else { Ok(Numbers::Missing) }
 }
 
-pub(super) fn labels(file: &Path, field: &str) -> Result<Vec<Option<String>>, IoError> {
+pub(super) fn each_label(
+    file: &Path,
+    field: &str,
+    each: &mut dyn FnMut(Option<&str>),
+) -> Result<(), IoError> {
     let reader = Reader::open(file)?;
-    if !reader.has(field) {
-        return Ok(vec![None; reader.rows()]);
+    if reader.has(field) {
+        return reader.each_label(field, each);
     }
-    let mut labels = Vec::with_capacity(reader.rows().min(1 << 24));
-    reader.each_name(field, |label| labels.push(label.map(str::to_owned)))?;
-    Ok(labels)
+    (0..reader.rows()).for_each(|_| each(None));
+    Ok(())
 }
 
 /// Notes the rows without a caption.

@@ -14,6 +14,7 @@ use curate_core::{
 use super::jsonl::BadRecords;
 use crate::{
     error::{IoError, Kind},
+    files,
     layout::{Certainty, Detail, Layout, Names, Numbers, OpenShard, ShardRows, Sign},
     shard::Sample,
     shard_files::stem,
@@ -75,7 +76,7 @@ impl Layout for WebDataset {
 }
 
 fn read_rows(tar: &Path) -> Result<(ShardRows, TarShard), IoError> {
-    let mut file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
+    let mut file = files::open(tar)?;
     let Listed { samples, repeated, ended } = list_members(tar, &mut file)?;
     check_count(tar, samples.len())?;
     let (mut names, mut bad) = (Names::of(tar), BadRecords::default());
@@ -91,7 +92,7 @@ fn read_rows(tar: &Path) -> Result<(ShardRows, TarShard), IoError> {
         };
         match known_by(sample, record.as_ref()) {
             Known::Uid(id) => names.add_id(Some(id)),
-            Known::Key(id) => names.add_key_id(id),
+            Known::Key(id, spelled) => names.add_key_id(id, spelled),
             Known::Malformed => names.add_id(None),
         }
         if sample.member(&IMAGES).is_none() {
@@ -122,7 +123,7 @@ struct TarShard {
 
 impl TarShard {
     fn file(&self) -> Result<File, IoError> {
-        File::open(&self.tar).map_err(|e| IoError::os(&self.tar, "read", e))
+        files::open(&self.tar)
     }
 
     /// A field of every sample's record.
@@ -165,8 +166,10 @@ impl OpenShard for TarShard {
         Ok(Numbers::of(self.field(name, |value| value.number())?))
     }
 
-    fn labels(&self, field: &str) -> Result<Vec<Option<String>>, IoError> {
-        self.field(field, |value| value.name().map(Cow::into_owned))
+    fn each_label(&self, field: &str, each: &mut dyn FnMut(Option<&str>)) -> Result<(), IoError> {
+        let labels = self.field(field, |value| value.name().map(Cow::into_owned))?;
+        labels.iter().for_each(|label| each(label.as_deref()));
+        Ok(())
     }
 
     fn samples(&self, rows: &[usize], detail: Detail) -> Result<Vec<Sample>, IoError> {

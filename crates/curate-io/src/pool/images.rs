@@ -19,6 +19,12 @@ use crate::{
 /// members of every shard.
 const MOST_SHARDS: usize = 200;
 
+/// The shards in which images are looked for.
+pub(super) fn image_files(shards: &Path) -> Vec<PathBuf> {
+    let files = Format::Webdataset.layout().shards(shards).unwrap_or_default();
+    if files.len() > MOST_SHARDS { Vec::new() } else { files }
+}
+
 /// Where the image of each id is.
 pub(super) struct Images {
     listing: Listing,
@@ -29,12 +35,15 @@ impl Images {
     /// Images are for looking at: shards that cannot be read cost their images, not the run.
     pub(super) fn find(shards: &Path) -> Option<Self> {
         let layout = Format::Webdataset.layout();
-        let files: Vec<PathBuf> = layout.shards(shards).ok()?;
-        if files.len() > MOST_SHARDS {
+        if image_files(shards).is_empty() {
             return None;
         }
-        let rule =
-            ShardRule { bad_shards: BadShards::Skip, embeddings: &[], ids: Some(IdsFrom::Key) };
+        let rule = ShardRule {
+            bad_shards: BadShards::Skip,
+            embeddings: &[],
+            ids: Some(IdsFrom::Key),
+            name: None,
+        };
         let listing = Listing::read(layout, shards, rule, &NoProgress).ok()?;
         let rows = listing.ids.iter().enumerate().map(|(row, &id)| (id, row)).collect();
         Some(Self { listing, rows })

@@ -1,7 +1,8 @@
 //! The output folder: empty, or with shards that an equal call wrote.
 
 use std::{
-    fs,
+    collections::BTreeMap,
+    fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
 };
@@ -12,31 +13,73 @@ use super::options::Shuffle;
 use crate::{
     atomic,
     error::{IoError, Kind},
+    lock::LOCK,
+    manifest::{self, Contents, ShardEntry, Work},
+    shard::IdsFrom,
+    stamp::{Input, Stamp},
 };
 
-/// The record by which a later call knows what the shards in a folder are.
-const PLAN_FILE: &str = ".curate-reshard.json";
+/// A line for each shard that is there, until the manifest has them all. It is not flushed: a line that a
+/// crash loses costs its shard.
+const LOG: &str = ".curate-reshard.log";
+
+/// The last file that a call writes.
+pub(super) const META: &str = "meta.json";
 
 /// What makes two calls the same.
-#[derive(PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Plan {
     pub(super) selection: String,
-    pub(super) inputs: String,
     pub(super) samples_per_shard: usize,
     pub(super) shuffle: Option<Shuffle>,
+    pub(super) ids: Option<IdsFrom>,
+    pub(super) inputs: Vec<PlannedInput>,
+}
+
+/// A shard that samples come from.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct PlannedInput {
+    pub(super) shard: String,
+    /// A digest of where the samples lie that are taken.
+    pub(super) picked: String,
+    #[serde(flatten)]
+    pub(super) input: Input,
+}
+
+/// The manifest of a folder of shards.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    work: Work,
+    #[serde(flatten)]
+    plan: Plan,
+    #[serde(flatten)]
+    contents: Contents,
+}
+
+/// What an earlier call left in the folder.
+#[derive(Default)]
+pub(super) struct Earlier {
+    /// The shards that it wrote.
+    pub(super) written: BTreeMap<usize, Stamp>,
+    /// The shards in the input that were touched since, by place.
+    pub(super) touched: Vec<bool>,
 }
 
 /// Refuses a folder that cannot be written to, before anything is read.
 pub(super) fn check_folder(out: &Path, tars: &[PathBuf], overwrite: bool) -> Result<(), IoError> {
     fs::create_dir_all(out).map_err(|e| IoError::os(out, "created", e))?;
     let place = |path: &Path| path.canonicalize().ok();
-    let input = tars.first().and_then(|tar| tar.parent());
-    if input.is_some_and(|input| place(input).is_some() && place(input) == place(out)) {
+    let is_out = |input: &Path| place(input).is_some() && place(input) == place(out);
+    if tars.iter().filter_map(|tar| tar.parent()).any(is_out) {
         let problem = "is the folder that the samples are read from";
         return Err(IoError::new(Kind::Disagree, out, problem, "name another folder"));
     }
-    atomic::remove_leftovers(out)?;
-    if overwrite || out.join(PLAN_FILE).exists() || entries(out)?.is_empty() {
+    let by_product = |name: &std::ffi::OsStr| {
+        let name = name.to_string_lossy();
+        name == LOCK || atomic::is_part(&name)
+    };
+    let is_empty = entries(out)?.iter().all(|entry| by_product(&entry.file_name()));
+    if overwrite || is_empty || out.join(Work::Resharding.file()).exists() {
         return Ok(());
     }
     Err(IoError::new(Kind::Occupied, out, "is not empty", "name another folder"))
@@ -47,23 +90,38 @@ fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, IoError> {
     entries.map_err(|e| IoError::os(folder, "read", e))
 }
 
-/// Makes the folder ready: empty of shards but for those that an equal call wrote.
-pub(super) fn prepare(out: &Path, plan: &Plan, overwrite: bool) -> Result<(), IoError> {
-    let record = out.join(PLAN_FILE);
-    let earlier =
-        fs::read(&record).ok().and_then(|text| serde_json::from_slice::<Plan>(&text).ok());
-    if earlier.as_ref() == Some(plan) {
-        return Ok(());
+/// What an equal call left. Shards of another one are an error, or removed.
+pub(super) fn earlier(out: &Path, plan: &Plan, overwrite: bool) -> Result<Earlier, IoError> {
+    let manifest: Option<Manifest> = manifest::read(out, Work::Resharding)?;
+    if let Some(manifest) = manifest.filter(|manifest| manifest.plan.equals(plan)) {
+        let inputs = manifest.plan.inputs.iter().zip(&plan.inputs);
+        let touched = inputs.map(|(then, now)| then.input != now.input).collect();
+        let mut written = logged(out);
+        for (k, shard) in manifest.contents.shards.into_iter().enumerate() {
+            written.extend(shard.files.into_values().next().map(|stamp| (k, stamp)));
+        }
+        return Ok(Earlier { written, touched });
     }
-    if !overwrite && record.exists() {
+    if !overwrite && out.join(Work::Resharding.file()).exists() {
         let problem = "holds shards of another selection, pool or settings";
         return Err(IoError::new(Kind::Occupied, out, problem, "name another folder"));
     }
     for name in entries(out)?.iter().map(fs::DirEntry::file_name).filter(|name| is_ours(name)) {
-        let path = out.join(name);
-        fs::remove_file(&path).map_err(|e| IoError::os(&path, "removed", e))?;
+        remove(&out.join(name))?;
     }
-    write_json(&record, plan)
+    Ok(Earlier { touched: vec![true; plan.inputs.len()], ..Earlier::default() })
+}
+
+impl Plan {
+    /// True for the same samples at the same places of the same shards.
+    fn equals(&self, other: &Self) -> bool {
+        let places = |plan: &Self| {
+            let inputs = plan.inputs.iter();
+            inputs.map(|i| (i.shard.clone(), i.picked.clone())).collect::<Vec<_>>()
+        };
+        let bare = |plan: &Self| Self { inputs: vec![], ..plan.clone() };
+        places(self) == places(other) && bare(self) == bare(other)
+    }
 }
 
 /// Files that a resharder writes, and no others.
@@ -72,7 +130,70 @@ fn is_ours(name: &std::ffi::OsStr) -> bool {
     let number = name.strip_suffix(".tar").or_else(|| name.strip_suffix("_stats.json"));
     let numbered = |n: &str| n.len() == 8 && n.bytes().all(|b| b.is_ascii_digit());
     number.is_some_and(numbered)
-        || ["sizes.json", "meta.json", "sample_ids.npy", PLAN_FILE].contains(&name)
+        || ["sizes.json", META, "sample_ids.npy", Work::Resharding.file(), LOG].contains(&name)
+}
+
+fn remove(path: &Path) -> Result<(), IoError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(IoError::os(path, "removed", e)),
+        _ => Ok(()),
+    }
+}
+
+/// A line of the log.
+#[derive(Serialize, Deserialize)]
+struct Logged {
+    shard: usize,
+    #[serde(flatten)]
+    stamp: Stamp,
+}
+
+fn logged(out: &Path) -> BTreeMap<usize, Stamp> {
+    let text = fs::read_to_string(out.join(LOG)).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Logged>(line).ok());
+    lines.map(|line| (line.shard, line.stamp)).collect()
+}
+
+/// The folder while shards are written to it.
+pub(super) struct Writing<'a> {
+    out: &'a Path,
+    log: File,
+}
+
+impl<'a> Writing<'a> {
+    /// Says what the folder is to hold: `shards` with the files of those that are there.
+    pub(super) fn begin(
+        out: &'a Path,
+        plan: &Plan,
+        shards: Vec<ShardEntry>,
+    ) -> Result<Self, IoError> {
+        // In this order: a line of the log is only true with the manifest that it was written under.
+        remove(&out.join(META))?;
+        let path = out.join(LOG);
+        remove(&path)?;
+        save(out, plan, Contents { complete: false, shards })?;
+        let log = File::options().create(true).append(true).open(&path);
+        Ok(Self { out, log: log.map_err(|e| IoError::os(&path, "written", e))? })
+    }
+
+    /// Notes that a shard is there.
+    pub(super) fn note(&mut self, shard: usize, stamp: &Stamp) -> Result<(), IoError> {
+        let mut line = serde_json::to_vec(&Logged { shard, stamp: stamp.clone() })
+            .expect("numbers and text are JSON");
+        line.push(b'\n');
+        self.log.write_all(&line).map_err(|e| IoError::os(self.out.join(LOG), "written", e))
+    }
+
+    /// Says that the folder holds all its shards.
+    pub(super) fn end(self, plan: &Plan, shards: Vec<ShardEntry>) -> Result<(), IoError> {
+        save(self.out, plan, Contents { complete: true, shards })?;
+        remove(&self.out.join(LOG))
+    }
+}
+
+fn save(out: &Path, plan: &Plan, contents: Contents) -> Result<(), IoError> {
+    let manifest = Manifest { work: Work::Resharding, plan: plan.clone(), contents };
+    manifest::write(out, Work::Resharding, &manifest)
 }
 
 /// As Python's `json.dump` lays it out, which scripts that compare files rely on.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::shard::{BadShards, IdsFrom, SkippedShard};
+use crate::{
+    shard::{BadShards, IdsFrom, SkippedShard},
+    stamp::Check,
+};
 
 /// How to reshard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +18,10 @@ pub struct ReshardOptions {
     pub bad_shards: BadShards,
     /// What ids are made from where samples have keys alone; `None` is the key.
     pub ids: Option<IdsFrom>,
+    /// How thoroughly shards that an earlier call wrote are compared before they count: with
+    /// [`Check::Whole`], byte by byte with what would be written now, which reads them and what they were
+    /// made from. So are those in any case whose file, or one that they were made from, was touched since.
+    pub check: Check,
     /// Replace what an earlier call with other settings wrote.
     pub overwrite: bool,
 }
@@ -26,6 +33,7 @@ impl Default for ReshardOptions {
             shuffle: None,
             bad_shards: BadShards::Error,
             ids: None,
+            check: Check::Sample,
             overwrite: false,
         }
     }
@@ -53,6 +61,9 @@ pub struct Resharded {
     pub output_shards: usize,
     /// Output shards that an earlier call had written.
     pub found_written: usize,
+    /// Output shards that an earlier call had written and that were written again: their files are not
+    /// what it wrote, or what they were made from has changed since.
+    pub written_again: usize,
     /// Samples left out because the `uid` of their record is no id.
     pub without_id: usize,
     /// Samples left out because their record is not a JSON object.

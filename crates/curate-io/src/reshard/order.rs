@@ -91,7 +91,10 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::reshard::scan::Picked;
+    use crate::{
+        reshard::scan::Picked,
+        stamp::{Input, Stamp},
+    };
 
     #[test]
     fn a_shuffle_buffer_lets_everything_out_once_and_nothing_early() {
@@ -112,8 +115,11 @@ mod tests {
 
     #[test]
     fn every_copy_has_its_place() {
+        let stamp = Stamp { bytes: 0, sample: String::new(), sha256: None };
         let source = |copies: &[u32]| Source {
             tar: PathBuf::new(),
+            name: String::new(),
+            input: Input { file: String::new(), modified: 0, stamp: stamp.clone() },
             picked: copies.iter().map(|&copies| Picked { bytes: 0..0, copies }).collect(),
         };
         let sources = [source(&[2, 1]), source(&[]), source(&[1, 3])];

@@ -7,23 +7,30 @@ use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use curate_core::Progress;
+use curate_core::{Progress, SampleId};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::options::{ReshardOptions, Resharded};
+use super::{
+    folder::PlannedInput,
+    options::{ReshardOptions, Resharded},
+};
 use crate::{
     digest,
     error::{IoError, Kind},
+    restarts::Restarts,
     shard::{BadShards, IdsFrom, SkippedShard},
-    shard_files::stem,
+    shard_files::shard_names,
     sorted::SortedIds,
-    tar_samples::{Listed, Texts, known_by, list_members},
+    stamp::Input,
+    tar_samples::{Known, Listed, Texts, known_by, list_members},
 };
 
 /// The samples of one input shard that are written.
 pub(super) struct Source {
     pub(super) tar: PathBuf,
+    pub(super) name: String,
+    pub(super) input: Input,
     pub(super) picked: Vec<Picked>,
 }
 
@@ -36,70 +43,88 @@ pub(super) struct Picked {
 /// What reading an input shard tells.
 #[derive(Default)]
 struct Scan {
-    picked: Vec<Picked>,
     samples: usize,
+    /// The ids of samples that are known by their keys.
+    keys: Vec<SampleId>,
     without_id: usize,
     bad_records: usize,
     not_selected: usize,
     repeated_members: usize,
 }
 
-/// The shards that were read, and where the samples lie in them: a shard that was left out and is
-/// whole now gives other output.
-pub(super) fn digest_of_inputs(sources: &[Source]) -> String {
-    let mut hasher = Sha256::new();
-    for Source { tar, picked } in sources {
-        hasher.update(format!("{} {}\n", stem(tar), picked.len()));
-        for Picked { bytes, copies } in picked {
+/// Shards that are read before their keys are compared and forgotten.
+const TOGETHER: usize = 256;
+
+impl Source {
+    /// What a later call compares: where the samples lie, and what the file is.
+    pub(super) fn planned(&self) -> PlannedInput {
+        let mut hasher = Sha256::new();
+        for Picked { bytes, copies } in &self.picked {
             hasher.update(bytes.start.to_le_bytes());
             hasher.update(bytes.end.to_le_bytes());
             hasher.update(copies.to_le_bytes());
         }
+        let picked = digest::hex(&hasher.finalize());
+        PlannedInput { shard: self.name.clone(), picked, input: self.input.clone() }
     }
-    digest::hex(&hasher.finalize())
 }
 
 /// Reads the lists of members and the records of all input shards, in parallel.
 pub(super) fn scan_all(
-    tars: Vec<PathBuf>,
+    pool: &Path,
+    tars: &[PathBuf],
     ids: &SortedIds,
     options: ReshardOptions,
     progress: &dyn Progress,
 ) -> Result<(Vec<Source>, Resharded), IoError> {
-    let seen = Seen::new(ids.len());
-    progress.start("find samples", tars.len() as u64, "shards");
-    let scans: Vec<_> = tars
-        .par_iter()
-        .map(|tar| {
-            progress.check().map_err(|_| IoError::cancelled(tar))?;
-            let scan = scan(tar, ids, options.ids, &seen);
-            progress.advance(1);
-            scan
-        })
-        .collect();
-    progress.finish();
+    let (seen, mut restarts) = (Seen::new(ids.len()), Restarts::default());
+    let names = shard_names(tars);
+    let shards: Vec<(&PathBuf, &String)> = tars.iter().zip(&names).collect();
     let mut found = Resharded::default();
     let mut sources = Vec::with_capacity(tars.len());
-    for (tar, scan) in tars.into_iter().zip(scans) {
-        match scan {
-            Ok(scan) => {
-                found.input_shards += 1;
-                found.input_samples += scan.samples;
-                found.without_id += scan.without_id;
-                found.bad_records += scan.bad_records;
-                found.not_selected += scan.not_selected;
-                found.repeated_members += scan.repeated_members;
-                sources.push(Source { tar, picked: scan.picked });
+    progress.start("find samples", tars.len() as u64, "shards");
+    // In batches, since the keys of all samples would take more memory than the samples that are written.
+    for shards in shards.chunks(TOGETHER) {
+        let scan = |&(tar, name): &(&PathBuf, &String)| {
+            progress.check().map_err(|_| IoError::cancelled(tar))?;
+            let scan = scan(tar, name, ids, options.ids, &seen);
+            progress.advance(1);
+            scan
+        };
+        let scans: Vec<Result<(Source, Scan), IoError>> = shards.par_iter().map(scan).collect();
+        for ((_, name), scan) in shards.iter().zip(scans) {
+            match scan {
+                Ok((source, scan)) => {
+                    restarts.add_keys(name, &scan.keys);
+                    scan.add_to(&mut found);
+                    sources.push(source);
+                }
+                Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+                    let name = (*name).clone();
+                    found.skipped.push(SkippedShard { name, reason: e.problem });
+                }
+                Err(e) => return Err(e),
             }
-            Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
-                found.skipped.push(SkippedShard { name: stem(&tar), reason: e.problem });
-            }
-            Err(e) => return Err(e),
         }
+    }
+    progress.finish();
+    if options.ids.is_none() {
+        restarts.check(pool)?;
     }
     found.ids_without_sample = ids.distinct() - seen.distinct.into_inner();
     found.repeated_samples = seen.repeats.into_inner();
     Ok((sources, found))
+}
+
+impl Scan {
+    fn add_to(&self, found: &mut Resharded) {
+        found.input_shards += 1;
+        found.input_samples += self.samples;
+        found.without_id += self.without_id;
+        found.bad_records += self.bad_records;
+        found.not_selected += self.not_selected;
+        found.repeated_members += self.repeated_members;
+    }
 }
 
 /// Which ids of the selection have been met, by the place of their first occurrence.
@@ -123,26 +148,37 @@ impl Seen {
     }
 }
 
-fn scan(tar: &Path, ids: &SortedIds, rule: Option<IdsFrom>, seen: &Seen) -> Result<Scan, IoError> {
-    let shard = stem(tar);
+fn scan(
+    tar: &Path,
+    shard: &str,
+    ids: &SortedIds,
+    rule: Option<IdsFrom>,
+    seen: &Seen,
+) -> Result<(Source, Scan), IoError> {
+    // Before it is read: a change from here on is noticed in the end.
+    let input = Input::of_sample(tar)?;
     let mut file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
     let Listed { samples, repeated, .. } = list_members(tar, &mut file)?;
     let mut scan = Scan { samples: samples.len(), repeated_members: repeated, ..Scan::default() };
-    let mut places = Vec::new();
+    let (mut places, mut picked) = (Vec::new(), Vec::new());
     for sample in samples {
         let texts = Texts::record_of(tar, &file, &sample)?;
         let Ok(record) = texts.record() else {
             scan.bad_records += 1;
             continue;
         };
-        let id = known_by(&sample, record.as_ref()).id_in(&shard, rule);
+        let known = known_by(&sample, record.as_ref());
+        if let (Known::Key(id, _), None) = (&known, rule) {
+            scan.keys.push(*id);
+        }
+        let id = known.id_in(shard, rule);
         let (place, copies) = id.map_or(Ok((0, 0)), |id| ids.find(id))?;
         if copies > 0 {
             places.push(place);
             let copies = u32::try_from(copies).map_err(|e| {
                 IoError::malformed(tar, "a sample is wanted more than 4 billion times").caused_by(e)
             })?;
-            scan.picked.push(Picked { bytes: sample.bytes, copies });
+            picked.push(Picked { bytes: sample.bytes, copies });
         } else if id.is_none() {
             scan.without_id += 1;
         } else {
@@ -151,5 +187,5 @@ fn scan(tar: &Path, ids: &SortedIds, rule: Option<IdsFrom>, seen: &Seen) -> Resu
     }
     // Only once the whole shard is known to be good: one that is left out has no samples.
     places.into_iter().for_each(|place| seen.add(place));
-    Ok(scan)
+    Ok((Source { tar: tar.to_owned(), name: shard.to_owned(), input, picked }, scan))
 }

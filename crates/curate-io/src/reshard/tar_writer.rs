@@ -1,6 +1,10 @@
 //! Tar files with the bytes that the Python package webdataset writes.
 
-use std::{fs::File, io::Write, path::Path};
+use std::{
+    fs::File,
+    io::{self, BufReader, Read, Write},
+    path::Path,
+};
 
 use crate::{atomic::AtomicFile, error::IoError, positioned::read_exact_at, tar_samples::Member};
 
@@ -8,8 +12,8 @@ use crate::{atomic::AtomicFile, error::IoError, positioned::read_exact_at, tar_s
 const TAR_RECORD: u64 = 10_240;
 
 /// Writes tar files as the Python package webdataset does.
-pub(super) struct TarWriter<'a> {
-    out: AtomicFile,
+pub(super) struct TarWriter<'a, W> {
+    out: W,
     path: &'a Path,
     length: u64,
     /// What is on its way from one file to the other.
@@ -19,11 +23,20 @@ pub(super) struct TarWriter<'a> {
 /// Bytes that are copied at once.
 const AT_ONCE: u64 = 1 << 20;
 
-impl<'a> TarWriter<'a> {
+impl<'a> TarWriter<'a, AtomicFile> {
     pub(super) fn create(path: &'a Path) -> Result<Self, IoError> {
         Ok(Self { out: AtomicFile::create(path)?, path, length: 0, buffer: Vec::new() })
     }
+}
 
+impl<'a> TarWriter<'a, Compared> {
+    /// Writes nothing: compares with the file that is there.
+    pub(super) fn compare(path: &'a Path) -> Result<Self, IoError> {
+        Ok(Self { out: Compared::open(path)?, path, length: 0, buffer: Vec::new() })
+    }
+}
+
+impl<W: Write> TarWriter<'_, W> {
     pub(super) fn append(
         &mut self,
         name: &str,
@@ -54,11 +67,47 @@ impl<'a> TarWriter<'a> {
     }
 
     /// The whole file, which is not in its place yet. Two empty blocks end a tar file.
-    pub(super) fn finish(mut self) -> Result<AtomicFile, IoError> {
+    pub(super) fn finish(mut self) -> Result<W, IoError> {
         self.out.write_all(&[0; 1024]).map_err(|e| IoError::os(self.path, "written", e))?;
         self.length += 1024;
         self.pad(TAR_RECORD)?;
         Ok(self.out)
+    }
+}
+
+/// A file that is compared with what would be written in its place.
+pub(super) struct Compared {
+    file: BufReader<File>,
+    there: Vec<u8>,
+    differs: bool,
+}
+
+impl Compared {
+    fn open(path: &Path) -> Result<Self, IoError> {
+        let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
+        let file = BufReader::with_capacity(AT_ONCE as usize, file);
+        Ok(Self { file, there: Vec::new(), differs: false })
+    }
+
+    /// True when the file holds what was written, and no more.
+    pub(super) fn was_same(mut self) -> bool {
+        !self.differs && self.file.read(&mut [0]).is_ok_and(|more| more == 0)
+    }
+}
+
+impl Write for Compared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.differs {
+            self.there.resize(bytes.len(), 0);
+            // What ends too early or cannot be read is not the same.
+            let read = self.file.read_exact(&mut self.there);
+            self.differs = read.is_err() || self.there != bytes;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

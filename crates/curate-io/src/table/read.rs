@@ -1,19 +1,15 @@
 //! Reading single columns of Parquet files, block by block.
 
-use std::{fs::File, ops::Range, path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use arrow_array::{ArrayRef, ArrowPrimitiveType, cast::AsArray, types};
-use arrow_schema::{ArrowError, DataType, Schema};
-use curate_core::ScoreColumn;
-use parquet::arrow::{
-    ProjectionMask,
-    arrow_reader::{
-        ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-    },
-};
+use arrow_schema::{DataType, Schema};
+use curate_core::{Progress, ScoreColumn};
+use parquet::arrow::{ProjectionMask, arrow_reader::ArrowReaderOptions};
 
 use super::{
-    names,
+    file::{check_ids, check_numbers, guarded, open, pages, selection},
+    names, raw_text,
     types::{
         Precision, decoded, is_name, is_number, is_surely_vectors, is_text, is_text_or_bytes,
         is_vectors, nanoseconds,
@@ -40,6 +36,10 @@ pub struct Reader<'a> {
     path: &'a Path,
     rows: usize,
     schema: Arc<Schema>,
+    /// Rows of each row group.
+    groups: Vec<usize>,
+    /// The only row group that is read.
+    group: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -54,7 +54,37 @@ impl<'a> Reader<'a> {
             IoError::malformed(path, "declares an impossible number of rows").caused_by(e)
         })?;
         let schema = Arc::new(nanoseconds(builder.schema(), builder.parquet_schema()));
-        Ok(Self { path, rows, schema })
+        let groups = builder.metadata().row_groups().iter();
+        let groups = groups.map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).collect();
+        Ok(Self { path, rows, schema, groups, group: None })
+    }
+
+    /// The parts of the file, its row groups, each as a file of its own: to look at several columns of
+    /// many rows side by side without holding all.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = Self> + '_ {
+        self.groups.iter().enumerate().map(|(group, &rows)| Self {
+            path: self.path,
+            rows,
+            schema: Arc::clone(&self.schema),
+            groups: vec![rows],
+            group: Some(self.group.unwrap_or(group)),
+        })
+    }
+
+    /// Rows of a file that nothing names, so that their numbers are their names.
+    ///
+    /// # Errors
+    /// When the file declares more rows than its bytes can hold.
+    pub(crate) fn numbered_rows(&self) -> Result<usize, IoError> {
+        check_ids(self.path, None).map(|()| self.rows)
+    }
+
+    /// Reads and unpacks all pages of all columns, and compares the checksums that they have.
+    ///
+    /// # Errors
+    /// When a page cannot be read, or the caller cancels.
+    pub fn verify(&self, progress: &dyn Progress) -> Result<(), IoError> {
+        guarded(self.path, || pages(self.path, progress))
     }
 
     /// Rows in the file.
@@ -119,8 +149,9 @@ impl<'a> Reader<'a> {
     pub fn vectors(&self, column: &str) -> Result<StoredArray, IoError> {
         let at = self.find(column, "vectors", is_vectors)?;
         let what = format!("column `{column}`");
+        let at_once = check_numbers(self.path, at, &what, VECTORS_AT_ONCE)?;
         let mut spool = Spool::new()?;
-        self.each_of(at, None, VECTORS_AT_ONCE, |array| {
+        self.each_of(at, None, at_once, |array| {
             let (numbers, rows) = values::vectors(array).map_err(|e| self.unreadable(at, e))?;
             let length = |row: &Option<Range<usize>>| row.as_ref().map_or(0, Range::len);
             spool.expect_width(rows.iter().map(length));
@@ -207,18 +238,26 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When there is no such column, it holds no unsigned numbers, or cannot be read.
     pub fn u64(&self, column: &str) -> Result<Vec<Option<u64>>, IoError> {
-        let at = self.find(column, "unsigned numbers", DataType::is_unsigned_integer)?;
         let mut values = Vec::with_capacity(self.rows.min(1 << 24));
+        self.each_u64(column, |value| values.push(value))?;
+        Ok(values)
+    }
+
+    /// Hands every count or index of a column to `each`, in row order; a gap is `None`.
+    ///
+    /// # Errors
+    /// As [`Self::u64`].
+    pub fn each_u64(&self, column: &str, mut each: impl FnMut(Option<u64>)) -> Result<(), IoError> {
+        let at = self.find(column, "unsigned numbers", DataType::is_unsigned_integer)?;
         self.each(at, None, |array| {
             match array.data_type() {
-                DataType::UInt8 => values.extend(widened::<types::UInt8Type>(array)),
-                DataType::UInt16 => values.extend(widened::<types::UInt16Type>(array)),
-                DataType::UInt32 => values.extend(widened::<types::UInt32Type>(array)),
-                _ => values.extend(widened::<types::UInt64Type>(array)),
+                DataType::UInt8 => widened::<types::UInt8Type>(array).for_each(&mut each),
+                DataType::UInt16 => widened::<types::UInt16Type>(array).for_each(&mut each),
+                DataType::UInt32 => widened::<types::UInt32Type>(array).for_each(&mut each),
+                _ => widened::<types::UInt64Type>(array).for_each(&mut each),
             }
             Ok(())
-        })?;
-        Ok(values)
+        })
     }
 
     /// A column of flags.
@@ -273,13 +312,15 @@ impl<'a> Reader<'a> {
     /// text, or the 16 bytes of the number, the highest first, as a UUID has them.
     ///
     /// # Errors
-    /// When there is no such column, it holds something else, or cannot be read.
+    /// When there is no such column, it holds something else, cannot be read, or declares more rows than its
+    /// bytes can hold ids: 16 a byte beyond the first 1,048,576.
     pub fn each_uid(
         &self,
         column: &str,
         mut each: impl FnMut(Option<&str>),
     ) -> Result<(), IoError> {
         let at = self.find(column, "hexadecimal text or 16 bytes", is_text_or_bytes)?;
+        check_ids(self.path, Some(at))?;
         self.each(at, None, |array| {
             names::each_uid(array, &mut each);
             Ok(())
@@ -290,8 +331,18 @@ impl<'a> Reader<'a> {
     /// hexadecimal digits, whole numbers as a person writes them.
     ///
     /// # Errors
+    /// When there is no such column, it holds something else, cannot be read, or declares too many rows as
+    /// [`Self::each_uid`] says.
+    pub fn each_name(&self, column: &str, each: impl FnMut(Option<&str>)) -> Result<(), IoError> {
+        check_ids(self.path, Some(self.find(column, NAMES, is_name)?))?;
+        self.each_label(column, each)
+    }
+
+    /// [`Self::each_name`] for names that many rows share.
+    ///
+    /// # Errors
     /// When there is no such column, it holds something else, or cannot be read.
-    pub fn each_name(
+    pub fn each_label(
         &self,
         column: &str,
         mut each: impl FnMut(Option<&str>),
@@ -384,12 +435,24 @@ impl<'a> Reader<'a> {
         if let Some(rows) = rows {
             builder = builder.with_row_selection(selection(rows, self.rows));
         }
+        if let Some(group) = self.group {
+            builder = builder.with_row_groups(vec![group]);
+        }
         let reader = builder.build().map_err(|e| self.unreadable(at, e))?;
         let (mut read, wanted) = (0, rows.map_or(self.rows, <[usize]>::len));
         for batch in reader {
-            let batch = batch.map_err(|e: ArrowError| self.unreadable(at, e))?;
-            read += batch.num_rows();
-            each(batch.column(0))?;
+            match batch {
+                Ok(batch) => {
+                    read += batch.num_rows();
+                    each(batch.column(0))?;
+                }
+                // A text that is no UTF-8 fails with all that are read beside it: once more as bytes.
+                Err(e) if is_text(self.schema.field(at).data_type()) => {
+                    let rest = raw_text::each(self.path, at, rows, read..wanted, &mut each);
+                    return rest?.ok_or_else(|| self.unreadable(at, e));
+                }
+                Err(e) => return Err(self.unreadable(at, e)),
+            }
         }
         if read != wanted {
             return Err(self.unreadable(at, format!("it ends after {read} of {wanted} rows")));
@@ -402,34 +465,4 @@ fn widened<T: ArrowPrimitiveType<Native: Into<u64>>>(
     array: &ArrayRef,
 ) -> impl Iterator<Item = Option<u64>> + '_ {
     array.as_primitive::<T>().iter().map(|value| value.map(Into::into))
-}
-
-/// The Parquet reader panics on some damaged files; here that is an error like the others.
-fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, IoError>) -> Result<T, IoError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        Err(IoError::malformed(path, "is damaged: the Parquet reader gave up on it"))
-    })
-}
-
-fn open(
-    path: &Path,
-    options: ArrowReaderOptions,
-) -> Result<ParquetRecordBatchReaderBuilder<File>, IoError> {
-    let file = File::open(path).map_err(|e| IoError::os(path, "read", e))?;
-    ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|e| IoError::malformed(path, format!("is not a Parquet file, or is cut off: {e}")))
-}
-
-/// Exactly these ascending rows of a file of `total`.
-fn selection(rows: &[usize], total: usize) -> RowSelection {
-    let mut selectors = Vec::new();
-    let mut next = 0;
-    for run in rows.chunk_by(|a, b| a + 1 == *b) {
-        let Range { start, end } = run[0]..run[0] + run.len();
-        selectors.push(RowSelector::skip(start - next));
-        selectors.push(RowSelector::select(end - start));
-        next = end;
-    }
-    selectors.push(RowSelector::skip(total.saturating_sub(next)));
-    RowSelection::from(selectors)
 }

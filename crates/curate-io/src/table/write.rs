@@ -17,6 +17,9 @@ use crate::{
     error::{IoError, Kind},
 };
 
+/// Rows of a row group: what is held until it is written, and what a reader takes in parts holds.
+const ROWS_A_GROUP: usize = 1 << 17;
+
 /// A column of values.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Column {
@@ -113,6 +116,7 @@ impl<'a> Writer<'a> {
         let schema = Arc::new(Schema::new(fields));
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(ROWS_A_GROUP))
             .set_created_by(concat!("curate ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
         let file = AtomicFile::create(path)?;

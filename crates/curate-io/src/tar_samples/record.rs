@@ -10,7 +10,7 @@ use curate_core::{
 use super::member::{Member, TarSample};
 use crate::{
     error::IoError,
-    ids::{id_in_shard, id_of_key},
+    ids::{id_in_key, id_in_shard, id_of_key},
     layout::caption_of,
     positioned::read_exact_at,
     shard::IdsFrom,
@@ -34,8 +34,8 @@ pub(crate) struct Texts {
 pub(crate) enum Known {
     /// By an id.
     Uid(SampleId),
-    /// By its key, which may begin anew in every shard.
-    Key(SampleId),
+    /// By its key, which may begin anew in every shard; and whether the key spells the id.
+    Key(SampleId, bool),
     /// It names an id that is none.
     Malformed,
 }
@@ -44,7 +44,7 @@ impl Known {
     /// The id, where there is one.
     pub(crate) fn id(&self) -> Option<SampleId> {
         match self {
-            Self::Uid(id) | Self::Key(id) => Some(*id),
+            Self::Uid(id) | Self::Key(id, _) => Some(*id),
             Self::Malformed => None,
         }
     }
@@ -52,7 +52,7 @@ impl Known {
     /// The same, by the rule for samples that have keys alone.
     pub(crate) fn id_in(&self, shard: &str, rule: Option<IdsFrom>) -> Option<SampleId> {
         match self {
-            Self::Key(id) if rule == Some(IdsFrom::ShardAndKey) => Some(id_in_shard(shard, *id)),
+            Self::Key(id, _) if rule == Some(IdsFrom::ShardAndKey) => Some(id_in_shard(shard, *id)),
             _ => self.id(),
         }
     }
@@ -135,7 +135,7 @@ impl Texts {
     }
 }
 
-/// A sample's id: the `uid` of its record; without one, its key if that has 32 hexadecimal digits,
+/// A sample's id: the `uid` of its record; without one, the id that its key spells,
 /// and else the first 128 bits of the SHA-256 of its key. A `./` before a key, which `tar -cf x.tar .`
 /// writes, is no part of the name.
 pub(crate) fn known_by(sample: &TarSample, record: Option<&Record<'_>>) -> Known {
@@ -145,8 +145,8 @@ pub(crate) fn known_by(sample: &TarSample, record: Option<&Record<'_>>) -> Known
             id.map_or(Known::Malformed, Known::Uid)
         }
         None => {
-            let key = &sample.key;
-            Known::Key(id_of_key(key.strip_prefix("./").unwrap_or(key)))
+            let key = sample.key.strip_prefix("./").unwrap_or(&sample.key);
+            Known::Key(id_of_key(key), id_in_key(key).is_some())
         }
     }
 }

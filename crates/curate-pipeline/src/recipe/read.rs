@@ -13,8 +13,7 @@ impl Recipe {
     /// # Errors
     /// Everything that is wrong with it, naming stage and field.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| curate_io::IoError::os(path, "read", e))?;
+        let text = curate_io::files::read_text(path)?;
         let mut recipe = Self::parse(&text)
             .map_err(|problems| Error::Recipe { path: path.to_owned(), problems })?;
         let folder = path.parent().unwrap_or(Path::new(""));

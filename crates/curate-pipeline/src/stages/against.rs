@@ -104,7 +104,7 @@ impl Settings for DedupAgainstStage {
         if let Err(problem) = self.reference() {
             wrong.must(false, problem);
         }
-        wrong.must((0.0..=2.0).contains(&self.epsilon), "`epsilon` must be from 0 to 2");
+        wrong.must((0.0..=1.0).contains(&self.epsilon), "`epsilon` must be from 0 to 1");
     }
 
     fn anchor(&mut self, folder: &Path) {
@@ -165,7 +165,7 @@ impl Method for Against {
         let mut rows = StageRows::new(context.input);
         let good = quarantine(&embedding, &self.embedding, self.norm, &mut rows, context)?;
         let opened = self.reference.open(&self.embedding, &embedding, context)?;
-        let chosen: Vec<usize> = good.iter().map(|&position| rows.rows[position]).collect();
+        let chosen: Vec<usize> = good.iter().map(|&position| rows.row(position)).collect();
         let source = RowsOf::new(&embedding, &chosen);
         let nearest = opened.nearest(&UnitRows(&source), context.progress)?;
         let threshold = similarity_threshold(self.epsilon);

@@ -7,6 +7,7 @@ use curate_baselines::{
     Verdicts,
 };
 use curate_core::Selection;
+use curate_io::Pool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,8 @@ use crate::{
     record::{Outcome, StageRecord},
     rows::StageRows,
     stage::{
-        Context, Method, Problems, Reads, Settings, Source, anchored, is_default, percent, told,
+        Context, Cost, Method, Problems, Reads, Settings, Source, anchored, is_default, percent,
+        told,
     },
 };
 
@@ -226,6 +228,11 @@ impl Method for Filter {
             }
         };
         format!("keep {rows} (DataComp's {})", self.stage.rule)
+    }
+
+    fn cost(&self, rows: usize, _: &Pool) -> Result<Cost, Error> {
+        // A verdict for each, and which rows of each shard are judged.
+        Ok(Cost { memory: 80 * rows as u64, ..Cost::default() })
     }
 
     fn explain(&self, value: Option<f64>, threshold: Option<f64>) -> Option<String> {

@@ -91,7 +91,7 @@ impl Method for CombineStage {
         }
         let mut rows = StageRows::new(context.input);
         for position in 0..rows.rows.len() {
-            if !kept.contains(rows.rows[position]) {
+            if !kept.contains(rows.row(position)) {
                 rows.remove(position, RULE);
             }
         }

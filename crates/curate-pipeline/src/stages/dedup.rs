@@ -399,7 +399,7 @@ mod tests {
         let mut wrong = Problems::default();
         stage("epsilon = 2.5\nclusters = 0\nk-means = { tolerance = 1.0 }").check(&mut wrong);
         let expected = [
-            "`epsilon` must be from 0 to 2, not 2.5",
+            "`epsilon` must be from 0 to 1, not 2.5",
             "`clusters` must be at least 1, not 0",
             "`k-means.tolerance` must be from 0 to below 1, not 1",
         ];

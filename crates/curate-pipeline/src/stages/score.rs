@@ -96,7 +96,8 @@ impl Settings for ScoreStage {
                 .filter(|_| self.table.is_none())
                 .map(String::as_str)
                 .collect(),
-            files: self.network.iter().chain(&self.table).map(PathBuf::as_path).collect(),
+            files: self.table.iter().map(PathBuf::as_path).collect(),
+            networks: self.network.iter().map(PathBuf::as_path).collect(),
             ..Reads::default()
         }
     }
@@ -257,7 +258,11 @@ fn network_cost(folder: &Path, rows: usize, pool: &Pool) -> Result<Cost, Error> 
 }
 
 fn by_column(column: &str, context: &Context<'_>, rows: &mut StageRows) -> Result<(), StageError> {
-    rows.value = context.pool.column(column)?.gather(rows.rows.iter().map(|&row| Some(row)));
+    let numbers = context.pool.column(column)?;
+    rows.value = match rows.rows.len() == numbers.len() {
+        true => numbers,
+        false => numbers.gather(rows.rows.iter().map(Some)),
+    };
     rows.set_unscored_aside();
     Ok(())
 }

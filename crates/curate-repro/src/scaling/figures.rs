@@ -1,11 +1,13 @@
 //! The book's plots, and the numbers that its text says of them.
 
+use super::ahead::laws;
 use super::seen;
 use anyhow::{Context, Result};
 use curate_core::NoProgress;
-use curate_scaling::decide::{Candidate, best_pool, switch_points};
+use curate_scaling::decide::{Blend, Candidate, switch_points};
 use curate_scaling::law::{HalfLife, Law, Point, Qqt, QqtForm, normalizer_from_unit_samples};
 use curate_scaling::uncertainty::{ProfilePoint, profile};
+use curate_scaling::weigh::weigh;
 use curate_scaling::{
     BootstrapParams, CurvePoint, Curves, Fit, FitParams, Measured, Observations, Span, curves,
 };
@@ -127,7 +129,7 @@ fn ridge_curves(fit: &Fit<Qqt>, runs: &Observations, shown: &[&ProfilePoint]) ->
     }
 }
 
-/// Five runs of at most 13 billion samples, and what they say of 34 billion.
+/// Five runs of at most 13 billion samples, and what they say of 34 billion when no law is named.
 pub(super) fn five_runs(runs: &Observations, table: &Path, images: &Path) -> Result<Value> {
     let small = runs.filter(|row| seen(row) < 2e10 && !(row.pool == "LAION-2B" && seen(row) > 5e9));
     let mut text = String::from("pool,samples,unique,error\n");
@@ -136,14 +138,16 @@ pub(super) fn five_runs(runs: &Observations, table: &Path, images: &Path) -> Res
         text += &format!("{},{samples},{unique},{:.5}\n", row.pool, row.value);
     }
     write(table, &text)?;
-    let fit = FitParams::new(PROPORTIONAL).fit(&small, &NoProgress)?;
-    let draws = BootstrapParams::default().run(&fit, &small, &NoProgress)?;
+    let draws = BootstrapParams::default();
+    let found = weigh(&laws(&small), &small, draws, &NoProgress)?;
+    let blend = Blend::new(found.members.iter().map(|(fit, draws)| (fit, draws)).collect())?;
     let pools = each_pool(runs);
-    let drawn = curves(&fit, &draws, &pools, Span::new(2e9, 4e10), POINTS, LEVEL)?;
+    let range = Span::new(2e9, 4e10);
+    let drawn = blend.curves(&pools, range, POINTS, LEVEL, &NoProgress)?;
     let drawn = drawn.with_runs(runs, &pools);
     let title = "Five small runs, drawn with the four large ones they did not see: ViT-B/32";
     write(&images.join("scaling-five-runs.svg"), &drawn.to_svg(title))?;
-    let answer = best_pool(&fit, &draws, &pools, HELD_OUT, LEVEL)?;
+    let answer = blend.best_pool(&pools, HELD_OUT, LEVEL)?;
     let with_truth = answer.ranking().iter().map(|ranked| {
         let held = runs.rows().iter().find(|row| row.pool == ranked.name && seen(row) > 2e10);
         json!({"ranked": ranked, "measured": held.map(|row| row.value)})

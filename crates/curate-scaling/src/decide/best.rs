@@ -1,12 +1,12 @@
 //! The best pool for a budget, and how often it wins.
 
-use super::candidate::{Candidate, resolve_all};
-use crate::argument::{check_level, check_positive};
+use super::blend::Blend;
+use super::candidate::Candidate;
+use crate::argument::check_question;
 use crate::error::ScalingError;
 use crate::fit::{Fit, OutOfRange};
 use crate::law::Law;
 use crate::uncertainty::{Ensemble, Interval};
-use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 
 /// One candidate at one budget.
@@ -16,7 +16,7 @@ pub struct Ranked {
     pub name: String,
     /// Predicted metric, with its interval over the draws.
     pub metric: Interval,
-    /// Share of draws in which it is the best.
+    /// Share of draws in which it is the best; draws in which several are equally good are split.
     pub wins: f64,
     /// Mean loss against each draw's best, in units of the metric: the price of choosing it.
     pub regret: f64,
@@ -29,6 +29,8 @@ pub struct Ranked {
 pub struct BestPool {
     law: String,
     samples: f64,
+    winner: Option<String>,
+    tied: Vec<String>,
     /// Never empty.
     ranking: Vec<Ranked>,
 }
@@ -49,7 +51,19 @@ impl BestPool {
         &self.ranking
     }
 
-    /// The candidate with the best prediction.
+    /// The candidate to train on; `None` where the law predicts the same for the best and another,
+    /// so that it cannot tell them apart.
+    pub fn winner(&self) -> Option<&Ranked> {
+        self.winner.is_some().then(|| self.best())
+    }
+
+    /// The candidates that are predicted equal to the best, with it; empty where it is alone.
+    pub fn tied(&self) -> &[String] {
+        &self.tied
+    }
+
+    /// The candidate with the best prediction; one of several where there is no
+    /// [`BestPool::winner`].
     pub fn best(&self) -> &Ranked {
         &self.ranking[0]
     }
@@ -83,37 +97,59 @@ pub fn best_pool<L: Law>(
     samples: f64,
     level: f64,
 ) -> Result<BestPool, ScalingError> {
-    check_question(samples, level)?;
-    draws.check_fit(fit)?;
-    let resolved = resolve_all(fit, candidates)?;
-    let (mut wins, mut regret) = (vec![0; candidates.len()], vec![0.0; candidates.len()]);
-    let draws_made = draws.thetas.len() as f64;
-    for theta in &draws.thetas {
-        let values: Vec<f64> = resolved.iter().map(|c| c.at(theta, samples)).collect();
-        let best = lowest(&values);
-        wins[best] += 1;
-        regret.iter_mut().zip(&values).for_each(|(r, v)| *r += (v - values[best]) / draws_made);
-    }
-    let rank = |(i, candidate): (usize, &Candidate)| {
-        Ok(Ranked {
-            name: candidate.name().into(),
-            metric: draws.interval(fit, level, |theta| resolved[i].at(theta, samples))?,
-            wins: f64::from(wins[i]) / draws_made,
-            regret: regret[i],
-            out_of_range: resolved[i].out_of_range(samples),
-        })
-    };
-    let mut ranking: Vec<Ranked> =
-        candidates.iter().enumerate().map(rank).collect::<Result<_, ScalingError>>()?;
-    ranking.sort_by(|a, b| a.metric.estimate.total_cmp(&b.metric.estimate));
-    Ok(BestPool { law: fit.law().name().into(), samples, ranking })
+    Blend::one(fit, draws)?.best_pool(candidates, samples, level)
 }
 
-pub(super) fn check_question(samples: f64, level: f64) -> Result<(), ScalingError> {
-    let mut check = Checker::default();
-    check_positive(&mut check, "samples", samples);
-    check_level(&mut check, level);
-    Ok(check.finish()?)
+impl<'a, L: Law> Blend<'a, L> {
+    /// As [`best_pool`], of all its laws together. Draws in which several candidates are equally
+    /// good count for each of them in equal parts.
+    ///
+    /// # Errors
+    /// As [`best_pool`], and a prediction that is no number.
+    pub fn best_pool(
+        &self,
+        candidates: &'a [Candidate],
+        samples: f64,
+        level: f64,
+    ) -> Result<BestPool, ScalingError> {
+        check_question(samples, level)?;
+        let lines = self.lines(candidates)?;
+        let estimates: Vec<f64> =
+            lines.iter().map(|line| line.checked_estimate(samples)).collect::<Result<_, _>>()?;
+        let mut values = vec![Vec::with_capacity(self.draws().len()); lines.len()];
+        let (mut wins, mut regret) = (vec![0.0; lines.len()], vec![0.0; lines.len()]);
+        let one = 1.0 / self.draws().len() as f64;
+        for draw in self.draws() {
+            let drawn: Vec<f64> = lines.iter().map(|line| line.at(draw, samples)).collect();
+            let best = drawn[lowest(&drawn)];
+            let winners = drawn.iter().filter(|v| equal(**v, best)).count() as f64;
+            for (i, &value) in drawn.iter().enumerate() {
+                wins[i] += if equal(value, best) { one / winners } else { 0.0 };
+                regret[i] += one * (value - best);
+                values[i].push(value);
+            }
+        }
+        let rank = |(i, values): (usize, Vec<f64>)| Ranked {
+            name: candidates[i].name().into(),
+            metric: self.spread(values, estimates[i], level),
+            wins: wins[i],
+            regret: regret[i],
+            out_of_range: lines[i].out_of_range(samples),
+        };
+        let mut ranking: Vec<Ranked> = values.into_iter().enumerate().map(rank).collect();
+        ranking.sort_by(|a, b| a.metric.estimate.total_cmp(&b.metric.estimate));
+        let best = &ranking[0];
+        let ties = ranking.iter().filter(|r| equal(r.metric.estimate, best.metric.estimate));
+        let tied: Vec<String> = ties.map(|r| r.name.clone()).collect();
+        let tied = if tied.len() > 1 { tied } else { Vec::new() };
+        let winner = tied.is_empty().then(|| best.name.clone());
+        Ok(BestPool { law: self.law(), samples, winner, tied, ranking })
+    }
+}
+
+/// Whether two metrics are the same but for rounding.
+fn equal(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * b.abs()
 }
 
 /// Index of the lowest value; the first of equals.
@@ -144,7 +180,7 @@ pub fn across_laws(rankings: &[BestPool]) -> Vec<Consensus> {
                 joined.len() - 1
             });
             joined[at].wins += row.wins / rankings.len() as f64;
-            if rank == 0 {
+            if rank == 0 && ranking.winner.is_some() {
                 joined[at].best_of.push(ranking.law.clone());
             }
         }

@@ -4,7 +4,7 @@ use crate::argument::check_positive;
 use crate::error::ScalingError;
 use crate::fit::{Fit, OutOfRange};
 use crate::law::{Law, Member, Point};
-use crate::uncertainty::{Ensemble, Prediction};
+use crate::span::Span;
 use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +101,15 @@ impl Candidate {
         &self.pools
     }
 
+    /// Whether it is the same pools under the same changes, in any order.
+    fn is_same(&self, other: &Candidate) -> bool {
+        let pools = |c: &Candidate| c.pools.iter().cloned().collect::<BTreeSet<_>>();
+        pools(self) == pools(other)
+            && self.sizes == other.sizes
+            && self.parameters == other.parameters
+            && self.mixture == other.mixture
+    }
+
     fn sizes<L: Law>(&self, fit: &Fit<L>) -> Vec<Option<f64>> {
         let known = |name: &String| fit.pools().iter().find(|p| p.name == *name)?.unique;
         self.pools.iter().map(|n| self.sizes.get(n).copied().or_else(|| known(n))).collect()
@@ -127,28 +136,14 @@ impl Candidate {
     /// As [`Candidate::check`], and samples that are not positive.
     pub fn predict<L: Law>(&self, fit: &Fit<L>, samples: f64) -> Result<f64, ScalingError> {
         check_samples(samples)?;
-        Ok(self.resolve(fit)?.at(fit.theta(), samples))
-    }
-
-    /// Predicted metric after `samples` samples, with intervals of `level` over the draws.
-    ///
-    /// # Errors
-    /// As [`Candidate::predict`] and [`Ensemble::interval`].
-    pub fn predict_interval<L: Law>(
-        &self,
-        fit: &Fit<L>,
-        draws: &Ensemble,
-        samples: f64,
-        level: f64,
-    ) -> Result<Prediction, ScalingError> {
-        check_samples(samples)?;
-        let resolved = self.resolve(fit)?;
-        let by = |theta: &[f64]| resolved.at(theta, samples);
-        Ok(Prediction {
-            metric: by(fit.theta()),
-            curve: draws.interval(fit, level, by)?,
-            new_run: draws.new_run_interval(fit, level, by)?,
-            out_of_range: resolved.out_of_range(samples),
+        let value = self.resolve(fit)?.at(fit.theta(), samples);
+        if value.is_finite() {
+            return Ok(value);
+        }
+        Err(ScalingError::NotAnswerable {
+            law: fit.law().name(),
+            problem: format!("its value for `{}` at {samples} samples is {value}", self.name),
+            remedy: "ask about a budget nearer to the runs".into(),
         })
     }
 
@@ -197,10 +192,12 @@ impl Candidate {
     fn check_own(&self) -> Result<(), ScalingError> {
         let mut check = Checker::default();
         let distinct: BTreeSet<&String> = self.pools.iter().collect();
-        let field = || format!("candidate `{}`.pools", self.name);
         let pools = self.pools.join(", ");
-        check.that(!distinct.is_empty(), field(), "empty", "at least one pool");
-        check.that(distinct.len() == self.pools.len(), field(), &pools, "disjoint pools");
+        let named = !self.pools.is_empty()
+            && (self.pools.len() == 1 || self.pools.iter().all(|pool| !pool.is_empty()));
+        check.that(named, "candidate", &self.name, "a pool, or a union of pools with names");
+        let disjoint = distinct.len() == self.pools.len() || !named;
+        check.that(disjoint, "candidate", &self.name, "a union of different pools");
         for (pool, size) in &self.sizes {
             let known = self.pools.contains(pool);
             check.that(known, "pool_size.pool", pool, format!("one of its pools: {pools}"));
@@ -249,6 +246,20 @@ impl<L: Law> Resolved<'_, L> {
         run.parameters(self.parameters).mixture(self.mixture)
     }
 
+    pub(super) fn law(&self) -> &'static str {
+        self.fit.law().name()
+    }
+
+    /// How far a run lies beyond the largest: the logarithms of the factors in samples and in model
+    /// size.
+    pub(super) fn beyond(&self, samples: f64) -> f64 {
+        let range = self.fit.range();
+        let over = |value: f64, span: Option<Span>| {
+            span.map_or(0.0, |span| (value / span.high).ln().max(0.0))
+        };
+        over(samples, range.samples) + over(self.parameters, range.parameters)
+    }
+
     /// Predicted metric after `samples` samples, under a fit's or a draw's parameters.
     pub(crate) fn at(&self, theta: &[f64], samples: f64) -> f64 {
         self.predict(theta, samples).unwrap_or(f64::NAN)
@@ -260,17 +271,25 @@ impl<L: Law> Resolved<'_, L> {
     }
 }
 
-/// All candidates of a question, resolved.
-pub(super) fn resolve_all<'a, L: Law>(
-    fit: &'a Fit<L>,
-    candidates: &'a [Candidate],
-) -> Result<Vec<Resolved<'a, L>>, ScalingError> {
-    if candidates.is_empty() {
-        return Err(ScalingError::NotAnswerable {
-            law: fit.law().name(),
-            problem: "there are no candidates".into(),
-            remedy: "name at least one pool or union".into(),
-        });
+/// Refuses a question without candidates, and two candidates that are the same: each would win half
+/// of the draws that the other wins.
+pub(super) fn check_distinct(law: &'static str, all: &[Candidate]) -> Result<(), ScalingError> {
+    let refuse = |problem: String, remedy: &str| {
+        Err(ScalingError::NotAnswerable { law, problem, remedy: remedy.into() })
+    };
+    if all.is_empty() {
+        return refuse("there are no candidates".into(), "name at least one pool or union");
     }
-    candidates.iter().map(|c| c.resolve(fit)).collect()
+    for (i, one) in all.iter().enumerate() {
+        let same = |other: &&Candidate| one.is_same(other) || one.name == other.name;
+        if let Some(other) = all[..i].iter().find(same) {
+            let problem = if one.name == other.name {
+                format!("two candidates are called `{}`", one.name)
+            } else {
+                format!("the candidates `{}` and `{}` are the same", other.name, one.name)
+            };
+            return refuse(problem, "name each pool or union once");
+        }
+    }
+    Ok(())
 }

@@ -1,13 +1,13 @@
 //! Where the best candidate changes, and what one pool is worth in samples of another.
 
-use super::best::{check_question, lowest};
-use super::candidate::{Candidate, Resolved, resolve_all};
-use crate::argument::{check_level, check_range};
+use super::best::lowest;
+use super::blend::{Blend, Draw, Line};
+use super::candidate::Candidate;
+use crate::argument::{check_level, check_question, check_range};
 use crate::error::ScalingError;
 use crate::fit::Fit;
 use crate::law::Law;
 use crate::span::Span;
-use crate::stats::{central, expanded_level};
 use crate::uncertainty::{Ensemble, Interval};
 use curate_core::params::Checker;
 use rayon::prelude::*;
@@ -75,34 +75,67 @@ pub fn switch_points<L: Law>(
     range: Span,
     level: f64,
 ) -> Result<Vec<Switch>, ScalingError> {
-    let mut check = Checker::default();
-    check_level(&mut check, level);
-    check_range(&mut check, range);
-    check.finish()?;
-    draws.check_fit(fit)?;
-    let resolved = resolve_all(fit, candidates)?;
-    let grid = budgets(range, STEPS);
-    let best_at = |samples: f64| {
-        lowest(&resolved.iter().map(|c| c.at(fit.theta(), samples)).collect::<Vec<_>>())
-    };
-    let best: Vec<usize> = grid.iter().map(|&n| best_at(n)).collect();
-    let mut switches = Vec::new();
-    for (pair, ends) in best.windows(2).zip(grid.windows(2)) {
-        if pair[0] == pair[1] {
-            continue;
+    Blend::one(fit, draws)?.switch_points(candidates, range, level)
+}
+
+impl<'a, L: Law> Blend<'a, L> {
+    /// As [`switch_points`], of all its laws together.
+    ///
+    /// # Errors
+    /// As [`switch_points`].
+    pub fn switch_points(
+        &self,
+        candidates: &'a [Candidate],
+        range: Span,
+        level: f64,
+    ) -> Result<Vec<Switch>, ScalingError> {
+        let mut check = Checker::default();
+        check_level(&mut check, level);
+        check_range(&mut check, range);
+        check.finish()?;
+        let lines = self.lines(candidates)?;
+        let grid = budgets(range, STEPS);
+        let best_at = |&samples: &f64| {
+            lowest(&lines.iter().map(|line| line.estimate(samples)).collect::<Vec<_>>())
+        };
+        let best: Vec<usize> = grid.iter().map(best_at).collect();
+        let mut switches = Vec::new();
+        for (pair, ends) in best.windows(2).zip(grid.windows(2)) {
+            let (from, to) = (&lines[pair[0]], &lines[pair[1]]);
+            let gap = |samples: f64| to.estimate(samples) - from.estimate(samples);
+            // Curves that only touch, as those of pools that the law cannot tell apart, do not cross.
+            if pair[0] == pair[1] || !(gap(ends[0]) > 0.0 && gap(ends[1]) < 0.0) {
+                continue;
+            }
+            let estimate = bisect(ends[0], ends[1], gap);
+            let doubt = self.crossings(range, level, from, to);
+            switches.push(Switch {
+                from: candidates[pair[0]].name().into(),
+                to: candidates[pair[1]].name().into(),
+                samples: Interval { estimate, low: doubt.low, high: doubt.high },
+                never: doubt.never,
+            });
         }
-        let gap =
-            |theta: &[f64], n: f64| resolved[pair[1]].at(theta, n) - resolved[pair[0]].at(theta, n);
-        let estimate = bisect(ends[0], ends[1], |n| gap(fit.theta(), n));
-        let doubt = Crossings::of(fit, draws, range, level, gap);
-        switches.push(Switch {
-            from: candidates[pair[0]].name().into(),
-            to: candidates[pair[1]].name().into(),
-            samples: Interval { estimate, low: doubt.low, high: doubt.high },
-            never: doubt.never,
-        });
+        Ok(switches)
     }
-    Ok(switches)
+
+    /// A draw that crosses nowhere counts as crossing at the range's end: leaving it out would make
+    /// the interval narrower the less the draws agree.
+    fn crossings(
+        &self,
+        range: Span,
+        level: f64,
+        from: &Line<'_, L>,
+        to: &Line<'_, L>,
+    ) -> Crossings {
+        let coarse = budgets(range, DRAW_STEPS);
+        let crossing = |draw: &Draw<'_>| overtakes(&coarse, |n| to.at(draw, n) - from.at(draw, n));
+        let found: Vec<Option<f64>> = self.draws().par_iter().map(crossing).collect();
+        let never = found.iter().filter(|c| c.is_none()).count() as f64;
+        let values = found.iter().map(|c| c.unwrap_or(range.high)).collect();
+        let Interval { low, high, .. } = self.spread(values, f64::NAN, level);
+        Crossings { low, high, never: never / self.draws().len() as f64 }
+    }
 }
 
 /// Where the draws put a crossing.
@@ -110,26 +143,6 @@ struct Crossings {
     low: f64,
     high: f64,
     never: f64,
-}
-
-impl Crossings {
-    /// A draw that crosses nowhere counts as crossing at the range's end: leaving it out would make
-    /// the interval narrower the less the draws agree.
-    fn of<L: Law>(
-        fit: &Fit<L>,
-        draws: &Ensemble,
-        range: Span,
-        level: f64,
-        gap: impl Fn(&[f64], f64) -> f64 + Sync,
-    ) -> Crossings {
-        let coarse = budgets(range, DRAW_STEPS);
-        let crossing = |theta: &Vec<f64>| overtakes(&coarse, |n| gap(theta, n));
-        let found: Vec<Option<f64>> = draws.thetas.par_iter().map(crossing).collect();
-        let never = found.iter().filter(|c| c.is_none()).count() as f64;
-        let values = found.iter().map(|c| c.unwrap_or(range.high)).collect();
-        let (low, high) = central(values, expanded_level(level, fit.freedom()));
-        Crossings { low, high, never: never / draws.thetas.len() as f64 }
-    }
 }
 
 /// First budget at which the gap is not positive; the first of the grid if it starts so.
@@ -176,22 +189,38 @@ pub fn samples_multiplier<L: Law>(
     samples: f64,
     level: f64,
 ) -> Result<Multiplier, ScalingError> {
-    check_question(samples, level)?;
-    draws.check_fit(fit)?;
-    let (ours, theirs) = (candidate.resolve(fit)?, other.resolve(fit)?);
-    let ratio =
-        |theta: &[f64]| matching(&theirs, theta, ours.at(theta, samples), samples) / samples;
-    let values: Vec<f64> = draws.thetas.par_iter().map(|theta| ratio(theta)).collect();
-    let never = values.iter().filter(|m| m.is_infinite()).count() as f64;
-    let share = never / values.len() as f64;
-    let (low, high) = central(values, expanded_level(level, fit.freedom()));
-    let multiplier = Interval { estimate: ratio(fit.theta()), low, high };
-    Ok(Multiplier { samples, multiplier, never: share })
+    Blend::one(fit, draws)?.samples_multiplier(candidate, other, samples, level)
 }
 
-/// Samples at which a candidate first reaches `target`; infinite if never.
-fn matching<L: Law>(of: &Resolved<'_, L>, theta: &[f64], target: f64, around: f64) -> f64 {
-    let gap = |n: f64| of.at(theta, n) - target;
+impl<'a, L: Law> Blend<'a, L> {
+    /// As [`samples_multiplier`], of all its laws together.
+    ///
+    /// # Errors
+    /// As [`samples_multiplier`].
+    pub fn samples_multiplier(
+        &self,
+        candidate: &'a Candidate,
+        other: &'a Candidate,
+        samples: f64,
+        level: f64,
+    ) -> Result<Multiplier, ScalingError> {
+        check_question(samples, level)?;
+        let (ours, theirs) = (self.line(candidate)?, self.line(other)?);
+        let ratio = |draw: &Draw<'_>| {
+            let target = ours.at(draw, samples);
+            matching(samples, |n| theirs.at(draw, n) - target) / samples
+        };
+        let values: Vec<f64> = self.draws().par_iter().map(ratio).collect();
+        let never = values.iter().filter(|m| m.is_infinite()).count() as f64;
+        let never = never / values.len() as f64;
+        let target = ours.estimate(samples);
+        let estimate = matching(samples, |n| theirs.estimate(n) - target) / samples;
+        Ok(Multiplier { samples, multiplier: self.spread(values, estimate, level), never })
+    }
+}
+
+/// Samples at which a gap first closes; infinite if never.
+fn matching(around: f64, gap: impl Fn(f64) -> f64) -> f64 {
     let reach = budgets(Span::new(around / REACH, around * REACH), DRAW_STEPS);
     overtakes(&reach, gap).unwrap_or(f64::INFINITY)
 }

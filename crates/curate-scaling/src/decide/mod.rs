@@ -2,6 +2,7 @@
 
 mod allocate;
 mod best;
+mod blend;
 mod candidate;
 mod crossing;
 mod mixture;
@@ -9,6 +10,7 @@ mod next;
 
 pub use allocate::{Allocation, AllocationIntervals, AllocationParams, ValidAllocationParams};
 pub use best::{BestPool, Consensus, Ranked, across_laws, best_pool};
+pub use blend::Blend;
 pub use candidate::Candidate;
 pub use crossing::{Multiplier, Switch, samples_multiplier, switch_points};
 pub use mixture::{MixtureOptimum, MixtureParams, ValidMixtureParams};

@@ -1,7 +1,8 @@
 //! Which small run would settle a decision.
 
 use super::best::lowest;
-use super::candidate::{Candidate, Resolved, resolve_all};
+use super::blend::{Blend, Draw, Line};
+use super::candidate::Candidate;
 use crate::argument::check_positive;
 use crate::error::ScalingError;
 use crate::fit::{Fit, Space};
@@ -68,15 +69,69 @@ pub fn next_experiment<L: Law>(
     samples: f64,
     experiments: &[Experiment],
 ) -> Result<Vec<Proposal>, ScalingError> {
-    check(samples, experiments)?;
-    draws.check_fit(fit)?;
-    let resolved = resolve_all(fit, candidates)?;
-    let rivals = rivals(fit, draws, &resolved, samples);
-    let propose = |experiment: &Experiment| propose(fit, draws, &rivals, experiment);
-    let mut proposals: Vec<Proposal> =
-        experiments.iter().map(propose).collect::<Result<_, ScalingError>>()?;
-    proposals.sort_by(|a, b| b.settles.total_cmp(&a.settles));
-    Ok(proposals)
+    Blend::one(fit, draws)?.next_experiment(candidates, samples, experiments)
+}
+
+impl<'a, L: Law> Blend<'a, L> {
+    /// As [`next_experiment`], of all its laws together.
+    ///
+    /// # Errors
+    /// As [`next_experiment`].
+    pub fn next_experiment(
+        &self,
+        candidates: &'a [Candidate],
+        samples: f64,
+        experiments: &'a [Experiment],
+    ) -> Result<Vec<Proposal>, ScalingError> {
+        check(samples, experiments)?;
+        let rivals = self.rivals(&self.lines(candidates)?, samples);
+        let mut proposals: Vec<Proposal> = experiments
+            .iter()
+            .map(|experiment| self.propose(&rivals, experiment))
+            .collect::<Result<_, ScalingError>>()?;
+        proposals.sort_by(|a, b| b.settles.total_cmp(&a.settles));
+        Ok(proposals)
+    }
+
+    fn rivals(&self, lines: &[Line<'_, L>], samples: f64) -> Vec<Rival> {
+        let best = lowest(&lines.iter().map(|line| line.estimate(samples)).collect::<Vec<_>>());
+        let under = |draw: &Draw<'_>| -> Vec<f64> {
+            lines.iter().map(|line| line.at(draw, samples)).collect()
+        };
+        let values: Vec<Vec<f64>> = self.draws().iter().map(under).collect();
+        let rival = |rival: usize| {
+            let gap = values.iter().map(|v| v[rival] - v[best]).collect();
+            let wins = values.iter().filter(|v| lowest(v) == rival).count();
+            // A little for rivals that never win, so that one certain decision still ranks its runs.
+            let weight = (wins as f64 + 0.01 * values.len() as f64) / values.len() as f64;
+            Rival { gap, weight }
+        };
+        (0..lines.len()).filter(|&i| i != best).map(rival).collect()
+    }
+
+    fn propose(
+        &self,
+        rivals: &[Rival],
+        experiment: &'a Experiment,
+    ) -> Result<Proposal, ScalingError> {
+        let run = self.line(&experiment.candidate)?;
+        let space = self.space();
+        let measured = |draw: &Draw<'_>| space.forward(run.at(draw, experiment.samples));
+        let outcome: Vec<f64> = self.draws().iter().map(measured).collect();
+        let noise = self.noise_variance();
+        let weight: f64 = rivals.iter().map(|rival| rival.weight).sum();
+        let settled = |rival: &Rival| rival.weight * explained(&outcome, &rival.gap, noise);
+        let settles = rivals.iter().map(settled).sum::<f64>() / weight.max(f64::MIN_POSITIVE);
+        let deviation = covariance(&outcome, &outcome).sqrt();
+        let center = run.checked_estimate(experiment.samples)?;
+        Ok(Proposal {
+            candidate: experiment.candidate.name().into(),
+            samples: experiment.samples,
+            settles,
+            settles_per_million: settles / (experiment.samples / 1e6),
+            spread: if space == Space::Log { deviation * center } else { deviation },
+        })
+    }
 }
 
 fn check(samples: f64, experiments: &[Experiment]) -> Result<(), ScalingError> {
@@ -94,51 +149,6 @@ struct Rival {
     /// How far it is behind, in each draw.
     gap: Vec<f64>,
     weight: f64,
-}
-
-fn rivals<L: Law>(
-    fit: &Fit<L>,
-    draws: &Ensemble,
-    resolved: &[Resolved<'_, L>],
-    samples: f64,
-) -> Vec<Rival> {
-    let under =
-        |theta: &[f64]| -> Vec<f64> { resolved.iter().map(|c| c.at(theta, samples)).collect() };
-    let best = lowest(&under(fit.theta()));
-    let values: Vec<Vec<f64>> = draws.thetas.iter().map(|theta| under(theta)).collect();
-    let rival = |rival: usize| {
-        let gap = values.iter().map(|v| v[rival] - v[best]).collect();
-        let wins = values.iter().filter(|v| lowest(v) == rival).count();
-        // A little for rivals that never win, so that one certain decision still ranks its runs.
-        let weight = (wins as f64 + 0.01 * values.len() as f64) / values.len() as f64;
-        Rival { gap, weight }
-    };
-    (0..resolved.len()).filter(|&i| i != best).map(rival).collect()
-}
-
-fn propose<L: Law>(
-    fit: &Fit<L>,
-    draws: &Ensemble,
-    rivals: &[Rival],
-    experiment: &Experiment,
-) -> Result<Proposal, ScalingError> {
-    let run = experiment.candidate.resolve(fit)?;
-    let space = fit.params().space;
-    let measured = |theta: &Vec<f64>| space.forward(run.at(theta, experiment.samples));
-    let outcome: Vec<f64> = draws.thetas.iter().map(measured).collect();
-    let noise = fit.noise.unwrap_or(0.0).powi(2);
-    let weight: f64 = rivals.iter().map(|rival| rival.weight).sum();
-    let settled = |rival: &Rival| rival.weight * explained(&outcome, &rival.gap, noise);
-    let settles = rivals.iter().map(settled).sum::<f64>() / weight.max(f64::MIN_POSITIVE);
-    let deviation = covariance(&outcome, &outcome).sqrt();
-    let center = run.at(fit.theta(), experiment.samples);
-    Ok(Proposal {
-        candidate: experiment.candidate.name().into(),
-        samples: experiment.samples,
-        settles,
-        settles_per_million: settles / (experiment.samples / 1e6),
-        spread: if space == Space::Log { deviation * center } else { deviation },
-    })
 }
 
 fn covariance(a: &[f64], b: &[f64]) -> f64 {

@@ -22,7 +22,7 @@ pub(crate) fn warnings<L: Law>(fit: &Fit<L>, data: &Observations) -> Vec<Warning
     if !best.at_bounds.is_empty() {
         found.push(Warning::AtBounds { parameters: best.at_bounds.clone() });
     }
-    if fit.freedom() == 0 {
+    if fit.freedom() == 0 && !fit.params.has_priors() {
         found.push(Warning::NoFreedom);
     }
     if !best.converged {

@@ -1,7 +1,7 @@
 //! What a table cannot identify.
 
-use super::layout::Layout;
-use super::params::FitParams;
+use super::layout::{Layout, Slot};
+use super::params::{FitParams, base_name};
 use crate::error::ScalingError;
 use crate::law::{Field, Law};
 use crate::observation::{Observation, Observations};
@@ -22,7 +22,7 @@ pub(crate) fn known_names<L: Law>(
     Ok(check.finish()?)
 }
 
-/// Refuses tables that cannot identify the law's parameters.
+/// Refuses tables that cannot identify the law's parameters. One with a prior needs no runs.
 pub(crate) fn identifiable<L: Law>(
     params: &FitParams<L>,
     layout: &Layout,
@@ -40,13 +40,18 @@ pub(crate) fn identifiable<L: Law>(
             return refuse(format!("row {row} has no `{field}`"), remedy);
         }
     }
-    let free = layout.free().len();
+    let alone = |slot: &Slot| {
+        !params.priors.contains_key(&slot.name)
+            && !params.priors.contains_key(base_name(&slot.name))
+    };
+    let free = layout.free().into_iter().filter(|&slot| alone(&layout.slots[slot])).count();
     if rows < free || rows == 0 {
         let remedy = "add runs, fix parameters, or share them between pools";
         return refuse(format!("{free} parameters are searched"), remedy);
     }
     for (pool, name) in pools.iter().enumerate() {
-        let (own, runs) = (layout.own_free(pool), in_pool(data, name).count());
+        let own = layout.own_free(pool).filter(|slot| alone(slot)).count();
+        let runs = in_pool(data, name).count();
         if runs < own {
             let remedy = "add runs of this pool, or share a parameter between pools";
             return refuse(format!("pool {name} has {runs} runs for {own} of its own"), remedy);

@@ -34,7 +34,7 @@ impl Loss {
             Loss::Huber { delta } => (delta, 1.0),
             Loss::Asymmetric { delta, over } => (delta, over),
         };
-        check.that(delta > 0.0, "loss.delta", delta, "above 0");
+        check.that(delta > 0.0 && delta.is_finite(), "loss.delta", delta, "finite and above 0");
         check.that(over > 0.0 && over.is_finite(), "loss.over", over, "finite and above 0");
     }
 

@@ -17,9 +17,11 @@ pub(crate) mod solver;
 pub(crate) mod spread;
 pub(crate) mod start;
 
+pub use crate::law::Prior;
 pub(crate) use layout::Layout;
 pub use layout::Slot;
 pub use loss::{Loss, Space};
-pub use params::{FitParams, Prior, ValidFitParams};
+pub(crate) use params::USUAL_NOISE;
+pub use params::{FitParams, ValidFitParams};
 pub(crate) use polish::polish;
 pub use result::{Curvature, DataRange, Fit, Minimum, OutOfRange, PoolInfo, RangeAxis};

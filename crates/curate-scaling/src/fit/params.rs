@@ -2,22 +2,16 @@
 
 use super::loss::{Loss, Space};
 use crate::argument::MOST_DRAWS;
-use crate::law::{Law, LawKind, ParamSpec};
+use crate::law::{Law, LawKind, ParamSpec, Prior};
 use crate::observation::{Metric, Observations};
 use curate_core::ParamsError;
 use curate_core::params::Checker;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A normal prior in search coordinates: for positive parameters `spread` is relative (0.3 is
-/// about 30 %).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Prior {
-    /// Most likely value, natural units.
-    pub center: f64,
-    /// Standard deviation in search coordinates.
-    pub spread: f64,
-}
+/// The expected size of residuals where runs have not shown it: half a point of error, or half a
+/// percent of a loss.
+pub(crate) const USUAL_NOISE: f64 = 0.005;
 
 /// Options of a fit, not yet checked.
 ///
@@ -74,6 +68,43 @@ impl<L: Law> FitParams<L> {
             Metric::Error => params,
             Metric::Loss => params.loss(Loss::Huber { delta: 1e-3 }).space(Space::Log),
         }
+    }
+
+    /// As [`FitParams::usual`], by least squares and with the law's priors
+    /// ([`Law::usual_priors`]): for tables too small to determine every parameter, whose doubt
+    /// [`Resample::Posterior`](crate::Resample::Posterior) then draws. A law without priors stays
+    /// without.
+    ///
+    /// ```
+    /// use curate_scaling::law::Qqt;
+    /// use curate_scaling::{FitParams, NoProgress, example_runs};
+    ///
+    /// // Three runs, one of each pool, for four parameters of which each pool owns two.
+    /// let few = example_runs().filter(|run| run.samples == Some(1e7));
+    /// assert!(FitParams::usual(Qqt::default(), &few).fit(&few, &NoProgress).is_err());
+    /// let fit = FitParams::cautious(Qqt::default(), &few).fit(&few, &NoProgress)?;
+    /// assert!((0.05..0.5).contains(&-fit.get("b[good]")?));
+    /// # Ok::<(), curate_scaling::ScalingError>(())
+    /// ```
+    pub fn cautious(law: L, data: &Observations) -> Self {
+        let priors = law.usual_priors(&data.summary(None));
+        let params = FitParams::usual(law, data).noise(USUAL_NOISE);
+        let known = |prior: &Prior| prior.center.is_finite() && prior.center != 0.0;
+        if priors.is_empty() || !priors.iter().all(|(_, prior)| known(prior)) {
+            return params;
+        }
+        let params = params.loss(Loss::LeastSquares);
+        priors.into_iter().fold(params, |params, (name, prior)| {
+            let spec = params.law.params().into_iter().find(|spec| spec.name == name);
+            let (low, high) =
+                spec.map_or((f64::NEG_INFINITY, f64::INFINITY), |s| (s.lower, s.upper));
+            params.prior(name, prior.center.clamp(low, high), prior.spread)
+        })
+    }
+
+    /// Whether any parameter has a prior.
+    pub(crate) fn has_priors(&self) -> bool {
+        !self.priors.is_empty()
     }
 
     /// Sets what residuals cost.
@@ -154,11 +185,16 @@ impl<L: Law> FitParams<L> {
         for (name, prior) in &self.priors {
             check_value(&mut check, &specs, "prior", name, prior.center);
             let spread = prior.spread;
-            check.that(spread > 0.0, format!("prior({name}).spread"), spread, "above 0");
-            let noise = self.noise.map_or("not given".into(), |noise| noise.to_string());
-            let allowed = "a number above 0, which priors are weighed with";
-            check.that(self.noise.is_some_and(|n| n > 0.0), "noise", noise, allowed);
+            let field = format!("prior({name}).spread");
+            let allowed = "a finite number above 0";
+            check.that(spread > 0.0 && spread.is_finite(), field, spread, allowed);
         }
+        let noise = self.noise.map_or("not given".into(), |noise| noise.to_string());
+        let holds = match self.noise {
+            Some(noise) => noise > 0.0 && noise.is_finite(),
+            None => self.priors.is_empty(),
+        };
+        check.that(holds, "noise", noise, "a finite number above 0, which priors are weighed with");
         self.loss.check(&mut check);
         let starts = (1..=MOST_DRAWS).contains(&self.starts);
         check.that(starts, "starts", self.starts, format!("from 1 to {MOST_DRAWS}"));
@@ -187,7 +223,7 @@ fn check_value(
     let Some(spec) = specs.iter().find(|s| s.name == base_name(name)) else {
         return check.that(false, option, name, format!("one of {}", names(specs)));
     };
-    let inside = value >= spec.lower && value <= spec.upper;
+    let inside = value >= spec.lower && value <= spec.upper && value.is_finite();
     let allowed = format!("between {} and {}", spec.lower, spec.upper);
     check.that(inside, format!("{option}({name})"), value, allowed);
 }
@@ -239,6 +275,21 @@ mod tests {
         assert_eq!(FitParams::usual(Qqt::default(), &one), FitParams::new(Qqt::default()));
         let loss = Observations::new(Metric::Loss, vec![], runs.rows().to_vec()).unwrap();
         assert_eq!(FitParams::usual(Power, &loss).space, Space::Log);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused() {
+        for bad in [f64::NAN, f64::INFINITY, -1.0, 0.0] {
+            let params = FitParams::new(Power).noise(bad);
+            assert_eq!(params.check().unwrap_err().violations[0].field, "noise");
+            let params = FitParams::new(Power).noise(0.1).prior("E", 0.2, bad);
+            assert_eq!(params.check().unwrap_err().violations[0].field, "prior(E).spread");
+            let params = FitParams::new(Power).loss(Loss::Huber { delta: bad });
+            assert_eq!(params.check().unwrap_err().violations[0].field, "loss.delta");
+        }
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert!(FitParams::new(Power).fix("E", bad).check().is_err(), "{bad}");
+        }
     }
 
     #[test]

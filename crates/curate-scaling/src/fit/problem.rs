@@ -24,6 +24,7 @@ pub(crate) struct Row<'a> {
 struct Pull {
     coordinate: usize,
     center: f64,
+    spread: f64,
     strength: f64,
 }
 
@@ -40,6 +41,7 @@ pub(crate) struct Problem<'a, L> {
     coordinates: Vec<Vec<Option<usize>>>,
     base: Vec<f64>,
     pulls: Vec<Pull>,
+    expected: f64,
     loss: Loss,
     space: Space,
 }
@@ -102,28 +104,62 @@ impl<'a, L: Law> Problem<'a, L> {
             coordinates,
             base,
             pulls: Vec::new(),
+            expected: 1.0,
             loss: params.loss,
             space: params.space,
         };
+        problem.expected = problem.sigma(params);
         problem.pulls = problem.pulls_of(params);
         problem
     }
 
     fn pulls_of(&self, params: &FitParams<L>) -> Vec<Pull> {
         let half = if self.loss == Loss::LeastSquares { 1.0 } else { 0.5 };
-        let sigma = if self.rows.iter().any(|r| r.scale != 1.0) { Some(1.0) } else { params.noise };
+        let sigma = self.expected;
         let mut pulls = Vec::new();
         for (name, prior) in &params.priors {
             for (coordinate, &slot) in self.free.iter().enumerate() {
                 let own = &self.layout.slots[slot].name;
                 if own == name || (base_name(own) == name) {
                     let center = self.specs[coordinate].transform.forward(prior.center);
-                    let strength = half * (sigma.unwrap_or(1.0) / prior.spread).powi(2);
-                    pulls.push(Pull { coordinate, center, strength });
+                    let (spread, strength) = (prior.spread, half * (sigma / prior.spread).powi(2));
+                    pulls.push(Pull { coordinate, center, spread, strength });
                 }
             }
         }
         pulls
+    }
+
+    /// The expected size of residuals over sigma.
+    fn sigma(&self, params: &FitParams<L>) -> f64 {
+        let known = self.rows.iter().any(|r| r.scale != 1.0);
+        if known { 1.0 } else { params.noise.unwrap_or(1.0) }
+    }
+
+    /// The expected size of residuals over sigma; `None` where no parameter has a prior.
+    pub(crate) fn expected_noise(&self) -> Option<f64> {
+        (!self.pulls.is_empty()).then_some(self.expected)
+    }
+
+    /// One draw of what could have been: targets off those of `from` by the noise of a run, priors
+    /// off theirs by their spread. Where everything is linear and normal, the optima of such draws
+    /// are draws of the posterior.
+    pub(crate) fn perturb(
+        &mut self,
+        from: &Problem<'_, L>,
+        noise: f64,
+        luck: impl Fn(usize) -> f64,
+    ) {
+        let rows = self.rows.len();
+        for (i, (row, measured)) in self.rows.iter_mut().zip(&from.rows).enumerate() {
+            row.target = measured.target + noise / row.scale * luck(i);
+        }
+        let heavier = (noise / self.expected).powi(2);
+        for (i, (pull, known)) in self.pulls.iter_mut().zip(&from.pulls).enumerate() {
+            let (low, high) = self.bounds[pull.coordinate];
+            pull.center = (known.center + known.spread * luck(rows + i)).clamp(low, high);
+            pull.strength = heavier * known.strength;
+        }
     }
 
     /// All parameters in natural units from search coordinates.

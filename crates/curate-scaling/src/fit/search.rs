@@ -7,7 +7,7 @@ use super::polish::polish;
 use super::problem::{Problem, rows};
 use super::result::{DataRange, Fit, Minimum, PoolInfo};
 use super::solver::{Solution, levenberg_marquardt};
-use super::spread::{curvature, noise};
+use super::spread::{Guarded, curvature, noise};
 use super::start::starting_points;
 use super::{doubts, identify};
 use crate::error::ScalingError;
@@ -56,7 +56,10 @@ impl<L: Law> ValidFitParams<L> {
             pools: pool_infos(data, &names),
             minima,
             curvature: curvature(&problem, &x, params.loss),
-            noise: noise(&problem, &x),
+            noise: match problem.expected_noise() {
+                Some(expected) => Some(Guarded::of(&problem, &x, expected).noise),
+                None => noise(&problem, &x),
+            },
             observations: data.rows().len(),
             range: range(data),
             metric: data.metric(),

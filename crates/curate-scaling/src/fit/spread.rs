@@ -20,6 +20,38 @@ pub(super) fn noise<L: Law>(problem: &Problem<'_, L>, x: &[f64]) -> Option<f64> 
     Some((sum / freedom as f64).sqrt())
 }
 
+/// Runs that the expected noise counts for where parameters have priors: a few runs fitted by many
+/// parameters leave no residuals to speak of.
+const NOISE_RUNS: f64 = 4.0;
+
+/// Residuals where parameters have priors.
+pub(crate) struct Guarded {
+    /// Their standard deviation over sigma, with the expected noise.
+    pub(crate) over_sigma: f64,
+    /// The same in the fit's space.
+    pub(crate) noise: f64,
+    /// Degrees of freedom of both.
+    pub(crate) freedom: f64,
+}
+
+impl Guarded {
+    pub(crate) fn of<L: Law>(problem: &Problem<'_, L>, x: &[f64], expected: f64) -> Guarded {
+        let freedom = NOISE_RUNS + problem.rows.len().saturating_sub(x.len()) as f64;
+        let count = problem.rows.len().max(1) as f64;
+        let (mut over_sigma, mut plain) = (NOISE_RUNS * expected * expected, 0.0);
+        problem.for_each_row(x, |row, residual, _| {
+            over_sigma += residual * residual;
+            plain += (residual / row.scale).powi(2);
+            plain += NOISE_RUNS * (expected / row.scale).powi(2) / count;
+        });
+        Guarded {
+            over_sigma: (over_sigma / freedom).sqrt(),
+            noise: (plain / freedom).sqrt(),
+            freedom,
+        }
+    }
+}
+
 /// Condition, weakest direction and covariance at `x`, over parameters away from their bounds: at a
 /// bound the objective's slope decides, and its curvature says nothing of doubt.
 ///

@@ -1,7 +1,7 @@
 //! The Chinchilla law: model size and data, each seen once.
 
-use super::interface::{log_between, sized};
-use super::{Field, Law, ParamSpec, Point, Summary};
+use super::interface::{VAGUE, log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Prior, Summary};
 use serde::{Deserialize, Serialize};
 
 /// `L = E + A / N^alpha + B / D^beta` (Hoffmann et al. 2022, arXiv:2203.15556, eq. 2), `N`
@@ -71,6 +71,24 @@ pub(super) fn starts(tied: bool, data: &Summary, unit: &[f64]) -> Vec<f64> {
     if tied { vec![floor, a, b, alpha] } else { vec![floor, a, alpha, b, beta] }
 }
 
+/// Exponents as published fits have them, 0.28 to 0.45.
+pub(super) fn priors(tied: bool, data: &Summary) -> Vec<(&'static str, Prior)> {
+    let floor = Prior::new(0.6 * data.lowest, 0.4);
+    let half = 0.5 * (data.metric - floor.center).max(0.05 * data.metric);
+    let exponent = Prior::new(0.34, 0.4);
+    let amplitude = |of: f64| Prior::new(half * of.powf(exponent.center), VAGUE);
+    let mut all = vec![
+        ("E", floor),
+        ("A", amplitude(data.parameters)),
+        ("alpha", exponent),
+        ("B", amplitude(data.samples)),
+    ];
+    if !tied {
+        all.push(("beta", exponent));
+    }
+    all
+}
+
 impl Law for Chinchilla {
     fn name(&self) -> &'static str {
         if self.tied { "chinchilla-tied" } else { "chinchilla" }
@@ -104,6 +122,14 @@ impl Law for Chinchilla {
             return vec![f64::NAN; count];
         }
         starts(self.tied, data, unit)
+    }
+
+    fn usually_per_pool(&self) -> &'static [&'static str] {
+        &["B"]
+    }
+
+    fn usual_priors(&self, data: &Summary) -> Vec<(&'static str, Prior)> {
+        priors(self.tied, data)
     }
 }
 

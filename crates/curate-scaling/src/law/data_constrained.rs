@@ -1,8 +1,8 @@
 //! Data-constrained scaling: what a repeated token and an excess parameter are worth.
 
-use super::chinchilla::{Terms, specs, starts};
+use super::chinchilla::{Terms, priors, specs, starts};
 use super::interface::{log_between, sized};
-use super::{Field, Law, ParamSpec, Point, Summary};
+use super::{Field, Law, ParamSpec, Point, Prior, Summary};
 use serde::{Deserialize, Serialize};
 
 /// How the worth of repeats decays.
@@ -135,6 +135,17 @@ impl Law for DataConstrained {
         theta.push(log_between(1.0, 300.0, unit[count]));
         theta.push(log_between(0.5, 300.0, unit[count + 1]));
         theta
+    }
+
+    fn usually_per_pool(&self) -> &'static [&'static str] {
+        &["B"]
+    }
+
+    /// For repeats the values of the paper, which its runs bound from below only.
+    fn usual_priors(&self, data: &Summary) -> Vec<(&'static str, Prior)> {
+        let mut all = priors(self.tied, data);
+        all.extend([("R_D", Prior::new(15.0, 1.5)), ("R_N", Prior::new(5.0, 1.5))]);
+        all
     }
 }
 

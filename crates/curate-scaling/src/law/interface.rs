@@ -105,6 +105,32 @@ pub struct Summary {
     pub highest: f64,
 }
 
+/// A normal prior in search coordinates: for positive parameters `spread` is relative (0.3 is
+/// about 30 %).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Prior {
+    /// Most likely value, natural units.
+    pub center: f64,
+    /// Standard deviation in search coordinates.
+    pub spread: f64,
+}
+
+impl Prior {
+    /// A prior around `center`.
+    pub fn new(center: f64, spread: f64) -> Prior {
+        Prior { center, spread }
+    }
+}
+
+/// What is known of a floor before the runs are seen: about half of the lowest metric, and hardly
+/// above it.
+pub(super) fn floor_prior(data: &Summary) -> Prior {
+    Prior::new(0.5 * data.lowest, 0.3 * data.lowest)
+}
+
+/// Spread of parameters of which nothing is known but their order of magnitude.
+pub(super) const VAGUE: f64 = 5.0;
+
 /// One pool of a union, for laws that can predict unions.
 #[derive(Debug, Clone, Copy)]
 pub struct Member<'a> {
@@ -151,6 +177,13 @@ pub trait Law: fmt::Debug + Clone + Send + Sync {
     /// The parameters that pools usually have of their own, where pools differ in quality.
     fn usually_per_pool(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// What is known of the parameters before the runs are seen: published values, and the runs'
+    /// order of magnitude. Wide, so that runs decide where they can; a law with a prior on every
+    /// parameter can be fitted to any number of runs, and says how little a few of them tell.
+    fn usual_priors(&self, _data: &Summary) -> Vec<(&'static str, Prior)> {
+        Vec::new()
     }
 
     /// Predicted metric at `at`.

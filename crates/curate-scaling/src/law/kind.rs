@@ -1,6 +1,6 @@
 //! Every built-in law under one type, for files and command lines.
 
-use super::interface::{Law, Member, ParamSpec, Summary};
+use super::interface::{Law, Member, ParamSpec, Prior, Summary};
 use super::*;
 use crate::error::ScalingError;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,9 @@ macro_rules! law_kind {
             }
             fn usually_per_pool(&self) -> &'static [&'static str] {
                 match self { $(LawKind::$variant(law) => law.usually_per_pool(),)+ }
+            }
+            fn usual_priors(&self, data: &Summary) -> Vec<(&'static str, Prior)> {
+                match self { $(LawKind::$variant(law) => law.usual_priors(data),)+ }
             }
             fn predict_union(&self, samples: f64, members: &[Member<'_>]) -> Option<f64> {
                 match self { $(LawKind::$variant(law) => law.predict_union(samples, members),)+ }

@@ -7,6 +7,7 @@
 mod chinchilla;
 mod data_constrained;
 mod downstream;
+mod epochs;
 mod interface;
 mod kind;
 mod mixing;
@@ -18,7 +19,7 @@ pub use crate::point::{Field, Point};
 pub use chinchilla::Chinchilla;
 pub use data_constrained::{DataConstrained, Decay};
 pub use downstream::LossToError;
-pub use interface::{Law, Member, ParamSpec, Summary, Transform};
+pub use interface::{Law, Member, ParamSpec, Prior, Summary, Transform};
 pub(crate) use interface::{check_point, check_theta};
 pub use kind::LawKind;
 pub use mixing::{AdditiveMixing, ExponentialMixing};

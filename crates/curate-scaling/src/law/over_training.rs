@@ -1,7 +1,7 @@
 //! Over-training: loss at a fixed ratio of data to parameters.
 
-use super::interface::{log_between, sized};
-use super::{Field, Law, ParamSpec, Point, Summary};
+use super::interface::{VAGUE, log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Prior, Summary};
 use serde::{Deserialize, Serialize};
 
 /// `L = E + (a M^eta + b M^-eta) C^-eta` with `C = 6 N D` and `M = D / N` (Gadre et al. 2024,
@@ -62,6 +62,22 @@ impl Law for OverTraining {
         let a = share * rest * (6.0 * data.parameters * data.parameters).powf(eta);
         let b = (1.0 - share) * rest * (6.0 * data.samples * data.samples).powf(eta);
         vec![floor, a, b, eta]
+    }
+
+    fn usually_per_pool(&self) -> &'static [&'static str] {
+        &["a", "b"]
+    }
+
+    fn usual_priors(&self, data: &Summary) -> Vec<(&'static str, Prior)> {
+        let (floor, eta) = (Prior::new(0.6 * data.lowest, 0.3 * data.lowest), 0.15);
+        let half = 0.5 * (data.metric - floor.center).max(0.05 * data.metric);
+        let amplitude = |of: f64| Prior::new(half * (6.0 * of * of).powf(eta), VAGUE);
+        vec![
+            ("E", floor),
+            ("a", amplitude(data.parameters)),
+            ("b", amplitude(data.samples)),
+            ("eta", Prior::new(eta, 0.4)),
+        ]
     }
 }
 

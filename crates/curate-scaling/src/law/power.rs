@@ -1,7 +1,7 @@
 //! Power laws in the samples seen, without repetition.
 
-use super::interface::{log_between, sized};
-use super::{Field, Law, ParamSpec, Point, Summary};
+use super::interface::{VAGUE, floor_prior, log_between, sized};
+use super::{Field, Law, ParamSpec, Point, Prior, Summary};
 use serde::{Deserialize, Serialize};
 
 /// `y = E + A n^-c`: the plain power law in samples seen.
@@ -43,6 +43,17 @@ impl Law for Power {
         let floor = 0.98 * floor * data.lowest;
         let exponent = log_between(0.03, 1.5, *exponent);
         vec![floor, (data.metric - floor) * data.samples.powf(exponent), exponent]
+    }
+
+    fn usually_per_pool(&self) -> &'static [&'static str] {
+        &["A", "c"]
+    }
+
+    fn usual_priors(&self, data: &Summary) -> Vec<(&'static str, Prior)> {
+        let (floor, exponent) = (floor_prior(data), Prior::new(0.25, 0.6));
+        let reducible = data.metric - floor.center;
+        let amplitude = reducible * data.samples.powf(exponent.center);
+        vec![("E", floor), ("A", Prior::new(amplitude, VAGUE)), ("c", exponent)]
     }
 }
 
@@ -100,6 +111,22 @@ impl Law for ShiftedPower {
         let shift = data.samples * log_between(0.01, 30.0, *shift);
         let reducible = (data.highest - floor) * (1.0 + 0.5 * reducible);
         vec![floor, reducible, shift, log_between(0.05, 2.0, *exponent)]
+    }
+
+    /// At no samples every pool leaves a model equally untrained.
+    fn usually_per_pool(&self) -> &'static [&'static str] {
+        &["shift", "c"]
+    }
+
+    fn usual_priors(&self, data: &Summary) -> Vec<(&'static str, Prior)> {
+        let floor = floor_prior(data);
+        let reducible = 1.2 * (data.highest - floor.center);
+        vec![
+            ("E", floor),
+            ("L", Prior::new(reducible, 0.4)),
+            ("shift", Prior::new(0.3 * data.samples, 2.5)),
+            ("c", Prior::new(0.4, 0.6)),
+        ]
     }
 }
 

@@ -10,10 +10,10 @@
 //! `n_0` ("unit samples") is where the reducible error is one. The paper's normalizer is
 //! `a = 1e5 / n_0` ([`normalizer_from_unit_samples`]).
 
-use super::interface::{log_between, sized};
-use super::{Field, Law, Member, ParamSpec, Point, Summary};
+use super::epochs::{MixedRepeats, discounted_log_ratio, effective_samples};
+use super::interface::{VAGUE, floor_prior, log_between, sized};
+use super::{Field, Law, Member, ParamSpec, Point, Prior, Summary};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::LN_2;
 
 /// Which of the two forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,56 +63,6 @@ pub fn normalizer_from_unit_samples(unit_samples: f64) -> f64 {
 /// Unit samples for the paper's normalizer `a`.
 pub fn unit_samples_from_normalizer(a: f64) -> f64 {
     1e5 / a
-}
-
-/// A sum over epochs and its derivative by the half-life.
-#[derive(Debug, Clone, Copy)]
-struct Decayed {
-    sum: f64,
-    by_half_life: f64,
-}
-
-/// Calls `each(j, epoch)` for `j = 1..=floor(n / N)`: `epoch(j)` is what epoch `j` adds. Stops
-/// early once `each` says that the rest is below rounding.
-fn epochs(samples: f64, unique: f64, mut each: impl FnMut(f64, f64) -> bool) {
-    let last = (samples / unique).floor();
-    let mut j = 1.0;
-    // Without an end there is no last epoch, and a half-life without one would never stop.
-    while j <= last
-        && last.is_finite()
-        && each(j, if j < last { j + 1.0 } else { samples / unique })
-    {
-        j += 1.0;
-    }
-}
-
-/// `sum_{j >= 1} 2^(-j / tau) ln(n_{j+1} / n_j)`: the repeats' log ratio, discounted.
-fn discounted_log_ratio(samples: f64, unique: f64, tau: f64) -> Decayed {
-    let keep = (-LN_2 / tau).exp();
-    let (mut discount, mut sum, mut moment) = (1.0, 0.0, 0.0);
-    epochs(samples, unique, |j, end| {
-        discount *= keep;
-        let term = discount * (end / j).ln();
-        sum += term;
-        moment += j * term;
-        // What is left is below rounding: a budget of a billion epochs costs no more than its worth.
-        discount * j > 1e-18
-    });
-    Decayed { sum, by_half_life: moment * LN_2 / (tau * tau) }
-}
-
-/// `sum_j (samples in epoch j) 2^(-j / tau)`.
-fn effective_samples(samples: f64, unique: f64, tau: f64) -> Decayed {
-    let keep = (-LN_2 / tau).exp();
-    let (mut discount, mut sum, mut moment) = (1.0, samples.min(unique), 0.0);
-    epochs(samples, unique, |j, end| {
-        discount *= keep;
-        let term = discount * (end - j) * unique;
-        sum += term;
-        moment += j * term;
-        discount * j > 1e-18
-    });
-    Decayed { sum, by_half_life: moment * LN_2 / (tau * tau) }
 }
 
 impl Qqt {
@@ -188,32 +138,19 @@ impl Qqt {
         (first + repeats).exp() + floor * floor_kept
     }
 
-    /// As [`Self::union_utility`], epoch by epoch: the effective samples grow by the members' mean
-    /// worth, and each epoch's growth has the exponent of the members weighted by that worth.
+    /// As [`Self::union_utility`], with the members' mean worth.
     fn union_effective(&self, samples: f64, union: f64, members: &[Member<'_>]) -> f64 {
         let weight = |m: &Member<'_>| m.unique / union;
         let mean = |get: &dyn Fn(&Member<'_>) -> f64| -> f64 {
             members.iter().map(|m| weight(m) * get(m)).sum()
         };
-        let keep = |m: &Member<'_>| {
-            let tau = self.epochs_to_half(m.unique, m.theta) / weight(m);
-            (-LN_2 / tau).exp()
+        let repeated = |m: &Member<'_>| {
+            [weight(m), self.epochs_to_half(m.unique, m.theta) / weight(m), m.theta[1]]
         };
-        let keeps: Vec<f64> = members.iter().map(keep).collect();
-        let mut worth: Vec<f64> = members.iter().map(weight).collect();
-        let mut seen = samples.min(union);
+        let repeats = MixedRepeats { members: members.iter().map(repeated).collect(), union };
         let unit = mean(&|m| m.theta[0].ln());
-        let mut log_error = mean(&|m| m.theta[1]) * (seen.ln() - unit);
-        epochs(samples, union, |j, end| {
-            worth.iter_mut().zip(&keeps).for_each(|(w, keep)| *w *= keep);
-            let total: f64 = worth.iter().sum();
-            let exponent: f64 = worth.iter().zip(members).map(|(w, m)| w * m.theta[1]).sum();
-            let grown = seen + (end - j) * union * total;
-            log_error += exponent / total * (grown / seen).ln();
-            seen = grown;
-            total * j > 1e-18
-        });
-        log_error.exp() + mean(&|m| m.theta[2])
+        let first = mean(&|m| m.theta[1]) * (samples.min(union).ln() - unit);
+        (first + repeats.log_growth(samples)).exp() + mean(&|m| m.theta[2])
     }
 }
 
@@ -293,6 +230,30 @@ impl Law for Qqt {
             HalfLife::Constant => &["b", "half_life"],
             HalfLife::Proportional | HalfLife::Power => &["b"],
         }
+    }
+
+    /// Exponents and half-lives are those of the paper's released fits (b -0.085 to -0.16, half-lives
+    /// of 2.3 to 8.5 epochs of pools of 12.8 million), and wider.
+    fn usual_priors(&self, data: &Summary) -> Vec<(&'static str, Prior)> {
+        let (floor, exponent) = (floor_prior(data), 0.15);
+        let reducible = data.metric - floor.center;
+        let first = data.samples.min(data.unique);
+        let unit = (first * reducible.powf(1.0 / exponent)).clamp(1e-3, 1e14);
+        let half_life = match self.half_life {
+            HalfLife::Constant => Prior::new(5.0, 1.0),
+            HalfLife::Proportional => Prior::new(0.4, 0.7),
+            HalfLife::Power => Prior::new(0.4, 1.5),
+        };
+        let mut all = vec![
+            ("unit_samples", Prior::new(unit, VAGUE)),
+            ("b", Prior::new(-exponent, 0.5)),
+            ("d", floor),
+            ("half_life", half_life),
+        ];
+        if self.half_life == HalfLife::Power {
+            all.push(("half_life_power", Prior::new(1.0, 0.3)));
+        }
+        all
     }
 
     fn predict_union(&self, samples: f64, members: &[Member<'_>]) -> Option<f64> {

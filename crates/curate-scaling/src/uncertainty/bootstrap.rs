@@ -1,11 +1,13 @@
 //! Refitting resampled data.
 
 use super::ensemble::Ensemble;
+use super::resample::Resample;
 use crate::argument::MOST_DRAWS;
 use crate::dice::Dice;
 use crate::error::ScalingError;
 use crate::fit::problem::Problem;
 use crate::fit::solver::levenberg_marquardt;
+use crate::fit::spread::Guarded;
 use crate::fit::{Fit, Loss, polish};
 use crate::law::Law;
 use crate::observation::Observations;
@@ -15,21 +17,10 @@ use curate_core::{Cancelled, ParamsError, Progress};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What is resampled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resample {
-    /// Residuals are dealt anew onto the fitted curve, inflated for the parameters searched. The
-    /// design stays as it is, so few points per pool are enough; needs one kind of noise throughout.
-    #[default]
-    Residual,
-    /// Rows are drawn anew with replacement, within each pool if pools have parameters of their
-    /// own. Makes no assumption on noise, but needs many points.
-    Case,
-}
-
 /// The hash stream of draws.
 const STREAM: u64 = 2;
+/// Normal values that the size of the noise is drawn from.
+const NOISE_DRAWS: usize = 64;
 /// Relative gain below which a draw's search may stop: a draw starts at the fit, a few steps from its
 /// own optimum, and its error is far below the spread of the draws.
 const WORTHWHILE: f64 = 1e-7;
@@ -75,6 +66,11 @@ impl BootstrapParams {
     pub fn draws(mut self, draws: usize) -> Self {
         self.draws = draws;
         self
+    }
+
+    /// The number of draws.
+    pub(crate) fn count(&self) -> usize {
+        self.draws
     }
 
     /// Sets what is resampled.
@@ -136,7 +132,14 @@ impl ValidBootstrapParams {
         progress: &dyn Progress,
     ) -> Result<Ensemble, ScalingError> {
         fit.check_data(data)?;
-        if fit.freedom() == 0 {
+        if self.0.resample == Resample::Posterior && !fit.params().has_priors() {
+            return Err(ScalingError::NotAnswerable {
+                law: fit.law().name(),
+                problem: "no parameter has a prior, so there is no posterior to draw from".into(),
+                remedy: "give priors and the noise, or resample residuals".into(),
+            });
+        }
+        if fit.freedom() == 0 && self.0.resample != Resample::Posterior {
             return Err(ScalingError::NotIdentified {
                 law: fit.law().name(),
                 rows: fit.observations,
@@ -146,15 +149,12 @@ impl ValidBootstrapParams {
         }
         let found = self.refit_all(fit, data, progress)?;
         let failed = found.iter().filter(|theta| theta.is_none()).count();
-        let source = match self.0.resample {
-            Resample::Residual => "residual",
-            Resample::Case => "case",
-        };
         Ok(Ensemble {
             thetas: found.into_iter().flatten().collect(),
             failed,
-            source: source.into(),
+            source: self.0.resample.name().into(),
             seed: self.0.seed,
+            drift: 0.0,
         })
     }
 
@@ -168,7 +168,8 @@ impl ValidBootstrapParams {
     ) -> Result<Vec<Option<Vec<f64>>>, Cancelled> {
         let problem = fit.problem(data);
         let x = problem.coordinates_of(fit.theta());
-        let deck = Deck::new(&problem, &x);
+        let expected = problem.expected_noise().unwrap_or(1.0);
+        let deck = Deck::new(&problem, &x, Guarded::of(&problem, &x, expected));
         let task = Task::start(progress, "bootstrap", self.0.draws, "draws");
         (0..self.0.draws)
             .into_par_iter()
@@ -203,13 +204,14 @@ struct Deck {
     residuals: Vec<f64>,
     /// Rows that may stand in for each other.
     strata: Vec<Vec<usize>>,
+    noise: Guarded,
 }
 
 impl Deck {
     /// Residuals of a fit are smaller than the noise, since the parameters bent towards them: they
     /// are inflated by `sqrt(n / (n - p))`. Their mean is not zero where the law has no floor of its
     /// own, and would shift every draw: it is taken off.
-    fn new<L: Law>(problem: &Problem<'_, L>, x: &[f64]) -> Deck {
+    fn new<L: Law>(problem: &Problem<'_, L>, x: &[f64], noise: Guarded) -> Deck {
         let (mut fitted, mut residuals) = (Vec::new(), Vec::new());
         problem.for_each_row(x, |row, residual, _| {
             fitted.push(row.target + residual / row.scale);
@@ -217,10 +219,10 @@ impl Deck {
         });
         let count = residuals.len() as f64;
         let mean = residuals.iter().sum::<f64>() / count;
-        let inflate = (count / (count - x.len() as f64)).sqrt();
+        let inflate = (count / (count - x.len() as f64).max(1.0)).sqrt();
         residuals.iter_mut().for_each(|r| *r = (*r - mean) * inflate);
         let pools = problem.layout.of_pool.len();
-        let own = (0..pools).any(|pool| problem.layout.own_free(pool) > 0);
+        let own = (0..pools).any(|pool| problem.layout.own_free(pool).next().is_some());
         let rows = 0..problem.rows.len();
         let strata = if own {
             let of = |pool| rows.clone().filter(|&i| problem.rows[i].pool == pool).collect();
@@ -228,7 +230,7 @@ impl Deck {
         } else {
             vec![rows.collect()]
         };
-        Deck { fitted, residuals, strata }
+        Deck { fitted, residuals, strata, noise }
     }
 
     fn deal<'a, L: Law>(
@@ -244,6 +246,11 @@ impl Deck {
                     let residual = self.residuals[dice.index(i, self.residuals.len())];
                     row.target = self.fitted[i] + residual / row.scale;
                 }
+            }
+            Resample::Posterior => {
+                // The noise itself is not known better than its few residuals tell.
+                let noise = self.noise.over_sigma / dice.spread_of_mean_square(self.noise.freedom);
+                into.perturb(from, noise, |i| dice.normal(i + NOISE_DRAWS));
             }
             Resample::Case => {
                 for stratum in &self.strata {

@@ -1,5 +1,6 @@
 //! Parameter vectors that the data allow, and what they say of any quantity.
 
+use super::resample::Resample;
 use crate::argument;
 use crate::dice::Dice;
 use crate::error::ScalingError;
@@ -42,6 +43,9 @@ pub struct Ensemble {
     pub(crate) failed: usize,
     pub(crate) source: String,
     pub(crate) seed: u64,
+    /// See [`Ensemble::drift`].
+    #[serde(default)]
+    pub(crate) drift: f64,
 }
 
 /// The hash stream of measurement noise in intervals of new runs.
@@ -68,6 +72,13 @@ impl Ensemble {
         self.seed
     }
 
+    /// How far, in the fit's space and for each factor e beyond the largest run, the law may be off
+    /// in a way that its parameters do not explain: what it missed when it had to predict the
+    /// largest budget from the smaller ones. Zero where that was not asked.
+    pub fn drift(&self) -> f64 {
+        self.drift
+    }
+
     /// Interval of a quantity over the draws, for example a curve's value: percentiles, set a
     /// little wider than `level` to make up for the fit's few degrees of freedom (Hesterberg's
     /// expanded percentiles). `quantity` gets vectors like [`Fit::theta`].
@@ -83,7 +94,7 @@ impl Ensemble {
         argument::level(level)?;
         self.check_fit(fit)?;
         let values = self.thetas.par_iter().map(|t| quantity(t)).collect();
-        let (low, high) = central(values, expanded_level(level, fit.freedom()));
+        let (low, high) = central(values, tail_level(fit, self, level));
         Ok(Interval { estimate: quantity(fit.theta()), low, high })
     }
 
@@ -106,7 +117,7 @@ impl Ensemble {
             space.inverse(space.forward(metric(theta)) + noise * luck)
         };
         let values = self.thetas.iter().enumerate().map(measured).collect();
-        let (low, high) = central(values, expanded_level(level, fit.freedom()));
+        let (low, high) = central(values, tail_level(fit, self, level));
         Ok(Interval { estimate: metric(fit.theta()), low, high })
     }
 
@@ -122,6 +133,28 @@ impl Ensemble {
         (0..fit.slots().len()).map(|i| self.interval(fit, level, |theta| theta[i])).collect()
     }
 
+    /// Refuses draws that no fit can have made, since a law has no value there.
+    pub(crate) fn check_values<L: Law>(&self, fit: &Fit<L>) -> Result<(), ScalingError> {
+        let specs = fit.law().params();
+        let mut check = Checker::default();
+        for theta in &self.thetas {
+            for (slot, &value) in fit.slots().iter().zip(theta) {
+                let spec = &specs[slot.parameter];
+                let inside =
+                    value >= spec.lower && value <= spec.upper || Some(value) == slot.fixed;
+                if !inside {
+                    let field = format!("draw of {}", slot.name);
+                    let allowed = format!("from {} to {}", spec.lower, spec.upper);
+                    check.that(false, field, value, allowed);
+                    return Ok(check.finish()?);
+                }
+            }
+        }
+        let drift = self.drift >= 0.0 && self.drift.is_finite();
+        check.that(drift, "drift", self.drift, "a finite number of at least 0");
+        Ok(check.finish()?)
+    }
+
     /// Refuses to speak for a fit without draws, or with draws of another fit.
     pub(crate) fn check_fit<L: Law>(&self, fit: &Fit<L>) -> Result<(), ScalingError> {
         let mut check = Checker::default();
@@ -133,4 +166,13 @@ impl Ensemble {
         }
         Ok(check.finish()?)
     }
+}
+
+/// The level at which percentiles of a fit's draws make intervals of `level`: draws that resample
+/// residuals are too narrow where these have few degrees of freedom, draws of the posterior are not.
+pub(crate) fn tail_level<L: Law>(fit: &Fit<L>, draws: &Ensemble, level: f64) -> f64 {
+    if draws.source == Resample::Posterior.name() {
+        return level;
+    }
+    expanded_level(level, fit.freedom())
 }

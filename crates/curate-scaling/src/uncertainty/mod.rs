@@ -10,9 +10,12 @@ mod covariance;
 mod ensemble;
 mod prediction;
 mod profile;
+mod resample;
 
-pub use bootstrap::{BootstrapParams, Resample, ValidBootstrapParams};
+pub use bootstrap::{BootstrapParams, ValidBootstrapParams};
 pub use covariance::ParameterDoubt;
+pub(crate) use ensemble::tail_level;
 pub use ensemble::{Ensemble, Interval};
 pub use prediction::Prediction;
 pub use profile::{Profile, ProfilePoint, profile};
+pub use resample::Resample;

@@ -37,7 +37,8 @@ pub struct Prediction {
 
 impl Prediction {
     /// Whether the question lies outside what the runs span in any quantity, so that the
-    /// prediction rests on the law alone. Intervals do not hold the doubt about the law.
+    /// prediction rests on the law alone. Intervals of one law do not hold the doubt about the law;
+    /// those of a [`Blend`](crate::decide::Blend) of several do.
     pub fn is_extrapolation(&self) -> bool {
         !self.out_of_range.is_empty()
     }

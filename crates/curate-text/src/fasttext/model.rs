@@ -7,7 +7,6 @@ use super::heap::Best;
 use super::loss::Loss;
 use super::matrix::{INPUT, Matrix, OUTPUT};
 use super::source::{FormatError, Source};
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -42,11 +41,8 @@ impl Model {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FastTextError> {
         let path = path.as_ref();
         let io = |source| FastTextError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
+        let file = crate::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
-        if !metadata.is_file() {
-            return Err(io(std::io::Error::other("not a regular file")));
-        }
         Self::from_source(Source::new(BufReader::with_capacity(1 << 16, file), metadata.len()))
             .map_err(|source| FastTextError::Format { path: path.to_owned(), source })
     }

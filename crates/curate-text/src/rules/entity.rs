@@ -55,7 +55,8 @@ impl EntityIds {
     /// [`EntityIdsError`] naming the file, and the line that is not an id.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, EntityIdsError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path)
+        let text = crate::open(path)
+            .and_then(std::io::read_to_string)
             .map_err(|source| EntityIdsError::Io { path: path.to_owned(), source })?;
         let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
         lines

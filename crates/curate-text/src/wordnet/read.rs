@@ -21,7 +21,7 @@ fn for_lines(
     mut use_line: impl FnMut(&str) -> Result<(), String>,
 ) -> Result<(), WordNetError> {
     let io = |source| WordNetError::Io { path: path.to_owned(), source };
-    let mut file = BufReader::new(std::fs::File::open(path).map_err(io)?);
+    let mut file = BufReader::new(crate::open(path).map_err(io)?);
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();

@@ -15,12 +15,14 @@ pub(super) struct Header {
     pub(super) components: u8,
     /// Second byte of the marker that starts the frame: which process coded it.
     process: u8,
+    /// Whether a scan has bits or colors of the image alone, so that all are held until the last.
+    held: bool,
 }
 
 impl Header {
     /// Walks from marker to marker as Pillow does, up to the first scan.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ImageError> {
-        let mut header = Self { width: 0, height: 0, components: 0, process: 0 };
+        let mut header = Self { width: 0, height: 0, components: 0, process: 0, held: false };
         let mut markers = Markers { bytes, at: 2 };
         loop {
             let marker = markers.next()?;
@@ -29,7 +31,9 @@ impl Header {
                 0x01 | 0xc8 | 0xd0..=0xd9 | 0xf0..=0xfd => continue,
                 0x02..=0xbf => return Err(damaged(format!("marker {marker:#04x} is unknown"))),
                 0xda => {
-                    let header = header.check()?;
+                    let mut header = header.check()?;
+                    let in_scan = bytes.get(markers.at + 2);
+                    header.held |= in_scan.is_some_and(|&n| n < header.components);
                     return markers.check_scans().map(|()| header);
                 }
                 0xc4 | 0xcc => drop(markers.segment()?),
@@ -37,6 +41,13 @@ impl Header {
                 _ => drop(markers.segment()?),
             }
         }
+    }
+
+    /// Bytes that a pixel takes while it is decoded: its samples, where they are held those of the
+    /// transform of 16 bits, and its colors.
+    pub(super) fn bytes_a_pixel(&self) -> u64 {
+        let samples = u64::from(self.components) * if self.held { 3 } else { 1 };
+        samples + if self.components == 3 { 0 } else { 3 }
     }
 
     fn frame(&mut self, marker: u8, body: &[u8]) -> Result<(), ImageError> {
@@ -47,6 +58,7 @@ impl Header {
             return Err(ImageError::Unsupported(format!("a JPEG file of {bits} bits a sample")));
         }
         self.process = marker;
+        self.held = matches!(marker, 0xc2 | 0xca);
         (self.width, self.height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
         self.components = components;
         Ok(())

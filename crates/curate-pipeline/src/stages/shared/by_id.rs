@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fs::File,
     io::{BufRead, BufReader},
     path::Path,
 };
@@ -181,7 +180,7 @@ impl ById<'_> {
 
     fn json_lines(&self, gathered: &mut Gathered<'_>) -> Result<(), IoError> {
         let failed = |e| IoError::os(self.path, "read", e);
-        let file = File::open(self.path).map_err(failed)?;
+        let file = curate_io::files::open(self.path)?;
         let mut columns = BTreeSet::new();
         for (line, text) in (1_u64..).zip(BufReader::new(file).split(b'\n')) {
             let text = text.map_err(failed)?;

@@ -124,7 +124,7 @@ fn group(page: &Page<'_>, rows: &StageRows, concept: &Concept, c: usize) -> Resu
     members.sort_by(|&a, &b| rows.value.get(a).total_cmp(&rows.value.get(b)));
     let (stay, go): (Vec<usize>, Vec<usize>) = members.iter().partition(|&&i| rows.keeps(i));
     let picked = [spread(&stay, CARDS_A_CLUSTER), spread(&go, CARDS_A_CLUSTER)].concat();
-    let picked: Vec<usize> = picked.iter().map(|&i| rows.rows[i]).collect();
+    let picked: Vec<usize> = picked.iter().map(|&i| rows.row(i)).collect();
     let rank =
         |row| rows.position(row).map_or(String::new(), |i| format!("rank {}", rows.value.get(i)));
     Ok(Group {

@@ -1,7 +1,5 @@
 //! The report's section of a stage that removes duplicates.
 
-use std::collections::BTreeMap;
-
 use curate_report::{Curve, CurveChart, Gallery, Group, Histogram, Marker, Role, Section};
 
 use crate::{
@@ -53,7 +51,7 @@ pub(crate) fn near_reference(
         .block(kept_curve(&values(rows, &judged), threshold));
     judged.sort_by(|&a, &b| rows.value.get(b).total_cmp(&rows.value.get(a)).then(a.cmp(&b)));
     let removed = judged.partition_point(|&i| !rows.keeps(i));
-    let part = |places: &[usize]| -> Vec<usize> { places.iter().map(|&i| rows.rows[i]).collect() };
+    let part = |places: &[usize]| -> Vec<usize> { places.iter().map(|&i| rows.row(i)).collect() };
     let (first, last) = (removed.saturating_sub(DUPLICATE_GROUPS), removed + DUPLICATE_GROUPS);
     let detail = |row| similarity_to(rows, row);
     let group = |heading: &str, places: &[usize]| -> Result<Group, Error> {
@@ -107,17 +105,17 @@ fn similarities(
 /// Groups of duplicates: a row that the stage kept, and the rows that went for it, directly or
 /// for another row that went.
 fn duplicate_groups(page: &Page<'_>, rows: &StageRows) -> Result<Gallery, Error> {
-    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (position, &row) in rows.rows.iter().enumerate() {
-        if rows.removal(position).is_some_and(|removal| removal.cause.is_some()) {
-            groups.entry(survivor(rows, row)).or_default().push(row);
-        }
-    }
-    let total = groups.len();
-    let mut largest: Vec<(usize, Vec<usize>)> = groups.into_iter().collect();
-    largest.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then(a.0.cmp(&b.0)));
+    // Pairs of head and member, sorted: groups of one are many, and a list for each would take more.
+    let gone = rows.rows.iter().enumerate().filter(|&(at, _)| rows.cause(at).is_some());
+    let mut pairs: Vec<(usize, usize)> = gone.map(|(_, row)| (survivor(rows, row), row)).collect();
+    pairs.sort_unstable();
+    let mut largest: Vec<&[(usize, usize)]> = pairs.chunk_by(|a, b| a.0 == b.0).collect();
+    let total = largest.len();
+    largest.sort_by(|a, b| b.len().cmp(&a.len()).then(a[0].cmp(&b[0])));
     let mut shown = Vec::new();
-    for (head, gone) in leading_and_spread(&largest, DUPLICATE_GROUPS) {
+    for group in leading_and_spread(&largest, DUPLICATE_GROUPS) {
+        let head = group[0].0;
+        let gone: Vec<usize> = group.iter().map(|&(_, row)| row).collect();
         let members = spread(&gone, DUPLICATES_A_GROUP);
         let members: Vec<usize> = std::iter::once(head).chain(members).collect();
         shown.push(Group {
@@ -146,8 +144,7 @@ fn duplicate_groups(page: &Page<'_>, rows: &StageRows) -> Result<Gallery, Error>
 /// The row for which a duplicate went in the end: the first one on its chain of causes that the
 /// stage kept. Causes come earlier in the order of preference, so the chain ends.
 fn survivor(rows: &StageRows, row: usize) -> usize {
-    let cause =
-        |row| rows.position(row).and_then(|i| rows.removal(i)).and_then(|removal| removal.cause);
+    let cause = |row| rows.position(row).and_then(|position| rows.cause(position));
     std::iter::successors(Some(row), |&row| cause(row)).last().unwrap_or(row)
 }
 
@@ -185,7 +182,8 @@ fn kept_curve(similarities: &[f64], threshold: Option<f64>) -> CurveChart {
             .map(|t| Marker::new(1.0 - t, format!("epsilon {}", short(1.0 - t, 4))))
             .into_iter()
             .collect(),
-        note: "`curate select RUN --epsilon …` writes the subset of another point of this curve."
+        note: "Of this stage alone, before the stages after it. `curate select RUN --epsilon …` \
+               carries those out too and writes what the run would have kept."
             .into(),
         when_empty: "No row was compared.".into(),
         ..CurveChart::default()

@@ -120,12 +120,12 @@ impl ClusterSource {
 /// The clusters that an earlier stage left. Its number of a row is the nearness to its centroid.
 fn of_stage(stage: &str, context: &Context<'_>) -> Result<Clusters, StageError> {
     let unknown = || StageError::Problem(format!("no earlier cluster stage is named `{stage}`"));
-    let left = context.earlier.rows(stage).ok_or_else(unknown)?;
-    let folder = context.earlier.folder(stage).ok_or_else(unknown)?;
+    let stage = context.earlier.find(stage).ok_or_else(unknown)?;
+    let left = stage.rows()?;
     let (mut rows, mut labels, mut nearness) = (Vec::new(), Vec::new(), Vec::new());
     for (position, cluster) in left.cluster.iter().enumerate() {
         if let Some(cluster) = *cluster {
-            rows.push(left.rows[position]);
+            rows.push(left.row(position));
             labels.push(cluster);
             nearness.push(left.value.get(position) as f32);
         }
@@ -135,7 +135,7 @@ fn of_stage(stage: &str, context: &Context<'_>) -> Result<Clusters, StageError> 
         // It had no row to cluster, and so left no centroids.
         return Ok(Clusters::none(0));
     }
-    let centroids = centroids_of(&folder.join(CENTROIDS))?;
+    let centroids = centroids_of(&stage.folder.join(CENTROIDS))?;
     let assignment = Assignment::new(centroids.nrows(), labels, nearness)?;
     Ok(Clusters::new(rows, made(centroids, assignment))?)
 }

@@ -1,10 +1,11 @@
 //! Cuts on a score: what `threshold`, `fraction` and `top` resolve to.
 
 use curate_core::{
-    Cut, Selection,
+    Cut,
     fault::Fault,
     rank::{Direction, fraction_of},
 };
+use curate_io::Pool;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     error::StageError,
     record::{Outcome, StageRecord},
     rows::StageRows,
-    stage::{Context, Method, Numbers, told},
+    stage::{Context, Cost, Method, Numbers, told},
 };
 
 /// Keeps the rows whose score passes a cut.
@@ -40,9 +41,12 @@ impl Method for ScoreCut {
         rows.value = context.score(&self.score)?;
         let decided = rows.value.cut(self.cut, &context.ids(), self.better)?;
         rows.threshold = rows.value.filled(decided.threshold.unwrap_or(f64::NAN));
-        for position in Selection::all(rows.rows.len()).minus(&decided.kept).iter() {
-            let missing = rows.value.get(position).is_nan();
-            rows.remove(position, if missing { Fault::ScoreMissing.name() } else { self.rule });
+        let mut kept = decided.kept.iter().peekable();
+        for position in 0..rows.rows.len() {
+            if kept.next_if_eq(&position).is_none() {
+                let missing = rows.value.get(position).is_nan();
+                rows.remove(position, if missing { Fault::ScoreMissing.name() } else { self.rule });
+            }
         }
         Ok(Outcome::new(rows).telling(&CutTold { threshold: decided.threshold }))
     }
@@ -57,6 +61,11 @@ impl Method for ScoreCut {
             Cut::Top(count) => count.min(rows),
             Cut::Threshold(_) | Cut::Epsilon(_) => rows,
         }
+    }
+
+    fn cost(&self, rows: usize, _: &Pool) -> Result<Cost, Error> {
+        // The ids that settle ties.
+        Ok(Cost { memory: 16 * rows as u64, ..Cost::default() })
     }
 
     fn explain(&self, value: Option<f64>, threshold: Option<f64>) -> Option<String> {

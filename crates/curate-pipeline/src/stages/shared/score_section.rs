@@ -42,7 +42,7 @@ fn histogram(page: &Page<'_>, done: &Done<'_>) -> Histogram {
     let (name, rows) = (&done.record.name, done.rows);
     let (mut stay, mut go) = (Vec::new(), Vec::new());
     for i in (0..rows.rows.len()).filter(|&i| rows.keeps(i)) {
-        let side = if page.kept.contains(rows.rows[i]) { &mut stay } else { &mut go };
+        let side = if page.kept.contains(rows.row(i)) { &mut stay } else { &mut go };
         side.push(rows.value.get(i));
     }
     let series: [(&str, Role, &[f64]); 2] =
@@ -63,10 +63,10 @@ fn histogram(page: &Page<'_>, done: &Done<'_>) -> Histogram {
 fn shown(rows: &StageRows, threshold: Option<f64>) -> Vec<(&'static str, Vec<usize>)> {
     let mut order: Vec<usize> = (0..rows.rows.len()).filter(|&i| rows.keeps(i)).collect();
     order.sort_by(|&a, &b| {
-        rows.value.get(b).total_cmp(&rows.value.get(a)).then(rows.rows[a].cmp(&rows.rows[b]))
+        rows.value.get(b).total_cmp(&rows.value.get(a)).then(rows.row(a).cmp(&rows.row(b)))
     });
     let of = |positions: &mut dyn Iterator<Item = &usize>| -> Vec<usize> {
-        positions.map(|&i| rows.rows[i]).collect()
+        positions.map(|&i| rows.row(i)).collect()
     };
     let mut groups = vec![("Highest", of(&mut order.iter().take(SCORED)))];
     if let Some(threshold) = threshold {

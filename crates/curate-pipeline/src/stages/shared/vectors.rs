@@ -34,7 +34,7 @@ impl Vectors {
             good = quarantine(&embedding, name, NormPolicy::Any, rows, context)?;
             embeddings.push(embedding);
         }
-        let chosen = good.iter().map(|&position| rows.rows[position]).collect();
+        let chosen = good.iter().map(|&position| rows.row(position)).collect();
         Ok(Self { embeddings, good, rows: chosen })
     }
 

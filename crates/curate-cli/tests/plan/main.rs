@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod answers;
+mod leaving;
+
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
-use curate::io::table::{self, Column};
+use curate::{
+    io::table::{self, Column},
+    scaling::LawKind,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -42,6 +48,12 @@ fn published(name: &str) -> String {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "curate-repro", "data", "scaling", name]
         .iter()
         .collect();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The book's example.
+fn five_runs() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results/five_runs.csv");
     path.to_str().unwrap().to_owned()
 }
 
@@ -163,8 +175,20 @@ fn a_law_is_chosen_by_what_it_would_have_predicted() {
     let tried = answer["tried"].as_array().unwrap();
     let errors: Vec<f64> = tried.iter().filter_map(|s| s["holdout"]["rmse"].as_f64()).collect();
     assert!(errors.len() >= 4 && errors.windows(2).all(|pair| pair[0] <= pair[1]), "{errors:?}");
-    assert_eq!(answer["fit"]["params"]["law"]["law"], "qqt");
-    assert!(tried.iter().all(|s| !s["law"].as_str().unwrap().ends_with("-compat")));
+    let first = LawKind::named(tried[0]["law"].as_str().unwrap(), 0).unwrap();
+    let fitted: LawKind = serde_json::from_value(answer["fit"]["params"]["law"].clone()).unwrap();
+    assert_eq!(fitted, first);
+    let shares: Vec<f64> = tried.iter().filter_map(|s| s["share"].as_f64()).collect();
+    assert_eq!(shares.len(), tried.len());
+    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{shares:?}");
+    let left_out = answer["left_out"].as_array().unwrap();
+    let why = |law: &str| {
+        let found = left_out.iter().find(|out| out["law"] == law);
+        found.unwrap_or_else(|| panic!("{law}: {left_out:?}"))["why"].as_str().unwrap().to_owned()
+    };
+    assert!(why("qqt-compat").contains("its paper contradicts"));
+    assert!(why("chinchilla").contains("no `parameters`"));
+    assert_eq!(tried.len() + left_out.len(), 21, "a line for every law");
 }
 
 #[test]
@@ -285,7 +309,7 @@ fn errors_name_what_is_wrong_and_what_to_do() {
     );
     assert!(missing.contains("because: No such file"), "{missing}");
     insta::assert_snapshot!(complaint(&folder, &["fit", &published("laion_clip_imagenet.csv"), "--law", "qtt"]), @"error: there is no law `qtt`; use one of: power, shifted-power, chinchilla, data-constrained, data-constrained-geometric, chinchilla-tied, data-constrained-tied, data-constrained-geometric-tied, qqt, qqt-compat, qqt-data, qqt-proportional, qqt-proportional-compat, qqt-data-proportional, qqt-power, qqt-power-compat, qqt-data-power, over-training, exponential-mixing, additive-mixing, loss-to-error");
-    insta::assert_snapshot!(complaint(&folder, &["decide", "fit.json", "--samples", "1B", "--candidates", "LAION-5B"]), @"error: the fit has no pool `LAION-5B`; use one of: LAION-80M, LAION-400M, LAION-2B");
+    insta::assert_snapshot!(complaint(&folder, &["decide", "fit.json", "--samples", "1B", "--candidates", "LAION-5B"]), @"error: there is no pool `LAION-5B`; use one of: LAION-80M, LAION-400M, LAION-2B");
     insta::assert_snapshot!(complaint(&folder, &["decide", "runs.csv", "--samples", "1B"]), @"error: runs.csv: expected value at line 1 column 1; fit again with this version to get a readable file");
     fs::write(folder.path().join("group.csv"), "pool,group,error\na,x,0.5\n").unwrap();
     insta::assert_snapshot!(complaint(&folder, &["fit", "group.csv", "--group", "y"]), @"error: group.csv: no row has the group `y`; its groups are: x");
@@ -331,8 +355,7 @@ fn help_says_what_each_option_does() {
 #[test]
 fn the_books_five_runs_can_be_planned_with() {
     let folder = tempfile::tempdir().unwrap();
-    let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results/five_runs.csv");
-    said(&folder, &["fit", runs.to_str().unwrap(), "--law", "qqt-proportional", "--own", "none"]);
+    said(&folder, &["fit", &five_runs(), "--law", "qqt-proportional", "--own", "none"]);
     let answer = json(&folder, &["decide", "fit.json", "--samples", "34B"]);
     assert_eq!(answer["laws"][0]["best"]["ranking"][0]["name"], "LAION-2B");
 }

@@ -1,0 +1,125 @@
+//! The shards of a pool that are embedded one at a time.
+
+use std::path::{Path, PathBuf};
+
+use curate_core::{Cancelled, Progress};
+use curate_io::{
+    IoError, Kind, Pool, PoolOptions, passed_over, pool::BadShards, restarts::Restarts, shard_names,
+};
+use rayon::prelude::*;
+
+/// Shards that are opened before their keys are compared and forgotten: 16 bytes a sample meanwhile.
+const TOGETHER: usize = 256;
+
+/// A shard that can be read.
+pub(super) struct Piece {
+    path: PathBuf,
+    /// Its name in the pool.
+    pub(super) name: String,
+    pub(super) rows: usize,
+}
+
+impl Piece {
+    pub(super) fn open(&self, options: PoolOptions) -> Result<Pool, IoError> {
+        let options = PoolOptions { bad_shards: BadShards::Error, ..options };
+        Pool::open_piece(&self.path, &self.name, options)
+    }
+}
+
+/// The shards that can be read, their rows, and those that cannot, where they are to be left out.
+#[derive(Default)]
+pub(super) struct Usable {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) rows: usize,
+    pub(super) skipped: Vec<(PathBuf, String)>,
+    pub(super) notes: Vec<String>,
+}
+
+/// What opening a shard tells.
+struct Opened {
+    piece: Piece,
+    keys: Restarts,
+    notes: Vec<String>,
+}
+
+impl Usable {
+    pub(super) fn of(
+        pool: &Path,
+        paths: Vec<PathBuf>,
+        options: PoolOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, IoError> {
+        let (mut usable, mut restarts) = (Self::default(), Restarts::default());
+        let first = paths.first().cloned();
+        let names = shard_names(&paths);
+        let pieces: Vec<Piece> = paths
+            .into_iter()
+            .zip(names)
+            .map(|(path, name)| Piece { path, name, rows: 0 })
+            .collect();
+        progress.start("read shards", pieces.len() as u64, "shards");
+        let mut pieces = pieces.into_iter();
+        while pieces.len() > 0 {
+            let some: Vec<Piece> = pieces.by_ref().take(TOGETHER).collect();
+            let open = |piece: Piece| {
+                progress.check().map_err(|Cancelled| (piece.path.clone(), cancelled(&piece)))?;
+                let opened = open(piece, options);
+                progress.advance(1);
+                opened
+            };
+            let opened: Vec<Result<Opened, (PathBuf, IoError)>> =
+                some.into_par_iter().map(open).collect();
+            for found in opened {
+                usable.add(found, options.bad_shards, &mut restarts)?;
+            }
+        }
+        progress.finish();
+        if options.ids.is_none() {
+            restarts.check(pool)?;
+        }
+        if usable.pieces.is_empty() {
+            return Err(IoError::malformed(pool, "has no shard that can be read"));
+        }
+        usable.notes.extend(passed_over(pool, first.as_ref()));
+        Ok(usable)
+    }
+
+    fn add(
+        &mut self,
+        found: Result<Opened, (PathBuf, IoError)>,
+        bad_shards: BadShards,
+        restarts: &mut Restarts,
+    ) -> Result<(), IoError> {
+        match found {
+            Ok(Opened { piece, keys, notes }) => {
+                restarts.join(&piece.name, keys);
+                self.rows += piece.rows;
+                self.notes.extend(notes);
+                self.pieces.push(piece);
+                Ok(())
+            }
+            Err((path, e)) if bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+                self.skipped.push((path, e.problem));
+                Ok(())
+            }
+            Err((_, e)) => Err(e),
+        }
+    }
+}
+
+fn cancelled(piece: &Piece) -> IoError {
+    IoError::cancelled(&piece.path)
+}
+
+fn open(piece: Piece, options: PoolOptions) -> Result<Opened, (PathBuf, IoError)> {
+    let pool = match piece.open(options) {
+        Ok(pool) => pool,
+        Err(e) => return Err((piece.path, e)),
+    };
+    let mut keys = Restarts::default();
+    if options.ids.is_none() {
+        pool.add_keys_to(&mut keys);
+    }
+    let notes = pool.notes().to_vec();
+    Ok(Opened { piece: Piece { rows: pool.len(), ..piece }, keys, notes })
+}

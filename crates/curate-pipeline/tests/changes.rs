@@ -1,0 +1,81 @@
+//! Inputs that change: during a run, and between two.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::{ChangeAt, STAGES, go, recipe, rows, write_pool};
+use curate_core::SampleId;
+use curate_io::subset::{self, SubsetFormat};
+use curate_pipeline::{RunOptions, run};
+
+#[test]
+fn a_file_that_changes_while_a_stage_reads_it_is_refused_by_name_and_nothing_counts() {
+    let (pool, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_pool(pool.path(), &rows(300), 120);
+    let recipe = recipe(pool.path(), STAGES);
+    let changes = [
+        // A shard's table and its vectors, in a stage and while outputs are written.
+        ("digest pool", "0001.parquet", "stages/01-score"),
+        ("compare", "0002.npz", "stages/03-dedup"),
+        ("report", "0000.npz", "manifest.json"),
+    ];
+    for (task, file, left_out) in changes {
+        let file = pool.path().join(file);
+        let whole = fs::read(&file).unwrap();
+        let overwrite = RunOptions { overwrite: true };
+        let change = ChangeAt { task, file: &file };
+        let error = run(&recipe, out.path(), overwrite, &change).unwrap_err().to_string();
+        let expected = format!("{}: changed while it was read", file.display());
+        assert!(error.starts_with(&expected), "{task}: {error}");
+        assert!(!out.path().join(left_out).exists(), "{task}: {left_out} is there");
+        fs::write(&file, whole).unwrap();
+    }
+}
+
+/// A recipe whose one stage keeps what a subset file names.
+fn of_file(pool: &Path, file: &Path) -> curate_pipeline::Recipe {
+    let stage = format!("[[stage]]\nkind = \"combine\"\nop = \"union\"\nof = [{file:?}]\n");
+    recipe(pool, &stage)
+}
+
+#[test]
+fn a_changed_input_is_named_by_its_file_each_time() {
+    let (pool, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ids: Vec<SampleId> = rows(300).iter().map(|row| SampleId(row.id)).collect();
+    let file = out.path().join("list.npy");
+    write_pool(pool.path(), &rows(300), 120);
+    subset::write(&file, SubsetFormat::Npy, &ids[..200]).unwrap();
+    let (recipe, folder) = (of_file(pool.path(), &file), out.path().join("run"));
+    go(&recipe, &folder).unwrap();
+
+    subset::write(&file, SubsetFormat::Npy, &ids[..100]).unwrap();
+    let error = go(&recipe, &folder).unwrap_err().to_string();
+    assert!(error.contains(&format!("(file {} has changed)", file.display())), "{error}");
+    subset::write(&file, SubsetFormat::Npy, &ids[..200]).unwrap();
+
+    let mut changed = rows(300);
+    changed[130].vector = changed[7].vector;
+    write_pool(pool.path(), &changed, 120);
+    // The folder must not forget in the first refusal what the second has to name.
+    for _ in 0..2 {
+        let error = go(&recipe, &folder).unwrap_err().to_string();
+        assert!(error.contains("0001.npz of the pool has changed)"), "{error}");
+    }
+    let overwrite = RunOptions { overwrite: true };
+    run(&recipe, &folder, overwrite, &curate_core::NoProgress).unwrap();
+    assert_eq!(go(&recipe, &folder).unwrap().reused.len(), 1);
+}
+
+#[test]
+fn a_folder_with_the_manifest_of_something_else_is_left_alone() {
+    let (pool, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_pool(pool.path(), &rows(30), 20);
+    let manifest = out.path().join("manifest.json");
+    fs::write(&manifest, "{\"work\": \"embedding\"}").unwrap();
+    let error = go(&recipe(pool.path(), STAGES), out.path()).unwrap_err().to_string();
+    assert!(error.contains("manifest.json of something else"), "{error}");
+    assert!(manifest.exists());
+}
