@@ -34,7 +34,7 @@ const EPSILON: f64 = 0.05;
 /// Parameters
 /// ----------
 /// epsilon : float
-///     From 0 to 2; a larger one removes more. 0.05 unless `fraction` or `count` is given.
+///     From 0 to 1; a larger one removes more. 0.05 unless `fraction` or `count` is given.
 /// fraction : float, optional
 ///     Keeps this share of the rows, the least duplicated ones.
 /// count : int, optional
@@ -284,7 +284,7 @@ impl Deduplicated {
         }
     }
 
-    /// The same search at another epsilon, from 0 to 2: a new result.
+    /// The same search at another epsilon, from 0 to 1: a new result.
     fn rethreshold<'py>(&self, py: Python<'py>, epsilon: f64) -> Result<Bound<'py, Self>, Failure> {
         self.state.clone().cut(py, Cut::Epsilon(epsilon))
     }

@@ -11,6 +11,7 @@ mod embedding;
 mod errors;
 mod input;
 mod json;
+mod law_fit;
 mod network;
 mod pickle;
 mod pool;
@@ -34,12 +35,13 @@ mod _curate {
         cluster::{PyClusters, assign, kmeans},
         dedup::{Deduplicated, Group, SemanticDedup},
         embedding::PoolEmbedding,
+        law_fit::LawFit,
         network::{Pairs, PyNetwork},
         pool::{PyPool, PySample, inspect, reshard},
         prune::{ConceptPrune, Pruned},
         recipe::PyRecipe,
         run::{PyExplanation, PyReselection, PyRun, compare, explain, run},
-        scaling::{LawFit, fit_law, laws},
+        scaling::{fit_law, laws},
         scored::{Scored, select},
         selected::{Reason, Selected},
         subset::{

@@ -9,6 +9,7 @@ use curate::{
         ids::id_of_key,
         pool::{BadShards, IdsFrom},
         reshard::{ReshardOptions, Shuffle, reshard as reshard_pool},
+        stamp::Check,
         subset::{self, SubsetFormat},
     },
     pipeline::inspect::inspect as inspect_pool,
@@ -257,6 +258,8 @@ pub(crate) fn inspect<'py>(
 ///     Of the shuffle.
 /// bad_shards : "error" (default) or "skip"
 /// ids : "key" or "shard-and-key", optional
+/// verify : bool
+///     Reads shards that an earlier call wrote whole before they count.
 /// overwrite : bool
 /// progress : bool or callable, optional
 ///
@@ -266,7 +269,7 @@ pub(crate) fn inspect<'py>(
 ///     Counts, as `curate reshard --json` tells them.
 #[pyfunction]
 #[pyo3(signature = (pool, subset, out, *, samples_per_shard = 10_000, shuffle_buffer = None,
-    seed = 0, bad_shards = "error", ids = None, overwrite = false, progress = None))]
+    seed = 0, bad_shards = "error", ids = None, verify = false, overwrite = false, progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn reshard<'py>(
     py: Python<'py>,
@@ -278,12 +281,14 @@ pub(crate) fn reshard<'py>(
     seed: u64,
     bad_shards: &str,
     ids: Option<&str>,
+    verify: bool,
     overwrite: bool,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Result<Bound<'py, PyAny>, Failure> {
     let PoolOptions { bad_shards, ids, .. } = options(None, bad_shards, ids)?;
+    let check = if verify { Check::Whole } else { Check::Sample };
     let shuffle = shuffle_buffer.map(|buffer| Shuffle { buffer, seed });
-    let options = ReshardOptions { samples_per_shard, shuffle, bad_shards, ids, overwrite };
+    let options = ReshardOptions { samples_per_shard, shuffle, bad_shards, ids, check, overwrite };
     let chosen = Chosen::of(subset)?;
     let found = watched(py, progress, |progress| {
         Ok(reshard_pool(&pool, &chosen.path, &out, options, progress)?)

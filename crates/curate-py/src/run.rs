@@ -6,7 +6,7 @@ use std::{
 };
 
 use curate::{
-    core::{Progress, SampleId, Selection},
+    core::{Progress, Removal, SampleId, Selection},
     io::subset::{self, SubsetFormat},
     pipeline::{
         RunOptions,
@@ -183,7 +183,7 @@ impl PyRun {
     /// Why each row that does not stay went: the table of `evidence.parquet`.
     #[getter]
     fn evidence(&self, py: Python<'_>) -> Result<Table, Failure> {
-        py.detach(|| evidence_of(&self.run))
+        watched(py, None, |progress| evidence_of(&self.run, progress))
     }
 
     /// What each stage said of a sample, by its id (32 hexadecimal digits) or its key.
@@ -225,21 +225,27 @@ impl PyRun {
     }
 }
 
-fn evidence_of(run: &Run) -> Result<Table, Failure> {
-    let reasons = evidence::of(run);
+/// The stage that gave a reason, the reason, and its cause outside the pool.
+type Given = (String, Removal, Option<String>);
+
+fn evidence_of(run: &Run, progress: &dyn Progress) -> Result<Table, Failure> {
+    let mut reasons: Vec<Given> = Vec::new();
+    evidence::each(run, |reason| {
+        progress.check()?;
+        reasons.push((reason.stage.to_owned(), reason.removal, reason.outside_cause));
+        Ok(())
+    })?;
     let id = |row: usize| run.pool.ids()[row].to_string();
-    let removals = || reasons.iter().map(|reason| &reason.removal);
-    let causes = reasons.iter().map(|reason| {
-        reason.removal.cause.map(id).or_else(|| reason.outside_cause.map(str::to_owned))
-    });
+    let removals = || reasons.iter().map(|(_, removal, _)| removal);
+    let cause = |(_, removal, outside): &Given| removal.cause.map(id).or_else(|| outside.clone());
     Table::new(vec![
         ("uid", texts(removals().map(|removal| id(removal.row)))),
         ("row", wholes(removals().map(|removal| Some(removal.row as u64)))),
-        ("stage", texts(reasons.iter().map(|reason| reason.stage.to_owned()))),
+        ("stage", texts(reasons.iter().map(|(stage, ..)| stage.clone()))),
         ("rule", texts(removals().map(|removal| removal.rule.clone()))),
         ("value", doubles(removals().map(|removal| removal.value))),
         ("threshold", doubles(removals().map(|removal| removal.threshold))),
-        ("cause_uid", optional_texts(causes)),
+        ("cause_uid", optional_texts(reasons.iter().map(cause))),
         ("cause_row", wholes(removals().map(|removal| removal.cause.map(|row| row as u64)))),
         ("cluster", wholes(removals().map(|removal| removal.cluster.map(u64::from)))),
     ])

@@ -145,7 +145,7 @@ def test_parameters_and_results_are_pickled():
 
 
 def test_parameters_out_of_range_are_refused():
-    with pytest.raises(curate.ParamsError, match="`epsilon` is 2.5, but must be a number from 0 to 2"):
+    with pytest.raises(curate.ParamsError, match="`epsilon` is 2.5, but must be a number from 0 to 1"):
         curate.SemanticDedup(epsilon=2.5)
     for bad in (float("nan"), -0.1):
         with pytest.raises(curate.ParamsError, match="`epsilon`"):

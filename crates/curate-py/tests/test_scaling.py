@@ -41,7 +41,7 @@ def test_predictions_are_a_table_with_intervals(fit):
     observed = runs()["error"][2]
     assert table["metric"][0] == pytest.approx(observed, rel=1e-3)
     assert table["low"][0] <= table["metric"][0] <= table["high"][0]
-    assert table["outside"][0] is None and "samples: 1.0000e9" in table["outside"][1]
+    assert table["outside"][0] is None and "samples: 1B, the runs have 10M to 80M" in table["outside"][1]
     assert len(fit.predict(4e7)) == 3
 
 
@@ -105,3 +105,11 @@ def test_a_law_is_chosen_by_what_it_predicts():
     fit = curate.fit_law(runs(), draws=0)
     assert fit.law == fit.tried[0]["law"] and len(fit.tried) > 1
     assert np.isfinite(fit.tried[0]["holdout"]["rmse"])
+    assert "parameters" in fit.left_out["chinchilla"] and all(fit.left_out.values())
+    several = curate.fit_law(runs(), draws=200)
+    assert "%" in several.law and len(several.tried) > 1
+    decided = several.decide(1e7).to_dict()
+    assert decided["candidate"][0] == "good" and decided["tied"] == [False] * 3
+    assert pickle.loads(pickle.dumps(several)).law == several.law
+    with pytest.raises(curate.InputError, match="`samples`: 34 is further than a factor of 10,000"):
+        several.decide(34)

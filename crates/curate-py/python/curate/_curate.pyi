@@ -379,7 +379,7 @@ class Group:
 @final
 class LawFit:
     """
-    A scaling law that was fitted to runs, with its doubt.
+    A scaling law that was fitted to runs, or several that answer together, with their doubt.
     """
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
@@ -391,12 +391,18 @@ class LawFit:
         Which candidate is best after a number of samples: a table, best first, with the columns
         `candidate`, `metric`, `low`, `high`, `wins` (the share of draws in which it is the best), `regret`
         (the mean loss against each draw's best), `multiplier` (how many times more samples it needs to
-        do as well as the best) and `inside` (whether the runs span the question).
+        do as well as the best), `inside` (whether the runs span the question) and `tied` (whether it is
+        predicted equal to the best, so that nothing tells the two apart).
         """
     @property
     def law(self, /) -> str:
         """
-        The law's name.
+        The law's name, or those of several with their shares of the draws.
+        """
+    @property
+    def left_out(self, /) -> dict[str, str]:
+        """
+        The laws that were not weighed, by name, with the reason; empty where the law was named.
         """
     @staticmethod
     def load(path: str | PathLike[str]) -> LawFit:
@@ -405,7 +411,7 @@ class LawFit:
         """
     def parameters(self, /, level: SupportsFloat | SupportsIndex = 0.9) -> Table:
         """
-        The parameters with intervals: a table with the columns `parameter`, `value`, `low`, `high`; the
+        The parameters of the law, or of the heaviest of several, with intervals: a table with the columns `parameter`, `value`, `low`, `high`; the
         last two are missing without draws.
         """
     def plot(self, /, path: str | PathLike[str] | None = None, *, candidates: SupportsGetItem[int, str] | None = None, range: tuple[SupportsFloat | SupportsIndex, SupportsFloat | SupportsIndex] | None = None, points: SupportsIndex = 200, level: SupportsFloat | SupportsIndex = 0.9, title: str | None = None) -> str:
@@ -444,7 +450,7 @@ class LawFit:
     @property
     def tried(self, /) -> Any:
         """
-        Every law that was tried, best first: dictionaries; empty where the law was named.
+        Every law that was weighed, the heaviest first: dictionaries; empty where the law was named.
         """
     @property
     def warnings(self, /) -> list[str]:
@@ -1173,7 +1179,8 @@ def fit_law(runs: Any, law: str | None = None, *, own: SupportsGetItem[int, str]
     runs : path of a CSV, JSON lines or Parquet file; a data frame; a list of dicts; a dict of lists
         Columns `pool`, `samples`, `unique`, `parameters`, ..., and one of `error`, `loss`, `accuracy`.
     law : str, optional
-        The law's name (`curate.laws()` lists them); the best predictor of the largest budget unless given.
+        The law's name (`curate.laws()` lists them). Unless given, all laws that can tell the pools apart
+        answer together, weighed by how they predict the largest budget from the smaller ones.
     own : list of str, optional
         Parameters of which every pool has its own; what is usual for the law unless given.
     fix : dict of str to float, optional
@@ -1280,7 +1287,7 @@ def read_subset(path: str | PathLike[str]) -> Any:
     repeats included.
     """
 
-def reshard(pool: str | PathLike[str], subset: Any, out: str | PathLike[str], *, samples_per_shard: SupportsIndex = 10000, shuffle_buffer: SupportsIndex | None = None, seed: SupportsIndex = 0, bad_shards: str = "error", ids: str | None = None, overwrite: bool = False, progress: bool | Progress | None = None) -> Any:
+def reshard(pool: str | PathLike[str], subset: Any, out: str | PathLike[str], *, samples_per_shard: SupportsIndex = 10000, shuffle_buffer: SupportsIndex | None = None, seed: SupportsIndex = 0, bad_shards: str = "error", ids: str | None = None, verify: bool = False, overwrite: bool = False, progress: bool | Progress | None = None) -> Any:
     """
     Copies the samples of a selection from WebDataset shards into new ones, as DataComp's resharder does.
     A call that stopped goes on when it is repeated.
@@ -1297,6 +1304,8 @@ def reshard(pool: str | PathLike[str], subset: Any, out: str | PathLike[str], *,
         Of the shuffle.
     bad_shards : "error" (default) or "skip"
     ids : "key" or "shard-and-key", optional
+    verify : bool
+        Reads shards that an earlier call wrote whole before they count.
     overwrite : bool
     progress : bool or callable, optional
 
