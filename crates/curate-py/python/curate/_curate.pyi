@@ -300,7 +300,7 @@ class Deduplicated(Selected):
         """
     def rethreshold(self, /, epsilon: SupportsFloat | SupportsIndex) -> Deduplicated:
         """
-        The same search at another epsilon, from 0 to 2: a new result.
+        The same search at another epsilon, from 0 to 1: a new result.
         """
     @property
     def similarities(self, /) -> NDArray[Any]:
@@ -1035,7 +1035,7 @@ class SemanticDedup:
     Parameters
     ----------
     epsilon : float
-        From 0 to 2; a larger one removes more. 0.05 unless `fraction` or `count` is given.
+        From 0 to 1; a larger one removes more. 0.05 unless `fraction` or `count` is given.
     fraction : float, optional
         Keeps this share of the rows, the least duplicated ones.
     count : int, optional
