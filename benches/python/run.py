@@ -108,10 +108,10 @@ def seconds_of(work):
     return time.perf_counter() - clock, found
 
 
-def ours(x, iterations=ITERATIONS):
+def ours(x, iterations=None):
     import curate
 
-    return curate.kmeans(x, K, metric="euclidean", iterations=iterations, tolerance=0,
+    return curate.kmeans(x, K, metric="euclidean", iterations=iterations or ITERATIONS, tolerance=0,
                          empty_clusters="split", norm="any")
 
 
@@ -173,7 +173,8 @@ def k_means():
         return model.fit(x).cluster_centers_
 
     def with_superkmeans():
-        model = superkmeans.SuperKMeans(n_clusters=K, dimensionality=D, iters=ITERATIONS, sampling_fraction=1.0)
+        model = superkmeans.SuperKMeans(n_clusters=K, dimensionality=D, iters=ITERATIONS, sampling_fraction=1.0,
+                                        max_points_per_cluster=N, n_threads=THREADS, tol=0, early_termination=False)
         return model.train(x)
 
     sides = {"ours": lambda: ours(x).centroids, "faiss": with_faiss, "sklearn": with_sklearn,
