@@ -63,9 +63,8 @@ fn listen(stop: Stop, kept: &'static str) {
         iterator::Signals,
     };
 
-    let ignored = ignored();
-    let heard = [SIGINT, SIGTERM, SIGHUP].into_iter();
-    let heard = heard.filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let hangup = (!hangup_is_ignored()).then_some(SIGHUP);
+    let heard = [SIGINT, SIGTERM].into_iter().chain(hangup);
     let Ok(mut signals) = Signals::new(heard) else { return };
     thread::spawn(move || {
         for signal in signals.forever() {
@@ -74,13 +73,14 @@ fn listen(stop: Stop, kept: &'static str) {
     });
 }
 
-/// The signals that the program was started to ignore, as `nohup` and a shell's background jobs do;
-/// none where the system does not say.
+/// Whether the program was started to outlive its terminal, as `nohup` does; false where the system
+/// does not say.
 #[cfg(unix)]
-fn ignored() -> u64 {
+fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal_hook::consts::SIGHUP - 1)) != 0)
 }
 
 #[cfg(not(unix))]

@@ -387,6 +387,10 @@ fn a_saved_fit_reads_back_to_the_same_bytes() {
     read.check_data(&data).unwrap();
     assert!(read.check_data(&data.filter(|r| r.pool == "good")).is_err());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no partial file is left");
+    // Files from before laws could drift.
+    let older = saved.to_json().replace(",\n    \"drift\": 0.0", "");
+    assert_eq!(SavedFit::<LawKind>::from_json(&older, "fit.json").unwrap(), saved);
+    assert_ne!(older, saved.to_json());
     let newer = saved.to_json().replace("curate-scaling/1", "curate-scaling/9");
     let message = SavedFit::<LawKind>::from_json(&newer, "fit.json").unwrap_err().to_string();
     assert!(message.contains("curate-scaling/9") && message.contains("fit again"), "{message}");

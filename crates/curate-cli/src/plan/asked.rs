@@ -21,6 +21,7 @@ pub(super) fn candidates_of(args: &CandidateArgs, fit: &Fit) -> Result<Vec<Candi
     let all: Vec<Candidate> = named.into_iter().map(|found| changed(found, args)).collect();
     for candidate in &all {
         candidate.check(fit)?;
+        candidate.pools().iter().try_for_each(|pool| check_pool(pool, args, fit))?;
     }
     if let (Some(parameters), Some(span)) = (args.parameters, fit.range().parameters) {
         check_near(parameters, span, "--parameters", "parameters")?;
@@ -33,6 +34,17 @@ pub(super) fn candidates_of(args: &CandidateArgs, fit: &Fit) -> Result<Vec<Candi
         return Err(ScalingError::Unknown { what: "pool", name: name.clone(), known }.into());
     }
     Ok(all)
+}
+
+/// Refuses a pool that no run was made on, unless its size says what is asked: a law whose parameters
+/// all pools share has an answer for any name.
+pub(super) fn check_pool(pool: &str, args: &CandidateArgs, fit: &Fit) -> Result<(), ScalingError> {
+    let known = fit.pools().iter().any(|known| known.name == pool);
+    if known || size_of(args, pool).is_some() {
+        return Ok(());
+    }
+    let names: Vec<&str> = fit.pools().iter().map(|pool| pool.name.as_str()).collect();
+    Err(ScalingError::Unknown { what: "pool", name: pool.to_owned(), known: names.join(", ") })
 }
 
 /// A candidate under the what-if changes asked for.

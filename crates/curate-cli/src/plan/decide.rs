@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     plan::{
         args::DecideArgs,
-        asked::{candidates_of, check_compute, check_epochs, check_samples, size_of},
+        asked::{candidates_of, check_compute, check_epochs, check_pool, check_samples, size_of},
         blend, load,
     },
     show,
@@ -167,6 +167,10 @@ fn law_decision(
     let best = blend.best_pool(candidates, samples, level)?;
     let smallest = fit.range().samples.map_or(samples / 100.0, |span| span.low.min(samples));
     let range = args.range.unwrap_or((smallest, samples * 10.0));
+    if args.range.is_some() {
+        check_samples(fit, range.0, "--range")?;
+        check_samples(fit, range.1, "--range")?;
+    }
     let mut decision = LawDecision {
         shares: blend.shares(),
         without: Vec::new(),
@@ -186,10 +190,11 @@ fn law_decision(
         decision.multipliers.push((other.name().to_owned(), worth));
     }
     let runs = experiments(args, samples, smallest, candidates);
-    for run in &args.experiments {
-        check_samples(fit, run.1, "--try")?;
+    for run in &runs {
+        check_samples(fit, run.samples, "--try")?;
+        run.candidate.pools().iter().try_for_each(|pool| check_pool(pool, &args.of, fit))?;
     }
-    if !runs.is_empty() {
+    if candidates.len() > 1 && !runs.is_empty() {
         decision.next = blend.next_experiment(candidates, samples, &runs)?;
     }
     progress.check().map_err(ScalingError::from)?;

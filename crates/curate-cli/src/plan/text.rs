@@ -231,9 +231,10 @@ impl fmt::Display for PoolDecision {
         if !self.consensus.is_empty() {
             writeln!(f, "all files together:")?;
             for joined in &self.consensus {
-                let best_of = match joined.best_of.join(", ") {
-                    none if none.is_empty() => String::new(),
-                    laws => format!("   best by {laws}"),
+                let laws: Vec<String> = joined.best_of.iter().map(|law| of_laws(law)).collect();
+                let best_of = match laws.is_empty() {
+                    true => String::new(),
+                    false => format!("   best by {}", laws.join(", ")),
                 };
                 writeln!(f, "  {} wins {}{best_of}", joined.name, percent(joined.wins))?;
             }
@@ -296,7 +297,10 @@ impl LawDecision {
             "pool", "metric", "wins", "regret"
         )?;
         for Ranked { name, metric, wins, regret, .. } in ranking {
-            let (wins, regret) = (percent(*wins), short(*regret));
+            let (wins, regret) = match ranking.len() {
+                1 => ("-".to_owned(), "-".to_owned()),
+                _ => (percent(*wins), short(*regret)),
+            };
             let (value, doubt) = (short(metric.estimate), interval(metric, short));
             let name = named(name);
             writeln!(f, "  {name:<wide$} {value:>9}   {doubt:<20} {wins:>6} {regret:>9}")?;

@@ -20,6 +20,7 @@ fn a_law_that_cannot_tell_pools_apart_names_no_winner() {
     let alone =
         said(&folder, &["decide", "fit.json", "--samples", "34B", "--candidates", "LAION-2B"]);
     assert!(alone.contains("LAION-2B is the only candidate"), "{alone}");
+    assert!(!alone.contains("100 %"), "{alone}");
 }
 
 /// The runs at 34 billion samples are published too; no fit here has seen them.
@@ -97,6 +98,22 @@ fn candidates_that_are_none_or_the_same_are_refused() {
             assert!(parts.iter().all(|part| said.contains(part)), "{candidates}: {said}");
         }
     }
+}
+
+/// Of a law whose parameters all pools share.
+#[test]
+fn a_pool_that_no_run_was_made_on_needs_a_size() {
+    let folder = tempfile::tempdir().unwrap();
+    said(&folder, &["fit", &five_runs(), "--law", "qqt-proportional", "--own", "none"]);
+    let ask = ["decide", "fit.json", "--samples", "34B"];
+    for more in [["--candidates", "LAION-5B"], ["--try", "LAION-5B@5B"], ["--candidates", "+"]] {
+        let refused = complaint(&folder, &[&ask[..], &more[..]].concat());
+        assert!(refused.contains("LAION-5B") || refused.contains('+'), "{refused}");
+    }
+    let sized = ["--candidates", "LAION-5B,LAION-2B", "--unique", "LAION-5B=5B"];
+    assert!(said(&folder, &[&ask[..], &sized[..]].concat()).contains("train on LAION-5B"));
+    let range = complaint(&folder, &[&ask[..], &["--range", "1..34B"]].concat());
+    assert!(range.contains("--range 1 is a factor of"), "{range}");
 }
 
 #[test]

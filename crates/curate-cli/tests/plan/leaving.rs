@@ -95,7 +95,7 @@ fn work_that_does_not_listen_is_ended() {
 
 /// As `nohup` starts it: a terminal that closes does not end it.
 #[test]
-fn a_signal_that_it_was_started_to_ignore_does_not_end_it() {
+fn a_terminal_that_it_was_started_to_outlive_does_not_end_it() {
     let folder = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_curate");
     let runs = five_runs();

@@ -28,6 +28,8 @@ pub enum BadKind {
     Truncated,
     /// The bytes break their format.
     Damaged,
+    /// The caption made its repair fail inside.
+    CaptionFailed,
 }
 
 impl BadKind {
@@ -41,6 +43,7 @@ impl BadKind {
             Self::TooLarge => "image-over-pixel-limit",
             Self::Truncated => "image-cut-off",
             Self::Damaged => "image-damaged",
+            Self::CaptionFailed => "caption-not-repaired",
         }
     }
 }
@@ -55,6 +58,7 @@ impl fmt::Display for BadKind {
             Self::TooLarge => "over the pixel limit",
             Self::Truncated => "cut off",
             Self::Damaged => "damaged",
+            Self::CaptionFailed => "with a caption that could not be repaired",
         })
     }
 }
@@ -102,6 +106,8 @@ pub(super) enum Trouble {
     NoCaption,
     #[error("the sample has no image")]
     NoImage,
+    #[error("the repair of the caption failed inside")]
+    CaptionFailed,
     #[error(transparent)]
     Image(#[from] ImageError),
 }
@@ -111,6 +117,7 @@ impl Trouble {
         let kind = match self {
             Self::NoCaption => BadKind::NoCaption,
             Self::NoImage => BadKind::NoImage,
+            Self::CaptionFailed => BadKind::CaptionFailed,
             Self::Image(ImageError::UnknownFormat | ImageError::Unsupported(_)) => {
                 BadKind::UnknownFormat
             }

@@ -46,6 +46,7 @@ pub(super) fn embed_chunk(
         texts: vec![f32::NAN; rows.len() * dim],
         bad: vec![],
     };
+    let mut bad: Vec<(usize, Trouble)> = Vec::new();
     let (mut good, mut numbers, mut captions) = (Vec::new(), Vec::new(), Vec::new());
     for (i, (sample, pixels)) in samples.iter().zip(pixels).enumerate() {
         match pixels {
@@ -54,17 +55,21 @@ pub(super) fn embed_chunk(
                 numbers.extend(pixels);
                 captions.push(sample.caption.as_deref().unwrap_or_default());
             }
-            Err(trouble) => chunk.bad.push(trouble.of(sample.id)),
+            Err(trouble) => bad.push((i, trouble)),
         }
     }
-    let embedded = [
-        (&mut chunk.images, network.embed_images(&numbers)?),
-        (&mut chunk.texts, network.embed_texts(&captions)?),
-    ];
-    for (out, embedded) in embedded {
-        for (&i, row) in good.iter().zip(embedded.chunks_exact(dim)) {
-            out[i * dim..(i + 1) * dim].copy_from_slice(row);
+    let (images, texts) = (network.embed_images(&numbers)?, network.embed_texts(&captions)?);
+    let embedded = images.chunks_exact(dim).zip(texts.chunks_exact(dim));
+    for (&i, (image, text)) in good.iter().zip(embedded) {
+        if text.iter().any(|x| x.is_nan()) {
+            bad.push((i, Trouble::CaptionFailed));
+            continue;
         }
+        let at = i * dim..(i + 1) * dim;
+        chunk.images[at.clone()].copy_from_slice(image);
+        chunk.texts[at].copy_from_slice(text);
     }
+    bad.sort_by_key(|&(i, _)| i);
+    chunk.bad = bad.iter().map(|(i, trouble)| trouble.of(samples[*i].id)).collect();
     Ok(chunk)
 }
