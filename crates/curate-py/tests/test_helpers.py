@@ -21,6 +21,17 @@ def test_kmeans_passes_scikit_learns_checks():
             raise AssertionError(f"{check}: {error}") from error
 
 
+def test_everything_else_is_there_without_scikit_learn(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "curate._estimator", None)
+    with pytest.raises(ImportError, match="curate.KMeans needs scikit-learn"):
+        curate.KMeans
+    names = {}
+    exec("from curate import *", names)
+    assert "kmeans" in names and "KMeans" not in names
+
+
 def test_kmeans_fits_predicts_and_transforms():
     pytest.importorskip("sklearn")
     X = np.random.default_rng(0).normal(size=(500, 6))

@@ -73,7 +73,7 @@ from curate._semdedup import semdedup
 from curate._show import gallery
 
 if TYPE_CHECKING:
-    from curate._estimator import KMeans
+    from curate._estimator import KMeans as KMeans
 
 __all__ = [
     "Baseline",
@@ -88,7 +88,6 @@ __all__ = [
     "FileError",
     "Group",
     "InputError",
-    "KMeans",
     "LawFit",
     "Network",
     "NetworkError",
@@ -135,9 +134,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`KMeans` needs scikit-learn, which takes a second to import."""
+    """`KMeans` needs scikit-learn, which takes a second to import and may be missing."""
     if name == "KMeans":
-        from curate._estimator import KMeans
-
+        try:
+            from curate._estimator import KMeans
+        except ImportError as error:
+            raise ImportError("curate.KMeans needs scikit-learn: pip install scikit-learn") from error
         return KMeans
     raise AttributeError(f"module 'curate' has no attribute {name!r}")
