@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 mod fuzz;
+mod python;
 mod splice;
 mod torture;
 
@@ -33,6 +34,8 @@ Tasks of the curate workspace
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
   cargo xtask package        package every published crate, without building it
   cargo xtask hdf5           test the HDF5 features, where the system has libhdf5
+  cargo xtask python         build the Python package and run its tests, where there is Python 3.11 (and pip)
+  cargo xtask python stubs   write its type stubs anew
   cargo xtask wgpu           run the conformance suite on WebGPU, where a driver is installed
 ";
 
@@ -53,6 +56,8 @@ fn main() -> ExitCode {
         ["cuda"] => cuda(),
         ["package"] => package(),
         ["hdf5"] => hdf5(),
+        ["python", "stubs"] => python::write_stubs(),
+        ["python", rest @ ..] => python::python(rest),
         ["wgpu"] => wgpu(),
         _ => {
             print!("{HELP}");
@@ -125,11 +130,13 @@ fn ci() -> Result<()> {
     run(docs)?;
     package()?;
     cuda()?;
-    hdf5()
+    hdf5()?;
+    python::python(&[])
 }
 
 /// Crates that stay in the workspace.
-const UNPUBLISHED: [&str; 4] = ["xtask", "xtask-data", "curate-repro", "curate-conformance"];
+const UNPUBLISHED: [&str; 5] =
+    ["xtask", "xtask-data", "curate-repro", "curate-conformance", "curate-py"];
 
 /// What crates.io would be given: finds files and metadata that are missing. Nothing is built, so it
 /// takes seconds.

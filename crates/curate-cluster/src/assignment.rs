@@ -1,9 +1,11 @@
 //! Which cluster each row is in.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{ClusterError, Metric, sums::check_clusters};
 
 /// The cluster of each row.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Assignment {
     k: usize,
     cluster: Vec<u32>,

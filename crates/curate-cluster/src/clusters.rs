@@ -3,6 +3,7 @@
 use curate_core::{Progress, Rows, Selection, random};
 use curate_kernels::Engine;
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use crate::{Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric};
 
@@ -22,7 +23,7 @@ use crate::{Assignment, ClusterError, Clustering, KMeans, KMeansParams, Metric};
 /// assert_eq!((two.k(), two.rows().len()), (2, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clusters {
     rows: Selection,
     clustering: Clustering,

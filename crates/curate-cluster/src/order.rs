@@ -32,7 +32,7 @@ pub enum Preference {
 /// assert!(Ordered::from_clusters(vec![vec![2, 0], vec![2]], 3).is_err());
 /// # Ok::<(), curate_cluster::ClusterError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ordered {
     clusters: Vec<Vec<usize>>,
     rows: usize,

@@ -3,6 +3,7 @@
 use curate_core::{EmbeddingSource, Progress, SampleId, ScoreColumn, rank::Direction};
 use curate_kernels::{Engine, ExactSum};
 use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Assignment, ClusterError, Metric, Ordered, Preference,
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// A fitted clustering.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clustering {
     /// One centroid a row, `k x d`.
     pub centroids: Array2<f32>,

@@ -108,7 +108,7 @@ pub enum NormPolicy {
 pub const UNIT_TOLERANCE: f64 = 0.01;
 
 /// A row with a fault; the norm is NaN where it has none.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Faulty {
     /// The row of the source.
     pub row: usize,

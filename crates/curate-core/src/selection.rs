@@ -2,6 +2,8 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 /// A set of rows of a pool, as ascending row numbers without repeats. A clone shares them: pools have
 /// millions of rows, and the set that one stage leaves is the one that the next is given.
 ///
@@ -13,7 +15,8 @@ use std::{cmp::Ordering, sync::Arc};
 /// assert_eq!(kept.rows(), [1, 5]);
 /// assert_eq!(scored.minus(&kept).rows(), [3]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<usize>", into = "Vec<usize>")]
 pub struct Selection {
     rows: Arc<Vec<usize>>,
 }
@@ -101,6 +104,18 @@ impl Selection {
             }
         }
         Self::ascending(rows)
+    }
+}
+
+impl From<Vec<usize>> for Selection {
+    fn from(rows: Vec<usize>) -> Self {
+        Self::from_unsorted(rows)
+    }
+}
+
+impl From<Selection> for Vec<usize> {
+    fn from(selection: Selection) -> Self {
+        Arc::unwrap_or_clone(selection.rows)
     }
 }
 

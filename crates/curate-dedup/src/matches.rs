@@ -6,11 +6,12 @@ use curate_core::{
 };
 use curate_kernels::Earlier;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{DedupError, Mode, stream};
 
 /// Every row's most similar preferred row.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Matches {
     /// The largest similarity to a row of the same cluster that is preferred, at least 0.
     pub similarity: Vec<f32>,

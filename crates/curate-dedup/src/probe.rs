@@ -8,6 +8,7 @@ use curate_core::{
 };
 use curate_kernels::{Centroids, Nearest};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{Matches, stream::gather};
 
@@ -20,7 +21,7 @@ const MEMBERS: usize = 2048;
 const RECALL_ROWS: usize = 1_000;
 
 /// What looking into neighboring clusters found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probing {
     /// Pairs of rows of different clusters that were compared.
     pub pairs: u64,
@@ -59,7 +60,7 @@ impl Recall {
 }
 
 /// A row of the sample: its largest similarity to any preferred row, and what the searches found.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Sampled {
     anywhere: f32,
     without_probing: f32,

@@ -7,6 +7,8 @@ use curate_core::{
     rank::{Direction, Outcome, fraction_of},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{DedupError, Matches, Mode, Recall, probe::Probing};
 
 /// The rule under which duplicates go.
@@ -16,7 +18,7 @@ pub const EXACT_DUPLICATE: &str = "exact-duplicate";
 
 /// Every row's most similar preferred row. Any cut is a view on it that costs a comparison a row; all
 /// rows are those of the source that was searched.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Duplicates {
     mode: Mode,
     given: Selection,
@@ -31,7 +33,7 @@ pub struct Duplicates {
 }
 
 /// A row whose vector is another row's to the bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copy {
     /// The row that goes.
     pub row: usize,

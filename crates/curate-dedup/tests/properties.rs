@@ -320,3 +320,20 @@ fn nothing_and_one_row_are_no_trouble() {
     let found = run(&zeros, &ids(3), SemanticDedupParams::new());
     assert_eq!((found.select(Cut::Top(9)).unwrap().len(), found.faults().len()), (0, 3));
 }
+
+#[test]
+fn a_result_that_was_written_answers_as_before() {
+    let vectors = rows(200, 8, 3);
+    let given = Given { norm: NormPolicy::Any, ..Given::default() };
+    let rows = Rows::read(&vectors, given, &NoProgress).unwrap();
+    let method = SemanticDedupParams::new().probes(2).check().unwrap();
+    let found = method.run(&rows, &NoProgress).unwrap();
+    let mut written = Vec::new();
+    ciborium::into_writer(&found, &mut written).unwrap();
+    let again: Duplicates = ciborium::from_reader(&*written).unwrap();
+    assert_eq!(again, found);
+    assert_eq!(again.removals(Cut::Top(50)).unwrap(), found.removals(Cut::Top(50)).unwrap());
+    // Rows that are written in any order, and twice, are read as a set.
+    let set: Selection = serde_json::from_str("[3, 1, 3]").unwrap();
+    assert_eq!(set.rows(), [1, 3]);
+}

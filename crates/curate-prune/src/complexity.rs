@@ -4,6 +4,7 @@ use curate_cluster::{Assignment, Clustering, Metric};
 use curate_core::{ParamsError, params::Checker};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{PruneError, params::is_temperature};
 
@@ -11,7 +12,7 @@ use crate::{PruneError, params::is_temperature};
 const SPHERICAL: Metric = Metric::Spherical;
 
 /// The complexity of each cluster (arXiv 2401.04578, section 3).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Complexity {
     /// Mean distance of a cluster's rows to its centroid; NaN for an empty cluster.
     pub intra: Vec<f64>,

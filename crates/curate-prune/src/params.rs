@@ -209,5 +209,5 @@ pub fn suggested_clusters(rows: usize) -> usize {
 }
 
 /// Concept-complexity pruning with valid parameters.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConceptPrune(pub(crate) ConceptPruneParams);

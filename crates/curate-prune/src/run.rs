@@ -6,6 +6,8 @@ use curate_core::{
     rank::fraction_of,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     AllocationReport, Complexity, ConceptPrune, PruneError, Quotas, Share, allocate, lower_bounds,
     params::suggested_clusters, select, softmax,
@@ -85,7 +87,7 @@ impl ConceptPrune {
 
 /// Rows in concepts, and how complex each concept is. Any number of rows to keep is a view on it; all
 /// rows are those of the source that was clustered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Concepts {
     method: ConceptPrune,
     given: Selection,
