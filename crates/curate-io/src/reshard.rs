@@ -93,7 +93,7 @@ pub fn reshard(
     let _lock = FolderLock::take(out)?;
     atomic::remove_leftovers(out)?;
     let (sources, mut found) = scan_all(pool, &tars, &ids, options, progress)?;
-    if found.not_selected + found.without_id == found.input_samples && ids.len() > 0 {
+    if found.not_selected + found.without_id == found.input_samples && !ids.is_empty() {
         let (wanted, samples) = (ids.distinct(), found.input_samples);
         let problem =
             format!("names {wanted} ids, of which none is that of one of {samples} samples");

@@ -21,6 +21,10 @@ use crate::{
 /// Files that say when they were written or how long it took.
 const TELL_TIME: [&str; 4] = ["manifest.json", "report.html", "stage.json", "pool.json"];
 
+/// How the files begin by which a command knows what it has done: they grow with it, and no other reader
+/// looks at them.
+const BOOKS: &str = ".curate-";
+
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// A command, and what it leaves where nothing disturbs it.
@@ -168,7 +172,7 @@ impl<'a> Clean<'a> {
         for (file, bytes) in files(out) {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             let whole = match file.extension().and_then(|ending| ending.to_str()) {
-                _ if is_part(&file) => true,
+                _ if name.starts_with(BOOKS) => true,
                 Some("json") if tells_time(&file) => {
                     serde_json::from_slice::<serde_json::Value>(&bytes).is_ok()
                 }
@@ -188,7 +192,8 @@ fn tells_time(file: &Path) -> bool {
 
 /// A file that was being written, under a name that no reader looks for.
 fn is_part(file: &Path) -> bool {
-    file.file_name().unwrap().to_string_lossy().starts_with(".curate-")
+    let name = file.file_name().unwrap().to_string_lossy();
+    name.starts_with(".curate-") && name.ends_with(".part")
 }
 
 /// All files in a folder with their bytes, but for locks.
