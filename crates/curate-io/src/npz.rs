@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crc32fast::Hasher;
@@ -201,6 +201,7 @@ fn unpack(
 pub struct NpzWriter {
     path: PathBuf,
     zip: ZipWriter<UntilFailed>,
+    error: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl NpzWriter {
@@ -209,10 +210,10 @@ impl NpzWriter {
     /// # Errors
     /// When the folder cannot be made or written to.
     pub fn create(path: &Path) -> Result<Self, IoError> {
-        Ok(Self {
-            path: path.to_owned(),
-            zip: ZipWriter::new(UntilFailed::new(AtomicFile::create(path)?)),
-        })
+        let (file, error) = (AtomicFile::create(path)?, Arc::default());
+        let until_failed =
+            UntilFailed { file, error: Arc::clone(&error), failed: false, position: 0, end: 0 };
+        Ok(Self { path: path.to_owned(), zip: ZipWriter::new(until_failed), error })
     }
 
     /// Adds a table of vectors, one per row.
@@ -234,7 +235,8 @@ impl NpzWriter {
             .start_file(format!("{name}.npy"), options)
             .map_err(|e| not_written(&self.path, e))?;
         npy::write_table(&mut self.zip, table, precision)
-            .map_err(|e| IoError::os(&self.path, "written", e))
+            .map_err(|e| IoError::os(&self.path, "written", e))?;
+        written(&self.path, &self.error)
     }
 
     /// Puts the file in its place.
@@ -242,14 +244,18 @@ impl NpzWriter {
     /// # Errors
     /// When the bytes do not reach the disk.
     pub fn finish(self) -> Result<(), IoError> {
-        self.zip.finish().map_err(|e| not_written(&self.path, e))?.file.commit()
+        let done = self.zip.finish().map_err(|e| not_written(&self.path, e))?;
+        written(&self.path, &self.error)?;
+        done.file.commit()
     }
 }
 
-/// A file that takes everything and writes nothing once it has failed. The first error is the one that is
-/// returned; [`ZipWriter`] goes on to end its archive when it is dropped, and prints what that runs into.
+/// A file that takes everything and writes nothing once it has failed, and keeps the error for
+/// [`NpzWriter`]. [`ZipWriter`] must not meet it: it ends its archive when it is dropped, and prints what
+/// that runs into, or stops the program where its counts do not agree.
 struct UntilFailed {
     file: AtomicFile,
+    error: Arc<Mutex<Option<io::Error>>>,
     failed: bool,
     /// Where it is, and where it would be.
     position: u64,
@@ -257,39 +263,52 @@ struct UntilFailed {
 }
 
 impl UntilFailed {
-    fn new(file: AtomicFile) -> Self {
-        Self { file, failed: false, position: 0, end: 0 }
+    /// What was done, or what stands for it once the file has failed.
+    fn or<T>(&mut self, instead: T, done: impl FnOnce(&mut AtomicFile) -> io::Result<T>) -> T {
+        if !self.failed {
+            match done(&mut self.file) {
+                Ok(done) => return done,
+                Err(error) => {
+                    self.failed = true;
+                    *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+            }
+        }
+        instead
     }
 }
 
 impl Write for UntilFailed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = if self.failed { Ok(bytes.len()) } else { self.file.write(bytes) };
-        self.failed |= written.is_err();
-        let written = written?;
+        let written = self.or(bytes.len(), |file| file.write(bytes));
         self.position += written as u64;
         self.end = self.end.max(self.position);
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let flushed = if self.failed { Ok(()) } else { self.file.flush() };
-        self.failed |= flushed.is_err();
-        flushed
+        self.or((), Write::flush);
+        Ok(())
     }
 }
 
 impl Seek for UntilFailed {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let sought = match to {
-            _ if !self.failed => self.file.seek(to),
-            SeekFrom::Start(at) => Ok(at),
-            SeekFrom::End(by) => Ok(self.end.saturating_add_signed(by)),
-            SeekFrom::Current(by) => Ok(self.position.saturating_add_signed(by)),
+        let virtually = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::End(by) => self.end.saturating_add_signed(by),
+            SeekFrom::Current(by) => self.position.saturating_add_signed(by),
         };
-        self.failed |= sought.is_err();
-        self.position = sought?;
+        self.position = self.or(virtually, |file| file.seek(to));
         Ok(self.position)
+    }
+}
+
+/// The error that [`UntilFailed`] kept.
+fn written(path: &Path, error: &Mutex<Option<io::Error>>) -> Result<(), IoError> {
+    match error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) => Err(IoError::os(path, "written", error)),
+        None => Ok(()),
     }
 }
 
