@@ -15,7 +15,6 @@ The bar, fixed before the first run: no peak above its promise, and `scores` of 
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import venv
@@ -71,6 +70,7 @@ name = "clip"
 column = "clip_l14_similarity_score"
 [[stage]]
 kind = "fraction"
+score = "clip"
 fraction = 0.8
 [[stage]]
 kind = "semantic-dedup"
@@ -84,6 +84,14 @@ clusters = 100
 fraction = 0.5
 """,
 }
+
+
+WATCH = """
+import resource, subprocess, sys
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+code = subprocess.run(sys.argv[1:], **quiet).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, code)
+"""
 
 
 def make_pool(recipe, rows):
@@ -124,18 +132,12 @@ def measure(recipe, rows):
     command = [str(CURATE), "--threads", str(THREADS), "run", str(path)]
     plan = json.loads(subprocess.check_output([*command, "--dry-run", "--json"]))
     out = BENCH / "out"
-    # A child of its own: the largest child so far is all that a parent is told of.
-    pid = os.fork()
-    if pid == 0:
-        with open(os.devnull, "w") as nowhere:
-            done = subprocess.run(
-                [*command, "--out", str(out), "--overwrite"], stdout=nowhere, stderr=nowhere
-            )
-        (BENCH / "peak").write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
-        os._exit(done.returncode)
-    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+    # By a small process: the peak of a child begins with the size of who started it.
+    watched = [sys.executable, "-S", "-c", WATCH, *command, "--out", str(out), "--overwrite"]
+    peak, code = map(int, subprocess.check_output(watched).split())
+    if code:
         sys.exit(f"{recipe} of {rows:,} rows failed: {' '.join(command)}")
-    peak = 1024 * int((BENCH / "peak").read_text())
+    peak *= 1024
     ratios = {"peak_over_promised_below": round(peak / plan["memory"], 3),
               "gib_below": round(peak / 2**30, 3)}
     return {"rows": rows, "stages": len(plan["stages"]), "peak": peak, "promised": plan["memory"],

@@ -64,7 +64,7 @@ pub use error::Error;
 pub use execute::{RunSummary, run};
 pub use recipe::Recipe;
 pub use record::StageRecord;
-pub use rows::StageRows;
+pub use rows::{StageReader, StageRows};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
