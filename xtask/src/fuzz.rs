@@ -10,9 +10,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::{cargo, root, run};
+use crate::{cargo, number_after, root, run};
 
 struct Reader {
     name: &'static str,
@@ -59,10 +59,7 @@ pub(crate) fn fuzz(words: &[&str]) -> Result<()> {
     let (mut chosen, mut cases, mut seed) = (None, 4000, now()?);
     let mut words = words.iter();
     while let Some(&word) = words.next() {
-        let mut number = || -> Result<u64> {
-            let text = words.next().with_context(|| format!("{word} needs a number: {USAGE}"))?;
-            text.parse().with_context(|| format!("{word} {text} is not a number"))
-        };
+        let mut number = || number_after(word, words.next(), USAGE);
         match word {
             "--cases" => cases = number()?,
             "--seed" => seed = number()?,

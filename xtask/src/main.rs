@@ -81,6 +81,12 @@ fn root() -> PathBuf {
     here.parent().map_or_else(|| here.to_owned(), Path::to_owned)
 }
 
+/// The number that follows a flag.
+fn number_after(flag: &str, text: Option<&&str>, usage: &str) -> Result<u64> {
+    let text = text.with_context(|| format!("{flag} needs a number: {usage}"))?;
+    text.parse().with_context(|| format!("{flag} {text} is not a number"))
+}
+
 fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{cargo, root, run};
+use crate::{CHECKED, cargo, root, run};
 
 /// What the tests use beside the package itself; numpy comes with it.
 const TOOLS: [&str; 12] = [
@@ -46,8 +46,8 @@ pub(crate) fn python(rest: &[&str]) -> Result<()> {
             create
         })?;
     }
-    // The program, with whose results those of the package are compared.
-    run(cargo(&["build", "--package", "curate-cli"]))?;
+    // The program, with whose results those of the package are compared; as the tests build it.
+    run(cargo(&[&["build", "--package", "curate-cli"], &CHECKED[..]].concat()))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     let tools = within(&environment, "python", &[&pip[..], &TOOLS[..]].concat());
     if let Err(error) = run(tools) {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::{cargo, root, run};
+use crate::{CHECKED, cargo, number_after, root, run};
 
 const USAGE: &str = "cargo xtask torture [--minutes N] [--seed S] [--record]";
 
@@ -21,10 +21,7 @@ pub(crate) fn torture(words: &[&str]) -> Result<()> {
     let (mut minutes, mut seed, mut record) = (10, clock, false);
     let mut words = words.iter();
     while let Some(&word) = words.next() {
-        let mut number = || -> Result<u64> {
-            let text = words.next().with_context(|| format!("{word} needs a number: {USAGE}"))?;
-            text.parse().with_context(|| format!("{word} {text} is not a number"))
-        };
+        let mut number = || number_after(word, words.next(), USAGE);
         match word {
             "--minutes" => minutes = number()?,
             "--seed" => seed = number()?,
@@ -36,7 +33,9 @@ pub(crate) fn torture(words: &[&str]) -> Result<()> {
     let folder = root().join("target/torture");
     fs::create_dir_all(&folder)?;
     let counts = folder.join("counts.json");
+    // With the features of the other tests, so that nothing is built twice.
     let mut tests = cargo(&["test", "--package", "curate-cli", "--test", "torture"]);
+    tests.args(CHECKED);
     tests.args(["--", "--nocapture", "for_as_long_as_was_asked"]);
     tests.env("CURATE_TORTURE_MINUTES", minutes.to_string());
     tests.env("CURATE_TORTURE_SEED", seed.to_string()).env("CURATE_TORTURE_RESULTS", &counts);

@@ -7,7 +7,6 @@ use std::{
     fs::{self, File, Metadata},
     io,
     path::Path,
-    time::UNIX_EPOCH,
 };
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use crate::{
     digest,
     error::{IoError, Kind},
     positioned::read_exact_at,
+    watched::Watched,
 };
 
 /// How many pieces of a file a sample has, and the bytes of each.
@@ -136,11 +136,8 @@ impl Input {
     /// # Errors
     /// Then, and when it cannot be read.
     pub fn check_untouched(&self, path: &Path) -> Result<(), IoError> {
-        if modified(path)? == self.modified && length(path)? == self.stamp.bytes {
-            return Ok(());
-        }
-        let problem = "was changed while it was read";
-        Err(IoError::new(Kind::Disagree, path, problem, "start again once nobody writes to it"))
+        let (bytes, modified) = (self.stamp.bytes, self.modified);
+        Watched { path: path.to_owned(), bytes, modified }.check()
     }
 }
 
@@ -171,18 +168,12 @@ fn unless_missing(same: Result<bool, IoError>) -> Result<bool, IoError> {
     }
 }
 
-fn metadata(path: &Path) -> Result<Metadata, IoError> {
-    fs::metadata(path).map_err(|e| IoError::os(path, "read", e))
-}
-
 pub(crate) fn length(path: &Path) -> Result<u64, IoError> {
-    metadata(path).map(|found| found.len())
+    Watched::of(path).map(|file| file.bytes)
 }
 
-/// When a file was last changed, in nanoseconds since 1970.
-pub(crate) fn modified(path: &Path) -> Result<u64, IoError> {
-    let time = metadata(path)?.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-    Ok(time.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
+fn modified(path: &Path) -> Result<u64, IoError> {
+    Watched::of(path).map(|file| file.modified)
 }
 
 /// SHA-256 of some of a file's bytes: of all, where they are few.

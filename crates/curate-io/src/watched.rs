@@ -61,7 +61,12 @@ impl Watched {
             return Ok(());
         }
         let problem = "changed while it was read";
-        Err(IoError::new(Kind::Disagree, &self.path, problem, "start again when it is finished"))
+        Err(IoError::new(
+            Kind::Disagree,
+            &self.path,
+            problem,
+            "start again once nobody writes to it",
+        ))
     }
 }
 

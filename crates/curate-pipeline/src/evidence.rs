@@ -8,7 +8,7 @@ use curate_io::table::{Column, Writer};
 use crate::{
     Error,
     earlier::POOL,
-    rows::{StageReader, StageRows},
+    rows::{RemovedRows, StageRows},
     run::Run,
 };
 
@@ -34,38 +34,41 @@ pub struct Reason<'a> {
 /// # Errors
 /// When a stage's rows cannot be read, and those of `each`.
 pub fn each(run: &Run, mut each: impl FnMut(Reason<'_>) -> Result<(), Error>) -> Result<(), Error> {
-    let stages: Vec<usize> = (0..run.records.len()).collect();
-    each_row(run, &stages, |met| {
-        if let Some(fault) = met.fault {
-            let removal = Removal::new(met.row, fault.name());
-            each(Reason { stage: POOL, removal, outside_cause: None })?;
-        }
-        if met.stays {
-            return Ok(());
-        }
-        for (stage, rows, position) in met.verdicts() {
-            if let Some(removal) = rows.removal(position) {
-                let outside_cause = rows.outside_cause(position).map(str::to_owned);
-                each(Reason { stage: &run.records[stage].name, removal, outside_cause })?;
+    each_removed(
+        run,
+        |_rule| true,
+        |met| {
+            if let Some(fault) = met.fault {
+                let removal = Removal::new(met.row, fault.name());
+                each(Reason { stage: POOL, removal, outside_cause: None })?;
             }
-        }
-        Ok(())
-    })
+            if met.stays {
+                return Ok(());
+            }
+            for (stage, rows, position) in met.verdicts() {
+                if let Some(removal) = rows.removal(position) {
+                    let outside_cause = rows.outside_cause(position).map(str::to_owned);
+                    each(Reason { stage: &run.records[stage].name, removal, outside_cause })?;
+                }
+            }
+            Ok(())
+        },
+    )
 }
 
-/// A row of the pool, and what was said of it.
+/// A row that the pool set aside or a stage removed.
 pub(crate) struct Met<'a> {
     pub(crate) row: usize,
     /// For what it was set aside when the pool was read.
     pub(crate) fault: Option<Fault>,
-    /// Whether it is in the subset.
+    /// Whether it is in the subset: another branch of the recipe kept it.
     pub(crate) stays: bool,
-    stages: &'a [(usize, StageReader)],
+    stages: &'a [(usize, RemovedRows)],
 }
 
 impl Met<'_> {
-    /// The stages that were given the row, in order: their place, some of their rows, and the row's
-    /// position among those.
+    /// The stages that removed the row, in order: their place, some of their rows, and the row's position
+    /// among those.
     pub(crate) fn verdicts(&self) -> impl Iterator<Item = (usize, &StageRows, usize)> {
         let here = self.stages.iter().filter(|(_, stage)| stage.row() == Some(self.row));
         here.map(|(index, stage)| {
@@ -75,14 +78,19 @@ impl Met<'_> {
     }
 }
 
-/// Goes through the rows that have a fault or that one of these stages was given, in order.
-pub(crate) fn each_row(
+/// Goes through the rows that the pool set aside, or that a stage removed which used a wanted rule, in
+/// order. Stages that used none are not read.
+pub(crate) fn each_removed(
     run: &Run,
-    stages: &[usize],
+    wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&Met<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let open = |&stage: &usize| Ok::<_, Error>((stage, run.stage_reader(stage)?));
-    let mut stages = stages.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let mut stages = Vec::new();
+    for (stage, record) in run.records.iter().enumerate() {
+        if record.removed.keys().any(|rule| wanted(rule)) {
+            stages.push((stage, run.removed_rows(stage)?));
+        }
+    }
     let mut faults = run.pool.faults().iter().copied().peekable();
     let mut kept = run.kept.iter().peekable();
     loop {
@@ -134,19 +142,28 @@ type Written = (String, Removal, Option<String>);
 
 fn columns(run: &Run, reasons: Vec<Written>) -> Vec<(&'static str, Column)> {
     let uid = |row: usize| run.pool.ids()[row].to_string();
-    let cause = |(_, removal, outside): &Written| removal.cause.map(uid).or(outside.clone());
-    let causes = reasons.iter().map(cause).collect();
-    let stages = reasons.iter().map(|(stage, ..)| stage.clone()).collect();
-    let removals: Vec<&Removal> = reasons.iter().map(|(_, removal, _)| removal).collect();
+    let of = || reasons.iter().map(|(_, removal, _)| removal);
+    let uids = of().map(|r| uid(r.row)).collect();
+    let rows = of().map(|r| r.row as u64).collect();
+    let values = of().map(|r| r.value).collect();
+    let thresholds = of().map(|r| r.threshold).collect();
+    let cause_rows = of().map(|r| r.cause.map(|cause| cause as u64)).collect();
+    let clusters = of().map(|r| r.cluster.map(u64::from)).collect();
+    let (mut stages, mut rules, mut causes) = (Vec::new(), Vec::new(), Vec::new());
+    for (stage, removal, outside) in reasons {
+        stages.push(stage);
+        rules.push(removal.rule);
+        causes.push(removal.cause.map(uid).or(outside));
+    }
     vec![
-        ("uid", Column::Text(removals.iter().map(|r| uid(r.row)).collect())),
-        ("row", Column::U64(removals.iter().map(|r| r.row as u64).collect())),
+        ("uid", Column::Text(uids)),
+        ("row", Column::U64(rows)),
         ("stage", Column::Text(stages)),
-        ("rule", Column::Text(removals.iter().map(|r| r.rule.clone()).collect())),
-        ("value", Column::OptF64(removals.iter().map(|r| r.value).collect())),
-        ("threshold", Column::OptF64(removals.iter().map(|r| r.threshold).collect())),
+        ("rule", Column::Text(rules)),
+        ("value", Column::OptF64(values)),
+        ("threshold", Column::OptF64(thresholds)),
         ("cause_uid", Column::OptText(causes)),
-        ("cause_row", Column::OptU64(removals.iter().map(|r| r.cause.map(|c| c as u64)).collect())),
-        ("cluster", Column::OptU64(removals.iter().map(|r| r.cluster.map(u64::from)).collect())),
+        ("cause_row", Column::OptU64(cause_rows)),
+        ("cluster", Column::OptU64(clusters)),
     ]
 }

@@ -64,7 +64,7 @@ pub use error::Error;
 pub use execute::{RunSummary, run};
 pub use recipe::Recipe;
 pub use record::StageRecord;
-pub use rows::{StageReader, StageRows};
+pub use rows::{RemovedRows, StageRows};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

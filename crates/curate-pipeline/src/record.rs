@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Error,
-    rows::{StageReader, StageRows},
+    rows::{RemovedRows, StageRows},
 };
 
 /// What is known of a finished stage beside its rows.
@@ -151,9 +151,9 @@ pub(crate) fn rows(folder: &Path) -> Result<StageRows, IoError> {
     StageRows::read(&path, &table::Reader::open(&path)?)
 }
 
-/// The rows of a finished stage, one after the other.
-pub(crate) fn each_row(folder: &Path) -> Result<StageReader, IoError> {
-    StageReader::open(&folder.join(ROWS))
+/// The rows that a finished stage removed, one after the other.
+pub(crate) fn removed_rows(folder: &Path) -> Result<RemovedRows, IoError> {
+    RemovedRows::open(&folder.join(ROWS))
 }
 
 /// The numbers of a finished stage, one for each row that it was given.

@@ -158,24 +158,23 @@ struct Quarantined(BTreeMap<Fault, (usize, Vec<usize>)>);
 impl Quarantined {
     fn of(run: &Run) -> Result<Self, Error> {
         let mut found = Self::default();
-        let faulty = |&stage: &usize| {
-            let mut rules = run.records[stage].removed.keys();
-            rules.any(|rule| Fault::named(rule).is_some())
-        };
-        let stages: Vec<usize> = (0..run.records.len()).filter(faulty).collect();
-        evidence::each_row(run, &stages, |met| {
-            let mut rules = met.verdicts().filter_map(|(_, rows, at)| rows.rule(at));
-            // One that another branch of the recipe kept after all is counted there.
-            if met.stays {
-                return Ok(());
-            }
-            if let Some(fault) = met.fault.or_else(|| rules.find_map(Fault::named)) {
-                let (count, first) = found.0.entry(fault).or_default();
-                *count += 1;
-                first.extend((*count <= QUARANTINED).then_some(met.row));
-            }
-            Ok(())
-        })?;
+        evidence::each_removed(
+            run,
+            |rule| Fault::named(rule).is_some(),
+            |met| {
+                let mut rules = met.verdicts().filter_map(|(_, rows, at)| rows.rule(at));
+                // One that another branch of the recipe kept after all is counted there.
+                if met.stays {
+                    return Ok(());
+                }
+                if let Some(fault) = met.fault.or_else(|| rules.find_map(Fault::named)) {
+                    let (count, first) = found.0.entry(fault).or_default();
+                    *count += 1;
+                    first.extend((*count <= QUARANTINED).then_some(met.row));
+                }
+                Ok(())
+            },
+        )?;
         Ok(found)
     }
 

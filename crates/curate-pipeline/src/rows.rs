@@ -18,7 +18,7 @@ use curate_io::{
 /// A stage's verdict on each row that it was given.
 ///
 /// Pools have millions of rows, and a run many stages: only the stage that is carried out, or looked at,
-/// is held. [`StageReader`] goes through a finished one in parts.
+/// is held. [`RemovedRows`] goes through a finished one in parts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageRows {
     /// The rows of the pool that the stage was given.
@@ -250,8 +250,9 @@ fn column(numbers: &ScoreColumn, at: Range<usize>) -> Column {
     }
 }
 
-/// A finished stage, row by row in the order of the pool, of which a part at a time is held.
-pub struct StageReader {
+/// The rows that a finished stage removed, in the order of the pool. A part of the stage's rows is held
+/// at a time.
+pub struct RemovedRows {
     path: PathBuf,
     /// The number of the next part.
     next: usize,
@@ -259,13 +260,13 @@ pub struct StageReader {
     position: usize,
 }
 
-impl StageReader {
-    /// Starts at the first row of the rows in `path`.
+impl RemovedRows {
+    /// Starts at the first of them in the table at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, IoError> {
         let part = StageRows::default();
-        let mut reader = Self { path: path.to_owned(), next: 0, part, position: 0 };
-        reader.fill()?;
-        Ok(reader)
+        let mut rows = Self { path: path.to_owned(), next: 0, part, position: 0 };
+        rows.find()?;
+        Ok(rows)
     }
 
     /// The row of the pool that it stands at; `None` after the last.
@@ -278,24 +279,32 @@ impl StageReader {
         (&self.part, self.position)
     }
 
-    /// Goes on to the next row.
+    /// Goes on to the next row that the stage removed.
     ///
     /// # Errors
     /// When the next part cannot be read.
     pub fn advance(&mut self) -> Result<(), IoError> {
         self.position += 1;
-        self.fill()
+        self.find()
     }
 
-    /// Reads parts until there is a row, or no part.
-    fn fill(&mut self) -> Result<(), IoError> {
-        while self.position >= self.part.rows.len() {
+    /// Goes on from here until there is a row that was removed, or no part.
+    fn find(&mut self) -> Result<(), IoError> {
+        loop {
+            let from = self.position.min(self.part.verdict.len());
+            let ahead = self.part.verdict[from..].iter().position(|&verdict| verdict != 0);
+            if let Some(ahead) = ahead {
+                self.position = from + ahead;
+                return Ok(());
+            }
             let file = table::Reader::open(&self.path)?;
-            let Some(part) = file.parts().nth(self.next) else { return Ok(()) };
+            let Some(part) = file.parts().nth(self.next) else {
+                self.part = StageRows::default();
+                return Ok(());
+            };
             self.part = StageRows::read(&self.path, &part)?;
             (self.next, self.position) = (self.next + 1, 0);
         }
-        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     Error, Recipe, folder as layout,
     manifest::Manifest,
     record::{self as stage_files, StageRecord},
-    rows::{StageReader, StageRows},
+    rows::{RemovedRows, StageRows},
 };
 
 pub use crate::folder::FORMAT;
@@ -70,12 +70,12 @@ impl Run {
         stage_files::rows(&self.stage_folder(index))
     }
 
-    /// A stage's verdicts, one row after the other, without holding all.
+    /// The rows that a stage removed, one after the other, without holding all.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn stage_reader(&self, index: usize) -> Result<StageReader, IoError> {
-        stage_files::each_row(&self.stage_folder(index))
+    pub fn removed_rows(&self, index: usize) -> Result<RemovedRows, IoError> {
+        stage_files::removed_rows(&self.stage_folder(index))
     }
 
     pub(crate) fn stage_folder(&self, index: usize) -> PathBuf {

@@ -164,16 +164,8 @@ impl SemanticDedup {
     }
 
     fn __repr__(&self) -> String {
-        let clusters = serde_json::to_value(&self.params).unwrap_or_default();
-        let told = |key: &str| clusters[key].to_string().replace('"', "'").replace("null", "None");
-        format!(
-            "SemanticDedup({}, preference={}, clusters={}, probes={}, seed={})",
-            cut::shown(self.cut.into()),
-            told("preference"),
-            told("clusters"),
-            told("probes"),
-            told("seed")
-        )
+        let fields = ["preference", "clusters", "probes", "seed"];
+        cut::shown_method("SemanticDedup", self.cut.into(), &self.params, &fields)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Reduced<'py>, Failure> {

@@ -164,16 +164,8 @@ impl ConceptPrune {
     }
 
     fn __repr__(&self) -> String {
-        let params = serde_json::to_value(&self.params).unwrap_or_default();
-        let told = |key: &str| params[key].to_string().replace('"', "'").replace("null", "None");
-        format!(
-            "ConceptPrune({}, temperature={}, balance={}, clusters={}, seed={})",
-            cut::shown(self.cut.into()),
-            told("temperature"),
-            told("balance"),
-            told("clusters"),
-            told("seed")
-        )
+        let fields = ["temperature", "balance", "clusters", "seed"];
+        cut::shown_method("ConceptPrune", self.cut.into(), &self.params, &fields)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> Result<Reduced<'py>, Failure> {

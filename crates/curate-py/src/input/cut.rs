@@ -49,6 +49,21 @@ pub(crate) fn shown(cut: Cut) -> String {
     }
 }
 
+/// A method as the call that makes it: its cut and some of its parameters.
+pub(crate) fn shown_method(
+    method: &str,
+    cut: Cut,
+    params: &impl Serialize,
+    fields: &[&str],
+) -> String {
+    let params = serde_json::to_value(params).unwrap_or_default();
+    let field = |name: &&str| {
+        let value = params[*name].to_string().replace('"', "'").replace("null", "None");
+        format!(", {name}={value}")
+    };
+    format!("{method}({}{})", shown(cut), fields.iter().map(field).collect::<String>())
+}
+
 /// A cut that can be written down.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Saved {
