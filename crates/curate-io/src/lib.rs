@@ -72,6 +72,7 @@ pub mod hdf5_file;
 #[cfg(not(feature = "hdf5"))]
 mod hdf5_file;
 pub mod ids;
+pub mod json_lines;
 mod layout;
 mod layouts;
 mod listing;

@@ -4,7 +4,7 @@
 //! file to its end.
 
 use std::{
-    fs::{self, File, Metadata},
+    fs::{self, Metadata},
     io,
     path::Path,
 };
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     digest,
     error::{IoError, Kind},
+    files,
     positioned::read_exact_at,
     watched::Watched,
 };
@@ -179,7 +180,7 @@ fn modified(path: &Path) -> Result<u64, IoError> {
 /// SHA-256 of some of a file's bytes: of all, where they are few.
 pub(crate) fn sample(path: &Path) -> Result<String, IoError> {
     let failed = |e: io::Error| IoError::os(path, "read", e);
-    let file = File::open(path).map_err(failed)?;
+    let file = files::open(path)?;
     let length = file.metadata().map_err(failed)?.len();
     if length <= PIECES * PIECE {
         return fs::read(path).map(|bytes| digest::of_bytes(&bytes)).map_err(failed);
@@ -205,7 +206,7 @@ mod tests {
 
     fn set_time(path: &Path, seconds: u64) {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
     }
 
     #[test]

@@ -15,6 +15,7 @@ use curate_io::{
     Embedding, Pool, PoolOptions,
     npz::Npz,
     pool::BadShards,
+    reshard::{ReshardOptions, reshard},
     subset,
     table::Reader,
     vectors::{LONGEST_VECTOR, StoredArray},
@@ -274,6 +275,14 @@ fn pipes_sockets_and_devices_are_refused_and_links_to_files_are_not() {
         std::os::unix::fs::symlink(&target, &good).unwrap();
         assert_eq!(open(folder.path()).unwrap().len(), 1, "{ending}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    let (shards, subset) = (folder.path().join("shards"), folder.path().join("s.txt"));
+    fs::create_dir(&shards).unwrap();
+    fs::write(&subset, UIDS[0]).unwrap();
+    assert!(Command::new("mkfifo").arg(shards.join("b.tar")).status().unwrap().success());
+    let (out, options) = (folder.path().join("out"), ReshardOptions::default());
+    let error = reshard(&shards, &subset, &out, options, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("b.tar: is a pipe, not a file"), "{error}");
     let folder = two_rows();
     for name in ["a.npz", "a.npy"] {
         let pipe = folder.path().join(name);

@@ -2,27 +2,23 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
 use curate_core::{
     fault::Fault,
-    json::{self, BadRecord, Record, Value},
+    json::{Record, Value},
 };
 
 use crate::{
-    error::{IoError, Kind},
-    files,
+    error::IoError,
+    json_lines::each_record,
     layout::{
         CAPTIONS, Certainty, Detail, KEYS, Layout, Names, Numbers, OpenShard, RowIds, ShardRows,
         Sign, caption_of,
     },
     shard::Sample,
 };
-
-/// No record is longer; a line that is, is damage or an attack.
-const LONGEST_LINE: u64 = 16 << 20;
 
 /// The fields that may name a row, the first that a record has.
 const NAMES: [&str; 5] = ["uid", KEYS[0], KEYS[1], KEYS[2], KEYS[3]];
@@ -184,50 +180,4 @@ fn sample_of(record: &Record<'_>) -> Sample {
         sample.fields.remove(*name);
     }
     sample
-}
-
-/// Hands every record of a JSON lines file to `each`, with its number and that of its line, counted
-/// from 1; empty lines are none.
-fn each_record(
-    path: &Path,
-    mut each: impl FnMut(usize, u64, Result<Record<'_>, BadRecord>),
-) -> Result<(), IoError> {
-    let failed = |e| IoError::os(path, "read", e);
-    let mut reader = BufReader::with_capacity(1 << 20, files::open(path)?);
-    let (mut line, mut row, mut number) = (Vec::new(), 0, 0_u64);
-    loop {
-        line.clear();
-        (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(failed)?;
-        if line.is_empty() {
-            return Ok(());
-        }
-        number += 1;
-        if number == 1 && json::is_utf16(&line) {
-            let remedy = "save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
-            return Err(IoError::new(Kind::Unsupported, path, "is UTF-16", remedy));
-        }
-        if json::without_mark(&line).iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        if line.len() as u64 == LONGEST_LINE && line.last() != Some(&b'\n') {
-            skip_line(&mut reader).map_err(failed)?;
-            each(row, number, Err(BadRecord::TooLong { mib: LONGEST_LINE >> 20 }));
-        } else {
-            each(row, number, Record::parse(&line));
-        }
-        row += 1;
-    }
-}
-
-/// Goes to the end of a line without holding it.
-fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
-    loop {
-        let there = reader.fill_buf()?;
-        let end = there.iter().position(|&byte| byte == b'\n');
-        let (taken, done) = end.map_or((there.len(), there.is_empty()), |end| (end + 1, true));
-        reader.consume(taken);
-        if done {
-            return Ok(());
-        }
-    }
 }

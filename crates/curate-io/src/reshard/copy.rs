@@ -8,6 +8,7 @@ use super::{options::ReshardOptions, scan::Source, tar_writer::TarWriter};
 use crate::{
     atomic::AtomicFile,
     error::{IoError, Kind},
+    files,
     tar_samples::{Texts, known_by, read_sample},
 };
 
@@ -55,7 +56,7 @@ fn copy<W: Write>(
         progress.check().map_err(|_| IoError::cancelled(path))?;
         let Source { tar, name, picked, .. } = &sources[source];
         if open.as_ref().is_none_or(|(at, _)| *at != source) {
-            open = Some((source, File::open(tar).map_err(|e| IoError::os(tar, "read", e))?));
+            open = Some((source, files::open(tar)?));
         }
         let (_, file) = open.as_ref().expect("just opened");
         let sample = read_sample(tar, file, picked[sample].bytes.clone())?;

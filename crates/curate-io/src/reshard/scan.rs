@@ -1,7 +1,6 @@
 //! Where the samples of a selection lie in the input.
 
 use std::{
-    fs::File,
     ops::Range,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     digest,
     error::{IoError, Kind},
+    files,
     restarts::Restarts,
     shard::{BadShards, IdsFrom, SkippedShard},
     shard_files::shard_names,
@@ -157,7 +157,7 @@ fn scan(
 ) -> Result<(Source, Scan), IoError> {
     // Before it is read: a change from here on is noticed in the end.
     let input = Input::of_sample(tar)?;
-    let mut file = File::open(tar).map_err(|e| IoError::os(tar, "read", e))?;
+    let mut file = files::open(tar)?;
     let Listed { samples, repeated, .. } = list_members(tar, &mut file)?;
     let mut scan = Scan { samples: samples.len(), repeated_members: repeated, ..Scan::default() };
     let (mut places, mut picked) = (Vec::new(), Vec::new());

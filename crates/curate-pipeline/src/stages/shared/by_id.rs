@@ -1,17 +1,9 @@
 //! Numbers that someone else computed for samples: a table by id, read as a stream.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeSet,
-    io::{BufRead, BufReader},
-    path::Path,
-};
+use std::{borrow::Cow, collections::BTreeSet, path::Path};
 
-use curate_core::{
-    SampleId, ScoreColumn,
-    json::{Record, without_mark},
-};
-use curate_io::{IoError, Kind, ids::id_of_key, table};
+use curate_core::{SampleId, ScoreColumn};
+use curate_io::{IoError, Kind, ids::id_of_key, json_lines::try_each_record, table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -179,16 +171,10 @@ impl ById<'_> {
     }
 
     fn json_lines(&self, gathered: &mut Gathered<'_>) -> Result<(), IoError> {
-        let failed = |e| IoError::os(self.path, "read", e);
-        let file = curate_io::files::open(self.path)?;
         let mut columns = BTreeSet::new();
-        for (line, text) in (1_u64..).zip(BufReader::new(file).split(b'\n')) {
-            let text = text.map_err(failed)?;
-            if without_mark(&text).iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            let record = Record::parse(&text)
-                .map_err(|e| IoError::malformed(self.path, format!("line {line} {e}")))?;
+        try_each_record(self.path, |_, line, record| {
+            let record =
+                record.map_err(|e| IoError::malformed(self.path, format!("line {line} {e}")))?;
             let there: Vec<String> = record.fields().map(|(name, _)| name.to_owned()).collect();
             let id_column = self.id_column(&there)?;
             let id = record.get(id_column).and_then(|id| id.name()).map(Cow::into_owned);
@@ -202,7 +188,8 @@ impl ById<'_> {
                 gathered.value(position, number);
             }
             columns.extend(there);
-        }
+            Ok(())
+        })?;
         if gathered.told.table_rows > 0 && !columns.contains(self.column) {
             return Err(self.no_column(self.column, &columns.into_iter().collect::<Vec<_>>()));
         }
@@ -404,6 +391,20 @@ mod tests {
         std::fs::write(&csv, "key,aesthetic\n000012,4.5\n").unwrap();
         let found = table(&csv, None).read(&[id_of_key("000012")]).unwrap();
         assert_eq!(found.values, ScoreColumn::Double(vec![4.5]));
+    }
+
+    #[test]
+    fn a_line_that_is_no_record_is_named_and_a_long_one_is_not_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.jsonl");
+        let first = format!("{{\"uid\": \"{}\", \"aesthetic\": 1}}\n\n", SampleId(9));
+        for (second, expected) in
+            [("{\"uid\": ", "line 3 "), (&*"x".repeat(17 << 20), "line 3 is longer than 16 MiB")]
+        {
+            std::fs::write(&path, format!("{first}{second}")).unwrap();
+            let error = table(&path, None).read(&ids()).unwrap_err().to_string();
+            assert!(error.contains("t.jsonl") && error.contains(expected), "{error}");
+        }
     }
 
     #[test]
