@@ -6,6 +6,7 @@
 
 mod cluster;
 mod io;
+mod keys;
 mod network;
 mod promises;
 mod summary;
@@ -16,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "demo/filter/README.md",
     "docs/src/baselines.md",
@@ -24,6 +25,7 @@ const DOCUMENTS: [&str; 10] = [
     "docs/src/devices.md",
     "docs/src/scaling.md",
     "docs/src/experiment.md",
+    "docs/src/keys.md",
     "docs/src/filter.md",
     "docs/src/promises.md",
     "crates/curate-scaling/src/lib.rs",
@@ -33,7 +35,7 @@ const DOCUMENTS: [&str; 10] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 23] = [
+const TABLES: [(&str, Table); 24] = [
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
@@ -55,6 +57,7 @@ const TABLES: [(&str, Table); 23] = [
     ("scaling-trade-off", scaling_trade_off),
     ("scaling-speed", scaling_speed),
     ("memory", promises::memory),
+    ("recipe-keys", keys::recipe_keys),
     ("torture", promises::torture),
     ("speed", summary::speed),
 ];

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use curate::core::Cut;
+use curate::{core::Cut, pipeline::concepts::ConceptOrder};
 use curate_device::DeviceName;
 
 use crate::{
     filter::args::FilterCommand,
     plan::args::PlanCommand,
+    progress::HowShown,
     values::{IdsArg, epsilon, fraction, number, output, whole},
 };
 
@@ -21,13 +22,30 @@ use crate::{
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Show no progress.
+    /// Show no progress, as `--progress none`.
     // After every command's own options, however many it has.
-    #[arg(long, short, global = true, display_order = 900)]
+    #[arg(long, short, global = true, display_order = 900, conflicts_with = "progress")]
     pub(crate) quiet: bool,
+    /// Show progress on the error stream as auto (bars on a terminal, nothing elsewhere), json (an
+    /// object a line) or none.
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOW",
+        default_value = "auto",
+        display_order = 900,
+        hide_possible_values = true
+    )]
+    pub(crate) progress: HowShown,
     /// The number of threads; all cores by default. The result does not depend on it.
     #[arg(long, global = true, value_name = "N", display_order = 901)]
     pub(crate) threads: Option<usize>,
+}
+
+impl Cli {
+    pub(crate) fn how_shown(&self) -> HowShown {
+        if self.quiet { HowShown::None } else { self.progress }
+    }
 }
 
 #[derive(Subcommand)]
@@ -36,16 +54,27 @@ pub(crate) enum Command {
     ///
     /// To resume an interrupted run, give the same command again. Stages whose settings and inputs
     /// are unchanged are read from the folder instead of being computed.
+    #[command(after_help = "Example:\n  curate run demo/recipe.toml --out runs/demo")]
     Run(RunArgs),
     /// Curate the demonstration pool that comes with the source, and name the files to open.
+    #[command(after_help = "Example:\n  curate demo")]
     Demo(DemoArgs),
     /// Show what a pool contains: rows, columns, embeddings, unusable rows.
+    #[command(after_help = "Example:\n  curate inspect shards --images")]
     Inspect(InspectArgs),
     /// Explain why a sample was kept or removed.
+    #[command(after_help = "Example:\n  curate explain runs/demo e3d66d0bc9156c11b3af395c5819e445")]
     Explain(ExplainArgs),
+    /// Tables of a finished run.
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Compare two runs or subset files.
+    #[command(after_help = "Example:\n  curate compare runs/demo a.npy")]
     Compare(CompareArgs),
     /// Apply another threshold to a finished stage, without computing it again.
+    #[command(
+        after_help = "Example:\n  curate select runs/demo --stage dedup --epsilon 0.1 --out looser.npy"
+    )]
     Select(SelectArgs),
     /// Data filtering networks: train one, embed a pool with it, score, select.
     #[command(subcommand)]
@@ -54,12 +83,16 @@ pub(crate) enum Command {
     ///
     /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included,
     /// given the files that it reads; laion2b alone is not DataComp's, since CLD3 names its languages.
+    #[command(
+        after_help = "Example:\n  curate baseline clip_score --arch l14 --fraction 0.3 --metadata-dir metadata --save-path kept.npy"
+    )]
     Baseline(Box<crate::baseline::BaselineArgs>),
     /// Write the samples of a subset into new WebDataset shards, as DataComp's resharder does.
     ///
     /// A sample that is in the subset several times is written as many times, with the keys UID-0,
     /// UID-1 and so on. The bytes do not depend on the number of threads. To resume an interrupted
     /// call, give the same command again.
+    #[command(after_help = "Example:\n  curate reshard shards --subset subset.npy --out curated")]
     Reshard(crate::reshard::ReshardArgs),
     /// Combine subset files, or count the ids in one. An id may occur several times.
     #[command(subcommand)]
@@ -69,6 +102,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Plan(PlanCommand),
     /// Print the JSON Schema of recipes.
+    #[command(after_help = "Example:\n  curate schema")]
     Schema,
 }
 
@@ -103,6 +137,9 @@ pub(crate) struct RunArgs {
     /// Curate this pool instead of the one in the recipe.
     #[arg(long, value_name = "PATH")]
     pub(crate) pool: Option<PathBuf>,
+    /// Take embeddings from this folder, which `curate filter embed` wrote, instead of the recipe's.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) embeddings: Option<PathBuf>,
     /// Cluster on this device instead of the recipe's: auto, cpu, wgpu, cuda or cuda:N.
     ///
     /// Devices other than cpu need a program built with the feature `wgpu` or `cuda`.
@@ -136,6 +173,12 @@ pub(crate) struct InspectArgs {
     /// Leave out shards that cannot be read, instead of stopping.
     #[arg(long)]
     pub(crate) skip_bad_shards: bool,
+    /// Decode every image, and count those that cannot be used by what is wrong with them.
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// A folder that `curate filter embed` wrote of this pool, whose embeddings are looked at too.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) embeddings: Option<PathBuf>,
     /// Read all files to their end first, compare the checksums that they hold, and name those that are
     /// damaged.
     #[arg(long)]
@@ -153,6 +196,52 @@ pub(crate) struct ExplainArgs {
     pub(crate) run: PathBuf,
     /// The sample's id, or its key in a WebDataset shard.
     pub(crate) id: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ReportCommand {
+    /// What a concept-prune stage kept of each concept, and what the concept is about.
+    #[command(after_help = "Example:\n  curate report concepts runs/demo --sort share")]
+    Concepts(ConceptsArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ConceptsArgs {
+    /// The folder of a finished run.
+    pub(crate) run: PathBuf,
+    /// The stage; by default the last one that prunes concepts.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stage: Option<String>,
+    /// By what they are sorted, the largest first.
+    #[arg(long, value_name = "ORDER", default_value = "lost")]
+    pub(crate) sort: ConceptSort,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// By what concepts are sorted.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum ConceptSort {
+    /// Rows that were removed.
+    Lost,
+    /// The share of its rows that were removed.
+    Share,
+    /// Rows.
+    Rows,
+    /// Complexity.
+    Complexity,
+}
+
+impl From<ConceptSort> for ConceptOrder {
+    fn from(sort: ConceptSort) -> Self {
+        match sort {
+            ConceptSort::Lost => Self::Lost,
+            ConceptSort::Share => Self::ShareLost,
+            ConceptSort::Rows => Self::Rows,
+            ConceptSort::Complexity => Self::Complexity,
+        }
+    }
 }
 
 #[derive(Args)]

@@ -32,8 +32,9 @@ use curate::{
     pipeline::{
         Error, Recipe, RunOptions,
         compare::compare,
+        concepts::concepts,
         explain::explain,
-        inspect::{Inspection, inspect, verify},
+        inspect::{Inspection, Look, inspect, verify},
         plan::plan as needs,
         reselect::{rerun, reselect},
         run,
@@ -41,7 +42,7 @@ use curate::{
 };
 
 use crate::{
-    args::{Cli, Command, DemoArgs, InspectArgs, RunArgs, SelectArgs},
+    args::{Cli, Command, DemoArgs, InspectArgs, ReportCommand, RunArgs, SelectArgs},
     failure::Failure,
     plain::plain,
     progress::Shown,
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
     }
     let kept = cli.command.kept();
     let stop = signals::watch(kept);
-    let shown = Shown::new(cli.quiet, stop.asked());
+    let shown = Shown::new(cli.how_shown(), stop.asked());
     let answer = carry_out(cli.command, &shown);
     drop(shown);
     match answer {
@@ -89,6 +90,10 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),
         Command::Explain(args) => show::text(explain(&args.run, &args.id)?),
+        Command::Report(ReportCommand::Concepts(args)) => {
+            let found = concepts(&args.run, args.stage.as_deref(), args.sort.into())?;
+            if args.json { show::json(&found) } else { show::text(found) }
+        }
         Command::Compare(args) => {
             let found = compare(&args.first, &args.second)?;
             if args.json { show::json(&found) } else { show::text(found) }
@@ -104,8 +109,10 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
 fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
     let mut recipe = Recipe::read(&args.recipe)?;
     if let Some(pool) = &args.pool {
-        let absolute = || std::path::absolute(pool).map_err(|e| IoError::os(pool, "read", e));
-        recipe.pool.path = if is_url(pool) { pool.clone() } else { absolute()? };
+        recipe.pool.path = if is_url(pool) { pool.clone() } else { absolute(pool)? };
+    }
+    if let Some(folder) = &args.embeddings {
+        recipe.pool.embeddings = Some(absolute(folder)?);
     }
     if let Some(device) = args.device {
         recipe.stages.iter_mut().for_each(|stage| stage.set_device(device));
@@ -117,8 +124,20 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
     let options = RunOptions { overwrite: args.overwrite };
-    let summary = run(&recipe, &out, options, shown)?;
+    let summary = run(&recipe, &out, options, shown).map_err(|mut error| {
+        if let Error::Io(error) = &mut error
+            && error.kind == Kind::NotFound
+            && error.path == recipe.pool.path
+        {
+            error.remedy += "; --pool names another";
+        }
+        error
+    })?;
     show::text(show::Summary { recipe: &recipe, summary: &summary })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, IoError> {
+    std::path::absolute(path).map_err(|e| IoError::os(path, "read", e))
 }
 
 fn run_demo(args: &DemoArgs, shown: &Shown) -> Result<(), Error> {
@@ -137,7 +156,8 @@ fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Error> {
         None => vec![PathBuf::from("demo"), source],
     };
     let found = places.iter().find(|place| place.join("recipe.toml").exists());
-    found.cloned().ok_or_else(|| {
+    // The folder of the source is found from that of the program's: `crates/curate-cli/../..`.
+    found.map(|place| place.canonicalize().unwrap_or_else(|_| place.clone())).ok_or_else(|| {
         let remedy = "start the program in a clone of the source, or name the folder with --demo";
         IoError::new(
             Kind::NotFound,
@@ -161,7 +181,8 @@ fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
         let problem = format!("{} of {} files are damaged", found.damaged.len(), found.files);
         return Err(IoError::malformed(&args.pool, problem).into());
     }
-    let found = Inspection { verified, ..inspect(&args.pool, options, shown)? };
+    let look = Look { images: args.images, embeddings: args.embeddings.as_deref() };
+    let found = Inspection { verified, ..inspect(&args.pool, options, look, shown)? };
     if args.json { show::json(&found) } else { show::text(found) }
 }
 

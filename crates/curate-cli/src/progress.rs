@@ -1,15 +1,15 @@
-//! Progress on the error stream: bars on a terminal, JSON lines elsewhere.
+//! Progress on the error stream: bars on a terminal, or JSON lines where they are asked for.
 
 use std::{
     io::{IsTerminal, Write},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use curate::core::Progress;
+use curate::core::{Progress, StageOf};
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
@@ -18,9 +18,21 @@ use crate::plain::{plain, plain_json};
 /// JSON lines of a task come at most this often.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum HowShown {
+    /// Bars on a terminal, nothing elsewhere: a log of errors holds nothing but errors.
+    Auto,
+    /// An object of JSON a line.
+    Json,
+    /// Not at all.
+    None,
+}
+
 /// Shows progress and tells when the user wants to stop.
 pub(crate) struct Shown {
     style: Style,
+    stage: Mutex<Option<Stage>>,
     task: Mutex<Option<Task>>,
     stop: Arc<AtomicBool>,
 }
@@ -32,7 +44,16 @@ enum Style {
     JsonLines,
 }
 
+/// A stage of a recipe.
+#[derive(Clone)]
+struct Stage {
+    number: usize,
+    of: usize,
+    name: String,
+}
+
 struct Task {
+    stage: Option<Stage>,
     name: String,
     unit: String,
     total: u64,
@@ -44,18 +65,17 @@ struct Task {
 }
 
 impl Shown {
-    pub(crate) fn new(quiet: bool, stop: Arc<AtomicBool>) -> Self {
-        let style = match quiet {
-            true => Style::Nothing,
-            false if std::io::stderr().is_terminal() => Style::Bars,
-            false => Style::JsonLines,
+    pub(crate) fn new(how: HowShown, stop: Arc<AtomicBool>) -> Self {
+        let style = match how {
+            HowShown::Auto if std::io::stderr().is_terminal() => Style::Bars,
+            HowShown::Json => Style::JsonLines,
+            HowShown::Auto | HowShown::None => Style::Nothing,
         };
-        Self { style, task: Mutex::new(None), stop }
+        Self { style, stage: Mutex::new(None), task: Mutex::new(None), stop }
     }
 
     fn with_task(&self, change: impl FnOnce(&mut Task)) {
-        let mut task = self.task.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(task) = task.as_mut() {
+        if let Some(task) = held(&self.task).as_mut() {
             change(task);
         }
     }
@@ -69,8 +89,11 @@ impl Progress for Shown {
         self.finish();
         let now = Instant::now();
         let name = &*plain(name);
-        let bar = (self.style == Style::Bars).then(|| bar(name, total, unit));
+        let stage = held(&self.stage).clone();
+        let bar =
+            (self.style == Style::Bars).then(|| bar(&said(stage.as_ref(), name), total, unit));
         let task = Task {
+            stage,
             name: name.to_owned(),
             unit: unit.to_owned(),
             total,
@@ -81,9 +104,17 @@ impl Progress for Shown {
             bar,
         };
         if task.bar.is_none() {
-            tell(&json!({"event": "start", "task": name, "total": total, "unit": unit}));
+            tell(&task.start());
         }
-        *self.task.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(task);
+        *held(&self.task) = Some(task);
+    }
+
+    fn stage(&self, stage: Option<StageOf<'_>>) {
+        *held(&self.stage) = stage.map(|StageOf { number, of, name }| Stage {
+            number,
+            of,
+            name: plain(name).into_owned(),
+        });
     }
 
     fn advance(&self, by: u64) {
@@ -111,8 +142,7 @@ impl Progress for Shown {
     }
 
     fn finish(&self) {
-        let task = self.task.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let Some(task) = task else { return };
+        let Some(task) = held(&self.task).take() else { return };
         match &task.bar {
             Some(bar) => bar.finish_and_clear(),
             None => tell(&task.record("finish")),
@@ -135,7 +165,33 @@ impl Drop for Shown {
     }
 }
 
+/// What a lock guards, also after a thread that held it has panicked.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A task and its stage, before its bar.
+fn said(stage: Option<&Stage>, task: &str) -> String {
+    match stage {
+        Some(Stage { number, of, name }) => format!("stage {number} of {of}, {name}: {task}"),
+        None => task.to_owned(),
+    }
+}
+
 impl Task {
+    fn start(&self) -> serde_json::Value {
+        let (task, total, unit) = (&self.name, self.total, &self.unit);
+        self.of_stage(json!({"event": "start", "task": task, "total": total, "unit": unit}))
+    }
+
+    /// A record with the stage that the task is of.
+    fn of_stage(&self, mut record: serde_json::Value) -> serde_json::Value {
+        if let Some(Stage { number, of, name }) = &self.stage {
+            record["stage"] = json!({"number": number, "of": of, "name": name});
+        }
+        record
+    }
+
     fn record(&self, event: &str) -> serde_json::Value {
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);
@@ -155,7 +211,7 @@ impl Task {
         for (name, value) in &self.metrics {
             record[name] = json!(value);
         }
-        record
+        self.of_stage(record)
     }
 }
 

@@ -13,6 +13,8 @@ use curate::{
         stamp::Check,
     },
     pipeline::Error,
+    pipeline::compare::subset_file,
+    report::counted,
 };
 
 use crate::{
@@ -100,7 +102,7 @@ pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Error> {
         check: if args.verify { Check::Whole } else { Check::Sample },
         overwrite: args.overwrite,
     };
-    let found = reshard(args.pool(), &args.subset, &args.out, options, shown)?;
+    let found = reshard(args.pool(), &subset_file(&args.subset)?, &args.out, options, shown)?;
     if args.json { show::json(&found) } else { show::text(Text { args, found: &found }) }
 }
 
@@ -115,22 +117,40 @@ impl fmt::Display for Text<'_> {
         let out = args.out.display();
         writeln!(
             f,
-            "{} samples in {} shards, from {} samples in {} shards",
-            found.written, found.output_shards, found.input_samples, found.input_shards
+            "{} in {}, from {} in {}",
+            counted(found.written as u64, "sample"),
+            counted(found.output_shards as u64, "shard"),
+            counted(found.input_samples as u64, "sample"),
+            counted(found.input_shards as u64, "shard")
         )?;
         let counts = [
-            (found.found_written, "shards were there already"),
-            (found.written_again, "shards were written again: they, or their samples, had changed"),
-            (found.ids_without_sample, "ids of the selection have no sample here"),
-            (found.not_selected, "samples left out: not in the selection"),
-            (found.without_id, "samples left out: their uid is no id"),
-            (found.bad_records, "samples left out: their record is not a JSON object"),
-            (found.repeated_members, "members left out: their sample has one of that name"),
-            (found.repeated_samples, "samples repeat an earlier id and its keys"),
-            (found.skipped.len(), "input shards could not be read and were left out"),
+            (found.found_written, "shard was", "shards were", "there already"),
+            (
+                found.written_again,
+                "shard was",
+                "shards were",
+                "written again: the shard or its samples had changed",
+            ),
+            (found.ids_without_sample, "id has", "ids of the selection have", "no sample here"),
+            (found.not_selected, "sample", "samples", "left out: not in the selection"),
+            (found.without_id, "sample", "samples", "left out: the uid is no id"),
+            (found.bad_records, "sample", "samples", "left out: the record is not a JSON object"),
+            (
+                found.repeated_members,
+                "member",
+                "members",
+                "left out: the sample has one of that name",
+            ),
+            (
+                found.repeated_samples,
+                "sample repeats",
+                "samples repeat",
+                "an earlier id and its keys",
+            ),
+            (found.skipped.len(), "input shard", "input shards", "left out: not readable"),
         ];
-        for (count, what) in counts.into_iter().filter(|&(count, _)| count > 0) {
-            writeln!(f, "  {count} {what}")?;
+        for (count, one, many, what) in counts.into_iter().filter(|&(count, ..)| count > 0) {
+            writeln!(f, "  {} {} {what}", count, if count == 1 { one } else { many })?;
         }
         for shard in &found.skipped {
             writeln!(f, "    {}: {}", shard.name, shard.reason)?;

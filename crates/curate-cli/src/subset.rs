@@ -1,6 +1,9 @@
 //! `curate subset`.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use curate::{
@@ -9,7 +12,8 @@ use curate::{
         algebra::{self, Info},
         subset::{self, SubsetFormat},
     },
-    pipeline::Error,
+    pipeline::{Error, compare::subset_file},
+    report::counted,
 };
 
 use crate::{show, values::output};
@@ -18,20 +22,25 @@ use crate::{show, values::output};
 pub(crate) enum SubsetCommand {
     /// Write the ids of any of the files. An id gets as many copies as the file that has most of
     /// it; with --copies, the copies of all files together.
+    #[command(after_help = "Example:\n  curate subset union a.npy b.parquet --out c.npy")]
     Union(CopiesArgs),
     /// Write the ids that all files have. An id gets as many copies as the file that has fewest of
     /// it.
+    #[command(after_help = "Example:\n  curate subset intersect runs/demo a.npy --out c.npy")]
     Intersect(OperationArgs),
     /// Write the ids of the first file that no other file has. One occurrence in another file
     /// removes every copy; with --copies, it removes one.
+    #[command(after_help = "Example:\n  curate subset minus a.npy b.txt --out c.npy")]
     Minus(CopiesArgs),
     /// Count the ids of a file: all, different ones, repeated ones.
+    #[command(after_help = "Example:\n  curate subset info runs/demo")]
     Info(InfoArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct OperationArgs {
-    /// Subset files: .npy, .memmap, .parquet, .jsonl or .txt, in any order of their ids.
+    /// Subset files (.npy, .memmap, .parquet, .jsonl or .txt, in any order of their ids), or folders of
+    /// finished runs.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The file to write, ids sorted; its ending says the form.
@@ -50,7 +59,7 @@ pub(crate) struct CopiesArgs {
 
 #[derive(Args)]
 pub(crate) struct InfoArgs {
-    /// A subset file.
+    /// A subset file, or the folder of a finished run.
     file: PathBuf,
     /// Print JSON.
     #[arg(long)]
@@ -73,7 +82,7 @@ pub(crate) fn run(command: &SubsetCommand, progress: &dyn Progress) -> Result<()
             write(operation, algebra::subtract, progress)
         }
         SubsetCommand::Info(args) => {
-            let found = algebra::info(&subset::read_sorted(&args.file)?);
+            let found = algebra::info(&sorted(&args.file)?);
             if args.json { show::json(&found) } else { show::text(Text(&found)) }
         }
     }
@@ -86,20 +95,25 @@ fn write(
 ) -> Result<(), Error> {
     let format = SubsetFormat::of_path(&args.out)?;
     let (first, others) = args.files.split_first().expect("clap requires a file");
-    let mut ids = subset::read_sorted(first)?;
+    let mut ids = sorted(first)?;
     for other in others {
         progress.check()?;
-        ids = combine(&ids, &subset::read_sorted(other)?);
+        ids = combine(&ids, &sorted(other)?);
     }
     progress.check()?;
     subset::write(&args.out, format, &ids)?;
     let found = algebra::info(&ids);
     show::text(format_args!(
-        "wrote {} ids ({} different) to {}\n",
-        found.ids,
+        "wrote {} ({} different) to {}\n",
+        counted(found.ids as u64, "id"),
         found.distinct,
         args.out.display()
     ))
+}
+
+/// The ids of a subset file or a run, sorted, with their repeats.
+fn sorted(path: &Path) -> Result<Vec<SampleId>, Error> {
+    Ok(subset::read_sorted(&subset_file(path)?)?)
 }
 
 struct Text<'a>(&'a Info);

@@ -177,7 +177,7 @@ fn a_killed_reshard_is_no_pool_until_it_is_whole() {
     fs::write(out.join("00000003.tar"), b"").unwrap();
     let again = said(folder.path(), &RESHARD);
     assert!(again.contains("22 shards were there already"), "{again}");
-    assert!(again.contains("1 shards were written again"), "{again}");
+    assert!(again.contains("1 shard was written again"), "{again}");
     let verified = said(folder.path(), &[&RESHARD[..], &["--verify"]].concat());
     assert!(verified.contains("23 shards were there already"), "{verified}");
 }

@@ -71,7 +71,7 @@ fn names_reach_no_terminal_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     pool(folder.path(), "img\u{1b}[2J\u{9b}\u{202e}");
     for args in [&["inspect", "."][..], &["inspect", ".", "--json"]] {
-        let shown = curate(folder.path(), args);
+        let shown = curate(folder.path(), &[args, &["--progress", "json"]].concat());
         assert!(shown.status.success(), "{}", text(&shown.stderr));
         let (out, progress) = (text(&shown.stdout), text(&shown.stderr));
         assert!(out.contains("img\\u{1b}[2J") || out.contains("img\\u001b[2J"), "{out}");

@@ -52,17 +52,27 @@ fn the_demonstration_ends_by_naming_the_files_to_open() {
 }
 
 #[test]
-fn progress_is_json_lines_where_there_is_no_terminal_and_nothing_when_quiet() {
+fn where_there_is_no_terminal_progress_is_shown_only_as_the_json_lines_that_were_asked_for() {
     let out = tempfile::tempdir().unwrap();
-    let lines = text(&run_demo(out.path(), &[]).stderr);
-    assert!(lines.lines().count() > 10);
-    for line in lines.lines() {
-        let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(record["event"].is_string() && record["task"].is_string(), "{line}");
-    }
-    let quiet = run_demo(out.path(), &["--quiet"]);
-    assert_eq!(text(&quiet.stderr), "");
-    assert!(text(&quiet.stdout).contains("read"), "the second run reads every stage");
+    let lines = text(&run_demo(out.path(), &["--progress", "json"]).stderr);
+    let records: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(records.len() > 10);
+    assert!(records.iter().all(|r| r["event"].is_string() && r["task"].is_string()), "{lines}");
+    // A task of a stage says which of how many it is.
+    let compare = records.iter().find(|record| record["task"] == "compare").unwrap();
+    assert_eq!(
+        compare["stage"],
+        serde_json::json!({"number": 5, "of": 6, "name": "dedup"}),
+        "{compare}"
+    );
+    let ends = records.iter().filter(|record| record["event"] == "finish");
+    ends.for_each(|end| assert_eq!(end["done"], end["total"], "{end}"));
+    let again = run_demo(out.path(), &[]);
+    assert_eq!(text(&again.stderr), "", "a log of errors holds nothing but errors");
+    assert!(text(&again.stdout).contains("read"), "the second run reads every stage");
+    let both = run_demo(out.path(), &["--quiet", "--progress", "json"]);
+    assert!(text(&both.stderr).contains("cannot be used with"), "{}", text(&both.stderr));
 }
 
 #[test]
@@ -100,7 +110,7 @@ fn a_dry_run_says_what_is_needed_and_writes_nothing() {
     let output = curate(&args).current_dir(&folder).output().unwrap();
     let said = text(&output.stdout);
     for expected in
-        ["pool: 5045 rows", "filter", "keep the best 90 %", "memory: at most", "disk:", "GFLOP"]
+        ["pool: 5,045 rows", "filter", "keep the best 90 %", "memory: at most", "disk:", "GFLOP"]
     {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
     }
@@ -152,7 +162,8 @@ fn busy_pool() -> TempDir {
 fn ctrl_c_stops_with_its_status_and_nothing_half_written() {
     let (pool, out) = (busy_pool(), tempfile::tempdir().unwrap());
     let recipe = pool.path().join("r.toml");
-    let args = ["run", recipe.to_str().unwrap(), "--out", out.path().to_str().unwrap()];
+    let (recipe, folder) = (recipe.to_str().unwrap(), out.path().to_str().unwrap());
+    let args = ["run", recipe, "--out", folder, "--progress", "json"];
     let mut child = curate(&args).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     lines.find(|line| line.as_ref().unwrap().contains("k-means pass")).unwrap().unwrap();

@@ -159,7 +159,7 @@ fn told_to_end_it_keeps_what_was_finished_and_goes_on_from_there() {
     let k_means = "clusters = 300\nk-means = { iterations = 40, tolerance = 0.0 }";
     let folder = pool(20_000, k_means, CompressionMethod::Stored);
     let mut child = Command::new(PROGRAM)
-        .args(["run", "r.toml", "--out", "run", "--threads", "1"])
+        .args(["run", "r.toml", "--out", "run", "--threads", "1", "--progress", "json"])
         .current_dir(&folder)
         .stderr(Stdio::piped())
         .spawn()
@@ -227,6 +227,7 @@ fn help_names_every_command() {
       demo      Curate the demonstration pool that comes with the source, and name the files to open
       inspect   Show what a pool contains: rows, columns, embeddings, unusable rows
       explain   Explain why a sample was kept or removed
+      report    Tables of a finished run
       compare   Compare two runs or subset files
       select    Apply another threshold to a finished stage, without computing it again
       filter    Data filtering networks: train one, embed a pool with it, score, select
@@ -239,8 +240,14 @@ fn help_names_every_command() {
       help      Print this message or the help of the given subcommand(s)
 
     Options:
+          --progress <HOW>
+              Show progress on the error stream as auto (bars on a terminal, nothing elsewhere), json
+              (an object a line) or none
+              
+              [default: auto]
+
       -q, --quiet
-              Show no progress
+              Show no progress, as `--progress none`
 
           --threads <N>
               The number of threads; all cores by default. The result does not depend on it

@@ -30,11 +30,23 @@ pub enum Fault {
     CaptionMissing,
     /// The record that describes the sample is not a JSON object.
     RecordMalformed,
+    /// The image file is of no format that is read.
+    ImageOfNoKnownFormat,
+    /// The image has no pixels.
+    ImageWithoutPixels,
+    /// The image declares more pixels than the limit.
+    ImageOverPixelLimit,
+    /// The image file ends before the image does.
+    ImageCutOff,
+    /// The bytes of the image file break their format.
+    ImageDamaged,
+    /// The caption made its repair fail inside.
+    CaptionNotRepaired,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::EmbeddingNan,
         Self::EmbeddingInfinite,
         Self::EmbeddingZero,
@@ -45,6 +57,12 @@ impl Fault {
         Self::ImageMissing,
         Self::CaptionMissing,
         Self::RecordMalformed,
+        Self::ImageOfNoKnownFormat,
+        Self::ImageWithoutPixels,
+        Self::ImageOverPixelLimit,
+        Self::ImageCutOff,
+        Self::ImageDamaged,
+        Self::CaptionNotRepaired,
     ];
 
     /// The fault of this name. Evidence names rules; those that are faults were quarantined.
@@ -65,6 +83,12 @@ impl Fault {
             Self::ImageMissing => "image is missing",
             Self::CaptionMissing => "caption is missing",
             Self::RecordMalformed => "record is not a JSON object",
+            Self::ImageOfNoKnownFormat => "image is of no format that is read",
+            Self::ImageWithoutPixels => "image has no pixels",
+            Self::ImageOverPixelLimit => "image is over the pixel limit",
+            Self::ImageCutOff => "image is cut off",
+            Self::ImageDamaged => "image is damaged",
+            Self::CaptionNotRepaired => "caption could not be repaired",
         }
     }
 
@@ -81,6 +105,12 @@ impl Fault {
             Self::ImageMissing => "image-missing",
             Self::CaptionMissing => "caption-missing",
             Self::RecordMalformed => "record-malformed",
+            Self::ImageOfNoKnownFormat => "image-of-no-known-format",
+            Self::ImageWithoutPixels => "image-without-pixels",
+            Self::ImageOverPixelLimit => "image-over-pixel-limit",
+            Self::ImageCutOff => "image-cut-off",
+            Self::ImageDamaged => "image-damaged",
+            Self::CaptionNotRepaired => "caption-not-repaired",
         }
     }
 }

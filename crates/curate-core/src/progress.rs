@@ -5,6 +5,10 @@ pub trait Progress: Sync {
     /// A task of `total` units (rows, clusters, bytes) begins.
     fn start(&self, task: &str, total: u64, unit: &str);
 
+    /// Larger work, for example a recipe, comes to one of its stages: the tasks that follow are of this
+    /// stage. With `None` they are of the work as a whole again.
+    fn stage(&self, _stage: Option<StageOf<'_>>) {}
+
     /// `by` more units are done.
     fn advance(&self, by: u64);
 
@@ -26,6 +30,17 @@ pub trait Progress: Sync {
     fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
     }
+}
+
+/// A stage of larger work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageOf<'a> {
+    /// Its number, counted from 1.
+    pub number: usize,
+    /// How many stages there are.
+    pub of: usize,
+    /// Its name.
+    pub name: &'a str,
 }
 
 /// The caller asked a method to stop.

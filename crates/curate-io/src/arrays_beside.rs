@@ -54,13 +54,19 @@ pub(crate) fn places_beside(file: &Path) -> Result<Vec<(String, Place)>, IoError
     let mut found = Vec::new();
     let (npz, npy) = (file.with_extension("npz"), file.with_extension("npy"));
     if npz.exists() {
-        let arrays = Npz::open(&npz)?.tables().into_iter();
-        found.extend(arrays.map(|(name, table)| (name, Place::npz(npz.clone()).if_sure(table))));
+        found = places_in(&npz)?;
     }
     if npy.exists() {
         found.push((NPY_NAME.to_owned(), Place::npy(npy)));
     }
     Ok(found)
+}
+
+/// The embeddings in an npz file.
+pub(crate) fn places_in(npz: &Path) -> Result<Vec<(String, Place)>, IoError> {
+    let arrays = Npz::open(npz)?.tables().into_iter();
+    let place = |(name, table)| (name, Place::npz(npz.to_owned()).if_sure(table));
+    Ok(arrays.map(place).collect())
 }
 
 /// The embedding `name` of a shard of so many rows, out of those that it has.

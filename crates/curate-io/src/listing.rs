@@ -22,6 +22,8 @@ pub(crate) struct Listing {
     pub(crate) shards: Vec<Shard>,
     /// As many, in the same order.
     pub(crate) open: Vec<Box<dyn OpenShard>>,
+    /// As many npz files of other folders, or none.
+    pub(crate) joined: Vec<PathBuf>,
     pub(crate) skipped: Vec<SkippedShard>,
     pub(crate) ids: Vec<SampleId>,
     pub(crate) faults: Vec<(usize, Fault)>,

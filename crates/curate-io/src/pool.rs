@@ -1,6 +1,7 @@
 //! A pool of samples: ids, captions and images on demand, columns and named embeddings.
 
 mod images;
+mod joined;
 mod labels;
 mod remembered;
 
@@ -225,8 +226,8 @@ impl Pool {
     /// When an npz file cannot be read.
     pub fn embedding_names(&self) -> Result<Vec<String>, IoError> {
         let mut common: Option<Vec<String>> = None;
-        for shard in &self.listing.open {
-            let there = shard.embeddings()?.into_iter().filter(|(_, place)| place.is_sure());
+        for at in 0..self.shards().len() {
+            let there = self.places(at)?.into_iter().filter(|(_, place)| place.is_sure());
             let names: Vec<String> = there.map(|(name, _)| name).collect();
             common = Some(match common {
                 Some(common) => common.into_iter().filter(|name| names.contains(name)).collect(),
@@ -246,9 +247,8 @@ impl Pool {
     /// When a shard lacks it, its rows are not those of the shard, or widths differ.
     pub fn embedding(&self, name: &str) -> Result<Embedding, IoError> {
         self.embeddings.get(name, || {
-            let shards = self.listing.shards.iter().zip(&self.listing.open);
-            let arrays = shards.map(|(shard, open)| {
-                array_of(name, &shard.files[0], shard.rows.len(), open.embeddings()?)
+            let arrays = self.shards().iter().enumerate().map(|(at, shard)| {
+                array_of(name, &shard.files[0], shard.rows.len(), self.places(at)?)
             });
             Embedding::new(arrays.collect::<Result<_, _>>()?)
         })

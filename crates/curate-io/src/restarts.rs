@@ -56,7 +56,7 @@ impl Restarts {
         }
         let problem = format!(
             "has keys that begin anew in every shard, `{example}` for one, and no `uid`: all but one \
-             of the samples of a key would be set aside as repeats"
+             of the samples of a key would be quarantined as repeats"
         );
         let remedy = "ask for ids from shard and key (`shard-and-key`), or from the key alone (`key`) \
                       where samples of one key are the same";

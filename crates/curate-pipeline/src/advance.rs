@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use curate_core::{Progress, Selection};
+use curate_core::{Progress, Selection, StageOf};
 use curate_io::{Pool, digest, watched::Watched};
 use serde_json::{Value, json};
 
@@ -93,6 +93,8 @@ impl<'a> Stages<'a> {
         progress: &dyn Progress,
     ) -> Result<(), Error> {
         progress.check()?;
+        let (number, of) = (self.done.records.len() + 1, self.recipe.stages.len());
+        progress.stage(Some(StageOf { number, of, name: written.name() }));
         let input = self.input(written);
         let stage = written.completed(input.len());
         let settings = serde_json::to_value(&stage).expect("a stage is JSON");

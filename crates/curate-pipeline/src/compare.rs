@@ -1,6 +1,10 @@
 //! Two selections side by side.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use curate_core::SampleId;
 use curate_io::subset;
@@ -54,19 +58,25 @@ pub fn compare(first: &Path, second: &Path) -> Result<Comparison, Error> {
     })
 }
 
+/// The subset file of a finished run, or the path itself where that is a file.
+///
+/// # Errors
+/// When a folder holds no finished run, or one that wrote no subset file.
+pub fn subset_file(path: &Path) -> Result<PathBuf, Error> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let manifest = Manifest::read(&path.join("manifest.json"))?;
+    let file = manifest.outputs.keys().find(|name| name.starts_with("subset."));
+    file.map(|file| path.join(file)).ok_or_else(|| {
+        let problem = "wrote no subset file: name one under `output.formats`".to_owned();
+        Error::Run { folder: path.to_owned(), problem }
+    })
+}
+
 /// The sorted ids of a run or a file, without repeats.
 fn ids(path: &Path) -> Result<Vec<SampleId>, Error> {
-    let mut ids = if path.is_dir() {
-        let manifest = Manifest::read(&path.join("manifest.json"))?;
-        let file =
-            manifest.outputs.keys().find(|name| name.starts_with("subset.")).ok_or_else(|| {
-                let problem = "wrote no subset file: name one under `output.formats`".to_owned();
-                Error::Run { folder: path.to_owned(), problem }
-            })?;
-        subset::read(&path.join(file))?
-    } else {
-        subset::read(path)?
-    };
+    let mut ids = subset::read(&subset_file(path)?)?;
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)
@@ -127,9 +137,16 @@ impl fmt::Display for Comparison {
         writeln!(f, "only first   {:>10}", self.first - self.both)?;
         writeln!(f, "only second  {:>10}", self.second - self.both)?;
         writeln!(f, "Jaccard      {:>10.4}", self.jaccard)?;
-        for (label, ids) in [("first", &self.only_first), ("second", &self.only_second)] {
+        let sides = [
+            ("first", &self.only_first, self.first - self.both),
+            ("second", &self.only_second, self.second - self.both),
+        ];
+        for (label, ids, all) in sides {
             for id in ids {
                 writeln!(f, "  only in the {label}: {id}")?;
+            }
+            if all > ids.len() {
+                writeln!(f, "  only in the {label}: {} more ids", all - ids.len())?;
             }
         }
         for difference in &self.settings {

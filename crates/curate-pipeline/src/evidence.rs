@@ -8,6 +8,7 @@ use curate_io::table::{Column, Writer};
 use crate::{
     Error,
     earlier::POOL,
+    gone::Gone,
     rows::{RemovedRows, StageRows},
     run::Run,
 };
@@ -15,7 +16,7 @@ use crate::{
 /// Why a row went, as one stage says it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reason<'a> {
-    /// The stage, or the pool for a row that was set aside when it was read.
+    /// The stage, or the pool for a row that was quarantined when it was read.
     pub stage: &'a str,
     /// The rule, and what was compared.
     pub removal: Removal,
@@ -34,42 +35,38 @@ pub struct Reason<'a> {
 /// # Errors
 /// When a stage's rows cannot be read, and those of `each`.
 pub fn each(run: &Run, mut each: impl FnMut(Reason<'_>) -> Result<(), Error>) -> Result<(), Error> {
-    each_removed(
-        run,
-        |_rule| true,
-        |met| {
-            if let Some(fault) = met.fault {
-                let removal = Removal::new(met.row, fault.name());
-                each(Reason { stage: POOL, removal, outside_cause: None })?;
+    each_removed(run, |met| {
+        if let Some(fault) = met.fault {
+            let removal = Removal::new(met.row, fault.name());
+            each(Reason { stage: POOL, removal, outside_cause: None })?;
+        }
+        if met.stays {
+            return Ok(());
+        }
+        for (stage, rows, position) in met.verdicts() {
+            if let Some(removal) = rows.removal(position) {
+                let outside_cause = rows.outside_cause(position).map(str::to_owned);
+                each(Reason { stage: &run.records[stage].name, removal, outside_cause })?;
             }
-            if met.stays {
-                return Ok(());
-            }
-            for (stage, rows, position) in met.verdicts() {
-                if let Some(removal) = rows.removal(position) {
-                    let outside_cause = rows.outside_cause(position).map(str::to_owned);
-                    each(Reason { stage: &run.records[stage].name, removal, outside_cause })?;
-                }
-            }
-            Ok(())
-        },
-    )
+        }
+        Ok(())
+    })
 }
 
-/// A row that the pool set aside or a stage removed.
-pub(crate) struct Met<'a> {
-    pub(crate) row: usize,
-    /// For what it was set aside when the pool was read.
-    pub(crate) fault: Option<Fault>,
+/// A row that the pool quarantined or a stage removed.
+struct Met<'a> {
+    row: usize,
+    /// For what it was quarantined when the pool was read.
+    fault: Option<Fault>,
     /// Whether it is in the subset: another branch of the recipe kept it.
-    pub(crate) stays: bool,
+    stays: bool,
     stages: &'a [(usize, RemovedRows)],
 }
 
 impl Met<'_> {
     /// The stages that removed the row, in order: their place, some of their rows, and the row's position
     /// among those.
-    pub(crate) fn verdicts(&self) -> impl Iterator<Item = (usize, &StageRows, usize)> {
+    fn verdicts(&self) -> impl Iterator<Item = (usize, &StageRows, usize)> {
         let here = self.stages.iter().filter(|(_, stage)| stage.row() == Some(self.row));
         here.map(|(index, stage)| {
             let (rows, position) = stage.here();
@@ -78,16 +75,15 @@ impl Met<'_> {
     }
 }
 
-/// Goes through the rows that the pool set aside, or that a stage removed which used a wanted rule, in
-/// order. Stages that used none are not read.
-pub(crate) fn each_removed(
+/// Goes through the rows that the pool quarantined or a stage removed, in order. Stages that removed none
+/// are not read.
+fn each_removed(
     run: &Run,
-    wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(&Met<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut stages = Vec::new();
     for (stage, record) in run.records.iter().enumerate() {
-        if record.removed.keys().any(|rule| wanted(rule)) {
+        if !record.removed.is_empty() {
             stages.push((stage, run.removed_rows(stage)?));
         }
     }
@@ -114,8 +110,9 @@ pub(crate) fn each_removed(
 /// Reasons that are written at once.
 const AT_ONCE: usize = 1 << 14;
 
-/// Writes the evidence of a run.
-pub(crate) fn write(run: &Run, path: &Path) -> Result<(), Error> {
+/// Writes the evidence of a run, and tells the first reason of each row.
+pub(crate) fn write(run: &Run, path: &Path) -> Result<Gone, Error> {
+    let mut gone = Gone::new(run.pool.len());
     let mut reasons = Vec::new();
     let mut writer: Option<Writer<'_>> = None;
     let mut put = |reasons: &mut Vec<Written>| -> Result<(), Error> {
@@ -130,11 +127,13 @@ pub(crate) fn write(run: &Run, path: &Path) -> Result<(), Error> {
     };
     each(run, |reason| {
         let Reason { stage, removal, outside_cause } = reason;
+        gone.add(removal.row, stage, &removal.rule);
         reasons.push((stage.to_owned(), removal, outside_cause));
         if reasons.len() == AT_ONCE { put(&mut reasons) } else { Ok(()) }
     })?;
     put(&mut reasons)?;
-    writer.map_or(Ok(()), |writer| Ok(writer.finish()?))
+    writer.map_or(Ok(()), Writer::finish)?;
+    Ok(gone)
 }
 
 /// The stage, its reason, and a cause outside the pool.

@@ -69,6 +69,7 @@ pub fn run(
     for stage in &recipe.stages {
         stages.advance(stage, progress)?;
     }
+    progress.stage(None);
     let finished = stages.finished();
     // Until the new manifest is there, the folder holds no finished run.
     folder::remove(&out.join(folder::MANIFEST))?;
@@ -127,12 +128,13 @@ fn write_outputs(
         files.push(path);
     }
     let evidence_path = out.join(folder::EVIDENCE);
-    evidence::write(run, &evidence_path)?;
+    let gone = evidence::write(run, &evidence_path)?;
     files.push(evidence_path);
     if run.recipe.output.report {
         progress.start("report", 1, "file");
         let path = out.join(folder::REPORT);
-        atomic::write(&path, report::of(run, &pool)?.to_html().as_bytes())?;
+        atomic::write(&path, report::of(run, &pool, &gone)?.to_html().as_bytes())?;
+        progress.advance(1);
         progress.finish();
         files.push(path);
     }

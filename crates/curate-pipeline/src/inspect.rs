@@ -7,15 +7,20 @@ use std::{
 };
 
 use curate_core::{EmbeddingSource, Progress, fault, fault::NormPolicy};
+use curate_dfn::{
+    filter::{Counts, check_images},
+    image::Limits,
+};
 use curate_io::{
     Pool, PoolOptions, Sample,
     ids::IdOrigins,
     pool::{BadShards, SkippedShard},
     verify::all,
 };
+use curate_report::counted;
 use serde::Serialize;
 
-use crate::Error;
+use crate::{Error, joined};
 
 /// Notes that are shown.
 const MOST_NOTES: usize = 10;
@@ -48,6 +53,9 @@ pub struct Inspection {
     pub more_columns: usize,
     /// Embeddings.
     pub embeddings: Vec<EmbeddingSummary>,
+    /// Images that cannot be used, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<Counts>,
     /// The first samples: id and caption.
     pub examples: Vec<(String, String)>,
     /// What [`verify`] found, where it was asked.
@@ -88,6 +96,15 @@ pub struct EmbeddingSummary {
     pub faults: BTreeMap<String, usize>,
 }
 
+/// What else is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look<'a> {
+    /// Decode every image.
+    pub images: bool,
+    /// A folder of embeddings of the pool.
+    pub embeddings: Option<&'a Path>,
+}
+
 /// Looks at a pool: reads all of it once.
 ///
 /// # Errors
@@ -95,9 +112,13 @@ pub struct EmbeddingSummary {
 pub fn inspect(
     path: &Path,
     options: PoolOptions,
+    look: Look<'_>,
     progress: &dyn Progress,
 ) -> Result<Inspection, Error> {
-    let pool = Pool::open(path, options, progress)?;
+    let mut pool = Pool::open(path, options, progress)?;
+    if let Some(folder) = look.embeddings {
+        joined::join(&mut pool, folder)?;
+    }
     let mut faults = BTreeMap::new();
     for (_, fault) in pool.faults() {
         *faults.entry(fault.name().to_owned()).or_default() += 1;
@@ -113,6 +134,10 @@ pub fn inspect(
     for name in pool.embedding_names()? {
         embeddings.push(look_at(&pool, name, progress)?);
     }
+    let images = match look.images {
+        true => Some(check_images(&pool, Limits::default(), progress)?),
+        false => None,
+    };
     let first: Vec<usize> = (0..pool.len().min(3)).collect();
     let caption = |s: Sample| (s.id.to_string(), s.caption.unwrap_or_default());
     Ok(Inspection {
@@ -127,6 +152,7 @@ pub fn inspect(
         columns,
         more_columns,
         embeddings,
+        images,
         examples: pool.samples(&first)?.into_iter().map(caption).collect(),
         verified: None,
     })
@@ -202,7 +228,9 @@ impl fmt::Display for Verified {
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.bytes as f64 / f64::from(1 << 20);
-        writeln!(f, "{}: {} rows in {} shards, {mib:.1} MiB", self.format, self.rows, self.shards)?;
+        let (rows, shards) =
+            (counted(self.rows as u64, "row"), counted(self.shards as u64, "shard"));
+        writeln!(f, "{}: {rows} in {shards}, {mib:.1} MiB", self.format)?;
         writeln!(f, "  ids       {}", self.ids)?;
         if let Some(verified) = &self.verified {
             write!(f, "{verified}")?;
@@ -211,7 +239,7 @@ impl fmt::Display for Inspection {
             writeln!(f, "  left out  {}: {}", shard.name, shard.reason)?;
         }
         for (fault, count) in &self.faults {
-            writeln!(f, "  unusable  {count} rows: {fault}")?;
+            writeln!(f, "  quarantined  {count}: {fault}")?;
         }
         for note in self.notes.iter().take(MOST_NOTES) {
             writeln!(f, "  note      {note}")?;
@@ -245,6 +273,15 @@ impl fmt::Display for Inspection {
                 "  {:<28} {:>5} numbers a vector   {faults}",
                 embedding.name, embedding.dim
             )?;
+        }
+        if let Some(images) = &self.images {
+            writeln!(f, "\nimages: {} cannot be used", images.total())?;
+            for (kind, count) in &images.kinds {
+                writeln!(f, "  {count} {kind}")?;
+            }
+            for row in &images.examples {
+                writeln!(f, "  for example {}: {}", row.id, row.reason)?;
+            }
         }
         if !self.examples.is_empty() {
             writeln!(f, "\nfirst samples")?;

@@ -39,14 +39,18 @@
 
 mod advance;
 pub mod compare;
+mod concept;
+pub mod concepts;
 mod earlier;
 mod error;
 pub mod evidence;
 mod execute;
 pub mod explain;
 mod folder;
+mod gone;
 mod inputs;
 pub mod inspect;
+mod joined;
 pub mod manifest;
 mod page;
 pub mod plan;
@@ -58,6 +62,7 @@ mod rows;
 pub mod run;
 mod stage;
 mod stages;
+mod words;
 
 pub use advance::RunOptions;
 pub use error::Error;

@@ -4,7 +4,11 @@ use curate_core::Selection;
 use curate_io::{Pool, Sample};
 use curate_report::{Card, Image, Verdict};
 
-use crate::{Error, rows::StageRows};
+use crate::{
+    Error,
+    gone::{self, Gone},
+    rows::StageRows,
+};
 
 /// Larger image files are not put into the report.
 const LARGEST_IMAGE: usize = 200_000;
@@ -14,6 +18,8 @@ pub(crate) struct Page<'a> {
     pub(crate) pool: &'a Pool,
     /// The rows of the subset.
     pub(crate) kept: &'a Selection,
+    /// Which stage took each of the others out.
+    pub(crate) gone: &'a Gone,
     /// Whether cards show images.
     pub(crate) images: bool,
 }
@@ -42,9 +48,19 @@ impl Page<'_> {
                 .filter_map(|field| sample.fields.remove(*field))
                 .collect(),
             verdict: Some(verdict(row)),
-            details: vec![detail(row)],
+            details: [Some(detail(row)), self.fate(row)].into_iter().flatten().collect(),
         };
         Ok(rows.iter().zip(samples).map(card).collect())
+    }
+
+    /// Which stage took a row out, and by which rule; `None` for a row of the subset.
+    pub(crate) fn fate(&self, row: usize) -> Option<String> {
+        self.gone.of(row).map(|(stage, rule)| gone::fate(stage, rule))
+    }
+
+    /// The first digits of a row's id, enough to find its card.
+    pub(crate) fn short_id(&self, row: usize) -> String {
+        self.pool.ids()[row].to_string().chars().take(8).collect::<String>() + "…"
     }
 
     /// Whether a row is in the subset.
@@ -67,13 +83,6 @@ pub(crate) fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
     (0..count).map(|i| items[i * (items.len() - 1) / (count - 1).max(1)].clone()).collect()
 }
 
-/// A count with commas.
-pub(crate) fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
-}
-
 /// The text with its first letter in upper case.
 pub(crate) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
@@ -89,10 +98,5 @@ mod tests {
         assert_eq!(spread(&[0, 1, 2, 3, 4, 5, 6], 3), [0, 3, 6]);
         assert_eq!(spread(&[1, 2], 5), [1, 2]);
         assert_eq!(spread(&[1, 2, 3], 1), [1]);
-    }
-
-    #[test]
-    fn thousands_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use curate_core::Progress;
+use curate_report::counted;
 use serde::Serialize;
 
 use crate::{
@@ -119,9 +120,11 @@ fn given(recipe: &Recipe, left: &[usize], index: usize, usable: usize) -> usize 
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "pool: {} rows, {}", self.rows, bytes(self.pool_bytes))?;
+        let rows = counted(self.rows as u64, "row");
+        writeln!(f, "pool: {rows}, {}", bytes(self.pool_bytes))?;
         for stage in &self.stages {
-            writeln!(f, "  {:<10} at most {:>12} rows   {}", stage.name, stage.rows, stage.rule)?;
+            let rows = counted(stage.rows as u64, "row");
+            writeln!(f, "  {:<10} at most {rows:>17}   {}", stage.name, stage.rule)?;
             if stage.reads > 0 {
                 writeln!(
                     f,

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use curate_core::fault::Fault;
 use curate_report::{
     Column, Fact, Funnel, FunnelStep, Gallery, Group, Note, Removal, Report, Section, Table, Tile,
-    Value, Verdict,
+    Value, Verdict, count, counted,
 };
 
 use crate::{
     Error,
     earlier::POOL,
-    evidence,
+    gone::{Gone, in_words},
     manifest::PoolRecord,
-    page::{Page, thousands},
+    page::Page,
     run::Run,
-    stage::{Done, Method},
+    stage::{Done, Method, Source},
     stages::Stage,
 };
 
@@ -26,37 +26,47 @@ const QUARANTINED: usize = 6;
 const CATEGORIES: usize = 1000;
 
 /// Makes the report of a run.
-pub(crate) fn of(run: &Run, pool: &PoolRecord) -> Result<Report, Error> {
-    let page = Page { pool: &run.pool, kept: &run.kept, images: run.recipe.output.images };
+pub(crate) fn of(run: &Run, pool: &PoolRecord, gone: &Gone) -> Result<Report, Error> {
+    let images = run.recipe.output.images;
+    let page = Page { pool: &run.pool, kept: &run.kept, gone, images };
     let methods = run.recipe.stages.iter().map(Stage::resolve).collect::<Result<Vec<_>, _>>()?;
     let (rows, kept) = (run.pool.len(), run.kept.len());
     let mut report = Report::new(format!("Curation of {}", run.recipe.name));
     report.subtitle = format!(
-        "{}, {} stages, curate {}",
+        "{}, {}, curate {}",
         pool.format,
-        run.records.len(),
+        counted(run.records.len() as u64, "stage"),
         env!("CARGO_PKG_VERSION")
     );
     report.lead.push(format!(
-        "{} rows in, {} kept ({:.1} %). Every removed row has its reason in evidence.parquet.",
-        thousands(rows),
-        thousands(kept),
+        "{} in, {} kept ({:.1} %). Every removed row has its reason in evidence.parquet.",
+        counted(rows as u64, "row"),
+        count(kept as u64),
         100.0 * kept as f64 / rows.max(1) as f64
     ));
-    let quarantined = Quarantined::of(run)?;
+    let quarantined = Quarantined::of(gone);
     report.tiles = tiles(run, pool, quarantined.total());
     report.notes = notes(run, pool, &methods)?;
     report.sections.push(funnel(run, &methods));
     for (index, method) in methods.iter().enumerate() {
         let record = &run.records[index];
         let cuts = cuts_on(&record.name, run, &methods)?;
-        let done = Done { record, rows: &run.stage_rows(index)?, cuts };
+        let later = |rows| methods[index + 1..].iter().fold(rows, |rows, m| m.leaves(rows));
+        let in_the_end: Option<&dyn Fn(usize) -> usize> =
+            if is_line(run, index) { Some(&later) } else { None };
+        let done = Done { record, rows: &run.stage_rows(index)?, cuts, in_the_end };
         report.sections.extend(method.report(&page, &done)?);
     }
     report.sections.extend(categories(run)?);
     report.sections.push(quarantine(&quarantined, &page)?);
     report.facts = facts(run, pool);
     Ok(report)
+}
+
+/// True where each stage after this one takes the rows of the one before it, and no others.
+fn is_line(run: &Run, index: usize) -> bool {
+    let takes_before = |stage: &Stage| stage.sources() == [Source::Before];
+    run.recipe.stages[index + 1..].iter().all(takes_before)
 }
 
 /// The stages that cut a score: name and threshold.
@@ -78,7 +88,7 @@ fn tiles(run: &Run, pool: &PoolRecord, quarantined: usize) -> Vec<Tile> {
         Tile::new("rows in the pool", run.pool.len()).hint(crate::plan::bytes(pool.bytes())),
         Tile::new("kept", run.kept.len()).hint("the subset"),
         Tile::new("removed", removed).hint("by the recipe, each with its reason"),
-        Tile::new("quarantined", quarantined).hint("set aside: could not be judged"),
+        Tile::new("quarantined", quarantined).hint("could not be judged"),
     ]
 }
 
@@ -145,37 +155,24 @@ fn pool_step(run: &Run) -> FunnelStep {
 
 fn removal(rule: &str, rows: usize) -> Removal {
     match Fault::named(rule) {
-        Some(fault) => Removal::quarantined(fault.in_words(), rows as u64),
-        None => Removal::new(rule.replace('-', " "), rows as u64),
+        Some(_) => Removal::quarantined(in_words(rule), rows as u64),
+        None => Removal::new(in_words(rule), rows as u64),
     }
 }
 
-/// Rows that do not stay since the pool or a stage set them aside, by the first fault that was found: how
-/// many, and the first of them.
+/// Rows that were quarantined, by the first fault that was found: how many, and the first of them.
 #[derive(Default)]
 struct Quarantined(BTreeMap<Fault, (usize, Vec<usize>)>);
 
 impl Quarantined {
-    fn of(run: &Run) -> Result<Self, Error> {
+    fn of(gone: &Gone) -> Self {
         let mut found = Self::default();
-        evidence::each_removed(
-            run,
-            |rule| Fault::named(rule).is_some(),
-            |met| {
-                let mut rules = met.verdicts().filter_map(|(_, rows, at)| rows.rule(at));
-                // One that another branch of the recipe kept after all is counted there.
-                if met.stays {
-                    return Ok(());
-                }
-                if let Some(fault) = met.fault.or_else(|| rules.find_map(Fault::named)) {
-                    let (count, first) = found.0.entry(fault).or_default();
-                    *count += 1;
-                    first.extend((*count <= QUARANTINED).then_some(met.row));
-                }
-                Ok(())
-            },
-        )?;
-        Ok(found)
+        for (row, fault) in gone.quarantined() {
+            let (count, first) = found.0.entry(fault).or_default();
+            *count += 1;
+            first.extend((*count <= QUARANTINED).then_some(row));
+        }
+        found
     }
 
     fn total(&self) -> usize {
@@ -222,16 +219,14 @@ fn quarantine(quarantined: &Quarantined, page: &Page<'_>) -> Result<Section, Err
     let mut groups = Vec::new();
     for (fault, (count, shown)) in &quarantined.0 {
         groups.push(Group {
-            heading: format!("{}: {} rows", fault.in_words(), thousands(*count)),
+            heading: format!("{}: {}", fault.in_words(), counted(*count as u64, "row")),
             cards: page.cards(shown, |_| Verdict::Quarantined, |row| format!("row {row}"))?,
             omitted: (count - shown.len()) as u64,
             ..Group::default()
         });
     }
     Ok(Section::new("Quarantine")
-        .intro(
-            "Rows that could not be judged. They were set aside and changed no other row's fate.",
-        )
+        .intro("Rows that could not be judged. They changed no other row's fate.")
         .block(Gallery {
             groups,
             when_empty: "Every row could be judged.".into(),

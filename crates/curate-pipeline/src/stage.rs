@@ -19,6 +19,7 @@ use curate_report::Section;
 
 use crate::{
     Error,
+    concept::Concept,
     earlier::Earlier,
     error::StageError,
     page::Page,
@@ -88,6 +89,11 @@ pub(crate) trait Method {
         None
     }
 
+    /// Which of two rows it prefers, where it removes the other.
+    fn preferred(&self) -> Option<Preferred<'_>> {
+        None
+    }
+
     /// How its numbers can be cut again, without computing them again.
     fn numbers(&self) -> Option<Numbers> {
         None
@@ -101,6 +107,11 @@ pub(crate) trait Method {
     /// Its part of the report.
     fn report(&self, _page: &Page<'_>, _done: &Done<'_>) -> Result<Vec<Section>, Error> {
         Ok(vec![])
+    }
+
+    /// What became of each of its concepts, by number of the cluster; `None` for a stage without any.
+    fn concepts(&self, _record: &StageRecord) -> Result<Option<Vec<Concept>>, Error> {
+        Ok(None)
     }
 
     /// What a reader of the report should know before anything else.
@@ -215,6 +226,15 @@ pub(crate) struct Cost {
     pub(crate) operations: f64,
 }
 
+/// Which of two rows a stage prefers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preferred<'a> {
+    /// The one with the higher score of this stage.
+    Score(&'a str),
+    /// The one of which this holds, as "is farther from the centroid".
+    What(&'static str),
+}
+
 /// What a stage's numbers are, for a later cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbers {
@@ -239,6 +259,9 @@ pub(crate) struct Done<'a> {
     pub(crate) rows: &'a StageRows,
     /// The stages that cut its score: name and threshold.
     pub(crate) cuts: Vec<(&'a str, f64)>,
+    /// What the stages after it leave of so many rows, at most; `None` where it is not the only one
+    /// before them.
+    pub(crate) in_the_end: Option<&'a dyn Fn(usize) -> usize>,
 }
 
 /// What a stage may look at while it is carried out.

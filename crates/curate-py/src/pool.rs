@@ -12,7 +12,7 @@ use curate::{
         stamp::Check,
         subset::{self, SubsetFormat},
     },
-    pipeline::inspect::inspect as inspect_pool,
+    pipeline::inspect::{Look, inspect as inspect_pool},
 };
 use numpy::PyArray1;
 use pyo3::{prelude::*, types::PyBytes};
@@ -239,7 +239,9 @@ pub(crate) fn inspect<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Result<Bound<'py, PyAny>, Failure> {
     let options = options(format, bad_shards, ids)?;
-    let found = watched(py, progress, |progress| Ok(inspect_pool(&path, options, progress)?))?;
+    let found = watched(py, progress, |progress| {
+        Ok(inspect_pool(&path, options, Look::default(), progress)?)
+    })?;
     json::to_python(py, &found)
 }
 

@@ -351,7 +351,8 @@ impl PyExplanation {
             told.set_item("threshold", step.threshold)?;
             told.set_item("meaning", &step.meaning)?;
             told.set_item("cluster", step.cluster)?;
-            let nearest = step.related.as_ref().map(|sample| sample.id.to_string());
+            let nearest =
+                step.related.as_ref().map(|related| related.nearest.sample.id.to_string());
             told.set_item("nearest", nearest.or_else(|| step.reference.clone()))?;
             let rule = step.removal.as_ref().map(|removal| removal.rule.as_str());
             told.set_item("rule", rule.into_bound_py_any(py)?)?;

@@ -56,3 +56,63 @@ def test_notebooks(path, workplace):
 
 def test_there_are_three_notebooks():
     assert len(NOTEBOOKS) == 3
+
+
+def blocks_of(chapter, language="python"):
+    text = (ROOT / "docs/src" / chapter).read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_results_are_read_as_the_book_says(workplace, program):
+    program("run", "demo/recipe.toml", "--out", "runs/demo")
+    names = {}
+    for block in blocks_of("results.md"):
+        exec(compile(block, "example", "exec"), names)
+    kept = (workplace / "runs/demo/subset.txt").read_text().split()
+    assert names["uids"] == kept
+    assert names["evidence"].num_rows == names["manifest"]["rows"] - names["manifest"]["kept"]
+    assert 0 < names["similar"].num_rows < names["rows"].num_rows
+
+
+def write_as_img2dataset(folder, pool, count):
+    """Shards without `uid`: keys that count, a record with what img2dataset says of a sample."""
+    import tarfile
+
+    folder.mkdir()
+    for shard, rows in enumerate([range(count // 2), range(count // 2, count)]):
+        with tarfile.open(folder / f"{shard:05}.tar", "w") as tar:
+            for place, sample in enumerate(pool.samples(list(rows), images=True)):
+                key = f"{shard:05}{place:04}"
+                record = {"caption": sample.caption, "key": key, "status": "success", "url": f"https://example.org/{key}"}
+                members = {"png": sample.image, "json": json.dumps(record).encode(), "txt": sample.caption.encode()}
+                for ending, content in members.items():
+                    member = tarfile.TarInfo(f"{key}.{ending}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+
+
+def test_the_ten_minutes_from_shards_to_webdataset(workplace, program):
+    """The chapter's commands over shards as img2dataset writes them, then its reader over the result."""
+    pytest.importorskip("webdataset")
+    import hashlib
+
+    import curate
+
+    write_as_img2dataset(workplace / "shards", curate.Pool("demo/pool"), 120)
+    text = (ROOT / "docs/src/ten-minutes.md").read_text()
+    (workplace / "recipe.toml").write_text(blocks_of("ten-minutes.md", "toml")[0])
+    commands = re.findall(r"^    curate (.*)$", text, re.MULTILINE)
+    assert len(commands) >= 8
+    for command in commands:
+        program(*command.split("  #")[0].split())
+    names = {"read": []}
+    reader = blocks_of("ten-minutes.md")[0]
+    reader += "    read.append((sample['__key__'], sample['txt'], sample['png'].size))\n"
+    exec(compile(reader, "example", "exec"), names)
+    kept = program("subset", "info", "run")
+    ids = {key.split("-")[0] for key, _, _ in names["read"]}
+    assert f"{len(ids)}" in kept and len(ids) == len(names["read"]) > 0
+    of_keys = {hashlib.sha256(f"{shard:05}{place:04}".encode()).hexdigest()[:32] for shard in range(2) for place in range(60)}
+    assert ids <= of_keys
+    captions = {sample.caption for sample in curate.Pool("shards").samples(list(range(120)))}
+    assert all(caption in captions and size == (64, 64) for _, caption, size in names["read"])

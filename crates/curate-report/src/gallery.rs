@@ -2,7 +2,7 @@
 
 use crate::html::icon_use;
 use crate::html::{Html, SharedImages, put};
-use crate::number::count;
+use crate::number::{count, counted};
 use crate::text::{esc, shorten};
 use crate::value::facts;
 use crate::{Card, Gallery, Group, Verdict};
@@ -17,12 +17,21 @@ pub(crate) fn draw(html: &mut Html, gallery: &Gallery, images: &SharedImages<'_>
         return html.empty(&gallery.when_empty, "There are no samples to show.");
     }
     let level = if gallery.title.is_empty() { 3 } else { 4 };
-    put!(html, "<div class=\"groups\">\n");
-    for group in &gallery.groups {
-        draw_group(html, group, level, images);
+    let (first, more) = gallery.groups.split_at(gallery.groups.len().min(Gallery::OPEN));
+    draw_groups(html, first, level, images);
+    if !more.is_empty() {
+        let groups = counted(more.len() as u64, "more group");
+        put!(html, "<details class=\"long\"><summary>{groups}</summary>\n");
+        draw_groups(html, more, level, images);
+        put!(html, "</details>\n");
     }
-    put!(html, "</div>\n");
     html.omitted(gallery.omitted, "groups");
+}
+
+fn draw_groups(html: &mut Html, groups: &[Group], level: u8, images: &SharedImages<'_>) {
+    put!(html, "<div class=\"groups\">\n");
+    groups.iter().for_each(|group| draw_group(html, group, level, images));
+    put!(html, "</div>\n");
 }
 
 fn draw_group(html: &mut Html, group: &Group, level: u8, images: &SharedImages<'_>) {

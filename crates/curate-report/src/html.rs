@@ -5,7 +5,8 @@ use std::fmt::{self, Write};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::text::esc;
+use crate::number::counted;
+use crate::text::{esc, marked};
 use crate::{Block, Image, Report};
 
 /// Appends formatted markup. Text from callers must pass through [`esc`].
@@ -26,7 +27,7 @@ impl Html {
     /// A paragraph of this class; nothing for an empty text.
     pub(crate) fn paragraph(&mut self, class: &str, text: &str) {
         if !text.is_empty() {
-            put!(self, "<p class=\"{class}\">{}</p>\n", esc(text));
+            put!(self, "<p class=\"{class}\">{}</p>\n", marked(text));
         }
     }
 
@@ -44,11 +45,8 @@ impl Html {
     /// Says how many more there are than are shown.
     pub(crate) fn omitted(&mut self, rows: u64, unit: &str) {
         if rows > 0 {
-            put!(
-                self,
-                "<p class=\"more\">{} more {unit} not shown.</p>\n",
-                crate::number::count(rows)
-            );
+            let more = counted(rows, &format!("more {}", unit.trim_end_matches('s')));
+            put!(self, "<p class=\"more\">{more} not shown.</p>\n");
         }
     }
 }

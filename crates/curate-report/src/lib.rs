@@ -84,6 +84,7 @@ pub use model::{
     Histogram, HistogramSeries, Image, ImageFormat, Marker, Note, Removal, Report, Role, Scale,
     Section, Table, Tile, Tone, Value, Verdict,
 };
+pub use number::{count, counted};
 
 impl Report {
     /// The whole page. Deterministic: the same report gives the same bytes.

@@ -280,6 +280,9 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// One value per column. A short row is filled with [`Value::Missing`], a long one is cut off.
     pub rows: Vec<Vec<Value>>,
+    /// Columns by which a reader can sort the rows, the largest value first. They stand in the order of
+    /// `rows` before anyone does.
+    pub orders: Vec<usize>,
     /// Rows that exist but are not in `rows`; stated below the table if not zero.
     pub omitted: u64,
     /// Shown when there are no rows.

@@ -2,7 +2,12 @@
 
 use crate::Value;
 
-pub(crate) fn count(n: u64) -> String {
+/// A count with commas.
+///
+/// ```
+/// assert_eq!(curate_report::count(1_234_567), "1,234,567");
+/// ```
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -12,6 +17,17 @@ pub(crate) fn count(n: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// So many of something, in the plural unless it is one.
+///
+/// ```
+/// assert_eq!(curate_report::counted(1, "row"), "1 row");
+/// assert_eq!(curate_report::counted(2400, "row"), "2,400 rows");
+/// ```
+pub fn counted(n: u64, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", count(n))
 }
 
 /// Four significant digits, without trailing zeros.

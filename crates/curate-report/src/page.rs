@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::iter::once;
 
 use crate::html::{Html, SharedImages, icon_use, put};
-use crate::text::{esc, slug};
+use crate::text::{esc, marked, slug};
 use crate::value::{facts, value};
 use crate::{Block, Note, Report, Section, Tone};
 use crate::{curves, funnel, gallery, histogram, table};
@@ -145,7 +145,7 @@ fn remark(html: &mut Html, note: &Note) {
         Tone::Warning => ("warning", "icon-quarantined", "Warning"),
     };
     put!(html, "<div class=\"note {class}\" role=\"note\">{}", icon_use(icon));
-    put!(html, "<p><strong>{word}.</strong> {}</p></div>\n", esc(&note.text));
+    put!(html, "<p><strong>{word}.</strong> {}</p></div>\n", marked(&note.text));
 }
 
 fn bottom(report: &Report) -> String {

@@ -9,6 +9,24 @@ pub(crate) fn esc(text: &str) -> Escaped<'_> {
     Escaped(text)
 }
 
+/// Text in which what stands between backticks is code, as in Markdown.
+pub(crate) fn marked(text: &str) -> String {
+    let mut html = String::new();
+    let mut rest = text;
+    while let Some((before, code, after)) = next_code(rest) {
+        html += &format!("{}<code>{}</code>", esc(before), esc(code));
+        rest = after;
+    }
+    html + &esc(rest).to_string()
+}
+
+/// What stands before, in and after the first pair of backticks.
+fn next_code(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('`')?;
+    let (code, after) = rest.split_once('`')?;
+    Some((before, code, after))
+}
+
 pub(crate) struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {
@@ -75,6 +93,12 @@ pub(crate) fn slug(title: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        assert_eq!(marked("give `a < b` or"), "give <code>a &lt; b</code> or");
+        assert_eq!(marked("one ` alone <"), "one ` alone &lt;");
+    }
 
     #[test]
     fn markup_is_escaped() {

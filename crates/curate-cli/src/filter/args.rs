@@ -15,24 +15,37 @@ pub(crate) enum FilterCommand {
     /// Needs a program built with the feature `train`. To resume an interrupted training, give the
     /// same command again. In the end the folder holds the network as open_clip reads it
     /// (`local-dir:FOLDER`) and its filter card.
+    #[command(
+        after_help = "Example:\n  curate filter train shards --from demo/filter --out tuned --steps 2 --batch 16"
+    )]
     Train(Box<TrainArgs>),
     /// Embed the images and captions of a pool, and score each pair by its cosine.
     ///
     /// Writes the arrays NAME_img and NAME_txt to one npz file per shard. To resume an interrupted
     /// run at its unfinished shard, give the same command again: until then the folder is not read.
     /// Pairs that cannot be used get NaN and are counted.
+    #[command(
+        after_help = "Example:\n  curate filter embed shards --network demo/filter --out embedded"
+    )]
     Embed(EmbedArgs),
     /// Score a pool, and keep the best pairs.
     ///
     /// POOL is a folder that `curate filter embed` wrote. With --network it is a pool, which is
     /// embedded first.
+    #[command(
+        after_help = "Examples:\n  curate filter score embedded --fraction 0.15 --out kept.npy\n  curate filter score embedded --by neg-clip-loss --scores ncl.parquet"
+    )]
     Score(Box<ScoreArgs>),
     /// Combine several scores into one by rank, and keep the best pairs.
     ///
     /// Ranks weigh all scores alike, however widely their values spread. Samples that are missing
     /// from one of the tables, or have no score in it, get no score.
+    #[command(
+        after_help = "Example:\n  curate filter ensemble ncl.parquet embedded/00000.scores.parquet --fraction 0.15 --out kept.npy"
+    )]
     Ensemble(EnsembleArgs),
     /// Describe a network.
+    #[command(after_help = "Example:\n  curate filter card demo/filter")]
     Card(CardArgs),
 }
 

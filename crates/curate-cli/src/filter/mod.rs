@@ -63,7 +63,18 @@ fn fetched(_: &str, _: &Shown) -> Result<PathBuf, Failure> {
 fn embed(args: &EmbedArgs, shown: &Shown) -> Result<(), Failure> {
     let report = embed_pool(&args.pool, &args.network, &args.out, &args.name, &args.how, shown)?;
     show::text(said_of(&report, &args.pool, &args.out))?;
+    show::text(joins(args))?;
     Ok(())
+}
+
+/// How the embeddings come to the pool: nobody has to copy files among its shards.
+fn joins(args: &EmbedArgs) -> String {
+    let EmbedArgs { pool, out, name, .. } = args;
+    let (pool, out) = (pool.display(), out.display());
+    format!(
+        "in a recipe, name this folder beside the pool, and {name}_img and {name}_txt as embeddings:\n  \
+         [pool]\n  path = \"{pool}\"\n  embeddings = \"{out}\"\n"
+    )
 }
 
 fn embed_pool(

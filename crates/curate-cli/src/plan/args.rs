@@ -14,12 +14,20 @@ pub(crate) enum PlanCommand {
     /// (seen), unique (distinct samples of the pool), parameters, compute, sigma, weight, group,
     /// weight_<domain>, and one metric whose name declares its direction: error, loss or accuracy.
     /// Counts are written 12.8e9, 12.8B or 12_800_000_000.
+    #[command(after_help = "Example:\n  curate plan fit runs.csv --out fit.json")]
     Fit(FitArgs),
     /// Predict the metric of pools and unions at a budget.
+    #[command(
+        after_help = "Example:\n  curate plan predict fit.json --candidates LAION-2B,LAION-80M --samples 34B"
+    )]
     Predict(PredictArgs),
     /// Decide which pool to train on at a budget, and say how sure that is.
+    #[command(after_help = "Example:\n  curate plan decide fit.json --samples 34B")]
     Decide(DecideArgs),
     /// Draw the curves of the candidates over a range of budgets.
+    #[command(
+        after_help = "Example:\n  curate plan plot fit.json --runs runs.csv --out curves.svg"
+    )]
     Plot(PlotArgs),
 }
 

@@ -56,6 +56,8 @@ fn told_to_end_it_says_so_with_the_signals_code_and_writes_nothing() {
                 "none",
                 "--draws",
                 "10M",
+                "--progress",
+                "json",
             ])
             .current_dir(&folder)
             .stderr(Stdio::piped())
@@ -99,7 +101,8 @@ fn a_terminal_that_it_was_started_to_outlive_does_not_end_it() {
     let folder = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_curate");
     let runs = five_runs();
-    let script = format!("trap '' HUP; exec {program} plan fit {runs} --draws 300K");
+    let script =
+        format!("trap '' HUP; exec {program} plan fit {runs} --draws 300K --progress json");
     let mut child = Command::new("bash")
         .args(["-c", &script])
         .current_dir(&folder)

@@ -94,7 +94,7 @@ fn long_work_says_how_far_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let runs = published("laion_clip_imagenet.csv");
     let tasks = |args: &[&str]| -> Vec<(String, u64, u64)> {
-        let output = plan(&folder, args);
+        let output = plan(&folder, &[args, &["--progress", "json"]].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let lines = text(&output.stderr);
         let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -33,17 +33,17 @@ pub enum BadKind {
 }
 
 impl BadKind {
-    /// The rule under which a removal shows it, such as `image-damaged`.
-    pub fn rule(self) -> &'static str {
+    /// The fault of a pool's row that it is: what a run quarantines the row for.
+    pub fn fault(self) -> Fault {
         match self {
-            Self::NoCaption => Fault::CaptionMissing.name(),
-            Self::NoImage => Fault::ImageMissing.name(),
-            Self::UnknownFormat => "image-of-no-known-format",
-            Self::Empty => "image-without-pixels",
-            Self::TooLarge => "image-over-pixel-limit",
-            Self::Truncated => "image-cut-off",
-            Self::Damaged => "image-damaged",
-            Self::CaptionFailed => "caption-not-repaired",
+            Self::NoCaption => Fault::CaptionMissing,
+            Self::NoImage => Fault::ImageMissing,
+            Self::UnknownFormat => Fault::ImageOfNoKnownFormat,
+            Self::Empty => Fault::ImageWithoutPixels,
+            Self::TooLarge => Fault::ImageOverPixelLimit,
+            Self::Truncated => Fault::ImageCutOff,
+            Self::Damaged => Fault::ImageDamaged,
+            Self::CaptionFailed => Fault::CaptionNotRepaired,
         }
     }
 }

@@ -10,7 +10,7 @@ use curate_io::{Embedding, IoError, Kind, manifest::Work, npz::Npz, stamp::Check
 
 use crate::filter::{
     BadPair,
-    out_folder::{Manifest, scored_shards},
+    out_folder::{Manifest, file_name, scored_shards},
     record::Files,
 };
 
@@ -86,6 +86,20 @@ impl Embedded {
             shards.push((shard, record.rows));
         }
         Ok(shards)
+    }
+
+    /// The shard of this name.
+    pub fn shard_named(&self, name: &str) -> Option<usize> {
+        let name = file_name(name);
+        self.shards.iter().position(|(other, _)| *other == name)
+    }
+
+    /// The npz file of a shard, with its arrays `NAME_img` and `NAME_txt`.
+    ///
+    /// # Errors
+    /// When there is no such shard.
+    pub fn arrays(&self, shard: usize) -> Result<PathBuf, IoError> {
+        Ok(Files::new(&self.folder, self.named(shard)?.0).arrays)
     }
 
     /// Number of shards.

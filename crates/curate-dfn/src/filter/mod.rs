@@ -19,6 +19,7 @@
 pub mod align;
 mod bad;
 pub mod card;
+mod check;
 mod chunk;
 pub mod classifier;
 mod embed;
@@ -34,6 +35,7 @@ mod usable;
 use curate_core::{Cut, CutError, SampleId, rank::Direction};
 
 pub use bad::{BadKind, BadRow, Counts};
+pub use check::check_images;
 pub use chunk::EMBEDDED_TOGETHER;
 pub use classifier::{Classifier, ClassifierParams};
 pub use curate_io::npy::Precision;

@@ -30,7 +30,7 @@ pub struct BadPair {
 impl BadPair {
     /// The reason for its removal.
     pub fn removal(&self) -> Removal {
-        Removal::new(self.row, self.bad.kind.rule())
+        Removal::new(self.row, self.bad.kind.fault().name())
     }
 }
 

@@ -98,8 +98,8 @@ impl BadRecords {
     pub(super) fn notes(self) -> Vec<String> {
         match self.count {
             0 => vec![],
-            1 => vec![format!("{}; its row is set aside", self.first)],
-            more => vec![format!("{}; so are {} more, all set aside", self.first, more - 1)],
+            1 => vec![format!("{}; its row is quarantined", self.first)],
+            more => vec![format!("{}; so are {} more, all quarantined", self.first, more - 1)],
         }
     }
 }

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 use curate_core::Progress;
 use curate_io::{
-    Pool, PoolOptions,
+    IoError, Kind, Pool, PoolOptions,
     pool::{BadShards, Format, IdsFrom},
     subset::SubsetFormat,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, joined};
 
 pub(crate) use check::problems;
 
@@ -51,6 +51,10 @@ pub struct PoolRecipe {
     /// The layout. Left out, the files tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// A folder that `curate filter embed` wrote of this pool: the stages can name its embeddings as if
+    /// they lay beside the shards. A relative path starts at the recipe's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<PathBuf>,
     /// What to do with a shard that cannot be read.
     #[serde(default)]
     pub bad_shards: BadShards,
@@ -106,7 +110,20 @@ impl Recipe {
             bad_shards: self.pool.bad_shards,
             ids: self.pool.ids,
         };
-        Ok(Pool::open_with(&self.pool.path, options, &self.embeddings(), progress)?)
+        let path = &self.pool.path;
+        let relative = |mut error: IoError| {
+            if error.kind == Kind::NotFound && error.path == *path {
+                error.remedy = "a relative `path` of `[pool]` starts at the recipe's folder".into();
+            }
+            error
+        };
+        let open = |embeddings: &[&str]| {
+            Pool::open_with(path, options, embeddings, progress).map_err(relative)
+        };
+        let Some(folder) = &self.pool.embeddings else { return Ok(open(&self.embeddings())?) };
+        let mut pool = open(&[])?;
+        joined::join(&mut pool, folder)?;
+        Ok(pool)
     }
 
     /// The embeddings that the stages read.

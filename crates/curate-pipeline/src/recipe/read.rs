@@ -20,6 +20,9 @@ impl Recipe {
         if !is_url(&recipe.pool.path) {
             recipe.pool.path = anchored(&recipe.pool.path, folder)?;
         }
+        if let Some(embeddings) = &mut recipe.pool.embeddings {
+            *embeddings = absolute(&folder.join(&*embeddings))?;
+        }
         let folder = absolute(folder)?;
         recipe.stages.iter_mut().for_each(|stage| stage.anchor(&folder));
         Ok(recipe)

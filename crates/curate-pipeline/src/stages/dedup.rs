@@ -28,8 +28,8 @@ use crate::{
     record::{Outcome, StageRecord},
     rows::StageRows,
     stage::{
-        Context, Cost, Done, Method, Numbers, Problems, Reads, Settings, Source, is_default,
-        percent, told,
+        Context, Cost, Done, Method, Numbers, Preferred, Problems, Reads, Settings, Source,
+        is_default, percent, told,
     },
 };
 
@@ -321,6 +321,17 @@ impl Method for Dedup {
         Some(format!("similarity {value} to a preferred sample, limit {threshold}"))
     }
 
+    fn preferred(&self) -> Option<Preferred<'_>> {
+        if let Some(score) = &self.stage.prefer_score {
+            return Some(Preferred::Score(score));
+        }
+        Some(Preferred::What(match self.stage.preference {
+            Preference::Hard => "is farther from the centroid of the cluster",
+            Preference::Easy => "is nearer to the centroid of the cluster",
+            Preference::Random => "comes first in a random order that the ids decide",
+        }))
+    }
+
     fn numbers(&self) -> Option<Numbers> {
         // Numbers of a greedy search hold for its own epsilon alone.
         (self.stage.mode == DedupMode::Reference).then_some(Numbers::Similarities)
@@ -328,7 +339,7 @@ impl Method for Dedup {
 
     fn report(&self, page: &Page<'_>, done: &Done<'_>) -> Result<Vec<Section>, Error> {
         let threshold = done.record.told::<DedupTold>()?.and_then(|told| told.threshold);
-        Ok(vec![duplicates_section::section(page, done, threshold)?])
+        Ok(vec![duplicates_section::section(page, done, threshold, self.numbers().is_some())?])
     }
 
     fn notes(&self, record: &StageRecord) -> Result<Vec<String>, Error> {

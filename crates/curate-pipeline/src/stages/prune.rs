@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use super::shared::{
     clustering::{self, KMeansRecipe, KMeansTold},
-    concepts_section::{self, Concept},
+    concepts_section,
     given_clusters::ClusterSource,
 };
 use crate::{
     Error,
+    concept::Concept,
     error::StageError,
     page::Page,
     record::{Outcome, StageRecord},
@@ -286,9 +287,13 @@ impl Method for Prune {
         })
     }
 
+    fn concepts(&self, record: &StageRecord) -> Result<Option<Vec<Concept>>, Error> {
+        let told: Option<PruneTold> = record.told()?;
+        Ok(Some(told.map_or(vec![], |told| told.clusters)))
+    }
+
     fn report(&self, page: &Page<'_>, done: &Done<'_>) -> Result<Vec<Section>, Error> {
-        let told: Option<PruneTold> = done.record.told()?;
-        let concepts = told.map_or(vec![], |told| told.clusters);
+        let concepts = self.concepts(done.record)?.unwrap_or_default();
         Ok(vec![concepts_section::section(page, done, &concepts)?])
     }
 

@@ -13,7 +13,7 @@ use curate_dfn::{
     network::read_folder,
 };
 use curate_io::Pool;
-use curate_report::Section;
+use curate_report::{Section, counted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ use super::shared::{
 use crate::{
     Error,
     error::StageError,
-    page::{Page, thousands},
+    page::Page,
     record::{Outcome, StageRecord},
     rows::StageRows,
     stage::{
@@ -237,7 +237,8 @@ impl Method for Score {
     fn notes(&self, record: &StageRecord) -> Result<Vec<String>, Error> {
         let Self::Table { path, .. } = self else { return Ok(vec![]) };
         let missing = record.told::<TableTold>()?.map_or(0, |told| told.missing);
-        let note = || format!("{} has no number for {} rows", path.display(), thousands(missing));
+        let note =
+            || format!("{} has no number for {}", path.display(), counted(missing as u64, "row"));
         Ok((missing > 0).then(note).into_iter().collect())
     }
 }
@@ -318,7 +319,7 @@ fn by_network(
     rows.value = scored.scores().to_vec().into();
     for pair in scored.bad() {
         let position = scored.rows().position(pair.row);
-        rows.remove(position.expect("a bad pair is one of the rows"), pair.bad.kind.rule());
+        rows.remove(position.expect("a bad pair is one of the rows"), pair.bad.kind.fault().name());
     }
     Ok(())
 }

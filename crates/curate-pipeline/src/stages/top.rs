@@ -1,6 +1,7 @@
 //! Keeps a number of the best rows.
 
 use curate_core::{Cut, rank::Direction};
+use curate_report::counted;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +58,7 @@ impl Settings for TopStage {
             cut: Cut::Top(self.count),
             better: self.better,
             rule: "top",
-            words: format!("keep the best {} rows by {}", self.count, self.score),
+            words: format!("keep the best {} by {}", counted(self.count as u64, "row"), self.score),
         }))
     }
 }

@@ -366,6 +366,6 @@ fn quarantine() -> Section {
     });
     let group = Group { cards: cards.collect(), omitted: 54, ..Group::default() };
     Section::new("Quarantined")
-        .intro("Rows that could not be judged. They were set aside and count neither way.")
+        .intro("Rows that could not be judged. They count neither way.")
         .block(Gallery { groups: vec![group], ..Gallery::default() })
 }

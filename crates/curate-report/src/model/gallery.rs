@@ -12,12 +12,17 @@ pub struct Gallery {
     pub title: String,
     /// A sentence that says what is shown and how it was sampled. May be empty.
     pub note: String,
-    /// The groups. Small groups share a row.
+    /// The groups. Small groups share a row. Those after the first [`Gallery::OPEN`] are folded.
     pub groups: Vec<Group>,
     /// Groups that exist but are not in `groups`; stated below the gallery if not zero.
     pub omitted: u64,
     /// Shown when there are no groups.
     pub when_empty: String,
+}
+
+impl Gallery {
+    /// The most groups that are shown without folding.
+    pub const OPEN: usize = 2;
 }
 
 /// Cards that belong together.
@@ -56,7 +61,7 @@ pub struct Card {
 
 impl Card {
     /// The most characters of a caption shown without hovering.
-    pub const CAPTION: usize = 160;
+    pub const CAPTION: usize = 90;
 }
 
 /// What was decided about a sample. Shown by an icon, a word and a color.

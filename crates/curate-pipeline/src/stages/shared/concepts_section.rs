@@ -4,10 +4,9 @@ use curate_report::{
     Column, Curve, CurveChart, CurveStyle, Fact, Gallery, Group, Section, Table, Value,
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     Error,
+    concept::{Concept, words},
     page::{Page, spread, stage_verdict},
     rows::StageRows,
     stage::Done,
@@ -16,26 +15,6 @@ use crate::{
 /// Clusters shown, and cards of each verdict in each.
 const CLUSTERS: usize = 12;
 const CARDS_A_CLUSTER: usize = 6;
-
-/// What is known of a concept. A control asks for no complexity, and an empty cluster has no spread.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Concept {
-    /// Its rows.
-    pub(crate) size: usize,
-    /// Rows of it that stay.
-    pub(crate) quota: usize,
-    /// Its share of the rows that stay, before bounds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) share: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) complexity: Option<f64>,
-    /// Mean distance of its rows to its centroid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) intra: Option<f64>,
-    /// Mean distance of its centroid to the nearest others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) inter: Option<f64>,
-}
 
 /// Quotas against sizes, some concepts to look at, and all of them as a table.
 pub(crate) fn section(
@@ -47,16 +26,25 @@ pub(crate) fn section(
     let complexity = |c: usize| concepts[c].complexity.unwrap_or(f64::NAN);
     order.sort_by(|&a, &b| complexity(b).total_cmp(&complexity(a)));
     let points = concepts.iter().map(|c| (c.size as f64, c.quota as f64)).collect();
+    let largest = concepts.iter().map(|c| c.size).max().unwrap_or(0) as f64;
+    let words = words(page.pool, done.rows, concepts.len())?;
     let chart = CurveChart {
         title: "Quota against size".into(),
         x_label: "rows of the concept".into(),
         y_label: "rows kept".into(),
-        curves: vec![Curve {
-            name: "concepts".into(),
-            style: CurveStyle::Points,
-            points,
-            ..Curve::default()
-        }],
+        curves: vec![
+            Curve {
+                name: "concepts".into(),
+                style: CurveStyle::Points,
+                points,
+                ..Curve::default()
+            },
+            Curve {
+                name: "every row kept".into(),
+                points: vec![(0.0, 0.0), (largest, largest)],
+                ..Curve::default()
+            },
+        ],
         when_empty: "There is no concept.".into(),
         ..CurveChart::default()
     };
@@ -66,34 +54,44 @@ pub(crate) fn section(
              complex and keeps more of its rows.",
         )
         .block(chart)
-        .block(gallery(page, done.rows, concepts, &order)?)
-        .block(table(concepts, &order)))
+        .block(table(concepts, &order, &words))
+        .block(gallery(page, done.rows, concepts, (&order, &words))?))
 }
 
-fn table(concepts: &[Concept], order: &[usize]) -> Table {
+fn table(concepts: &[Concept], order: &[usize], words: &[Vec<String>]) -> Table {
     let number = |x: Option<f64>| Value::Number(x.unwrap_or(f64::NAN));
     let row = |&c: &usize| {
         let concept = &concepts[c];
         vec![
             Value::Text(format!("{c}")),
+            Value::Text(words[c].join(", ")),
             Value::Count(concept.size as u64),
             Value::Count(concept.quota as u64),
+            Value::Count(concept.lost() as u64),
+            Value::Share(concept.share_lost()),
             number(concept.complexity),
             number(concept.intra),
             number(concept.inter),
         ]
     };
     Table {
-        title: "Concepts by complexity".into(),
+        title: "All concepts".into(),
+        note:
+            "Its words are the commonest of a concept's captions that other concepts do not have."
+                .into(),
         columns: vec![
             Column::new("concept"),
+            Column::new("words"),
             Column::bar("rows"),
-            Column::bar("kept"),
-            Column::bar("complexity"),
+            Column::new("kept"),
+            Column::bar("lost"),
+            Column::bar("share lost"),
+            Column::new("complexity"),
             Column::new("spread"),
             Column::new("distance to neighbors"),
         ],
         rows: order.iter().map(row).collect(),
+        orders: vec![4, 5, 2, 6],
         when_empty: "There is no concept.".into(),
         ..Table::default()
     }
@@ -104,9 +102,10 @@ fn gallery(
     page: &Page<'_>,
     rows: &StageRows,
     concepts: &[Concept],
-    order: &[usize],
+    (order, words): (&[usize], &[Vec<String>]),
 ) -> Result<Gallery, Error> {
-    let groups = spread(order, CLUSTERS).into_iter().map(|c| group(page, rows, &concepts[c], c));
+    let group = |c: usize| group(page, rows, &concepts[c], (c, &words[c]));
+    let groups = spread(order, CLUSTERS).into_iter().map(group);
     let groups = groups.collect::<Result<Vec<_>, _>>()?;
     Ok(Gallery {
         title: "Concepts, from complex to simple".into(),
@@ -118,7 +117,12 @@ fn gallery(
     })
 }
 
-fn group(page: &Page<'_>, rows: &StageRows, concept: &Concept, c: usize) -> Result<Group, Error> {
+fn group(
+    page: &Page<'_>,
+    rows: &StageRows,
+    concept: &Concept,
+    (c, words): (usize, &[String]),
+) -> Result<Group, Error> {
     let mut members: Vec<usize> =
         (0..rows.rows.len()).filter(|&i| rows.cluster.get(i) == Some(&Some(c as u32))).collect();
     members.sort_by(|&a, &b| rows.value.get(a).total_cmp(&rows.value.get(b)));
@@ -128,10 +132,14 @@ fn group(page: &Page<'_>, rows: &StageRows, concept: &Concept, c: usize) -> Resu
     let rank =
         |row| rows.position(row).map_or(String::new(), |i| format!("rank {}", rows.value.get(i)));
     Ok(Group {
-        heading: format!("Concept {c}"),
+        heading: match words {
+            [] => format!("Concept {c}"),
+            words => format!("Concept {c}: {}", words.join(", ")),
+        },
         facts: vec![
             Fact::new("rows", members.len()),
             Fact::new("kept", stay.len()),
+            Fact::new("lost", go.len()),
             Fact::new("complexity", concept.complexity),
         ],
         cards: page.cards(&picked, |row| stage_verdict(rows, row), rank)?,

@@ -1,10 +1,14 @@
 //! The report's section of a stage that removes duplicates.
 
-use curate_report::{Curve, CurveChart, Gallery, Group, Histogram, Marker, Role, Section};
+use curate_core::rank::similarity_threshold;
+use curate_report::{
+    Column, Curve, CurveChart, Gallery, Group, Histogram, Marker, Role, Section, Table, Value,
+    counted,
+};
 
 use crate::{
     Error,
-    page::{Page, spread, stage_verdict, thousands},
+    page::{Page, spread, stage_verdict},
     rows::StageRows,
     stage::{Done, short},
 };
@@ -19,6 +23,7 @@ pub(crate) fn section(
     page: &Page<'_>,
     done: &Done<'_>,
     threshold: Option<f64>,
+    other_cuts: bool,
 ) -> Result<Section, Error> {
     let rows = done.rows;
     let judged: Vec<usize> = (0..rows.rows.len())
@@ -29,10 +34,62 @@ pub(crate) fn section(
          similar to it.",
     );
     let title = "Largest similarity to a preferred row";
-    Ok(section
+    let section = section
         .block(similarities(title, rows, &judged, threshold))
-        .block(kept_curve(&values(rows, &judged), threshold))
-        .block(duplicate_groups(page, rows)?))
+        .block(kept_curve(&values(rows, &judged), threshold));
+    let section = match other_cuts {
+        true => section.block(other_epsilons(done, page.pool.len(), threshold)),
+        false => section,
+    };
+    Ok(section.block(duplicate_groups(page, rows)?))
+}
+
+/// Epsilons that are often asked about.
+const EPSILONS: [f64; 8] = [0.01, 0.02, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3];
+
+/// What other epsilons would keep, in this stage and in the end.
+fn other_epsilons(done: &Done<'_>, pool: usize, threshold: Option<f64>) -> Table {
+    let rows = done.rows;
+    let similarities: Vec<f64> = (0..rows.rows.len())
+        .filter(|&at| rows.keeps(at) || rows.cause(at).is_some())
+        .map(|at| rows.value.get(at))
+        .collect();
+    let mut asked: Vec<(f64, f64, bool)> = EPSILONS
+        .iter()
+        .map(|&epsilon| (epsilon, f64::from(similarity_threshold(epsilon)), false))
+        .collect();
+    if let Some(used) = threshold {
+        asked.retain(|&(_, at, _)| at != used);
+        asked.push((1.0 - used, used, true));
+        asked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    let row = |&(epsilon, most, used): &(f64, f64, bool)| {
+        let stays = |similarity: &&f64| similarity.is_nan() || **similarity <= most;
+        let kept = similarities.iter().filter(stays).count();
+        let name = if used { ", this run" } else { "" };
+        let end = done.in_the_end.map(|end| end(kept));
+        let count = |n: usize| Value::Count(n as u64);
+        vec![
+            Value::Text(format!("{}{name}", short(epsilon, 4))),
+            count(kept),
+            count(rows.rows.len() - kept),
+            end.map_or(Value::Missing, count),
+            end.map_or(Value::Missing, |end| count(pool - end)),
+        ]
+    };
+    Table {
+        title: "Other epsilons".into(),
+        note: "This stage\u{2019}s counts are exact. In the end there are at most as many: what stages \
+               after it keep of so many rows, were every row one that they can judge. `curate select RUN \
+               --epsilon …` carries them out."
+            .into(),
+        columns: ["epsilon", "kept here", "removed here", "kept in the end", "removed in the end"]
+            .map(Column::new)
+            .into(),
+        rows: asked.iter().map(row).collect(),
+        when_empty: "No row was compared.".into(),
+        ..Table::default()
+    }
 }
 
 /// How similar rows are to a reference, what another limit would keep, and the rows about the limit.
@@ -119,22 +176,20 @@ fn duplicate_groups(page: &Page<'_>, rows: &StageRows) -> Result<Gallery, Error>
         let members = spread(&gone, DUPLICATES_A_GROUP);
         let members: Vec<usize> = std::iter::once(head).chain(members).collect();
         shown.push(Group {
-            heading: match gone.len() {
-                1 => "1 row went for this one".to_owned(),
-                n => format!("{} rows went for this one", thousands(n)),
-            },
+            heading: format!("{} went for this one", counted(gone.len() as u64, "row")),
             omitted: (gone.len() + 1 - members.len()) as u64,
             cards: page.cards(
                 &members,
                 |row| stage_verdict(rows, row),
-                |row| nearest(rows, row, head),
+                |row| nearest(page, rows, row, head),
             )?,
             ..Group::default()
         });
     }
     Ok(Gallery {
         title: "Duplicate groups".into(),
-        note: "The largest groups, then some of all sizes.".into(),
+        note: "The largest groups, then some of all sizes. The first of a group stayed, in this stage."
+            .into(),
         omitted: (total - shown.len()) as u64,
         groups: shown,
         when_empty: "No duplicates were found.".into(),
@@ -149,13 +204,21 @@ fn survivor(rows: &StageRows, row: usize) -> usize {
 }
 
 /// How near a duplicate is, and to which row of its group.
-fn nearest(rows: &StageRows, row: usize, head: usize) -> String {
+fn nearest(page: &Page<'_>, rows: &StageRows, row: usize, head: usize) -> String {
     let Some(position) = rows.position(row).filter(|_| row != head) else {
-        return "preferred".to_owned();
+        return "stayed, the others went for it".to_owned();
     };
-    let cause = rows.related.get(position).copied().flatten();
-    let to = if cause == Some(head) { "" } else { ", to another that went" };
-    format!("similarity {:.4}{to}", rows.value.get(position))
+    let mut said = format!("similarity {:.4}", rows.value.get(position));
+    // A chain: it went for one that went.
+    let next = |row: &usize| rows.position(*row).and_then(|position| rows.cause(position));
+    let links: Vec<usize> = std::iter::successors(rows.cause(position), next).collect();
+    for link in links.iter().filter(|&&link| link != head) {
+        said += &format!(" to {}, which went", page.short_id(*link));
+    }
+    if links.len() > 1 {
+        said += " for the first";
+    }
+    said
 }
 
 /// Half of the places for the leading items, the other half spread over the rest.

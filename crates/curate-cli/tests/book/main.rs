@@ -1,0 +1,178 @@
+//! The commands of the book, chapter by chapter: each is run, in a folder with the demonstration, or the
+//! chapter says in a comment why it is not.
+//!
+//! A block of commands is indented by four columns, or fenced as `console` with a `$` before each. Comments
+//! before a block say what is done with it:
+//!
+//! - `<!-- saved as NAME -->`: the block is written to that file, which later commands use;
+//! - `<!-- not run: REASON -->`: it is not run.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod blocks;
+mod world;
+
+use std::{fs, path::Path};
+
+use blocks::{Block, blocks};
+use world::World;
+
+/// Runs a chapter's commands in order.
+fn run(chapter: &str, world: &World) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(chapter);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut ran = 0;
+    for block in blocks(&text) {
+        match block {
+            Block::File { name, text } => fs::write(world.path(name), text).unwrap(),
+            Block::Commands(commands) => {
+                for command in commands {
+                    world.carry_out(chapter, &command);
+                    ran += 1;
+                }
+            }
+        }
+    }
+    assert!(ran > 0, "{chapter} has no command that is run");
+}
+
+macro_rules! chapters {
+    ($($name:ident: $chapter:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            run($chapter, &World::new());
+        }
+    )*
+
+    /// Every chapter with commands is one of those.
+    #[test]
+    fn every_chapter_with_commands_is_run() {
+        let known = [$($chapter),*];
+        let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src");
+        for entry in fs::read_dir(book).unwrap() {
+            let entry = entry.unwrap();
+            let chapter = format!("docs/src/{}", entry.file_name().display());
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            let has = blocks(&text).iter().any(|block| matches!(block, Block::Commands(_)));
+            assert!(!has || known.contains(&&*chapter), "{chapter} has commands that are not run");
+        }
+    }};
+}
+
+chapters! {
+    readme: "README.md",
+    first_run: "docs/src/first-run.md",
+    ten_minutes: "docs/src/ten-minutes.md",
+    pools: "docs/src/pools.md",
+    baselines: "docs/src/baselines.md",
+    runs: "docs/src/runs.md",
+    reading_the_report: "docs/src/report.md",
+    filter: "docs/src/filter.md",
+    scaling: "docs/src/scaling.md",
+    troubleshooting: "docs/src/troubleshooting.md",
+}
+
+/// The ids of the ten minutes: those of keys, in the run, in the new shards and in the report alike.
+#[test]
+fn the_ids_of_the_ten_minutes_are_the_same_from_shards_to_shards() {
+    let world = World::new();
+    run("docs/src/ten-minutes.md", &world);
+    let kept = curate::io::subset::read(&world.path("run/subset.npy")).unwrap();
+    let written = world.keys_of("curated");
+    assert!(!kept.is_empty() && kept.len() < world::SAMPLES, "{}", kept.len());
+    let of_keys: Vec<String> =
+        written.iter().map(|key| key.split('-').next().unwrap().to_owned()).collect();
+    let mut ids: Vec<String> = kept.iter().map(ToString::to_string).collect();
+    let mut found = of_keys.clone();
+    (ids.sort(), found.sort());
+    assert_eq!(ids, found, "each kept sample is in the new shards once");
+    // The ids are those of the keys that img2dataset gave.
+    let keys = world.keys_of("shards");
+    let of_shards: Vec<String> =
+        keys.iter().map(|key| curate::io::ids::id_of_key(key).to_string()).collect();
+    assert!(ids.iter().all(|id| of_shards.contains(id)));
+    let report = fs::read_to_string(world.path("run/report.html")).unwrap();
+    assert!(report.contains("image is cut off"), "the broken picture is named");
+}
+
+/// The examples at the end of a command's help, its subcommands' included, in the order of the help.
+fn examples(world: &World, command: &[&str]) -> Vec<String> {
+    let words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+    let help = world.curate(&[&words[..], &["--help".to_owned()]].concat());
+    let help = String::from_utf8(help.stdout).unwrap();
+    let below = help.split("Commands:\n").nth(1).map(|rest| rest.split("\n\n").next().unwrap());
+    let Some(below) = below else {
+        let (_, last) = help.rsplit_once("\nExample").unwrap_or_else(|| {
+            panic!("the help of {command:?} does not end with an example:\n{help}");
+        });
+        let lines = last.lines().skip(1).map(|line| line.trim().to_owned());
+        return lines.filter(|line| !line.is_empty()).collect();
+    };
+    // A name stands at the third column; what continues a description stands further right.
+    let names = below.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = names.map(|line| line.split_whitespace().next().unwrap()).filter(|n| *n != "help");
+    names.flat_map(|name| examples(world, &[command, &[name]].concat())).collect()
+}
+
+#[test]
+fn every_commands_help_ends_with_an_example_that_works() {
+    let world = World::new();
+    std::os::unix::fs::symlink("fixtures/datacomp_mini/metadata", world.path("metadata")).unwrap();
+    let examples = examples(&world, &[]);
+    assert!(examples.len() >= 24, "{examples:?}");
+    for example in examples {
+        if example.starts_with("curate filter train") && !cfg!(feature = "train") {
+            continue;
+        }
+        world.carry_out("help", &example);
+    }
+}
+
+/// The program in the folder, which must refuse.
+fn refused(world: &World, words: &str) -> String {
+    let output = world.curate(&words.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    assert!(!output.status.success(), "{words}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn embeddings_of_another_pool_and_two_of_one_name_are_refused_by_name() {
+    let world = World::new();
+    let recipe = world.recipe();
+    let run = format!("run {recipe} --out run");
+    let of_demo = "--pool demo/pool/metadata --embeddings made-emb";
+    let error = refused(&world, &format!("{run} {of_demo}"));
+    assert!(error.contains("made-emb: has no embeddings of shard 1549c0d1"), "{error}");
+    // The same shard names with other samples in them.
+    fs::create_dir(world.path("others")).unwrap();
+    fs::copy(world.path("shards/00000.tar"), world.path("others/00001.tar")).unwrap();
+    let error = refused(&world, &format!("{run} --pool others"));
+    assert!(error.contains("made-emb/00001.npz: is of another shard 00001"), "{error}");
+    fs::copy(world.path("made-emb/00001.npz"), world.path("shards/00001.npz")).unwrap();
+    let error = refused(&world, &run);
+    assert!(error.contains("has an array `dfn_img`, and so has"), "{error}");
+    fs::remove_file(world.path("shards/00001.npz")).unwrap();
+    fs::remove_file(world.path("made-emb/00000.npz")).unwrap();
+    let error = refused(&world, &run);
+    assert!(error.contains("made-emb/00000.npz: is missing"), "{error}");
+}
+
+#[test]
+fn embeddings_in_a_folder_of_their_own_give_the_run_of_those_beside_the_shards() {
+    let world = World::new();
+    let recipe = world.recipe();
+    let run = |more: &str| world.carry_out("", &format!("curate run {recipe} {more}"));
+    run("--out apart");
+    let text = fs::read_to_string(world.path(&recipe)).unwrap();
+    fs::write(world.path("beside.toml"), text.replace("embeddings = \"made-emb\"\n", "")).unwrap();
+    for shard in ["00000.npz", "00001.npz"] {
+        fs::copy(world.path("made-emb").join(shard), world.path("shards").join(shard)).unwrap();
+    }
+    world.carry_out("", "curate run beside.toml --out beside");
+    let subset = |run: &str| fs::read(world.path(run).join("subset.npy")).unwrap();
+    assert_eq!(subset("apart"), subset("beside"));
+    // Where the folder says what was wrong, that is the reason, and not the NaN that it wrote.
+    let reasons = |run: &str| fs::read_to_string(world.path(run).join("report.html")).unwrap();
+    assert!(reasons("apart").contains("image is cut off: 1 row<"), "not the reason");
+    assert!(reasons("beside").contains("embedding holds a NaN: 1 row<"));
+}
