@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// Curate the demonstration pool that comes with the source, and name the files to open.
     #[command(after_help = "Example:\n  curate demo")]
     Demo(DemoArgs),
-    /// Show what a pool contains: rows, columns, embeddings, unusable rows.
+    /// Show what a pool contains: rows, columns, embeddings, quarantined rows.
     #[command(after_help = "Example:\n  curate inspect shards --images")]
     Inspect(InspectArgs),
     /// Explain why a sample was kept or removed.

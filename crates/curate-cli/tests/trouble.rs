@@ -225,7 +225,7 @@ fn help_names_every_command() {
     Commands:
       run       Run a recipe over a pool
       demo      Curate the demonstration pool that comes with the source, and name the files to open
-      inspect   Show what a pool contains: rows, columns, embeddings, unusable rows
+      inspect   Show what a pool contains: rows, columns, embeddings, quarantined rows
       explain   Explain why a sample was kept or removed
       report    Tables of a finished run
       compare   Compare two runs or subset files

@@ -22,7 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Bad rows are set aside ([`Duplicates::faults`]), copies to the bit collapse first where that is asked
+//! Bad rows are quarantined ([`Duplicates::faults`]), copies to the bit collapse first where that is asked
 //! for, rows are clustered (or [`Inputs::clusters`] says how), put into an order of preference, compared,
 //! and neighboring clusters are probed. All of that is behind [`SemanticDedup::run`].
 //!

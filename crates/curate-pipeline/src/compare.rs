@@ -175,4 +175,17 @@ mod tests {
         let none = compare(&folder.path().join("no.npy"), &a).unwrap_err();
         assert!(none.to_string().contains("no.npy: does not exist"), "{none}");
     }
+
+    #[test]
+    fn a_list_that_is_cut_says_how_many_more_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.npy"), folder.path().join("b.npy"));
+        let ids: Vec<SampleId> = (0..9).map(SampleId).collect();
+        subset::write(&a, SubsetFormat::Npy, &ids).unwrap();
+        subset::write(&b, SubsetFormat::Npy, &ids[..1]).unwrap();
+        let said = compare(&a, &b).unwrap().to_string();
+        assert_eq!(said.matches("only in the first: 0000").count(), SHOWN);
+        assert!(said.contains("only in the first: 3 more ids"), "{said}");
+        assert!(!said.contains("only in the second:"), "{said}");
+    }
 }

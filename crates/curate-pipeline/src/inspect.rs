@@ -225,6 +225,15 @@ impl fmt::Display for Verified {
     }
 }
 
+fn write_images(f: &mut fmt::Formatter<'_>, images: &Counts) -> fmt::Result {
+    writeln!(f, "\nimages: {} cannot be used", images.total())?;
+    for (kind, count) in &images.kinds {
+        writeln!(f, "  {count} {kind}")?;
+    }
+    let mut examples = images.examples.iter();
+    examples.try_for_each(|row| writeln!(f, "  for example {}: {}", row.id, row.reason))
+}
+
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.bytes as f64 / f64::from(1 << 20);
@@ -275,13 +284,7 @@ impl fmt::Display for Inspection {
             )?;
         }
         if let Some(images) = &self.images {
-            writeln!(f, "\nimages: {} cannot be used", images.total())?;
-            for (kind, count) in &images.kinds {
-                writeln!(f, "  {count} {kind}")?;
-            }
-            for row in &images.examples {
-                writeln!(f, "  for example {}: {}", row.id, row.reason)?;
-            }
+            write_images(f, images)?;
         }
         if !self.examples.is_empty() {
             writeln!(f, "\nfirst samples")?;

@@ -48,10 +48,18 @@ fn other_epsilons_of_the_report_agree_with_the_run_and_with_other_runs() {
     let (pool, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_pool(pool.path(), &rows(300), 120);
     let html = finished(pool.path(), out.path(), STAGES);
-    let table = html.split("Other epsilons").nth(1).unwrap().split("</table>").next().unwrap();
+    let table = html
+        .split("aria-label=\"Other epsilons\"")
+        .nth(1)
+        .unwrap()
+        .split("</table>")
+        .next()
+        .unwrap();
     let counts = |epsilon: &str| -> Vec<usize> {
-        let row =
-            table.split("<tr>").find(|row| row.contains(&format!(">{epsilon}</th>"))).unwrap();
+        let row = table
+            .split("<tr>")
+            .find(|row| row.contains(&format!(">{epsilon}</bdi></th>")))
+            .unwrap();
         let cells = row.split("<td").skip(1).map(|cell| cell.split(['>', '<']).nth(1).unwrap());
         cells.map(|cell| cell.replace(',', "").parse().unwrap()).collect()
     };

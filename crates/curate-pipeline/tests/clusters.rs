@@ -83,7 +83,7 @@ fn two_stages_share_one_clustering_and_its_settings_count_for_both() {
     assert_eq!(told(out.path(), "01-cluster")["sizes"].as_array().unwrap().len(), 9);
     assert_eq!(go(&first, out.path()).unwrap().reused.len(), 3);
     let report = fs::read_to_string(out.path().join("report.html")).unwrap();
-    assert!(report.contains("Sizes of clusters") && report.contains("Concepts by complexity"));
+    assert!(report.contains("Sizes of clusters") && report.contains("All concepts"));
     let id = kept(out.path())[0].to_string();
     assert!(explain(out.path(), &id).unwrap().to_string().contains("to its centroid"));
 

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Behind [`ConceptPrune::run`] and [`Concepts::select`]:
-//! 1. Bad rows are set aside, the others clustered (or [`Inputs::clusters`] says how).
+//! 1. Bad rows are quarantined, the others clustered (or [`Inputs::clusters`] says how).
 //! 2. [`Complexity`]: how spread out each cluster is, times how far it lies from its neighbors:
 //!    $C_j = d^{\text{intra}}_j \cdot d^{\text{inter}}_j$, each a mean of `1 - cosine`.
 //! 3. [`softmax`] at a temperature $\tau$ makes shares of them: $P_j = \mathrm{softmax}(C / \tau)_j$.

@@ -15,6 +15,7 @@ mod law_fit;
 mod network;
 mod pickle;
 mod pool;
+mod program;
 mod prune;
 mod recipe;
 mod run;
@@ -38,6 +39,7 @@ mod _curate {
         law_fit::LawFit,
         network::{Pairs, PyNetwork},
         pool::{PyPool, PySample, inspect, reshard},
+        program::program,
         prune::{ConceptPrune, Pruned},
         recipe::PyRecipe,
         run::{PyExplanation, PyReselection, PyRun, compare, explain, run},

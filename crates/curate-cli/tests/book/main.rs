@@ -80,12 +80,12 @@ fn the_ids_of_the_ten_minutes_are_the_same_from_shards_to_shards() {
     let kept = curate::io::subset::read(&world.path("run/subset.npy")).unwrap();
     let written = world.keys_of("curated");
     assert!(!kept.is_empty() && kept.len() < world::SAMPLES, "{}", kept.len());
-    let of_keys: Vec<String> =
+    let mut of_keys: Vec<String> =
         written.iter().map(|key| key.split('-').next().unwrap().to_owned()).collect();
     let mut ids: Vec<String> = kept.iter().map(ToString::to_string).collect();
-    let mut found = of_keys.clone();
-    (ids.sort(), found.sort());
-    assert_eq!(ids, found, "each kept sample is in the new shards once");
+    ids.sort();
+    of_keys.sort();
+    assert_eq!(ids, of_keys, "each kept sample is in the new shards once");
     // The ids are those of the keys that img2dataset gave.
     let keys = world.keys_of("shards");
     let of_shards: Vec<String> =

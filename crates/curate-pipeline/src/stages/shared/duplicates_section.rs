@@ -212,11 +212,12 @@ fn nearest(page: &Page<'_>, rows: &StageRows, row: usize, head: usize) -> String
     // A chain: it went for one that went.
     let next = |row: &usize| rows.position(*row).and_then(|position| rows.cause(position));
     let links: Vec<usize> = std::iter::successors(rows.cause(position), next).collect();
-    for link in links.iter().filter(|&&link| link != head) {
-        said += &format!(" to {}, which went", page.short_id(*link));
+    for (step, &link) in links.iter().enumerate().filter(|(_, link)| **link != head) {
+        let joint = if step == 0 { " to" } else { ", which went for" };
+        said += &format!("{joint} {}", page.short_id(link));
     }
     if links.len() > 1 {
-        said += " for the first";
+        said += ", which went for the first";
     }
     said
 }

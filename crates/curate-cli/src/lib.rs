@@ -1,0 +1,211 @@
+//! The `curate` program, as a library for those who give it another door: the Python package's command is
+//! [`program`] too. Who wants its methods takes the crate `curate`.
+
+#![allow(
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a program talks to its user; the libraries do not"
+)]
+
+mod args;
+mod baseline;
+mod failure;
+mod filter;
+mod plain;
+mod plan;
+mod progress;
+mod reshard;
+mod show;
+mod signals;
+mod start;
+mod subset;
+mod values;
+
+use std::{
+    error::Error as _,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use clap::Parser;
+use curate::{
+    io::{IoError, Kind, PoolOptions, pool::BadShards, subset as subsets, url::is_url},
+    pipeline::{
+        Error, Recipe, RunOptions,
+        compare::compare,
+        concepts::concepts,
+        explain::explain,
+        inspect::{Inspection, Look, inspect, verify},
+        plan::plan as needs,
+        reselect::{rerun, reselect},
+        run,
+    },
+};
+
+use crate::{
+    args::{Cli, Command, DemoArgs, InspectArgs, ReportCommand, RunArgs, SelectArgs},
+    failure::Failure,
+    plain::plain,
+    progress::Shown,
+};
+
+/// The exit code of a command that could not be carried out.
+const FAILED: u8 = 1;
+
+/// Carries out a command line, the program's own name included, and returns its exit code. Help and what
+/// clap says of a wrong command line end the process.
+pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = Cli::parse_from(words);
+    start::silence_guarded_panics();
+    if let Some(threads) = cli.threads.or(cli.command.workers())
+        && let Err(problem) = start::set_threads(threads)
+    {
+        eprintln!("error: {problem}");
+        return FAILED;
+    }
+    let kept = cli.command.kept();
+    let stop = signals::watch(kept);
+    let shown = Shown::new(cli.how_shown(), stop.asked());
+    let answer = carry_out(cli.command, &shown);
+    drop(shown);
+    match answer {
+        Ok(()) => 0,
+        Err(error) if error.is_cancelled() => {
+            eprintln!("error: interrupted; {kept}");
+            stop.code()
+        }
+        Err(error) => {
+            let error = error.in_words_of_the_program();
+            eprintln!("error: {}", plain(&format!("{error}{}", error.flag())));
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  because: {}", plain(&error.to_string()));
+                cause = error.source();
+            }
+            FAILED
+        }
+    }
+}
+
+fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
+    match command {
+        Command::Plan(command) => return plan::carry_out(&command, shown),
+        Command::Baseline(args) => return baseline::run(&args, shown),
+        Command::Filter(command) => return filter::carry_out(&command, shown),
+        Command::Run(args) => run_recipe(&args, shown),
+        Command::Demo(args) => run_demo(&args, shown),
+        Command::Inspect(args) => inspect_pool(&args, shown),
+        Command::Explain(args) => show::text(explain(&args.run, &args.id)?),
+        Command::Report(ReportCommand::Concepts(args)) => {
+            let found = concepts(&args.run, args.stage.as_deref(), args.sort.into())?;
+            if args.json { show::json(&found) } else { show::text(found) }
+        }
+        Command::Compare(args) => {
+            let found = compare(&args.first, &args.second)?;
+            if args.json { show::json(&found) } else { show::text(found) }
+        }
+        Command::Select(args) => select(&args, shown),
+        Command::Reshard(args) => reshard::run(&args, shown),
+        Command::Subset(command) => subset::run(&command, shown),
+        Command::Schema => show::text(Recipe::schema()),
+    }?;
+    Ok(())
+}
+
+fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
+    let mut recipe = Recipe::read(&args.recipe)?;
+    if let Some(pool) = &args.pool {
+        recipe.pool.path = if is_url(pool) { pool.clone() } else { absolute(pool)? };
+    }
+    if let Some(folder) = &args.embeddings {
+        recipe.pool.embeddings = Some(absolute(folder)?);
+    }
+    if let Some(device) = args.device {
+        recipe.stages.iter_mut().for_each(|stage| stage.set_device(device));
+    }
+    if args.dry_run {
+        let needed = needs(&recipe, shown)?;
+        return if args.json { show::json(&needed) } else { show::text(needed) };
+    }
+    let stem = args.recipe.file_stem().unwrap_or_default();
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
+    let options = RunOptions { overwrite: args.overwrite };
+    let summary = run(&recipe, &out, options, shown).map_err(|mut error| {
+        if let Error::Io(error) = &mut error
+            && error.kind == Kind::NotFound
+            && error.path == recipe.pool.path
+        {
+            error.remedy += "; --pool names another";
+        }
+        error
+    })?;
+    show::text(show::Summary { recipe: &recipe, summary: &summary })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, IoError> {
+    std::path::absolute(path).map_err(|e| IoError::os(path, "read", e))
+}
+
+fn run_demo(args: &DemoArgs, shown: &Shown) -> Result<(), Error> {
+    let folder = demo_folder(args)?;
+    let recipe = Recipe::read(&folder.join("recipe.toml"))?;
+    let summary = run(&recipe, &args.out, RunOptions { overwrite: true }, shown)?;
+    show::text(show::Summary { recipe: &recipe, summary: &summary })?;
+    show::text(show::NextSteps { run: &args.out, kept: summary.kept })
+}
+
+/// The demonstration lies in the source, wherever the program is started from.
+fn demo_folder(args: &DemoArgs) -> Result<PathBuf, Error> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo");
+    let places = match &args.demo {
+        Some(folder) => vec![folder.clone()],
+        None => vec![PathBuf::from("demo"), source],
+    };
+    let found = places.iter().find(|place| place.join("recipe.toml").exists());
+    // The folder of the source is found from that of the program's: `crates/curate-cli/../..`.
+    found.map(|place| place.canonicalize().unwrap_or_else(|_| place.clone())).ok_or_else(|| {
+        let remedy = "start the program in a clone of the source, or name the folder with --demo";
+        IoError::new(
+            Kind::NotFound,
+            &places[0],
+            "holds no demonstration (recipe.toml and pool/)",
+            remedy,
+        )
+        .into()
+    })
+}
+
+fn inspect_pool(args: &InspectArgs, shown: &Shown) -> Result<(), Error> {
+    let bad_shards = if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
+    let options = PoolOptions { bad_shards, ids: args.ids.ids, ..PoolOptions::default() };
+    let verified = match args.verify {
+        true => Some(verify(&args.pool, options, shown)?),
+        false => None,
+    };
+    if let Some(found) = verified.as_ref().filter(|found| !found.damaged.is_empty()) {
+        if args.json { show::json(found) } else { show::text(found) }?;
+        let problem = format!("{} of {} files are damaged", found.damaged.len(), found.files);
+        return Err(IoError::malformed(&args.pool, problem).into());
+    }
+    let look = Look { images: args.images, embeddings: args.embeddings.as_deref() };
+    let found = Inspection { verified, ..inspect(&args.pool, options, look, shown)? };
+    if args.json { show::json(&found) } else { show::text(found) }
+}
+
+fn select(args: &SelectArgs, shown: &Shown) -> Result<(), Error> {
+    let (stage, wanted) = (args.stage.as_deref(), args.wanted.wanted());
+    let ids = if args.this_stage_only {
+        let found = reselect(&args.run, stage, wanted)?;
+        show::text(show::Cut(&found))?;
+        found.ids
+    } else {
+        let found = rerun(&args.run, stage, wanted, shown)?;
+        show::text(show::Rerun(&found))?;
+        found.ids
+    };
+    if let Some(out) = &args.out {
+        subsets::write(out, subsets::SubsetFormat::of_path(out)?, &ids)?;
+        show::text(format_args!("wrote {}\n", out.display()))?;
+    }
+    Ok(())
+}
