@@ -58,6 +58,33 @@ pub enum EvalError {
         /// Rows there are.
         rows: usize,
     },
+    /// Neighbors that cannot vote.
+    #[error(
+        "{rows} rows vote, `k` is {k} and `temperature` is {at}: give labeled rows, at least one \
+         neighbor and a temperature above 0"
+    )]
+    NoVote {
+        /// Labeled rows.
+        rows: usize,
+        /// Neighbors asked for.
+        k: usize,
+        /// The temperature.
+        at: f32,
+    },
+    /// Nothing to tell apart.
+    #[error("all {rows} rows are of one class: give rows of at least two")]
+    OneClass {
+        /// Rows given.
+        rows: usize,
+    },
+    /// Features that cannot be used.
+    #[error("`{argument}`: row {row} holds a number that is not finite: leave it out")]
+    NotFinite {
+        /// The argument.
+        argument: &'static str,
+        /// The row.
+        row: usize,
+    },
     /// The loss is no longer a number.
     #[error(
         "the loss of step {step} is {loss}; its batch has the pairs {pairs:?} and more; look for bad \
@@ -88,5 +115,17 @@ impl EvalError {
         expected: usize,
     ) -> Result<(), Self> {
         if found == expected { Ok(()) } else { Err(Self::Length { argument, found, expected }) }
+    }
+
+    /// An error unless every row is below `rows`.
+    pub(crate) fn unless_row(
+        argument: &'static str,
+        named: &[usize],
+        rows: usize,
+    ) -> Result<(), Self> {
+        match named.iter().find(|&&row| row >= rows) {
+            Some(&row) => Err(Self::NoSuchRow { argument, row, rows }),
+            None => Ok(()),
+        }
     }
 }

@@ -62,6 +62,8 @@
 //! - Radford et al. 2021, *CLIP*, arXiv 2103.00020: the loss, figure 3.
 
 mod error;
+mod lbfgs;
+mod logistic;
 pub mod metrics;
 mod model;
 mod params;
@@ -69,5 +71,6 @@ mod towers;
 mod train;
 
 pub use error::EvalError;
+pub use logistic::{Logistic, LogisticParams, LogisticRegression};
 pub use params::{Probe, ProbeParams};
 pub use towers::{Pairs, Towers};
