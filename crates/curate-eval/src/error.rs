@@ -1,9 +1,9 @@
 //! What can go wrong.
 
-use curate_core::{Cancelled, ParamsError};
+use curate_core::{Cancelled, ParamsError, SourceError};
 
 /// A selection cannot be judged.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {
     /// Parameters out of range.
@@ -87,7 +87,7 @@ pub enum EvalError {
     },
     /// The loss is no longer a number.
     #[error(
-        "the loss of step {step} is {loss}; its batch has the pairs {pairs:?} and more; look for bad \
+        "the loss of step {step} is {loss}; its batch has the samples {samples:?} and more; look for bad \
          features, or lower the rate"
     )]
     Diverged {
@@ -95,9 +95,12 @@ pub enum EvalError {
         step: usize,
         /// Its loss.
         loss: f32,
-        /// The first pairs of its batch.
-        pairs: Vec<(usize, usize)>,
+        /// Where the first samples of its batch stand in the selection.
+        samples: Vec<usize>,
     },
+    /// Features could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The caller asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -106,7 +109,11 @@ pub enum EvalError {
 impl EvalError {
     /// True when the caller asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled(_))
+        match self {
+            Self::Cancelled(_) => true,
+            Self::Source(error) => error.is_cancelled(),
+            _ => false,
+        }
     }
 
     pub(crate) fn unless_length(

@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn precision_and_top_1_by_hand() {
-        assert_eq!(precision(&[0, 2], &[true, false, false]), Ok(Some(0.5)));
-        assert_eq!(precision(&[], &[true]), Ok(None));
+        assert_eq!(precision(&[0, 2], &[true, false, false]).unwrap(), Some(0.5));
+        assert_eq!(precision(&[], &[true]).unwrap(), None);
         let (queries, candidates) = ([1.0, 0.0, 0.6, 0.8], [1.0, 0.0, 0.0, 1.0]);
-        assert_eq!(top_1(&queries, &candidates, &[0, 0], 2), Ok(Some(0.5)));
-        assert_eq!(top_1(&[], &candidates, &[], 2), Ok(None));
+        assert_eq!(top_1(&queries, &candidates, &[0, 0], 2).unwrap(), Some(0.5));
+        assert_eq!(top_1(&[], &candidates, &[], 2).unwrap(), None);
     }
 
     #[test]
