@@ -62,6 +62,7 @@
 //! - Radford et al. 2021, *CLIP*, arXiv 2103.00020: the loss, figure 3.
 
 mod classifier;
+pub mod compare;
 mod error;
 mod fit;
 mod lbfgs;
