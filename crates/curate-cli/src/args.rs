@@ -7,6 +7,7 @@ use curate::{core::Cut, pipeline::concepts::ConceptOrder};
 use curate_device::DeviceName;
 
 use crate::{
+    eval::args::EvalCommand,
     filter::args::FilterCommand,
     plan::args::PlanCommand,
     progress::HowShown,
@@ -79,6 +80,9 @@ pub(crate) enum Command {
     /// Data filtering networks: train one, embed a pool with it, score, select.
     #[command(subcommand)]
     Filter(FilterCommand),
+    /// Train the same small model on several selections of a pool, and rank them.
+    #[command(subcommand)]
+    Eval(EvalCommand),
     /// Filter DataComp metadata with one of DataComp's baselines.
     ///
     /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included,
@@ -119,7 +123,7 @@ impl Command {
     /// What there is of results when a signal ended the command.
     pub(crate) fn kept(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Demo(_) | Self::Filter(_) | Self::Reshard(_) => {
+            Self::Run(_) | Self::Demo(_) | Self::Filter(_) | Self::Eval(_) | Self::Reshard(_) => {
                 "what was finished is kept, run the same command again to go on"
             }
             _ => "nothing was written",

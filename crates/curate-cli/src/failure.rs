@@ -1,5 +1,7 @@
 //! What can go wrong, whichever part of the toolkit was asked.
 
+#[cfg(feature = "train")]
+use curate::eval::compare::CompareError;
 use curate::{
     baselines::BaselineError,
     core::{CutError, ParamsError, SourceError},
@@ -32,6 +34,9 @@ pub(crate) enum Failure {
     Train(#[from] curate::dfn::train::TrainError),
     #[cfg(feature = "train")]
     #[error(transparent)]
+    Compare(#[from] CompareError),
+    #[cfg(feature = "train")]
+    #[error(transparent)]
     Device(#[from] curate_device::DeviceError),
     #[cfg(not(feature = "train"))]
     #[error(
@@ -59,6 +64,10 @@ impl Failure {
     pub(crate) fn flag(&self) -> &'static str {
         match self {
             Self::Pipeline(Error::Conflict { .. } | Error::Damaged(_)) => " with --overwrite",
+            #[cfg(feature = "train")]
+            Self::Compare(CompareError::Conflict { .. } | CompareError::Damaged(_)) => {
+                " with --overwrite"
+            }
             _ => "",
         }
     }
@@ -90,6 +99,8 @@ impl Failure {
             Self::Baseline(error) => error.is_cancelled(),
             Self::Source(error) => error.is_cancelled(),
             Self::Filter(error) => error.is_cancelled(),
+            #[cfg(feature = "train")]
+            Self::Compare(error) => error.is_cancelled(),
             #[cfg(feature = "train")]
             Self::Train(error) => matches!(error, curate::dfn::train::TrainError::Cancelled(_)),
             _ => false,

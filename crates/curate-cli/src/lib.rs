@@ -9,6 +9,7 @@
 
 mod args;
 mod baseline;
+mod eval;
 mod failure;
 mod filter;
 mod plain;
@@ -92,6 +93,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         Command::Plan(command) => return plan::carry_out(&command, shown),
         Command::Baseline(args) => return baseline::run(&args, shown),
         Command::Filter(command) => return filter::carry_out(&command, shown),
+        Command::Eval(command) => return eval::carry_out(&command, shown),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),

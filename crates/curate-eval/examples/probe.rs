@@ -14,7 +14,7 @@ const TEST: usize = 50;
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let (images, texts) = (features("images"), features("texts"));
-    let data = Pairs { images: images.view(), texts: texts.view() };
+    let data = Pairs { images: &images, texts: &texts };
     // Two selections of one size: right pairs, and pairs of which two in three were exchanged.
     let clean: Vec<(usize, usize)> = (0..POOL).map(|row| (row, row)).collect();
     let exchanged = |row: usize| if row.is_multiple_of(3) { row } else { (row + 3) % POOL };
@@ -31,8 +31,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
                 ProbeParams::new().hidden(32).dim(16).batch(50).steps(60).seed(seed).check()?;
             let towers = probe.run(&data, selection, &NoProgress)?;
             // The ten concepts are the classes: their texts are the first ten test rows.
-            let classes = towers.texts(texts.slice(s![POOL..POOL + 10, ..]))?;
-            let queries = towers.images(images.slice(test))?;
+            let classes = towers.texts(&texts.slice(s![POOL..POOL + 10, ..]))?;
+            let queries = towers.images(&images.slice(test))?;
             of_seeds.extend(metrics::top_1(&queries, &classes, &own, towers.dim())?);
         }
         accuracy.extend(metrics::spread(&of_seeds));

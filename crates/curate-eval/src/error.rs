@@ -1,9 +1,9 @@
 //! What can go wrong.
 
-use curate_core::{Cancelled, ParamsError};
+use curate_core::{Cancelled, ParamsError, SourceError};
 
 /// A selection cannot be judged.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {
     /// Parameters out of range.
@@ -58,9 +58,36 @@ pub enum EvalError {
         /// Rows there are.
         rows: usize,
     },
+    /// Neighbors that cannot vote.
+    #[error(
+        "{rows} rows vote, `k` is {k} and `temperature` is {at}: give labeled rows, at least one \
+         neighbor and a temperature above 0"
+    )]
+    NoVote {
+        /// Labeled rows.
+        rows: usize,
+        /// Neighbors asked for.
+        k: usize,
+        /// The temperature.
+        at: f32,
+    },
+    /// Nothing to tell apart.
+    #[error("all {rows} rows are of one class: give rows of at least two")]
+    OneClass {
+        /// Rows given.
+        rows: usize,
+    },
+    /// Features that cannot be used.
+    #[error("`{argument}`: row {row} holds a number that is not finite: leave it out")]
+    NotFinite {
+        /// The argument.
+        argument: &'static str,
+        /// The row.
+        row: usize,
+    },
     /// The loss is no longer a number.
     #[error(
-        "the loss of step {step} is {loss}; its batch has the pairs {pairs:?} and more; look for bad \
+        "the loss of step {step} is {loss}; its batch has the samples {samples:?} and more; look for bad \
          features, or lower the rate"
     )]
     Diverged {
@@ -68,9 +95,12 @@ pub enum EvalError {
         step: usize,
         /// Its loss.
         loss: f32,
-        /// The first pairs of its batch.
-        pairs: Vec<(usize, usize)>,
+        /// Where the first samples of its batch stand in the selection.
+        samples: Vec<usize>,
     },
+    /// Features could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The caller asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -79,7 +109,11 @@ pub enum EvalError {
 impl EvalError {
     /// True when the caller asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled(_))
+        match self {
+            Self::Cancelled(_) => true,
+            Self::Source(error) => error.is_cancelled(),
+            _ => false,
+        }
     }
 
     pub(crate) fn unless_length(
@@ -88,5 +122,17 @@ impl EvalError {
         expected: usize,
     ) -> Result<(), Self> {
         if found == expected { Ok(()) } else { Err(Self::Length { argument, found, expected }) }
+    }
+
+    /// An error unless every row is below `rows`.
+    pub(crate) fn unless_row(
+        argument: &'static str,
+        named: &[usize],
+        rows: usize,
+    ) -> Result<(), Self> {
+        match named.iter().find(|&&row| row >= rows) {
+            Some(&row) => Err(Self::NoSuchRow { argument, row, rows }),
+            None => Ok(()),
+        }
     }
 }

@@ -14,7 +14,7 @@
 //! // Sixteen pairs that are easy to match: image i and text i share an axis.
 //! let images = Array2::<f32>::eye(16);
 //! let texts = Array2::<f32>::eye(16);
-//! let data = Pairs { images: images.view(), texts: texts.view() };
+//! let data = Pairs { images: &images, texts: &texts };
 //! let matched: Vec<(usize, usize)> = (0..16).map(|i| (i, i)).collect();
 //! let probe = ProbeParams::new().steps(60).batch(16).hidden(32).dim(16).check()?;
 //! let towers = probe.run(&data, &matched, &NoProgress)?;
@@ -61,13 +61,22 @@
 //! - Fang et al. 2023, *Data Filtering Networks*, arXiv 2309.17425: filters judged by the models they induce.
 //! - Radford et al. 2021, *CLIP*, arXiv 2103.00020: the loss, figure 3.
 
+mod classifier;
+pub mod compare;
 mod error;
+mod fit;
+mod lbfgs;
+mod logistic;
 pub mod metrics;
 mod model;
+mod order;
 mod params;
 mod towers;
 mod train;
 
+pub use classifier::{ClassNet, Classifier, ClassifierParams, Labeled};
 pub use error::EvalError;
+pub use logistic::{Logistic, LogisticParams, LogisticRegression};
+pub use order::{Order, Repeats};
 pub use params::{Probe, ProbeParams};
 pub use towers::{Pairs, Towers};

@@ -1,4 +1,15 @@
 //! How good scores and embeddings are.
+//!
+//! Classification and retrieval both ask where the right answer stands among all answers:
+//! [`ranks`] and [`ranks_of_scores`] say so, [`recall_at`] and [`Accuracy`] sum it up.
+
+mod classify;
+mod neighbors;
+mod retrieval;
+
+pub use classify::{Accuracy, class_embeddings};
+pub use neighbors::{Neighbors, knn_scores};
+pub use retrieval::{ranks, ranks_of_scores, recall_at};
 
 use curate_kernels::{Centroids, Nearest};
 
@@ -44,10 +55,7 @@ pub fn auroc(scores: &[f32], right: &[bool]) -> Result<Option<f64>, EvalError> {
 /// # Errors
 /// When a row is beyond the answers.
 pub fn precision(kept: &[usize], right: &[bool]) -> Result<Option<f64>, EvalError> {
-    let rows = right.len();
-    if let Some(&row) = kept.iter().find(|&&row| row >= rows) {
-        return Err(EvalError::NoSuchRow { argument: "kept", row, rows });
-    }
+    EvalError::unless_row("kept", kept, right.len())?;
     let hits = kept.iter().filter(|&&row| right[row]).count();
     Ok((!kept.is_empty()).then(|| hits as f64 / kept.len() as f64))
 }
@@ -71,9 +79,7 @@ pub fn top_1(
     if own.is_empty() || rows == 0 {
         return Ok(None);
     }
-    if let Some(&row) = own.iter().find(|&&row| row >= rows) {
-        return Err(EvalError::NoSuchRow { argument: "own", row, rows });
-    }
+    EvalError::unless_row("own", own, rows)?;
     let mut nearest = vec![Nearest::default(); own.len()];
     Centroids::new(candidates, dim, None).nearest_parallel(queries, &mut nearest);
     let hits = nearest.iter().zip(own).filter(|(found, own)| found.index as usize == **own).count();
@@ -115,11 +121,11 @@ mod tests {
 
     #[test]
     fn precision_and_top_1_by_hand() {
-        assert_eq!(precision(&[0, 2], &[true, false, false]), Ok(Some(0.5)));
-        assert_eq!(precision(&[], &[true]), Ok(None));
+        assert_eq!(precision(&[0, 2], &[true, false, false]).unwrap(), Some(0.5));
+        assert_eq!(precision(&[], &[true]).unwrap(), None);
         let (queries, candidates) = ([1.0, 0.0, 0.6, 0.8], [1.0, 0.0, 0.0, 1.0]);
-        assert_eq!(top_1(&queries, &candidates, &[0, 0], 2), Ok(Some(0.5)));
-        assert_eq!(top_1(&[], &candidates, &[], 2), Ok(None));
+        assert_eq!(top_1(&queries, &candidates, &[0, 0], 2).unwrap(), Some(0.5));
+        assert_eq!(top_1(&[], &candidates, &[], 2).unwrap(), None);
     }
 
     #[test]

@@ -70,7 +70,13 @@ impl Model {
 }
 
 /// A layer whose weights are hashes: uniform within `1 / sqrt(inputs)`, as PyTorch's.
-fn linear(inputs: usize, outputs: usize, seed: u64, name: &str, device: &Device) -> Linear {
+pub(crate) fn linear(
+    inputs: usize,
+    outputs: usize,
+    seed: u64,
+    name: &str,
+    device: &Device,
+) -> Linear {
     let bound = 1.0 / (inputs as f64).sqrt();
     let draws = |part: &str, count: usize| -> Vec<f32> {
         let seed = random::derive(seed, &format!("{name}.{part}"));
@@ -113,12 +119,12 @@ mod tests {
             Array2::from_shape_fn((6, d), |(i, j)| ((i * 7 + j * 5) % 11) as f32 / 5.0 - 1.0)
         };
         let (images, texts) = (data(3), data(5));
-        let found = model
-            .loss(gather(images.view(), 0..6, &device), gather(texts.view(), 0..6, &device))
-            .into_scalar::<f32>();
+        let rows: Vec<usize> = (0..6).collect();
+        let of = |table| gather(table, &rows, &device).expect("rows that are there");
+        let found = model.loss(of(&images), of(&texts)).into_scalar::<f32>();
         let towers = Towers(model);
-        let a = towers.images(images.view()).expect("images of 3 numbers");
-        let b = towers.texts(texts.view()).expect("texts of 5 numbers");
+        let a = towers.images(&images).expect("images of 3 numbers");
+        let b = towers.texts(&texts).expect("texts of 5 numbers");
         let expected = loss_by_hand(&a, &b, 6, 1.0 / 0.07);
         assert!((f64::from(found) - expected).abs() < 1e-4, "{found} {expected}");
     }

@@ -1,7 +1,14 @@
 //! How to train the probe.
 
+use burn::tensor::Device;
 use curate_core::{ParamsError, params::Checker};
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    Order, Repeats,
+    fit::{Fit, steps_of},
+    order::times_seen,
+};
 
 /// How to train; every selection to compare gets the same. [`ProbeParams::check`] makes it usable.
 ///
@@ -19,7 +26,7 @@ pub struct ProbeParams {
     pub(crate) hidden: usize,
     /// Elements of an embedding.
     pub(crate) dim: usize,
-    /// Pairs of a step; all of them where there are fewer.
+    /// Pairs of a step.
     pub(crate) batch: usize,
     /// Steps: with the batch, the samples seen.
     pub(crate) steps: usize,
@@ -29,6 +36,8 @@ pub struct ProbeParams {
     pub(crate) weight_decay: f32,
     /// Seed of the weights and the batches.
     pub(crate) seed: u64,
+    /// In which order pairs are seen.
+    pub(crate) order: Order,
 }
 
 impl Default for ProbeParams {
@@ -41,6 +50,7 @@ impl Default for ProbeParams {
             rate: 2e-3,
             weight_decay: 0.01,
             seed: 0,
+            order: Order::Epochs,
         }
     }
 }
@@ -63,7 +73,7 @@ impl ProbeParams {
         self
     }
 
-    /// Pairs of a step; all of them where there are fewer.
+    /// Pairs of a step. A selection of fewer pairs is seen several times in a step.
     pub fn batch(mut self, batch: usize) -> Self {
         self.batch = batch;
         self
@@ -72,6 +82,18 @@ impl ProbeParams {
     /// Steps: with the batch, the samples seen.
     pub fn steps(mut self, steps: usize) -> Self {
         self.steps = steps;
+        self
+    }
+
+    /// As many whole steps as see at most so many samples; call it after [`Self::batch`].
+    pub fn samples(mut self, samples: u64) -> Self {
+        self.steps = steps_of(samples, self.batch);
+        self
+    }
+
+    /// In which order pairs are seen.
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
         self
     }
 
@@ -108,14 +130,42 @@ impl ProbeParams {
         check.that(rate.is_finite() && rate > 0.0, "rate", rate, "a number above 0");
         let fits = decay.is_finite() && decay >= 0.0;
         check.that(fits, "weight_decay", decay, "a number from 0 on");
+        check.that(self.order != Order::Shards(0), "order", "shards of 0", "shards of at least 1");
         check.finish()?;
-        Ok(Probe(self))
+        Ok(Probe { params: self, device: Device::flex() })
     }
 }
 
 /// A small model to judge selections by, with valid parameters.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Probe(pub(crate) ProbeParams);
+#[derive(Clone, Debug)]
+pub struct Probe {
+    pub(crate) params: ProbeParams,
+    pub(crate) device: Device,
+}
+
+impl Probe {
+    /// Trains on this device instead of the CPU.
+    pub fn on(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// How often [`Self::run`] sees each of `n` pairs.
+    pub fn times_seen(&self, n: usize) -> Vec<u64> {
+        let ProbeParams { batch, steps, order, seed, .. } = self.params;
+        times_seen(n, batch, order, seed, steps)
+    }
+
+    /// What [`Self::run`] sees of `n` pairs.
+    pub fn repeats(&self, n: usize) -> Repeats {
+        Repeats::of(&self.times_seen(n))
+    }
+
+    pub(crate) fn fit(&self) -> Fit<'_> {
+        let ProbeParams { batch, steps, rate, weight_decay, seed, order, .. } = self.params;
+        Fit { batch, steps, rate, weight_decay, seed, order, unit: "pairs", device: &self.device }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -124,8 +174,9 @@ mod tests {
     #[test]
     fn every_wrong_value_is_named() {
         let wrong = ProbeParams::new().hidden(0).dim(0).batch(1).steps(0).rate(0.0);
-        let error = wrong.weight_decay(f32::NAN).check().unwrap_err();
+        let wrong = wrong.weight_decay(f32::NAN).order(Order::Shards(0));
+        let error = wrong.check().unwrap_err();
         let fields: Vec<&str> = error.violations.iter().map(|v| &*v.field).collect();
-        assert_eq!(fields, ["hidden", "dim", "batch", "steps", "rate", "weight_decay"]);
+        assert_eq!(fields, ["hidden", "dim", "batch", "steps", "rate", "weight_decay", "order"]);
     }
 }

@@ -1,7 +1,10 @@
 //! Two trained projections, and what they say of pairs.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::ArrayView2;
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
+use curate_core::EmbeddingSource;
 use rayon::prelude::*;
 
 use crate::{
@@ -9,19 +12,20 @@ use crate::{
     model::{Model, Projection},
 };
 
-/// Features of images, `n x d`, and of texts, `m x e`. A pair is a row of each.
-#[derive(Clone, Copy, Debug)]
+/// Features of images, `n x d`, and of texts, `m x e`: arrays in memory, or tables on disk of which a step
+/// reads its own rows alone. A pair is a row of each.
+#[derive(Clone, Copy)]
 pub struct Pairs<'a> {
     /// Images.
-    pub images: ArrayView2<'a, f32>,
+    pub images: &'a dyn EmbeddingSource,
     /// Texts.
-    pub texts: ArrayView2<'a, f32>,
+    pub texts: &'a dyn EmbeddingSource,
 }
 
 impl Pairs<'_> {
     /// An error unless every pair is a row of each.
     pub(crate) fn check(&self, pairs: &[(usize, usize)]) -> Result<(), EvalError> {
-        let (images, texts) = (self.images.nrows(), self.texts.nrows());
+        let (images, texts) = (self.images.rows(), self.texts.rows());
         for (index, &(image, text)) in pairs.iter().enumerate() {
             if image >= images || text >= texts {
                 return Err(EvalError::OutOfRange { index, image, text, images, texts });
@@ -39,16 +43,16 @@ impl Towers {
     /// Embeddings of images, `n x dim`, of length one.
     ///
     /// # Errors
-    /// When their features have another length than those of the training.
-    pub fn images(&self, rows: ArrayView2<'_, f32>) -> Result<Vec<f32>, EvalError> {
+    /// When their features have another length than those of the training, or cannot be read.
+    pub fn images(&self, rows: &dyn EmbeddingSource) -> Result<Vec<f32>, EvalError> {
         embed("images", &self.0.image, rows)
     }
 
     /// Embeddings of texts, `n x dim`, of length one.
     ///
     /// # Errors
-    /// When their features have another length than those of the training.
-    pub fn texts(&self, rows: ArrayView2<'_, f32>) -> Result<Vec<f32>, EvalError> {
+    /// When their features have another length than those of the training, or cannot be read.
+    pub fn texts(&self, rows: &dyn EmbeddingSource) -> Result<Vec<f32>, EvalError> {
         embed("texts", &self.0.text, rows)
     }
 
@@ -89,16 +93,15 @@ const BLOCK: usize = 4096;
 fn embed(
     argument: &'static str,
     projection: &Projection,
-    rows: ArrayView2<'_, f32>,
+    rows: &dyn EmbeddingSource,
 ) -> Result<Vec<f32>, EvalError> {
     check_width(argument, projection, rows)?;
-    let device = Device::flex();
-    let mut out = Vec::with_capacity(rows.nrows() * projection.dim());
-    for first in (0..rows.nrows()).step_by(BLOCK) {
-        let last = (first + BLOCK).min(rows.nrows());
-        let x = gather(rows, first..last, &device);
-        let block = projection.forward(x).into_data();
-        out.extend(block.try_to_vec::<f32>().expect("embeddings are f32"));
+    let device = projection.devices().into_iter().next().unwrap_or_else(Device::flex);
+    let mut out = Vec::with_capacity(rows.rows() * projection.dim());
+    for first in (0..rows.rows()).step_by(BLOCK) {
+        let block: Vec<usize> = (first..(first + BLOCK).min(rows.rows())).collect();
+        let embedded = projection.forward(gather(rows, &block, &device)?).into_data();
+        out.extend(embedded.try_to_vec::<f32>().expect("embeddings are f32"));
     }
     Ok(out)
 }
@@ -106,18 +109,20 @@ fn embed(
 fn check_width(
     argument: &'static str,
     projection: &Projection,
-    rows: ArrayView2<'_, f32>,
+    rows: &dyn EmbeddingSource,
 ) -> Result<(), EvalError> {
-    let (found, expected) = (rows.ncols(), projection.width());
+    let (found, expected) = (rows.dim(), projection.width());
     if found == expected { Ok(()) } else { Err(EvalError::Width { argument, found, expected }) }
 }
 
+/// Rows as a tensor.
 pub(crate) fn gather(
-    from: ArrayView2<'_, f32>,
-    rows: impl ExactSizeIterator<Item = usize>,
+    from: &dyn EmbeddingSource,
+    rows: &[usize],
     device: &Device,
-) -> Tensor<2> {
-    let shape = [rows.len(), from.ncols()];
-    let values: Vec<f32> = rows.flat_map(|row| from.row(row).into_iter().copied()).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
+) -> Result<Tensor<2>, EvalError> {
+    let shape = [rows.len(), from.dim()];
+    let mut values = vec![0.0; rows.len() * from.dim()];
+    from.gather(rows, &mut values)?;
+    Ok(Tensor::from_data(TensorData::new(values, shape), device))
 }

@@ -39,7 +39,9 @@ const SHOWN: usize = 5;
 /// # Errors
 /// When either is no finished run and no subset file.
 pub fn compare(first: &Path, second: &Path) -> Result<Comparison, Error> {
-    let (a, b) = (ids(first)?, ids(second)?);
+    let (mut a, mut b) = (selected(first)?, selected(second)?);
+    a.dedup();
+    b.dedup();
     let only = |a: &[SampleId], b: &[SampleId]| {
         a.iter().filter(|id| b.binary_search(id).is_err()).copied().collect::<Vec<_>>()
     };
@@ -74,11 +76,13 @@ pub fn subset_file(path: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// The sorted ids of a run or a file, without repeats.
-fn ids(path: &Path) -> Result<Vec<SampleId>, Error> {
+/// The sorted ids of a finished run or a subset file, repeats included.
+///
+/// # Errors
+/// When it is neither.
+pub fn selected(path: &Path) -> Result<Vec<SampleId>, Error> {
     let mut ids = subset::read(&subset_file(path)?)?;
     ids.sort_unstable();
-    ids.dedup();
     Ok(ids)
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn carry_out(command: &FilterCommand, shown: &Shown) -> Result<(), Fa
 }
 
 /// The folder of a network that the user named.
-fn network_folder(name: &str, shown: &Shown) -> Result<PathBuf, Failure> {
+pub(crate) fn network_folder(name: &str, shown: &Shown) -> Result<PathBuf, Failure> {
     if name.starts_with("hf://") { fetched(name, shown) } else { Ok(PathBuf::from(name)) }
 }
 

@@ -214,8 +214,8 @@ fn learn(data: &Data, pairs: &[Pair], seed: u64, questions: &Questions) -> Answe
 /// their subcategory among the subcategories' mean captions.
 fn answer(data: &Data, towers: &Towers, questions: &Questions) -> Answer<Outcome> {
     let (images, texts) = data.rows(&questions.rows);
-    let images = towers.images(images.view())?;
-    let texts = towers.texts(texts.view())?;
+    let images = towers.images(&images)?;
+    let texts = towers.texts(&texts)?;
     let dim = towers.dim();
     let concepts = means(&texts, &questions.concept, questions.concepts, dim);
     let classes = means(&texts, &questions.class, questions.classes, dim);

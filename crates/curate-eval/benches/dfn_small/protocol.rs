@@ -150,7 +150,7 @@ impl Data {
     }
 
     pub(crate) fn pairs(&self) -> Pairs<'_> {
-        Pairs { images: self.images.view(), texts: self.texts.view() }
+        Pairs { images: &self.images, texts: &self.texts }
     }
 
     /// Features of picture and text of each pair in one row, and the row's length.

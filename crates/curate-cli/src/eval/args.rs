@@ -1,0 +1,170 @@
+//! The arguments of `curate eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use curate_device::DeviceName;
+
+use crate::values::{IdsArg, output, positive, whole};
+
+#[derive(Subcommand)]
+pub(crate) enum EvalCommand {
+    /// Train the same small model on several selections of a pool, at several budgets and with several
+    /// seeds, and rank the selections.
+    ///
+    /// Needs a program built with the feature `train`. A part of the pool is held out and never trained
+    /// on; models are tested on it, or on another pool. The folder gets a small file for each run, and
+    /// runs.csv, which `curate plan fit` reads. To resume an interrupted comparison, or to add budgets,
+    /// seeds and selections to it, give the command again: runs that are there are not made again.
+    Compare(Box<CompareArgs>),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ModelArg {
+    /// Two projections of the features of images and texts, with CLIP's loss.
+    Projections,
+    /// A linear model of the labels.
+    Linear,
+    /// A network with one hidden layer, of the labels.
+    Mlp,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ScoreArg {
+    /// The mean of all tasks.
+    Average,
+    /// The mean of recall at 1 from image to text and from text to image.
+    Retrieval,
+    /// The class whose descriptions are nearest.
+    ZeroShot,
+    /// Logistic regression on the images' embeddings.
+    LinearProbe,
+    /// The images' nearest labeled neighbors.
+    Neighbors,
+    /// The answer of a model that learns labels.
+    Labels,
+}
+
+#[derive(Args)]
+#[cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "a program without training reads none of them")
+)]
+pub(crate) struct CompareArgs {
+    /// The pool, with embeddings: a folder, a file, or a pattern such as `shards/{00000..00099}.tar`.
+    pub(crate) pool: PathBuf,
+    /// Selections of the pool: run folders or subset files. NAME=PATH gives one a name; by default
+    /// it is that of the folder or file.
+    #[arg(required = true, value_name = "SELECTION")]
+    pub(crate) selections: Vec<String>,
+    /// Also train on the whole pool.
+    #[arg(long)]
+    pub(crate) everything: bool,
+    /// Samples seen in a training, including repeats. Several are separated by commas: 1M,4M.
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "200K", value_parser = whole)]
+    pub(crate) budgets: Vec<usize>,
+    /// Trainings of each selection at each budget.
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    pub(crate) seeds: u64,
+    /// The folder to write to.
+    #[arg(long, short, value_name = "FOLDER", default_value = "runs/eval", value_parser = output)]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) asked: AskedArgs,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Leave out ids that are not in the pool, instead of refusing the selection.
+    #[arg(long)]
+    pub(crate) skip_unknown_ids: bool,
+    #[command(flatten)]
+    pub(crate) ids: IdsArg,
+    /// Make runs in the folder again that were made with other settings.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print what the runs cost, and stop.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What models are asked.
+#[derive(Args)]
+#[cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "a program without training reads none of them")
+)]
+pub(crate) struct AskedArgs {
+    /// Test models on this pool instead of a part of the pool that is held out. Its ids are not
+    /// trained on.
+    #[arg(long, value_name = "POOL", conflicts_with = "held_out")]
+    pub(crate) test: Option<PathBuf>,
+    /// The share of the pool to hold out; by default as many rows as are tested, at most a tenth.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) held_out: Option<f64>,
+    /// The most rows to test models on.
+    #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = whole)]
+    pub(crate) test_rows: usize,
+    /// The column of labels, for zero-shot classification, linear probe and neighbors, and for models
+    /// that learn labels.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) labels: Option<String>,
+    /// Read the labels from this table of ids and labels, instead of the pool's own.
+    #[arg(long, value_name = "FILE", requires = "labels")]
+    pub(crate) labels_from: Option<PathBuf>,
+    /// Describe each class by its label in templates, embedded with the network that embedded the pool's
+    /// texts; by default by captions of the pool. A folder, or hf://ORG/NAME.
+    #[arg(long, value_name = "NETWORK", requires = "labels")]
+    pub(crate) network: Option<String>,
+    /// A file of templates, one per line, with {} for the label; or `openai`, the 80 of the CLIP
+    /// paper.
+    #[arg(long, value_name = "FILE", default_value = "openai", requires = "network")]
+    pub(crate) templates: String,
+    /// The number that ranks selections and goes to runs.csv.
+    #[arg(long, value_enum, default_value_t = ScoreArg::Average)]
+    pub(crate) score: ScoreArg,
+    /// The level of the intervals.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    pub(crate) level: f64,
+}
+
+/// What is trained.
+#[derive(Args)]
+#[cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "a program without training reads none of them")
+)]
+pub(crate) struct ModelArgs {
+    /// What is trained on every selection.
+    #[arg(long, value_enum, default_value_t = ModelArg::Projections)]
+    pub(crate) model: ModelArg,
+    /// The embedding of images; by default the only one that is named `img` or NAME_img.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) images: Option<String>,
+    /// The embedding of texts; by default the one beside the images': `txt` or NAME_txt.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) texts: Option<String>,
+    /// Samples per step.
+    #[arg(long, value_name = "COUNT", default_value = "512", value_parser = whole)]
+    pub(crate) batch: usize,
+    /// Elements of hidden layers.
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = whole)]
+    pub(crate) hidden: usize,
+    /// Elements of an embedding.
+    #[arg(long, value_name = "COUNT", default_value = "128", value_parser = whole)]
+    pub(crate) dim: usize,
+    /// The highest learning rate.
+    #[arg(long, default_value_t = 2e-3, value_parser = positive)]
+    pub(crate) rate: f64,
+    /// Decoupled weight decay.
+    #[arg(long, default_value_t = 0.01)]
+    pub(crate) weight_decay: f32,
+    /// Draw shards of this many samples with replacement, as DataComp trains, instead of seeing every
+    /// sample once in every epoch.
+    #[arg(long, value_name = "SAMPLES", value_parser = whole)]
+    pub(crate) shards: Option<usize>,
+    /// The device: auto, cpu, wgpu, cuda or cuda:N.
+    #[arg(long, default_value_t)]
+    pub(crate) device: DeviceName,
+}

@@ -1,0 +1,198 @@
+//! `curate eval compare`.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use curate::{
+    dfn::{Network, network::openai_templates},
+    eval::{
+        Order,
+        compare::{
+            Arena, Compare, CompareParams, Contest, Cost, Entry, Existing, Model, Prompts, Report,
+            Score, Source, UnknownIds,
+        },
+    },
+    io::{IoError, Pool, PoolOptions},
+};
+use serde::Serialize;
+
+use crate::{
+    eval::{
+        args::{CompareArgs, ModelArg, ScoreArg},
+        named,
+        text::{Ranked, Spent},
+    },
+    failure::Failure,
+    filter::network_folder,
+    progress::Shown,
+    show,
+};
+
+/// Steps that a rehearsal takes: without a clock and with one.
+const WARM: usize = 2;
+const TIMED: usize = 8;
+
+pub(super) fn compare(args: &CompareArgs, shown: &Shown) -> Result<(), Failure> {
+    let chosen = named::selections(&args.selections)?;
+    let options = PoolOptions { ids: args.ids.ids, ..PoolOptions::default() };
+    let pool = Pool::open(&args.pool, options, shown)?;
+    let compare = settings(args, &pool)?;
+    let arena = arena(args, &compare, &pool, options, shown)?;
+    let unknown = if args.skip_unknown_ids { UnknownIds::Skip } else { UnknownIds::Refuse };
+    let mut entries = Vec::new();
+    for (name, ids) in &chosen {
+        entries.push(arena.entry(&compare, name, ids, unknown)?);
+    }
+    if args.everything {
+        entries.push(arena.entry(&compare, "everything", pool.ids(), unknown)?);
+    }
+    drop(chosen);
+    contest(args, &compare, &arena, &entries, shown)
+}
+
+fn contest(
+    args: &CompareArgs,
+    compare: &Compare,
+    arena: &Arena,
+    entries: &[Entry],
+    shown: &Shown,
+) -> Result<(), Failure> {
+    let existing = if args.overwrite { Existing::Replace } else { Existing::Keep };
+    let contest = Contest::open(compare, arena, entries, &args.out, existing)?;
+    let cost = contest.cost();
+    let spent = Spent { cost, seconds: seconds(&contest, &cost, shown)?, test: arena.test_rows() };
+    if args.dry_run {
+        return Ok(if args.json { show::json(&spent) } else { show::text(spent) }?);
+    }
+    if !args.json {
+        show::text(&spent)?;
+    }
+    let report = contest.run(score(args.asked.score), args.asked.level, shown)?;
+    if args.json {
+        show::json(&Answer { cost: &spent, report: &report })?;
+    } else {
+        show::text(Ranked { report: &report, out: &args.out })?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    cost: &'a Spent,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// How long the trainings will take; `None` where there is none.
+fn seconds(contest: &Contest<'_>, cost: &Cost, shown: &Shown) -> Result<Option<f64>, Failure> {
+    if cost.samples == 0 {
+        return Ok(None);
+    }
+    contest.rehearse(WARM, shown)?;
+    let started = Instant::now();
+    let samples = contest.rehearse(TIMED, shown)?;
+    let each = started.elapsed().as_secs_f64() / samples.max(1) as f64;
+    Ok(Some(each * cost.samples as f64))
+}
+
+fn settings(args: &CompareArgs, pool: &Pool) -> Result<Compare, Failure> {
+    let asked = &args.asked;
+    if !(asked.level > 0.0 && asked.level < 1.0) {
+        return Err(Failure::Usage("--level must be between 0 and 1, for example 0.95".to_owned()));
+    }
+    let model = match args.model.model {
+        ModelArg::Projections => Model::Projections,
+        ModelArg::Linear => Model::Linear,
+        ModelArg::Mlp => Model::Mlp,
+    };
+    if model.learns_labels() && asked.labels.is_none() {
+        let problem = "this model learns labels: name their column with --labels";
+        return Err(Failure::Usage(problem.to_owned()));
+    }
+    let (images, texts) = named::embeddings(pool, &args.model, model.learns_labels())?;
+    let params = CompareParams {
+        images,
+        texts,
+        model,
+        budgets: args.budgets.iter().map(|&budget| budget as u64).collect(),
+        seeds: args.seeds,
+        held_out: asked.held_out,
+        test_rows: asked.test_rows,
+        batch: args.model.batch,
+        hidden: args.model.hidden,
+        dim: args.model.dim,
+        rate: args.model.rate,
+        weight_decay: args.model.weight_decay,
+        order: args.model.shards.map_or(Order::Epochs, Order::Shards),
+        ..CompareParams::default()
+    };
+    let device = args.model.device;
+    Ok(params.check()?.on(device.open()?, device.resolve().to_string()))
+}
+
+fn arena(
+    args: &CompareArgs,
+    compare: &Compare,
+    pool: &Pool,
+    options: PoolOptions,
+    shown: &Shown,
+) -> Result<Arena, Failure> {
+    let asked = &args.asked;
+    let labels = |pool: &Pool| -> Result<Option<Vec<Option<String>>>, Failure> {
+        let of = |column: &String| named::labels(pool, column, asked.labels_from.as_deref(), shown);
+        asked.labels.as_ref().map(of).transpose()
+    };
+    let test = match &asked.test {
+        Some(path) => Some(Pool::open(path, options, shown)?),
+        None => None,
+    };
+    let ours = labels(pool)?;
+    let theirs = match &test {
+        Some(test) => labels(test)?,
+        None => None,
+    };
+    let all: BTreeSet<&String> = ours.iter().chain(&theirs).flatten().flatten().collect();
+    let prompts = match &asked.network {
+        Some(network) => Some(prompts(network, &asked.templates, &all, shown)?),
+        None => None,
+    };
+    let test = test.as_ref().map(|pool| Source { pool, labels: theirs });
+    Ok(Arena::open(compare, Source { pool, labels: ours }, test, prompts, shown)?)
+}
+
+/// Every label in every template, embedded.
+fn prompts(
+    network: &str,
+    templates: &str,
+    labels: &BTreeSet<&String>,
+    shown: &Shown,
+) -> Result<Prompts, Failure> {
+    let network = Network::open(&network_folder(network, shown)?)?;
+    let text = match templates {
+        "openai" => openai_templates().join("\n"),
+        file => std::fs::read_to_string(file).map_err(|e| IoError::os(file, "read", e))?,
+    };
+    let templates: Vec<&str> = text.lines().map(str::trim).filter(|t| t.contains("{}")).collect();
+    if templates.is_empty() {
+        let problem = "no template has {} for the label: name another file with --templates";
+        return Err(Failure::Usage(problem.to_owned()));
+    }
+    let (mut label, mut texts) = (Vec::new(), Vec::new());
+    for name in labels.iter().filter(|label| !label.is_empty()) {
+        for template in &templates {
+            label.push((*name).clone());
+            texts.push(template.replace("{}", name));
+        }
+    }
+    Ok(Prompts::new(label, network.embed_texts(&texts)?)?)
+}
+
+fn score(score: ScoreArg) -> Score {
+    match score {
+        ScoreArg::Average => Score::Average,
+        ScoreArg::Retrieval => Score::Retrieval,
+        ScoreArg::ZeroShot => Score::ZeroShot,
+        ScoreArg::LinearProbe => Score::LinearProbe,
+        ScoreArg::Neighbors => Score::Neighbors,
+        ScoreArg::Labels => Score::Labels,
+    }
+}

@@ -1,0 +1,23 @@
+//! `curate eval`: selections judged by the models that they train.
+
+pub(crate) mod args;
+#[cfg(feature = "train")]
+mod compare;
+#[cfg(feature = "train")]
+mod named;
+#[cfg(feature = "train")]
+mod text;
+
+use crate::{eval::args::EvalCommand, failure::Failure, progress::Shown};
+
+#[cfg(feature = "train")]
+pub(crate) fn carry_out(command: &EvalCommand, shown: &Shown) -> Result<(), Failure> {
+    match command {
+        EvalCommand::Compare(args) => compare::compare(args, shown),
+    }
+}
+
+#[cfg(not(feature = "train"))]
+pub(crate) fn carry_out(_: &EvalCommand, _: &Shown) -> Result<(), Failure> {
+    Err(Failure::NoTraining)
+}

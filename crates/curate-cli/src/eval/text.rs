@@ -1,0 +1,135 @@
+//! What `curate eval` prints for people.
+
+use std::{collections::BTreeSet, fmt, path::Path};
+
+use curate::{
+    eval::compare::{Cost, Mean, Ranking, Report},
+    scaling::show_count,
+};
+use serde::Serialize;
+
+/// What runs cost, before they begin.
+#[derive(Serialize)]
+pub(super) struct Spent {
+    #[serde(flatten)]
+    pub(super) cost: Cost,
+    /// Seconds of training, as a rehearsal says.
+    pub(super) seconds: Option<f64>,
+    #[serde(rename = "test_rows")]
+    pub(super) test: usize,
+}
+
+impl fmt::Display for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cost { runs, made, samples, operations, at_once } = self.cost;
+        writeln!(f, "{runs} runs, {made} of them made already; tested on {} rows", self.test)?;
+        if let Some(seconds) = self.seconds {
+            let samples = show_count(samples as f64);
+            let tera = operations / 1e12;
+            let time = duration(seconds);
+            writeln!(
+                f,
+                "to train: {samples} samples, {tera:.1} tera-operations, about {time} and the tests, \
+                 {at_once} at a time"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 100.0 => format!("{s:.0} s"),
+        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// The rankings.
+pub(super) struct Ranked<'a> {
+    pub(super) report: &'a Report,
+    pub(super) out: &'a Path,
+}
+
+impl fmt::Display for Ranked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, reasons) in &self.report.left_out {
+            let reasons: Vec<String> =
+                reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+            writeln!(f, "{name}: not trained on: {}", reasons.join(", "))?;
+        }
+        for ranking in &self.report.rankings {
+            table(f, ranking, self.report)?;
+        }
+        let out = self.out.display();
+        writeln!(f, "\nwrote {out}/report.json and {out}/runs.csv")
+    }
+}
+
+fn table(f: &mut fmt::Formatter<'_>, ranking: &Ranking, report: &Report) -> fmt::Result {
+    let names = ranking.selections.iter().map(|ranked| ranked.name.chars().count());
+    let width = names.max().unwrap_or(0).max("selection".len());
+    let tasks: BTreeSet<&String> =
+        ranking.selections.iter().flat_map(|ranked| ranked.tasks.keys()).collect();
+    let level = 100.0 * report.level;
+    let several = tasks.len() > 1;
+    writeln!(f, "\nbudget {} samples, % right", show_count(ranking.budget as f64))?;
+    let interval = format!("{level:.0} % interval");
+    write!(
+        f,
+        "{:<width$}  {:>9}  {:>8}  {:>6}  {interval:<14}",
+        "selection", "unique", "epochs", "score"
+    )?;
+    for task in tasks.iter().filter(|_| several) {
+        write!(f, "  {task:>12}")?;
+    }
+    writeln!(f, "  behind the best")?;
+    for ranked in &ranking.selections {
+        let score = &ranked.score;
+        write!(
+            f,
+            "{:<width$}  {:>9}  {:>8.2}  {:>6.2}  {:<14}",
+            ranked.name,
+            ranked.unique,
+            ranked.epochs,
+            100.0 * score.mean,
+            range(score)
+        )?;
+        for task in tasks.iter().filter(|_| several) {
+            write!(f, "  {:>12.2}", 100.0 * ranked.tasks.get(*task).copied().unwrap_or(f64::NAN))?;
+        }
+        writeln!(f, "  {}", behind(ranked.behind.as_ref()))?;
+    }
+    let first = &ranking.selections[0];
+    match (ranking.settled, ranking.selections.len()) {
+        (_, 1) => Ok(()),
+        (true, _) => writeln!(f, "best: {}", first.name),
+        (false, _) => {
+            let equals: Vec<&str> = ranking.selections[1..]
+                .iter()
+                .filter(|ranked| ranked.behind.is_some_and(|mean| !mean.settled()))
+                .map(|ranked| ranked.name.as_str())
+                .collect();
+            writeln!(f, "cannot tell {} from {}", first.name, equals.join(", "))
+        }
+    }
+}
+
+fn range(mean: &Mean) -> String {
+    match mean.interval {
+        Some([low, high]) => format!("{:.2} to {:.2}", 100.0 * low, 100.0 * high),
+        None => "one seed".to_owned(),
+    }
+}
+
+fn behind(difference: Option<&Mean>) -> String {
+    let Some(difference) = difference else { return "-".to_owned() };
+    let by = -100.0 * difference.mean;
+    match difference.interval {
+        None => format!("{by:.2} (one seed: cannot tell)"),
+        Some([low, high]) => {
+            let said = if difference.settled() { "" } else { ": cannot tell" };
+            format!("{by:.2} ({:.2} to {:.2}{said})", -100.0 * high, -100.0 * low)
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! A linear model or a small network on frozen features, for pools with labels.
+
+use burn::{
+    module::Module,
+    nn::Linear,
+    tensor::{Device, Tensor, TensorData, activation},
+};
+use curate_core::{EmbeddingSource, ParamsError, Progress, params::Checker};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    EvalError, Order, Repeats,
+    fit::{Fit, steps_of},
+    model::linear,
+    order::times_seen,
+    towers::gather,
+};
+
+/// How to train a classifier; every selection to compare gets the same.
+///
+/// ```
+/// use curate_eval::ClassifierParams;
+///
+/// assert!(ClassifierParams::linear().steps(60).check().is_ok());
+/// assert_eq!(ClassifierParams::mlp(0).batch(0).check().unwrap_err().violations.len(), 2);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClassifierParams {
+    /// Elements of the hidden layer; none for a linear model.
+    pub(crate) hidden: Option<usize>,
+    /// Samples of a step.
+    pub(crate) batch: usize,
+    /// Steps: with the batch, the samples seen.
+    pub(crate) steps: usize,
+    /// Largest learning rate.
+    pub(crate) rate: f64,
+    /// Decoupled weight decay.
+    pub(crate) weight_decay: f32,
+    /// Seed of the weights and the batches.
+    pub(crate) seed: u64,
+    /// In which order samples are seen.
+    pub(crate) order: Order,
+}
+
+impl Default for ClassifierParams {
+    fn default() -> Self {
+        Self {
+            hidden: None,
+            batch: 128,
+            steps: 400,
+            rate: 5e-3,
+            weight_decay: 0.01,
+            seed: 0,
+            order: Order::Epochs,
+        }
+    }
+}
+
+impl ClassifierParams {
+    /// A linear model: 400 steps of 128 samples.
+    pub fn linear() -> Self {
+        Self::default()
+    }
+
+    /// A network with one hidden layer of so many elements.
+    pub fn mlp(hidden: usize) -> Self {
+        Self { hidden: Some(hidden), ..Self::default() }
+    }
+
+    /// Samples of a step.
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Steps: with the batch, the samples seen.
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// As many whole steps as see at most so many samples; call it after [`Self::batch`].
+    pub fn samples(mut self, samples: u64) -> Self {
+        self.steps = steps_of(samples, self.batch);
+        self
+    }
+
+    /// Largest learning rate, reached after a tenth of the steps; then it falls as a cosine.
+    pub fn rate(mut self, rate: f64) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// Decoupled weight decay.
+    pub fn weight_decay(mut self, weight_decay: f32) -> Self {
+        self.weight_decay = weight_decay;
+        self
+    }
+
+    /// Seed of the weights and the batches.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// In which order samples are seen.
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// The classifier, if every parameter is in range.
+    ///
+    /// # Errors
+    /// Every violation.
+    pub fn check(self) -> Result<Classifier, ParamsError> {
+        let mut check = Checker::default();
+        let hidden = self.hidden.unwrap_or(1);
+        check.that(hidden > 0, "hidden", hidden, "at least 1");
+        check.that(self.batch > 0, "batch", self.batch, "at least 1");
+        check.that(self.steps > 0, "steps", self.steps, "at least 1");
+        let (rate, decay) = (self.rate, self.weight_decay);
+        check.that(rate.is_finite() && rate > 0.0, "rate", rate, "a number above 0");
+        let fits = decay.is_finite() && decay >= 0.0;
+        check.that(fits, "weight_decay", decay, "a number from 0 on");
+        check.that(self.order != Order::Shards(0), "order", "shards of 0", "shards of at least 1");
+        check.finish()?;
+        Ok(Classifier { params: self, device: Device::flex() })
+    }
+}
+
+/// A classifier with valid parameters.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    pub(crate) params: ClassifierParams,
+    device: Device,
+}
+
+/// Features and the class of each row.
+#[derive(Clone, Copy)]
+pub struct Labeled<'a> {
+    /// Features, `n x d`.
+    pub features: &'a dyn EmbeddingSource,
+    /// The class of each of the `n` rows.
+    pub class: &'a [usize],
+    /// Classes there are.
+    pub classes: usize,
+}
+
+impl Labeled<'_> {
+    fn check(&self, rows: &[usize]) -> Result<(), EvalError> {
+        EvalError::unless_length("class", self.class.len(), self.features.rows())?;
+        EvalError::unless_row("class", self.class, self.classes)?;
+        EvalError::unless_row("rows", rows, self.class.len())?;
+        if self.features.dim() == 0 {
+            return Err(EvalError::Width { argument: "features", found: 0, expected: 1 });
+        }
+        let first = rows.first().map(|&row| self.class[row]);
+        if rows.iter().all(|&row| Some(self.class[row]) == first) {
+            return Err(EvalError::OneClass { rows: rows.len() });
+        }
+        Ok(())
+    }
+}
+
+impl Classifier {
+    /// Trains on this device instead of the CPU.
+    pub fn on(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Minimizes the cross-entropy of `rows` and their classes. A row that is given several times is seen
+    /// as often.
+    ///
+    /// # Errors
+    /// Rows of fewer than two classes, a row or class that does not exist, features without numbers or that
+    /// cannot be read, a loss that is not a number, and a stop that the caller asked for.
+    ///
+    /// ```
+    /// use curate_core::NoProgress;
+    /// use curate_eval::{ClassifierParams, Labeled, metrics::Accuracy, metrics::ranks_of_scores};
+    /// use ndarray::Array2;
+    ///
+    /// let features = Array2::<f32>::eye(8);
+    /// let class: Vec<usize> = (0..8).map(|row| row % 2).collect();
+    /// let data = Labeled { features: &features, class: &class, classes: 2 };
+    /// let rows: Vec<usize> = (0..8).collect();
+    /// let net = ClassifierParams::mlp(16).steps(100).check()?.run(&data, &rows, &NoProgress)?;
+    /// let ranks = ranks_of_scores(&net.scores(&features)?, &class, 2)?;
+    /// assert_eq!(Accuracy::of(&ranks, &class)?.map(|a| a.top_1), Some(1.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run(
+        &self,
+        data: &Labeled<'_>,
+        rows: &[usize],
+        progress: &dyn Progress,
+    ) -> Result<ClassNet, EvalError> {
+        let loss = |logits: Tensor<2>, batch: &[usize]| {
+            let own: Vec<usize> = batch.iter().map(|&at| data.class[rows[at]]).collect();
+            Ok(cross_entropy(logits, &own))
+        };
+        self.run_with(data, rows, loss, progress)
+    }
+
+    /// [`Self::run`] with another loss of the logits of positions in `rows`.
+    pub(crate) fn run_with(
+        &self,
+        data: &Labeled<'_>,
+        rows: &[usize],
+        loss: impl Fn(Tensor<2>, &[usize]) -> Result<Tensor<1>, EvalError>,
+        progress: &dyn Progress,
+    ) -> Result<ClassNet, EvalError> {
+        data.check(rows)?;
+        let fit = self.fit();
+        let device = fit.device();
+        let net = Net::new(data.features.dim(), data.classes, &self.params, &device);
+        let of_batch = |net: &Net, batch: &[usize]| {
+            let sources: Vec<usize> = batch.iter().map(|&at| rows[at]).collect();
+            loss(net.forward(gather(data.features, &sources, &device)?), batch)
+        };
+        Ok(ClassNet(fit.run(net, rows.len(), of_batch, progress)?))
+    }
+
+    /// How often [`Self::run`] sees each of `n` rows.
+    pub fn times_seen(&self, n: usize) -> Vec<u64> {
+        let ClassifierParams { batch, steps, order, seed, .. } = self.params;
+        times_seen(n, batch, order, seed, steps)
+    }
+
+    /// What [`Self::run`] sees of `n` rows.
+    pub fn repeats(&self, n: usize) -> Repeats {
+        Repeats::of(&self.times_seen(n))
+    }
+
+    fn fit(&self) -> Fit<'_> {
+        let ClassifierParams { batch, steps, rate, weight_decay, seed, order, .. } = self.params;
+        Fit { batch, steps, rate, weight_decay, seed, order, unit: "samples", device: &self.device }
+    }
+}
+
+/// The mean cross-entropy of logits and classes.
+pub(crate) fn cross_entropy(logits: Tensor<2>, class: &[usize]) -> Tensor<1> {
+    let [n, classes] = logits.dims();
+    let mut own = vec![0.0_f32; n * classes];
+    class.iter().enumerate().for_each(|(row, &class)| own[row * classes + class] = 1.0);
+    let own = Tensor::<2>::from_data(TensorData::new(own, [n, classes]), &logits.device());
+    (activation::log_softmax(logits, 1) * own).sum().mul_scalar(-1.0 / n as f32)
+}
+
+#[derive(Module, Debug)]
+struct Net {
+    hidden: Option<Linear>,
+    last: Linear,
+}
+
+impl Net {
+    fn new(inputs: usize, classes: usize, params: &ClassifierParams, device: &Device) -> Self {
+        let seed = params.seed;
+        let hidden = params.hidden.map(|size| linear(inputs, size, seed, "class.hidden", device));
+        let width = params.hidden.unwrap_or(inputs);
+        Self { hidden, last: linear(width, classes, seed, "class.last", device) }
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.hidden {
+            Some(hidden) => self.last.forward(activation::gelu(hidden.forward(x))),
+            None => self.last.forward(x),
+        }
+    }
+}
+
+/// A trained classifier.
+#[derive(Clone, Debug)]
+pub struct ClassNet(Net);
+
+/// Rows scored together: the answer does not depend on it beyond rounding, the memory does.
+const BLOCK: usize = 4096;
+
+impl ClassNet {
+    /// The logits of each row, `n x classes`, one row after the other.
+    ///
+    /// # Errors
+    /// When the features have another length than those of the training, or cannot be read.
+    pub fn scores(&self, rows: &dyn EmbeddingSource) -> Result<Vec<f32>, EvalError> {
+        let first = self.0.hidden.as_ref().unwrap_or(&self.0.last);
+        let (found, expected) = (rows.dim(), first.weight.dims()[0]);
+        if found != expected {
+            return Err(EvalError::Width { argument: "rows", found, expected });
+        }
+        let device = self.0.devices().into_iter().next().unwrap_or_else(Device::flex);
+        let mut out = Vec::new();
+        for first in (0..rows.rows()).step_by(BLOCK) {
+            let block: Vec<usize> = (first..(first + BLOCK).min(rows.rows())).collect();
+            let logits = self.0.forward(gather(rows, &block, &device)?).into_data();
+            out.extend(logits.try_to_vec::<f32>().expect("logits are f32"));
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use curate_core::NoProgress;
+    use ndarray::Array2;
+
+    use super::*;
+
+    #[test]
+    fn the_loss_is_the_cross_entropy_of_the_definition() {
+        let logits = [[0.5_f32, -1.0, 2.0], [0.0, 0.3, 0.1]];
+        let own = [2, 0];
+        let tensor = Tensor::<2>::from_data(TensorData::from(logits), &Device::flex());
+        let found = cross_entropy(tensor, &own).into_scalar::<f32>();
+        let expected: f64 = logits
+            .iter()
+            .zip(own)
+            .map(|(row, own)| {
+                let all: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+                all.ln() - f64::from(row[own])
+            })
+            .sum::<f64>()
+            / 2.0;
+        assert!((f64::from(found) - expected).abs() < 1e-6, "{found} {expected}");
+    }
+
+    /// What no linear model can tell apart.
+    #[test]
+    fn a_hidden_layer_learns_what_a_linear_model_cannot() {
+        let corners = [[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]];
+        let features = Array2::from_shape_fn((4, 2), |(i, j)| corners[i][j]);
+        let class = [0, 0, 1, 1];
+        let data = Labeled { features: &features, class: &class, classes: 2 };
+        let right = |params: ClassifierParams| {
+            let net = params.check().unwrap().run(&data, &[0, 1, 2, 3], &NoProgress).unwrap();
+            let scores = net.scores(&features).unwrap();
+            scores.chunks(2).zip(class).filter(|(s, c)| s[*c] > s[1 - *c]).count()
+        };
+        assert_eq!(right(ClassifierParams::mlp(16).rate(0.05)), 4);
+        assert!(right(ClassifierParams::linear()) < 4);
+    }
+
+    #[test]
+    fn bad_input_is_refused() {
+        let features = Array2::<f32>::eye(3);
+        let classifier = ClassifierParams::linear().steps(1).check().unwrap();
+        let said = |class: &[usize], rows: &[usize]| {
+            let data = Labeled { features: &features, class, classes: 2 };
+            classifier.run(&data, rows, &NoProgress).unwrap_err().to_string()
+        };
+        assert!(said(&[0, 1], &[0]).starts_with("`class`: 2 values, but 3"));
+        assert!(said(&[0, 1, 2], &[0]).starts_with("`class`: row 2"));
+        assert!(said(&[0, 1, 1], &[3]).starts_with("`rows`: row 3"));
+        assert!(said(&[0, 1, 1], &[1, 2]).contains("all 2 rows are of one class"));
+        assert!(said(&[0, 1, 1], &[]).contains("all 0 rows are of one class"));
+        let wrong = ClassifierParams::linear().steps(0).rate(f64::NAN).weight_decay(-1.0);
+        let wrong = wrong.order(Order::Shards(0)).check().unwrap_err();
+        assert_eq!(wrong.violations.len(), 4);
+    }
+}

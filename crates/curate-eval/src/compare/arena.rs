@@ -1,0 +1,363 @@
+//! A pool, and what models that are trained on it are asked.
+
+use std::collections::BTreeMap;
+
+use curate_core::{Progress, SampleId, random};
+use curate_io::{IoError, Pool, digest};
+use ndarray::Array2;
+
+use crate::compare::{Compare, CompareError, features::Features};
+
+/// A pool and, where it has them, the label of each of its rows.
+pub struct Source<'a> {
+    /// The pool.
+    pub pool: &'a Pool,
+    /// One for each row; `None` where a row has none.
+    pub labels: Option<Vec<Option<String>>>,
+}
+
+/// Descriptions of classes, embedded as the pool's texts are: each class's name in several templates.
+pub struct Prompts {
+    /// The label that each row describes.
+    label: Vec<String>,
+    features: Array2<f32>,
+}
+
+impl Prompts {
+    /// Prompts, the label that each describes, and their features one after the other. Those that could not
+    /// be embedded, which hold NaN, are left out.
+    ///
+    /// # Errors
+    /// When there are no prompts, or features are not whole.
+    pub fn new(label: Vec<String>, features: Vec<f32>) -> Result<Self, CompareError> {
+        let found = features.len();
+        let dim = found.checked_div(label.len()).unwrap_or(0);
+        match Array2::from_shape_vec((label.len(), dim), features) {
+            Ok(features) if dim > 0 => Ok(Self { label, features }),
+            _ => {
+                let problem = format!("{} prompts have {found} numbers together", label.len());
+                Err(CompareError::Test(problem + ": give each as many, and at least one"))
+            }
+        }
+    }
+}
+
+/// What may be done with a row of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Train,
+    HeldOut,
+    Unusable,
+}
+
+/// Rows of which the class is known.
+pub(crate) struct Known {
+    /// Their places in what they were taken from.
+    pub(crate) rows: Vec<usize>,
+    pub(crate) class: Vec<usize>,
+}
+
+/// What models are asked.
+pub(crate) struct Test {
+    pub(crate) images: Array2<f32>,
+    /// None where models learn labels.
+    pub(crate) texts: Option<Array2<f32>>,
+    /// Those of the test's rows that have a class.
+    pub(crate) known: Known,
+}
+
+/// A pool, and what models that are trained on it are asked: the same for every selection.
+pub struct Arena {
+    pub(crate) images: Features,
+    pub(crate) texts: Option<Features>,
+    pub(crate) ids: Vec<SampleId>,
+    /// Rows in the order of their ids.
+    pub(crate) by_id: Vec<usize>,
+    pub(crate) uses: Vec<Use>,
+    pub(crate) class: Vec<Option<usize>>,
+    pub(crate) classes: Vec<String>,
+    pub(crate) test: Test,
+    /// Labeled rows of the pool that linear probe and neighbors learn from.
+    pub(crate) bank: Known,
+    /// Features of prompts, with their classes.
+    pub(crate) prompts: (Array2<f32>, Vec<usize>),
+    pub(crate) inputs: BTreeMap<String, String>,
+}
+
+/// Features, ids and faults of one pool.
+struct Table {
+    images: Features,
+    texts: Option<Features>,
+    ids: Vec<SampleId>,
+    bad: Vec<bool>,
+    labels: Vec<Option<String>>,
+}
+
+impl Arena {
+    /// Reads the features of a pool, and settles what models will be asked: rows that are held out, or those
+    /// of another pool.
+    ///
+    /// # Errors
+    /// When features cannot be read or do not fit each other, or models that learn labels would have fewer
+    /// than two classes.
+    pub fn open(
+        compare: &Compare,
+        pool: Source<'_>,
+        test: Option<Source<'_>>,
+        prompts: Option<Prompts>,
+        progress: &dyn Progress,
+    ) -> Result<Self, CompareError> {
+        let labeled = pool.labels.is_some();
+        let pool = Table::read(compare, pool, progress)?;
+        let test = test.map(|test| Table::read(compare, test, progress)).transpose()?;
+        if let Some(test) = &test {
+            pool.unless_other_widths(test)?;
+        }
+        let all = pool.labels.iter().chain(test.iter().flat_map(|test| &test.labels));
+        let mut classes: Vec<String> = all.flatten().cloned().collect();
+        classes.sort_unstable();
+        classes.dedup();
+        check_classes(compare, labeled, &classes)?;
+        let mut inputs = pool.inputs("the pool");
+        if let Some(test) = &test {
+            inputs.extend(test.inputs("the test pool"));
+        }
+        if let Some(prompts) = &prompts {
+            let bytes = bytemuck::cast_slice(prompts.features.as_slice().unwrap_or_default());
+            let what = digest::of_bytes(bytes) + &prompts.label.join("\n");
+            inputs.insert("the prompts".to_owned(), digest::of_bytes(what.as_bytes()));
+        }
+        let class_of = |table: &Table| -> Vec<Option<usize>> {
+            let place = |label: &Option<String>| classes.binary_search(label.as_ref()?).ok();
+            table.labels.iter().map(place).collect()
+        };
+        let class = class_of(&pool);
+        let uses = pool.uses(compare, test.as_ref());
+        let test = match &test {
+            Some(test) => {
+                let class = class_of(test);
+                let rows = (0..test.ids.len()).filter(|&row| !test.bad[row]).collect();
+                Test::take(compare, test, rows, &class)?
+            }
+            None => {
+                let held = (0..uses.len()).filter(|&row| uses[row] == Use::HeldOut).collect();
+                Test::take(compare, &pool, held, &class)?
+            }
+        };
+        let mut arena = Self {
+            by_id: by_id(&pool.ids),
+            images: pool.images,
+            texts: pool.texts,
+            ids: pool.ids,
+            uses,
+            class,
+            classes,
+            test,
+            bank: Known { rows: vec![], class: vec![] },
+            prompts: (Array2::zeros((0, 0)), vec![]),
+            inputs,
+        };
+        if labeled && !compare.params.model.learns_labels() {
+            arena.add_bank(compare.params.bank)?;
+            match prompts {
+                Some(prompts) => arena.add_prompts(prompts)?,
+                None => arena.add_captions(compare.params.captions)?,
+            }
+        }
+        Ok(arena)
+    }
+
+    /// Rows that models are tested on.
+    pub fn test_rows(&self) -> usize {
+        self.test.images.nrows()
+    }
+
+    /// Classes that labels name.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Labeled rows to train on, in an order that a hash gives.
+    fn labeled_rows(&self, purpose: &str) -> Vec<(usize, usize)> {
+        let rows = (0..self.ids.len()).filter(|&row| self.uses[row] == Use::Train);
+        let mut rows: Vec<(usize, usize)> =
+            rows.filter_map(|row| Some((row, self.class[row]?))).collect();
+        let seed = random::derive(0, purpose);
+        rows.sort_by_cached_key(|(row, _)| (random::hash(seed, self.ids[*row]), *row));
+        rows
+    }
+
+    fn add_bank(&mut self, most: usize) -> Result<(), CompareError> {
+        let rows = self.labeled_rows("bank").into_iter().take(most);
+        let (rows, class): (Vec<usize>, Vec<usize>) = rows.unzip();
+        let asked = self.test.known.rows.len();
+        if class.iter().all(|one| Some(one) == class.first()) || asked == 0 {
+            let classes = if class.is_empty() { "no class" } else { "one class" };
+            let problem = format!(
+                "labeled rows to learn from are of {classes}, and {asked} rows to test on have a label"
+            );
+            let remedy = ": label more rows, or hold out another share";
+            return Err(CompareError::Test(problem + remedy));
+        }
+        self.bank = Known { rows, class };
+        Ok(())
+    }
+
+    /// Captions of other rows describe a class, as prompts do.
+    fn add_captions(&mut self, most: usize) -> Result<(), CompareError> {
+        let mut left = vec![most; self.classes.len()];
+        let mut rows = self.labeled_rows("captions");
+        rows.retain(|(_, class)| {
+            let takes = left[*class] > 0;
+            left[*class] -= usize::from(takes);
+            takes
+        });
+        let (rows, class): (Vec<usize>, Vec<usize>) = rows.into_iter().unzip();
+        let texts = self.texts.as_ref().expect("projections have texts");
+        self.prompts = (texts.rows(&rows)?, class);
+        Ok(())
+    }
+
+    fn add_prompts(&mut self, prompts: Prompts) -> Result<(), CompareError> {
+        let texts = self.texts.as_ref().expect("projections have texts");
+        let (found, expected) = (prompts.features.ncols(), texts.table().dim());
+        if found != expected {
+            let problem = format!("prompts have {found} numbers, but the pool's texts {expected}");
+            return Err(CompareError::Test(problem + ": embed both with one network"));
+        }
+        let (mut rows, mut class) = (Vec::new(), Vec::new());
+        for (row, label) in prompts.label.iter().enumerate() {
+            let whole = prompts.features.row(row).iter().all(|x| x.is_finite());
+            if let (true, Ok(of)) = (whole, self.classes.binary_search(label)) {
+                rows.push(row);
+                class.push(of);
+            }
+        }
+        self.prompts = (prompts.features.select(ndarray::Axis(0), &rows), class);
+        Ok(())
+    }
+}
+
+fn check_classes(compare: &Compare, labeled: bool, classes: &[String]) -> Result<(), CompareError> {
+    let problem = match classes {
+        [] if labeled => {
+            "no row has a label: name another column, or a table with the pool's ids".to_owned()
+        }
+        [] if compare.params.model.learns_labels() => {
+            "this model learns labels, and none were given: name them".to_owned()
+        }
+        [one] => format!("`{one}` is the only label: classes are told apart, so give at least two"),
+        _ => return Ok(()),
+    };
+    Err(CompareError::Test(problem))
+}
+
+fn by_id(ids: &[SampleId]) -> Vec<usize> {
+    let mut rows: Vec<usize> = (0..ids.len()).collect();
+    rows.sort_by_key(|&row| (ids[row], row));
+    rows
+}
+
+impl Table {
+    fn read(
+        compare: &Compare,
+        source: Source<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Self, CompareError> {
+        let pool = source.pool;
+        let read = |name: &str| -> Result<Features, CompareError> {
+            Ok(Features::read(pool.embedding(name)?, progress)?)
+        };
+        let images = read(&compare.params.images)?;
+        let texts = match compare.params.model.learns_labels() {
+            true => None,
+            false => Some(read(&compare.params.texts)?),
+        };
+        let bad_row = |row| images.is_bad(row) || texts.as_ref().is_some_and(|t| t.is_bad(row));
+        let mut bad: Vec<bool> = (0..pool.len()).map(bad_row).collect();
+        pool.faults().iter().for_each(|(row, _)| bad[*row] = true);
+        let labels = source.labels.unwrap_or_else(|| vec![None; pool.len()]);
+        if labels.len() != pool.len() {
+            let problem =
+                format!("has {} rows, but {} labels were given", pool.len(), labels.len());
+            return Err(IoError::malformed(pool.path(), problem).into());
+        }
+        let labels = labels.into_iter().map(|label| label.filter(|label| !label.is_empty()));
+        Ok(Self { images, texts, ids: pool.ids().to_vec(), bad, labels: labels.collect() })
+    }
+
+    fn unless_other_widths(&self, test: &Self) -> Result<(), CompareError> {
+        let width = |features: &Features| features.table().dim();
+        let texts = |table: &Self| table.texts.as_ref().map(width);
+        if (width(&self.images), texts(self)) == (width(&test.images), texts(test)) {
+            return Ok(());
+        }
+        let problem =
+            "the features of pool and test pool differ in length: embed both with one network";
+        Err(CompareError::Test(problem.to_owned()))
+    }
+
+    /// What a folder of runs depends on.
+    fn inputs(&self, what: &str) -> BTreeMap<String, String> {
+        let ids: Vec<u8> = self.ids.iter().flat_map(|id| id.0.to_le_bytes()).collect();
+        let bad: String = self.bad.iter().map(|bad| if *bad { '1' } else { '0' }).collect();
+        let mut parts = vec![digest::of_bytes(&ids), digest::of_bytes(bad.as_bytes())];
+        parts.push(self.images.digest().to_owned());
+        parts.extend(self.texts.as_ref().map(|texts| texts.digest().to_owned()));
+        let labels: Vec<&str> =
+            self.labels.iter().map(|label| label.as_deref().unwrap_or_default()).collect();
+        let labels = digest::of_bytes(labels.join("\n").as_bytes());
+        BTreeMap::from([
+            (what.to_owned(), digest::of_bytes(parts.join("\n").as_bytes())),
+            (format!("the labels of {what}"), labels),
+        ])
+    }
+
+    /// Which rows may be trained on. Held out are a share of all ids, or the ids of the test pool.
+    fn uses(&self, compare: &Compare, test: Option<&Self>) -> Vec<Use> {
+        let usable = self.bad.iter().filter(|bad| !**bad).count();
+        let wanted = compare.params.test_rows as f64 / usable.max(1) as f64;
+        let share = compare.params.held_out.unwrap_or(wanted.min(0.1));
+        let seed = random::derive(0, "held out");
+        let mut tested: Vec<SampleId> = test.map(|test| test.ids.clone()).unwrap_or_default();
+        tested.sort_unstable();
+        let held = |id: SampleId| match test {
+            Some(_) => tested.binary_search(&id).is_ok(),
+            None => random::unit(seed, id) < share,
+        };
+        let of_row = |(&id, &bad): (&SampleId, &bool)| match bad {
+            true => Use::Unusable,
+            false if held(id) => Use::HeldOut,
+            false => Use::Train,
+        };
+        self.ids.iter().zip(&self.bad).map(of_row).collect()
+    }
+}
+
+impl Test {
+    /// At most as many of these rows as are wanted, drawn by their ids.
+    fn take(
+        compare: &Compare,
+        table: &Table,
+        mut rows: Vec<usize>,
+        class: &[Option<usize>],
+    ) -> Result<Self, CompareError> {
+        let learns_labels = compare.params.model.learns_labels();
+        rows.retain(|&row| !learns_labels || class[row].is_some());
+        let seed = random::derive(0, "test");
+        rows.sort_by_cached_key(|&row| (random::hash(seed, table.ids[row]), row));
+        rows.truncate(compare.params.test_rows);
+        if rows.len() < 2 {
+            let what = if learns_labels { "labeled rows" } else { "rows" };
+            let problem = format!("{} {what} are too few to test on", rows.len());
+            return Err(CompareError::Test(problem + ": hold out more, or name a pool to test on"));
+        }
+        let known = rows.iter().enumerate().filter_map(|(at, &row)| Some((at, class[row]?)));
+        let (at, known): (Vec<usize>, Vec<usize>) = known.unzip();
+        Ok(Self {
+            images: table.images.rows(&rows)?,
+            texts: table.texts.as_ref().map(|texts| texts.rows(&rows)).transpose()?,
+            known: Known { rows: at, class: known },
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! The folder of a comparison: what its runs depend on, and a small file for each run.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use curate_io::{IoError, Kind, atomic, digest, files, lock::FolderLock};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::compare::{Arena, Compare, CompareError, Entry, Record};
+
+const MANIFEST: &str = "comparison.json";
+
+/// What runs depend on, beside their own budget and seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    version: String,
+    device: String,
+    settings: BTreeMap<String, serde_json::Value>,
+    inputs: BTreeMap<String, String>,
+    selections: BTreeMap<String, String>,
+}
+
+/// What the folder holds may be replaced or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// Runs that were made otherwise are an error.
+    #[default]
+    Keep,
+    /// Runs that were made otherwise are made again.
+    Replace,
+}
+
+/// A folder that this process alone writes to.
+pub(crate) struct Folder {
+    path: PathBuf,
+    existing: Existing,
+    /// Identifies all that runs have in common.
+    common: String,
+    _lock: FolderLock,
+}
+
+impl Folder {
+    /// Opens a folder, and writes its manifest.
+    pub(crate) fn open(
+        path: &Path,
+        compare: &Compare,
+        arena: &Arena,
+        entries: &[Entry],
+        existing: Existing,
+    ) -> Result<Self, CompareError> {
+        let lock = FolderLock::take(path)?;
+        let mut manifest = Manifest::of(compare, arena, entries);
+        let common = manifest.common();
+        let file = path.join(MANIFEST);
+        match read::<Manifest>(&file) {
+            Ok(Some(before)) => {
+                let changes = manifest.changes_since(&before);
+                if changes.is_empty() {
+                    let others = before.selections.into_iter();
+                    manifest.selections.extend(others);
+                } else if existing == Existing::Keep {
+                    return Err(CompareError::Conflict { folder: path.to_owned(), changes });
+                }
+            }
+            Ok(None) => {}
+            Err(CompareError::Damaged(_)) if existing == Existing::Replace => {}
+            Err(error) => return Err(error),
+        }
+        write(&file, &manifest)?;
+        Ok(Self { path: path.to_owned(), existing, common, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Identifies everything that a run depends on.
+    pub(crate) fn inputs_of(&self, entry: &Entry, budget: u64, seed: u64) -> String {
+        let all = format!("{}\n{}\n{budget}\n{seed}", self.common, entry.digest);
+        digest::of_bytes(all.as_bytes())
+    }
+
+    fn file_of(&self, entry: &Entry, budget: u64, seed: u64) -> PathBuf {
+        self.path.join("runs").join(&entry.name).join(format!("{budget}-{seed}.json"))
+    }
+
+    /// The record of a run that was made.
+    pub(crate) fn read(
+        &self,
+        entry: &Entry,
+        budget: u64,
+        seed: u64,
+    ) -> Result<Option<Record>, CompareError> {
+        let file = self.file_of(entry, budget, seed);
+        let replace = self.existing == Existing::Replace;
+        match read::<Record>(&file) {
+            Ok(Some(record)) if record.inputs == self.inputs_of(entry, budget, seed) => {
+                Ok(Some(record))
+            }
+            Ok(Some(_)) if !replace => {
+                let problem = "is the record of a run that was made otherwise";
+                let remedy = "remove it, or replace it";
+                Err(CompareError::Damaged(IoError::new(Kind::Disagree, file, problem, remedy)))
+            }
+            Ok(_) => Ok(None),
+            Err(CompareError::Damaged(_)) if replace => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn write(&self, entry: &Entry, record: &Record) -> Result<(), CompareError> {
+        let file = self.file_of(entry, record.budget, record.seed);
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).map_err(|e| IoError::os(folder, "created", e))?;
+        }
+        write(&file, record)
+    }
+}
+
+impl Manifest {
+    fn of(compare: &Compare, arena: &Arena, entries: &[Entry]) -> Self {
+        let settings = serde_json::to_value(&compare.params).expect("parameters are JSON");
+        let serde_json::Value::Object(settings) = settings else { unreachable!("a struct") };
+        // More budgets and seeds leave the runs that are there as they are.
+        let own = |name: &String| name != "budgets" && name != "seeds";
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: compare.device_name.clone(),
+            settings: settings.into_iter().filter(|(name, _)| own(name)).collect(),
+            inputs: arena.inputs.clone(),
+            selections: entries.iter().map(|e| (e.name.clone(), e.digest.clone())).collect(),
+        }
+    }
+
+    fn common(&self) -> String {
+        let without = Self { selections: BTreeMap::new(), ..self.clone() };
+        let json = serde_json::to_vec(&without).expect("a manifest is JSON");
+        digest::of_bytes(&json)
+    }
+
+    /// What differs, in words.
+    fn changes_since(&self, before: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (what, was, is) in [
+            ("the version of curate", &before.version, &self.version),
+            ("the device", &before.device, &self.device),
+        ] {
+            if was != is {
+                changes.push(format!("{what} was {was}, is {is}"));
+            }
+        }
+        let null = serde_json::Value::Null;
+        for (name, is) in &self.settings {
+            let was = before.settings.get(name).unwrap_or(&null);
+            if was != is {
+                changes.push(format!("`{name}` was {was}, is {is}"));
+            }
+        }
+        let mut inputs: Vec<&String> = self.inputs.keys().chain(before.inputs.keys()).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        let changed = inputs.into_iter().filter(|n| self.inputs.get(*n) != before.inputs.get(*n));
+        changes.extend(changed.map(|name| {
+            match (before.inputs.get(name), self.inputs.get(name)) {
+                (None, _) => format!("there was no {}", name.trim_start_matches("the ")),
+                (_, None) => format!("there is no {}", name.trim_start_matches("the ")),
+                _ => format!("{name} changed"),
+            }
+        }));
+        for (name, is) in &self.selections {
+            if before.selections.get(name).is_some_and(|was| was != is) {
+                changes.push(format!("selection `{name}` changed"));
+            }
+        }
+        changes
+    }
+}
+
+/// `None` where there is no such file.
+fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, CompareError> {
+    let bytes = match files::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind == Kind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+        let problem = format!("is not what a comparison writes: {e}");
+        let error = IoError::new(Kind::Malformed, file, problem, "remove it, or replace it");
+        CompareError::Damaged(error)
+    })
+}
+
+fn write(file: &Path, value: &impl Serialize) -> Result<(), CompareError> {
+    let mut json = serde_json::to_vec_pretty(value).expect("records are JSON");
+    json.push(b'\n');
+    Ok(atomic::write(file, &json)?)
+}

@@ -1,0 +1,230 @@
+//! One training and its answers.
+
+use std::collections::BTreeMap;
+
+use curate_core::{Progress, embedding::RowsOf};
+use ndarray::ArrayView2;
+
+use crate::{
+    ClassNet, Classifier, ClassifierParams, EvalError, Labeled, LogisticParams, Pairs, Probe,
+    ProbeParams, Repeats, Towers,
+    compare::{
+        Arena, Compare, Entry, Model,
+        arena::Known,
+        record::{Record, Task},
+    },
+    metrics::{
+        Accuracy, Neighbors, class_embeddings, knn_scores, ranks, ranks_of_scores, recall_at,
+    },
+};
+
+/// Which training: a selection at a budget with a seed.
+#[derive(Clone, Copy)]
+pub(crate) struct Trial<'a> {
+    pub(crate) compare: &'a Compare,
+    pub(crate) arena: &'a Arena,
+    pub(crate) entry: &'a Entry,
+    pub(crate) budget: u64,
+    pub(crate) seed: u64,
+}
+
+/// What was trained, and how often each of the entry's rows was seen.
+type Answers = (BTreeMap<String, Task>, Vec<u64>);
+
+impl Trial<'_> {
+    /// Trains and asks.
+    pub(crate) fn run(&self, inputs: String, progress: &dyn Progress) -> Result<Record, EvalError> {
+        let (tasks, times) = match self.compare.params.model {
+            Model::Projections => self.projections(progress)?,
+            Model::Linear | Model::Mlp => self.labels(progress)?,
+        };
+        let Repeats { samples, distinct, most } = self.by_row(&times);
+        Ok(Record {
+            selection: self.entry.name.clone(),
+            budget: self.budget,
+            seed: self.seed,
+            samples,
+            unique: self.entry.unique,
+            distinct,
+            most,
+            tasks,
+            inputs,
+        })
+    }
+
+    /// Samples that occur several times in the selection count together.
+    fn by_row(&self, times: &[u64]) -> Repeats {
+        let mut of_row = Vec::with_capacity(self.entry.unique);
+        let mut first = 0;
+        for same in self.entry.rows.chunk_by(|a, b| a == b) {
+            of_row.push(times[first..first + same.len()].iter().sum());
+            first += same.len();
+        }
+        Repeats::of(&of_row)
+    }
+
+    /// Trains, and throws the model away.
+    pub(crate) fn rehearse(&self, progress: &dyn Progress) -> Result<(), EvalError> {
+        match self.compare.params.model {
+            Model::Projections => self.towers(&self.probe()?, progress).map(drop),
+            Model::Linear | Model::Mlp => self.net(&self.classifier()?, progress).map(drop),
+        }
+    }
+
+    fn projections(&self, progress: &dyn Progress) -> Result<Answers, EvalError> {
+        let probe = self.probe()?;
+        let towers = self.towers(&probe, progress)?;
+        Ok((self.arena.ask(&towers)?, probe.times_seen(self.entry.rows.len())))
+    }
+
+    fn towers(&self, probe: &Probe, progress: &dyn Progress) -> Result<Towers, EvalError> {
+        let texts = self.arena.texts.as_ref().expect("projections have texts");
+        let data = Pairs { images: self.arena.images.table(), texts: texts.table() };
+        let pairs: Vec<(usize, usize)> = self.entry.rows.iter().map(|&row| (row, row)).collect();
+        probe.run(&data, &pairs, progress)
+    }
+
+    fn probe(&self) -> Result<Probe, EvalError> {
+        let params = &self.compare.params;
+        let probe = ProbeParams::new()
+            .hidden(params.hidden)
+            .dim(params.dim)
+            .batch(params.batch)
+            .samples(self.budget)
+            .rate(params.rate)
+            .weight_decay(params.weight_decay)
+            .seed(self.seed)
+            .order(params.order);
+        Ok(probe.check()?.on(self.compare.device.clone()))
+    }
+
+    fn labels(&self, progress: &dyn Progress) -> Result<Answers, EvalError> {
+        let classifier = self.classifier()?;
+        let net = self.net(&classifier, progress)?;
+        let (own, classes) = (&self.arena.test.known.class, self.arena.classes.len());
+        let ranks = ranks_of_scores(&net.scores(&self.arena.test.images)?, own, classes)?;
+        let tasks = self.arena.classified("labels", &ranks, own)?;
+        Ok((tasks.into_iter().collect(), classifier.times_seen(self.entry.rows.len())))
+    }
+
+    fn net(&self, classifier: &Classifier, progress: &dyn Progress) -> Result<ClassNet, EvalError> {
+        let class: Vec<usize> =
+            self.arena.class.iter().map(|class| class.unwrap_or_default()).collect();
+        let classes = self.arena.classes.len();
+        let data = Labeled { features: self.arena.images.table(), class: &class, classes };
+        classifier.run(&data, &self.entry.rows, progress)
+    }
+
+    fn classifier(&self) -> Result<Classifier, EvalError> {
+        let params = &self.compare.params;
+        let classifier = match params.model {
+            Model::Mlp => ClassifierParams::mlp(params.hidden),
+            _ => ClassifierParams::linear(),
+        };
+        let classifier = classifier
+            .batch(params.batch)
+            .samples(self.budget)
+            .rate(params.rate)
+            .weight_decay(params.weight_decay)
+            .seed(self.seed)
+            .order(params.order);
+        Ok(classifier.check()?.on(self.compare.device.clone()))
+    }
+}
+
+impl Arena {
+    /// Asks two projections everything that can be asked.
+    fn ask(&self, towers: &Towers) -> Result<BTreeMap<String, Task>, EvalError> {
+        let texts = self.test.texts.as_ref().expect("projections are tested on texts");
+        let (images, texts) = (towers.images(&self.test.images)?, towers.texts(texts)?);
+        let dim = towers.dim();
+        let mut tasks =
+            BTreeMap::from([("retrieval".to_owned(), retrieval(&images, &texts, dim)?)]);
+        if self.classes.is_empty() {
+            return Ok(tasks);
+        }
+        let known = &self.test.known;
+        let queries: Vec<f32> =
+            known.rows.iter().flat_map(|&row| &images[row * dim..][..dim]).copied().collect();
+        let bank = RowsOf::new(self.images.table(), &self.bank.rows);
+        let bank = towers.images(&bank)?;
+        tasks.extend(self.zero_shot(towers, &queries)?);
+        tasks.extend(self.linear_probe(&queries, &bank, dim)?);
+        let classes = self.classes.len();
+        let vote = Neighbors::default();
+        let scores = knn_scores(&queries, &bank, &self.bank.class, classes, dim, vote)?;
+        let ranks = ranks_of_scores(&scores, &known.class, classes)?;
+        tasks.extend(self.classified("neighbors", &ranks, &known.class)?);
+        Ok(tasks)
+    }
+
+    /// Only classes that are described are candidates, and only their rows are asked.
+    fn zero_shot(
+        &self,
+        towers: &Towers,
+        queries: &[f32],
+    ) -> Result<Option<(String, Task)>, EvalError> {
+        let (features, class) = &self.prompts;
+        let mut described = class.clone();
+        described.sort_unstable();
+        described.dedup();
+        let place = |class: &usize| described.binary_search(class).ok();
+        let of_prompt: Vec<usize> = class.iter().filter_map(place).collect();
+        let dim = towers.dim();
+        let prompts = towers.texts(features)?;
+        let names = class_embeddings(&prompts, &of_prompt, described.len(), dim)?;
+        let Known { class, .. } = &self.test.known;
+        let asked = class.iter().enumerate().filter_map(|(at, class)| Some((at, place(class)?)));
+        let (at, own): (Vec<usize>, Vec<usize>) = asked.unzip();
+        let queries: Vec<f32> =
+            at.iter().flat_map(|&at| &queries[at * dim..][..dim]).copied().collect();
+        let ranks = ranks(&queries, &names, &own, dim)?;
+        let own: Vec<usize> = own.iter().map(|&at| described[at]).collect();
+        self.classified("zero-shot", &ranks, &own)
+    }
+
+    fn linear_probe(
+        &self,
+        queries: &[f32],
+        bank: &[f32],
+        dim: usize,
+    ) -> Result<Option<(String, Task)>, EvalError> {
+        let table = |rows| {
+            let shape = (<[f32]>::len(rows) / dim, dim);
+            ArrayView2::from_shape(shape, rows).expect("whole embeddings")
+        };
+        let classes = self.classes.len();
+        let regression = LogisticParams::new().check()?;
+        let fit = regression.fit(table(bank), &self.bank.class, classes)?;
+        let own = &self.test.known.class;
+        let ranks = ranks_of_scores(&fit.scores(table(queries))?, own, classes)?;
+        self.classified("linear-probe", &ranks, own)
+    }
+
+    fn classified(
+        &self,
+        task: &str,
+        ranks: &[usize],
+        own: &[usize],
+    ) -> Result<Option<(String, Task)>, EvalError> {
+        let found = Accuracy::of(ranks, own)?;
+        let task_of = |found| Task::classification(&found, own.len(), &self.classes);
+        Ok(found.map(|found| (task.to_owned(), task_of(found))))
+    }
+}
+
+fn retrieval(images: &[f32], texts: &[f32], dim: usize) -> Result<Task, EvalError> {
+    let own: Vec<usize> = (0..images.len() / dim).collect();
+    let ways = [
+        ("image-to-text", ranks(images, texts, &own, dim)?),
+        ("text-to-image", ranks(texts, images, &own, dim)?),
+    ];
+    let mut measures = BTreeMap::new();
+    let mut score = 0.0;
+    for (way, ranks) in &ways {
+        let recall = |k| recall_at(ranks, k).unwrap_or(0.0);
+        measures.extend([1, 5, 10].map(|k| (format!("{way}-{k}"), recall(k))));
+        score += 0.5 * recall(1);
+    }
+    Ok(Task { score, rows: own.len(), measures, worst_class: None })
+}
