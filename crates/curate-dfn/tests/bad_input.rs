@@ -17,7 +17,7 @@ use curate_dfn::{
     },
     image::{Decoded, Mode, Region, Rgb, resize},
     network::{read_folder, write_folder},
-    tokenizer::SpecialText,
+    tokenizer::{Ftfy, SpecialText},
     weights::parameters,
 };
 use ndarray::{Array2, array};
@@ -86,6 +86,8 @@ fn what_decides_the_outputs_decides_the_fingerprint_and_nothing_else_does() {
     assert_ne!(Network::new(config.clone(), &half).unwrap().fingerprint(), print);
     let plain = network().with_tokenizer(Tokenizer::new(SpecialText::Plain));
     assert_ne!(plain.fingerprint(), print);
+    let older = network().with_tokenizer(Tokenizer::default().with_repair(Ftfy::V6_2));
+    assert_ne!(older.fingerprint(), print);
     let same = network().with_tokenizer(Tokenizer::default());
     assert_eq!(same.fingerprint(), print);
     let few = curate_dfn::image::Limits { pixels: 9 };

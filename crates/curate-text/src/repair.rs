@@ -11,7 +11,7 @@ mod encoding;
 mod html;
 mod tables;
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::{borrow::Cow, str::FromStr, sync::LazyLock};
 
 use regex::Regex;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -44,6 +44,15 @@ impl Ftfy {
             Self::V6_1 => "6.1.3",
             Self::V6_2 => "6.2.3",
             Self::V6_3 => "6.3.1",
+        }
+    }
+
+    /// The name of the rules, such as `ftfy-6.2`; what [`str::parse`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V6_1 => "ftfy-6.1",
+            Self::V6_2 => "ftfy-6.2",
+            Self::V6_3 => "ftfy-6.3",
         }
     }
 
@@ -80,6 +89,17 @@ const SEGMENT: usize = 1_000_000;
 /// may be looked through beyond those. Only texts made for it reach that: 64 KB may be looked through a
 /// thousand times, and what people broke is whole after ten.
 const WORK: (usize, usize) = (1 << 26, 64);
+
+impl FromStr for Ftfy {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|ftfy| ftfy.name() == name);
+        let names = Self::ALL.map(Self::name).join(", ");
+        known
+            .ok_or_else(|| format!("no rules of text repair are named `{name}`; there are {names}"))
+    }
+}
 
 /// A text without the glitches that ftfy 6.3.1 mends.
 ///

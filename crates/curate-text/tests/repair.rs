@@ -42,6 +42,16 @@ fn every_broken_caption_becomes_what_ftfy_makes_of_it() {
 }
 
 #[test]
+fn versions_are_found_by_their_names() {
+    for ftfy in Ftfy::ALL {
+        assert_eq!(ftfy.name().parse(), Ok(ftfy));
+        assert_eq!(ftfy.name(), format!("ftfy-{}", ftfy.release().rsplit_once('.').unwrap().0));
+    }
+    let error = "ftfy".parse::<Ftfy>().unwrap_err();
+    assert!(error.contains("`ftfy`; there are ftfy-6.1, ftfy-6.2, ftfy-6.3"), "{error}");
+}
+
+#[test]
 fn what_older_versions_left_broken_is_mended() {
     for (broken, fixed) in [
         ("Ä°stanbul", "İstanbul"),

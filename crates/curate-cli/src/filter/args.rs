@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use curate::{core::Cut, dfn::filter::Features, io::stamp::Check};
+use curate::{
+    core::Cut,
+    dfn::{filter::Features, tokenizer::Ftfy},
+    io::stamp::Check,
+};
 use curate_device::DeviceName;
 
 use crate::values::{IdsArg, fraction, number, output, plain_name, whole};
@@ -128,6 +132,10 @@ pub(crate) struct HowArgs {
     /// special tokens, so a caption can hide what follows them from the score.
     #[arg(long)]
     pub(crate) strict_captions: bool,
+    /// Repair captions as this version of ftfy does, to make scores that were made with it again:
+    /// ftfy-6.1, ftfy-6.2 or ftfy-6.3.
+    #[arg(long, value_name = "RULES", default_value = Ftfy::default().name())]
+    pub(crate) caption_repair: Ftfy,
     /// The largest image that is decoded, in pixels; pairs with larger ones get NaN.
     #[arg(long, value_name = "PIXELS", default_value_t = 89_478_485)]
     pub(crate) pixel_limit: u64,
