@@ -206,6 +206,7 @@ fn a_card_says_what_the_filter_is_and_is_read_back() {
     assert_eq!(FilterCard::read(folder.path()).unwrap(), card);
     let text = card.markdown();
     assert!(text.contains("| captions repaired by | ftfy 6.2.3 |"), "{text}");
+    assert!(text.contains("| resize | shortest, bicubic |"), "{text}");
     assert!(text.contains("| images decoded by | libjpeg-turbo in "), "{text}");
     assert!(text.contains(&digest) && text.contains("| activation | GELU |"), "{text}");
     let mut early: serde_json::Value = serde_json::to_value(&card).unwrap();

@@ -127,7 +127,7 @@ impl FilterCard {
         );
         row("activation", activation.into());
         let side = pre.resize_size.map(|side| format!(" to {side} px")).unwrap_or_default();
-        row("resize", format!("{:?}{side}, {:?}", pre.resize_mode, pre.interpolation));
+        row("resize", format!("{}{side}, {}", pre.resize_mode, pre.interpolation));
         if let Some(Reading { captions, images }) = reading {
             row("captions repaired by", captions.clone());
             row("images decoded by", images.clone());
