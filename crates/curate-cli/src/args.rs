@@ -53,7 +53,8 @@ pub(crate) enum Command {
     /// Filter DataComp metadata with one of DataComp's baselines.
     ///
     /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included,
-    /// given the files that it reads; laion2b alone is not DataComp's, since CLD3 names its languages.
+    /// given the files that it reads. Not so laion2b, whose languages DataComp names with CLD3, which
+    /// this program does not have, and random_subset, which DataComp's script does not have.
     Baseline(Box<crate::baseline::BaselineArgs>),
     /// Write the samples of a subset into new WebDataset shards, as DataComp's resharder does.
     ///

@@ -43,6 +43,7 @@ use curate::{
 use crate::{
     args::{Cli, Command, DemoArgs, InspectArgs, RunArgs, SelectArgs},
     failure::Failure,
+    filter::args::FilterCommand,
     plain::plain,
     progress::Shown,
 };
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
     let kept = cli.command.kept();
     let stop = signals::watch(kept);
     let shown = Shown::new(cli.quiet, stop.asked());
+    let skip = skips_by(&cli.command);
     let answer = carry_out(cli.command, &shown);
     drop(shown);
     match answer {
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
             ExitCode::from(stop.code())
         }
         Err(error) => {
-            let error = error.in_words_of_the_program();
+            let error = error.in_words_of_the_program(skip);
             eprintln!("error: {}", plain(&format!("{error}{}", error.flag())));
             let mut cause = error.source();
             while let Some(error) = cause {
@@ -80,11 +82,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// How a command is told to leave out shards that cannot be read; what ends a remedy.
+fn skips_by(command: &Command) -> &'static str {
+    match command {
+        Command::Inspect(_)
+        | Command::Reshard(_)
+        | Command::Filter(FilterCommand::Embed(_) | FilterCommand::Score(_)) => {
+            " with --skip-bad-shards"
+        }
+        Command::Run(_) => " with `bad-shards = \"skip\"` under `[pool]` in the recipe",
+        _ => "",
+    }
+}
+
 fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     match command {
         Command::Plan(command) => return plan::carry_out(&command, shown),
         Command::Baseline(args) => return baseline::run(&args, shown),
         Command::Filter(command) => return filter::carry_out(&command, shown),
+        Command::Reshard(args) => return reshard::run(&args, shown),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),
@@ -94,7 +110,6 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
             if args.json { show::json(&found) } else { show::text(found) }
         }
         Command::Select(args) => select(&args, shown),
-        Command::Reshard(args) => reshard::run(&args, shown),
         Command::Subset(command) => subset::run(&command, shown),
         Command::Schema => show::text(Recipe::schema()),
     }?;

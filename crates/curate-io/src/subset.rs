@@ -222,7 +222,7 @@ fn parse_lines<'a>(
 fn pairs(path: &Path, bytes: &[u8], format: SubsetFormat) -> Result<Vec<SampleId>, IoError> {
     let mut rows = bytes;
     if format == SubsetFormat::Npy || bytes.starts_with(npy::MAGIC) {
-        let header = Header::read(bytes).map_err(|e| IoError::malformed(path, e))?;
+        let header = Header::of_file(path, bytes)?;
         check_header(path, &header, bytes.len() as u64)?;
         rows = &bytes[header.len..];
     }
