@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{CHECKED, cargo, root, run};
 
 /// What the tests use beside the package itself; numpy comes with it.
-const TOOLS: [&str; 12] = [
+const TOOLS: [&str; 13] = [
     "maturin>=1.16,<2",
     "pytest",
     "numpy",
@@ -24,6 +24,7 @@ const TOOLS: [&str; 12] = [
     "pillow",
     "webdataset",
     "duckdb",
+    "pdoc",
 ];
 
 /// Asks an interpreter whether it is one that the package runs on.
@@ -62,7 +63,17 @@ pub(crate) fn python(rest: &[&str]) -> Result<()> {
     }
     run(within(&environment, "maturin", &["develop", "--quiet"]))?;
     stubs(&environment, &["--check"])?;
-    run(within(&environment, "python", &[&["-m", "pytest", "--quiet"], rest].concat()))
+    run(within(&environment, "python", &[&["-m", "pytest", "--quiet"], rest].concat()))?;
+    reference(&environment)
+}
+
+/// Writes the package's reference, a page of HTML with every class and function, to
+/// `target/python-docs/curate.html`.
+fn reference(environment: &Path) -> Result<()> {
+    let folder = target().join("python-docs");
+    let mut pdoc = within(environment, "python", &["-W", "error", "-m", "pdoc", "curate"]);
+    pdoc.args(["--docformat", "numpy", "--output-directory"]).arg(&folder);
+    run(pdoc)
 }
 
 /// Writes the package's stubs anew; [`python`] has to have built it.

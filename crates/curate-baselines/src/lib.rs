@@ -1,7 +1,8 @@
 //! DataComp's filtering baselines: the subset files of its `baselines.py`, byte for byte, faster and in
 //! bounded memory (Gadre et al. 2023, arXiv 2304.14108).
 //!
-//! The rules are `no_filter`, `basic_filter`, `clip_score`, `laion2b`, `text_based`, `image_based`,
+//! Not so the languages of `laion2b`, which DataComp names with CLD3, and `random_subset`, which it does not
+//! have. The rules are `no_filter`, `basic_filter`, `clip_score`, `laion2b`, `text_based`, `image_based`,
 //! `image_based_intersect_clip_score`, and a seeded `random_subset`.
 //!
 //! ```

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use curate_core::{EmbeddingSource, Progress, SampleId};
 use curate_io::{
-    IoError, datacomp,
+    IoError, Kind, datacomp,
     table::{Precision, Reader},
 };
 
-use crate::BaselineError;
+use crate::{Arch, BaselineError};
 
 /// Some rows with metadata, wherever they lie. A [`Baseline`](crate::Baseline) asks for what its rule
 /// reads; every column has to have all rows, in one order.
@@ -92,6 +92,23 @@ impl MetadataShard {
     }
 }
 
+/// A column that is not there cannot be named otherwise: the rule reads this one.
+fn without(mut error: IoError, column: &str) -> IoError {
+    if error.kind == Kind::NotFound && error.path.exists() {
+        let there = |arch: &Arch| {
+            error.problem.contains(&format!("`{}`,", arch.score_column()))
+                || error.problem.ends_with(&format!("`{}`", arch.score_column()))
+        };
+        let other = [Arch::B32, Arch::L14].into_iter().find(there);
+        let is_score = column.ends_with("_similarity_score");
+        error.remedy = match other.filter(|_| is_score) {
+            Some(other) => format!("add that column, or let the rule read the score of {other}"),
+            None => "add that column: the rule reads it".to_owned(),
+        };
+    }
+    error
+}
+
 impl MetadataRows for MetadataShard {
     fn len(&self) -> usize {
         self.rows
@@ -106,7 +123,7 @@ impl MetadataRows for MetadataShard {
     }
 
     fn each_block(&self, column: &str, each: &mut dyn FnMut(&[f64])) -> Result<(), IoError> {
-        Reader::open(&self.path)?.each_f64(column, each)
+        Reader::open(&self.path)?.each_f64(column, each).map_err(|e| without(e, column))
     }
 
     fn precision(&self, column: &str) -> Result<Precision, IoError> {

@@ -86,7 +86,8 @@ pub(crate) enum Command {
     /// Filter DataComp metadata with one of DataComp's baselines.
     ///
     /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included,
-    /// given the files that it reads; laion2b alone is not DataComp's, since CLD3 names its languages.
+    /// given the files that it reads. Not so laion2b, whose languages DataComp names with CLD3, which
+    /// this program does not have, and random_subset, which DataComp's script does not have.
     #[command(
         after_help = "Example:\n  curate baseline clip_score --arch l14 --fraction 0.3 --metadata-dir metadata --save-path kept.npy"
     )]

@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     progress::Shown,
     show,
-    values::{number, output},
+    values::{number, output, share},
 };
 
 #[derive(Args)]
@@ -45,7 +45,7 @@ pub(crate) struct BaselineArgs {
     threshold: Option<f64>,
     /// Keep the best fraction of the pool by score, ties included; for random_subset, the share of
     /// ids to draw.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_parser = share)]
     fraction: Option<f64>,
     /// The seed of random_subset.
     #[arg(long)]

@@ -73,7 +73,8 @@ impl Failure {
     }
 
     /// What the libraries cannot say, since they know neither commands nor flags.
-    pub(crate) fn in_words_of_the_program(mut self) -> Self {
+    /// `skip` is how the command is told to leave out shards that cannot be read.
+    pub(crate) fn in_words_of_the_program(mut self, skip: &str) -> Self {
         if let Self::Pipeline(Error::Io(error))
         | Self::Baseline(BaselineError::Io(error))
         | Self::Filter(FilterError::Io(error)) = &mut self
@@ -82,9 +83,7 @@ impl Failure {
             error.remedy += match error.kind {
                 Kind::DiskFull if !error.remedy.is_empty() => ", then run the same command again",
                 Kind::Occupied => ", or replace the shards there with --overwrite",
-                Kind::Truncated if is_tar => {
-                    " (`bad-shards = \"skip\"` in a recipe, --skip-bad-shards elsewhere)"
-                }
+                Kind::Truncated if is_tar => skip,
                 _ => "",
             };
         }

@@ -46,6 +46,7 @@ use curate::{
 use crate::{
     args::{Cli, Command, DemoArgs, InspectArgs, ReportCommand, RunArgs, SelectArgs},
     failure::Failure,
+    filter::args::FilterCommand,
     plain::plain,
     progress::Shown,
 };
@@ -67,6 +68,7 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
     let kept = cli.command.kept();
     let stop = signals::watch(kept);
     let shown = Shown::new(cli.how_shown(), stop.asked());
+    let skip = skips_by(&cli.command);
     let answer = carry_out(cli.command, &shown);
     drop(shown);
     match answer {
@@ -76,7 +78,7 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
             stop.code()
         }
         Err(error) => {
-            let error = error.in_words_of_the_program();
+            let error = error.in_words_of_the_program(skip);
             eprintln!("error: {}", plain(&format!("{error}{}", error.flag())));
             let mut cause = error.source();
             while let Some(error) = cause {
@@ -88,12 +90,26 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
+/// How a command is told to leave out shards that cannot be read; what ends a remedy.
+fn skips_by(command: &Command) -> &'static str {
+    match command {
+        Command::Inspect(_)
+        | Command::Reshard(_)
+        | Command::Filter(FilterCommand::Embed(_) | FilterCommand::Score(_)) => {
+            " with --skip-bad-shards"
+        }
+        Command::Run(_) => " with `bad-shards = \"skip\"` under `[pool]` in the recipe",
+        _ => "",
+    }
+}
+
 fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     match command {
         Command::Plan(command) => return plan::carry_out(&command, shown),
         Command::Baseline(args) => return baseline::run(&args, shown),
         Command::Filter(command) => return filter::carry_out(&command, shown),
         Command::Eval(command) => return eval::carry_out(&command, shown),
+        Command::Reshard(args) => return reshard::run(&args, shown),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),
@@ -107,7 +123,6 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
             if args.json { show::json(&found) } else { show::text(found) }
         }
         Command::Select(args) => select(&args, shown),
-        Command::Reshard(args) => reshard::run(&args, shown),
         Command::Subset(command) => subset::run(&command, shown),
         Command::Schema => show::text(Recipe::schema()),
     }?;

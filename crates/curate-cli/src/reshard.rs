@@ -1,5 +1,7 @@
 //! `curate reshard`.
 
+mod datacomp;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -12,12 +14,12 @@ use curate::{
         reshard::{ReshardOptions, Resharded, Shuffle, reshard},
         stamp::Check,
     },
-    pipeline::Error,
     pipeline::compare::subset_file,
     report::counted,
 };
 
 use crate::{
+    failure::Failure,
     progress::Shown,
     show,
     values::{IdsArg, output},
@@ -63,8 +65,8 @@ pub(crate) struct ReshardArgs {
         default_value_t = 10_000
     )]
     samples_per_shard: usize,
-    /// Mix the samples: a buffer of so many of them. Without it they stay in input order.
-    #[arg(long, value_name = "SAMPLES")]
+    /// Mix the samples: a buffer of so many of them. Without it, or with 0, they stay in input order.
+    #[arg(long, aliases = ["shuffle-bufsize", "shuffle_bufsize"], value_name = "SAMPLES")]
     shuffle_buffer: Option<usize>,
     /// The seed of the shuffle.
     #[arg(long, default_value_t = 0, requires = "shuffle_buffer")]
@@ -84,6 +86,8 @@ pub(crate) struct ReshardArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    datacomp: datacomp::DataCompArgs,
 }
 
 impl ReshardArgs {
@@ -93,17 +97,20 @@ impl ReshardArgs {
     }
 }
 
-pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Error> {
+pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Failure> {
+    args.datacomp.refused().map_err(Failure::Usage)?;
+    let buffer = args.shuffle_buffer.filter(|&buffer| buffer > 0);
     let options = ReshardOptions {
         samples_per_shard: args.samples_per_shard,
-        shuffle: args.shuffle_buffer.map(|buffer| Shuffle { buffer, seed: args.seed }),
+        shuffle: buffer.map(|buffer| Shuffle { buffer, seed: args.seed }),
         bad_shards: if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error },
         ids: args.ids.ids,
         check: if args.verify { Check::Whole } else { Check::Sample },
         overwrite: args.overwrite,
     };
     let found = reshard(args.pool(), &subset_file(&args.subset)?, &args.out, options, shown)?;
-    if args.json { show::json(&found) } else { show::text(Text { args, found: &found }) }
+    if args.json { show::json(&found) } else { show::text(Text { args, found: &found }) }?;
+    Ok(())
 }
 
 struct Text<'a> {
@@ -154,6 +161,12 @@ impl fmt::Display for Text<'_> {
         }
         for shard in &found.skipped {
             writeln!(f, "    {}: {}", shard.name, shard.reason)?;
+        }
+        for note in found.notes.iter().take(show::MOST_NOTES) {
+            writeln!(f, "note: {note}")?;
+        }
+        if let Some(more) = found.notes.len().checked_sub(show::MOST_NOTES + 1) {
+            writeln!(f, "note: {} more are in --json", more + 1)?;
         }
         writeln!(f, "wrote {out}/00000000.tar ..., sizes.json, sample_ids.npy, meta.json")
     }

@@ -18,8 +18,29 @@ pub(crate) fn output(text: &str) -> Result<PathBuf, String> {
 pub(crate) fn fraction(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(fraction) if fraction > 0.0 && fraction <= 1.0 => Ok(fraction),
-        _ => Err("must be a number above 0 and at most 1".to_owned()),
+        _ => Err(in_percent(text).unwrap_or("must be a number above 0 and at most 1".to_owned())),
     }
+}
+
+/// A share whose range the command knows; `30` and `30%` are percentages, of which there is no share.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    match in_percent(text) {
+        Some(problem) => Err(problem),
+        None => text.parse().map_err(|_| format!("`{text}` is not a number")),
+    }
+}
+
+/// What to say of a share that was given in percent.
+fn in_percent(text: &str) -> Option<String> {
+    let (number, is_marked) = match text.trim_end().strip_suffix('%') {
+        Some(number) => (number, true),
+        None => (text, false),
+    };
+    let percent: f64 = number.trim().parse().ok()?;
+    let meant = (is_marked || percent > 1.0) && (0.0..=100.0).contains(&percent);
+    // Written out digit by digit: 7 % is 0.07, which 7 / 100 is not quite.
+    let share: f64 = format!("{percent}e-2").parse().ok()?;
+    meant.then(|| format!("must be a share of 1, not a percentage: for {percent} % give {share}"))
 }
 
 /// A number, which `nan` is not: compared with it every row would fail, or none.
@@ -115,6 +136,13 @@ mod tests {
             assert!(fraction(bad).is_err(), "{bad}");
         }
         assert_eq!((number("-inf"), number("0.3")), (Ok(f64::NEG_INFINITY), Ok(0.3)));
+        assert_eq!((share("0.3"), share("-1")), (Ok(0.3), Ok(-1.0)));
+        for (percent, meant) in [("30", "give 0.3"), ("30%", "give 0.3"), ("7 %", "give 0.07")] {
+            let expected = |error: String| error.ends_with(meant) && error.starts_with("must be");
+            assert!(share(percent).is_err_and(expected), "{percent}");
+            assert!(fraction(percent).is_err_and(|error| error.ends_with(meant)), "{percent}");
+        }
+        assert!(fraction("300").is_err_and(|error| error.ends_with("at most 1")));
         assert!(positive("inf").is_err() && positive("0").is_err() && epsilon("2.5").is_err());
     }
 

@@ -1,6 +1,6 @@
 //! From values to decisions: thresholds, fractions and exact counts with a total order.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,17 @@ pub enum CutError {
 impl From<CutError> for SourceError {
     fn from(error: CutError) -> Self {
         Self::Read(Box::new(error))
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Threshold(threshold) => write!(f, "threshold {threshold}"),
+            Self::Fraction(fraction) => write!(f, "fraction {fraction}"),
+            Self::Top(count) => write!(f, "top {count}"),
+            Self::Epsilon(epsilon) => write!(f, "epsilon {epsilon}"),
+        }
     }
 }
 

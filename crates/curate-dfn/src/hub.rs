@@ -44,6 +44,9 @@ pub fn fetch(
     for file in needed.iter().copied().chain(wanted) {
         place.file(&info.sha, file, &snapshot.join(file), progress)?;
     }
+    for shard in place.shards(needed, &snapshot)? {
+        place.file(&info.sha, &shard, &snapshot.join(&shard), progress)?;
+    }
     let reference = place.folder.join("refs").join(&repository.revision);
     atomic::write(&reference, info.sha.as_bytes())?;
     Ok(snapshot)

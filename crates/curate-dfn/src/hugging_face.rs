@@ -3,7 +3,7 @@
 
 mod clip_config;
 mod processor;
-mod shards;
+pub(crate) mod shards;
 
 use std::{
     collections::BTreeMap,

@@ -8,7 +8,7 @@ use curate_kernels::normalize;
 use rayon::prelude::*;
 
 use crate::{
-    NetworkError, Tokenizer, Transform,
+    NetworkError, Reading, Tokenizer, Transform,
     config::OpenClipConfig,
     cpu::{ImageTower, TextTower},
     fingerprint::{self, network_digest},
@@ -93,7 +93,7 @@ impl Network {
         fingerprint::of_texts(&[
             "network 1",
             &self.digest,
-            self.tokenizer.identity(),
+            &self.tokenizer.identity(),
             &self.transform.identity(),
         ])
     }
@@ -115,6 +115,11 @@ impl Network {
         }
         self.transform = transform;
         Ok(self)
+    }
+
+    /// By what captions and images are read before the towers see them.
+    pub fn reading(&self) -> Reading {
+        Reading::of(self.tokenizer.repair())
     }
 
     /// The config.

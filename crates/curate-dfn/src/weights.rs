@@ -281,7 +281,7 @@ fn read_arrays(
             Some(data) => drop(found.insert(name, Array { shape: view.shape().to_vec(), data })),
             // Counts and positions that old versions stored are not looked at.
             None if !expected.contains_key(&name) && name.ends_with(".position_ids") => {}
-            None => problems.push(format!("`{name}` holds {:?}, not floats", view.dtype())),
+            None => problems.push(format!("`{name}` holds {}, not floats", view.dtype())),
         }
     }
     Ok(())

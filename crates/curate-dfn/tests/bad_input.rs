@@ -17,7 +17,7 @@ use curate_dfn::{
     },
     image::{Decoded, Mode, Region, Rgb, resize},
     network::{read_folder, write_folder},
-    tokenizer::SpecialText,
+    tokenizer::{Ftfy, SpecialText},
     weights::parameters,
 };
 use ndarray::{Array2, array};
@@ -86,6 +86,8 @@ fn what_decides_the_outputs_decides_the_fingerprint_and_nothing_else_does() {
     assert_ne!(Network::new(config.clone(), &half).unwrap().fingerprint(), print);
     let plain = network().with_tokenizer(Tokenizer::new(SpecialText::Plain));
     assert_ne!(plain.fingerprint(), print);
+    let older = network().with_tokenizer(Tokenizer::default().with_repair(Ftfy::V6_2));
+    assert_ne!(older.fingerprint(), print);
     let same = network().with_tokenizer(Tokenizer::default());
     assert_eq!(same.fingerprint(), print);
     let few = curate_dfn::image::Limits { pixels: 9 };
@@ -103,10 +105,13 @@ fn images_and_sizes_that_do_not_fit_are_named() {
     let error = resize::<3>(&[0; 11], (2, 2), (1, 1), whole(1, 1), how).unwrap_err().to_string();
     assert!(error.starts_with("`pixels`: 11 bytes"), "{error}");
     let error = resize::<3>(&[], (0, 2), (1, 1), whole(1, 1), how).unwrap_err().to_string();
-    assert!(error.starts_with("`to`: (0, 2) pixels"), "{error}");
+    assert!(error.starts_with("`to`: 0 x 2 pixels cannot become 1 x 1: "), "{error}");
     let beyond = Region { left: usize::MAX, top: 0, width: 1, height: 1 };
     let error = resize::<1>(&[0; 4], (2, 2), (1, 1), beyond, how).unwrap_err().to_string();
-    assert!(error.starts_with("`region`"), "{error}");
+    assert!(
+        error.starts_with("`region`: 1 x 1 pixels from 18446744073709551615, 0 lie outside"),
+        "{error}"
+    );
 
     let (config, _) = tiny();
     let rgb = Rgb { width: 2, height: 2, bytes: vec![0; 12] };

@@ -14,7 +14,7 @@ use std::{
 use common::{bytes, path, small_config as config};
 use curate_core::{Cut, EmbeddingSource, NoProgress, Progress, SampleId, rank::Direction};
 use curate_dfn::{
-    Network, Weights,
+    Network, Reading, Weights,
     filter::{
         BadKind, Classifier, Embed, EmbedParams, EmbedReport, Embedded, Features, FilterError,
         Precision, ScoreInputs, ScoreParams, ScoreTable, Scores,
@@ -22,6 +22,7 @@ use curate_dfn::{
         card::{FilterCard, known_limits, network_digest, thinned},
         sample, score_pairs,
     },
+    tokenizer::Ftfy,
 };
 use curate_io::{Pool, PoolOptions, pool::BadShards};
 
@@ -197,13 +198,21 @@ fn a_card_says_what_the_filter_is_and_is_read_back() {
         config,
         digest: digest.clone(),
         training: None,
+        reading: Some(Reading::of(Ftfy::V6_2)),
         limits: known_limits(),
     };
     let folder = tempfile::tempdir().unwrap();
     card.write(folder.path()).unwrap();
     assert_eq!(FilterCard::read(folder.path()).unwrap(), card);
     let text = card.markdown();
+    assert!(text.contains("| captions repaired by | ftfy 6.2.3 |"), "{text}");
+    assert!(text.contains("| resize | shortest, bicubic |"), "{text}");
+    assert!(text.contains("| images decoded by | libjpeg-turbo in "), "{text}");
     assert!(text.contains(&digest) && text.contains("| activation | GELU |"), "{text}");
+    let mut early: serde_json::Value = serde_json::to_value(&card).unwrap();
+    early.as_object_mut().unwrap().remove("reading");
+    fs::write(folder.path().join("filter_card.json"), early.to_string()).unwrap();
+    assert_eq!(FilterCard::read(folder.path()).unwrap().reading, None);
     assert!(thinned(&[], 5).is_empty());
     assert!(path("bad").exists());
 }

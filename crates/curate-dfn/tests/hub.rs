@@ -179,6 +179,61 @@ fn a_network_is_fetched_once_and_then_found() {
     assert!(error.to_string().contains("not in the cache"), "{error}");
 }
 
+/// A `CLIPModel` of two files of weights.
+fn in_shards() -> Hub {
+    let index = r#"{"metadata": {"total_size": 1}, "weight_map": {
+        "a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors",
+        "c": "model-00001-of-00002.safetensors"}}"#;
+    let files = [
+        ("config.json", "{}"),
+        ("preprocessor_config.json", "{}"),
+        ("model.safetensors.index.json", index),
+        ("model-00001-of-00002.safetensors", "first"),
+        ("model-00002-of-00002.safetensors", "second"),
+    ];
+    let files = files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+    Hub { files: files.into_iter().collect(), ..Hub::default() }
+}
+
+#[test]
+fn weights_in_several_files_come_with_their_index_and_are_checked_alike() {
+    let (hub, cache) = (Arc::new(in_shards()), tempfile::tempdir().unwrap());
+    let mut here = options(&hub.serve(), cache.path());
+    let folder = fetch(&repository("hf://org/net"), &here, &NoProgress).unwrap();
+    for (name, bytes) in &hub.files {
+        assert!(fs::read(folder.join(name)).unwrap() == *bytes, "{name}");
+    }
+    // A commit counts as fetched once all its shards are there.
+    let pinned = repository(&format!("hf://org/net@{COMMIT}"));
+    hub.log();
+    fetch(&pinned, &here, &NoProgress).unwrap();
+    assert!(hub.log().is_empty());
+    let second = folder.join("model-00002-of-00002.safetensors");
+    fs::remove_file(&second).unwrap();
+    here.offline = true;
+    let error = fetch(&pinned, &here, &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("is not in the cache"), "{error}");
+    here.offline = false;
+    fetch(&pinned, &here, &NoProgress).unwrap();
+    assert_eq!(fs::read(second).unwrap(), b"second");
+
+    let refused = |hub: Hub| {
+        let cache = tempfile::tempdir().unwrap();
+        let options = options(&Arc::new(hub).serve(), cache.path());
+        fetch(&repository("hf://org/net"), &options, &NoProgress).unwrap_err().to_string()
+    };
+    let other = refused(Hub { told: Some("0".repeat(64)), ..in_shards() });
+    assert!(other.contains("model-00001-of-00002.safetensors has the SHA-256"), "{other}");
+    let mut lost = in_shards();
+    lost.files.remove("model-00002-of-00002.safetensors");
+    assert!(refused(lost).contains("does not exist"));
+    let mut elsewhere = in_shards();
+    let index = br#"{"weight_map": {"a": "../../evil"}}"#.to_vec();
+    elsewhere.files.insert("model.safetensors.index.json".into(), index);
+    let error = refused(elsewhere);
+    assert!(error.contains("names ../../evil, which is no file of this folder"), "{error}");
+}
+
 #[test]
 fn a_download_that_breaks_off_is_gone_on_with() {
     let mut hub = Hub::network();

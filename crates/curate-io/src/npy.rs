@@ -69,6 +69,21 @@ impl Header {
             .ok_or_else(|| format!("has an npy header that is no dictionary: {}", shown(&text)))
     }
 
+    /// Reads the header of an npy file.
+    ///
+    /// # Errors
+    /// When it has none; a file of another format is named, with how its array becomes npy.
+    pub(crate) fn of_file(path: &Path, mut from: impl Read) -> Result<Self, IoError> {
+        let mut start = Vec::new();
+        let taken = from.by_ref().take(8).read_to_end(&mut start);
+        taken.map_err(|e| IoError::os(path, "read", e))?;
+        if let Some((format, remedy)) = other_format(&start) {
+            let problem = format!("is {format}, not an npy array");
+            return Err(IoError::new(Kind::Malformed, path, problem, remedy));
+        }
+        Self::read(start.chain(from)).map_err(|e| IoError::malformed(path, e))
+    }
+
     fn parse(text: &str, len: usize) -> Option<Self> {
         let dtype = Dtype::parse(value_of(text, "descr")?);
         let fortran_order = match value_of(text, "fortran_order")?.trim() {
@@ -92,6 +107,24 @@ impl Header {
     pub fn data_len(&self) -> Option<usize> {
         self.shape.iter().try_fold(self.dtype.size(), |len, &axis| len.checked_mul(axis))
     }
+}
+
+/// Formats that arrays come in too, by their first bytes, and how theirs become npy.
+fn other_format(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    const TORCH: &str =
+        "write the array in it as npy: numpy.save(\"a.npy\", torch.load(\"a.pt\").numpy())";
+    const ALONE: &str = "write the array in it as npy, with numpy.save";
+    let formats: [(&[u8], _, _); 7] = [
+        (b"PK\x03\x04", "a zip archive, such as torch.save and numpy.savez write", TORCH),
+        (b"\x80\x02", "a pickle, such as early versions of torch.save write", TORCH),
+        (b"\x80\x03", "a pickle", ALONE),
+        (b"\x80\x04", "a pickle", ALONE),
+        (b"\x80\x05", "a pickle", ALONE),
+        (b"\x89HDF", "an HDF5 file", ALONE),
+        (b"PAR1", "a Parquet file", ALONE),
+    ];
+    let found = formats.into_iter().find(|(magic, ..)| start.starts_with(magic));
+    found.map(|(_, format, remedy)| (format, remedy))
 }
 
 fn little_endian(from: &mut impl Read, bytes: usize) -> Result<usize, String> {
@@ -233,10 +266,7 @@ pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
     let bytes = file.metadata().map_err(failed)?.len();
     let mut file = BufReader::new(file);
     let wrong = |kind, problem: String| Err(IoError::new(kind, path, problem, remedy));
-    let header = match Header::read(&mut file) {
-        Ok(header) => header,
-        Err(problem) => return wrong(Kind::Malformed, problem),
-    };
+    let header = Header::of_file(path, &mut file)?;
     let &[rows, columns] = header.shape.as_slice() else {
         let shape = shape_of(&header.shape);
         return wrong(

@@ -83,7 +83,7 @@ impl SortedIds {
         let mut magic = [0; 6];
         if file.read_exact(&mut magic).is_ok() && magic == *npy::MAGIC {
             file.rewind().map_err(failed)?;
-            let header = Header::read(&mut file).map_err(|e| IoError::malformed(path, e))?;
+            let header = Header::of_file(path, &mut file)?;
             subset::check_header(path, &header, length)?;
             offset = header.len as u64;
         }

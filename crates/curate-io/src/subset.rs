@@ -222,7 +222,7 @@ fn parse_lines<'a>(
 fn pairs(path: &Path, bytes: &[u8], format: SubsetFormat) -> Result<Vec<SampleId>, IoError> {
     let mut rows = bytes;
     if format == SubsetFormat::Npy || bytes.starts_with(npy::MAGIC) {
-        let header = Header::read(bytes).map_err(|e| IoError::malformed(path, e))?;
+        let header = Header::of_file(path, bytes)?;
         check_header(path, &header, bytes.len() as u64)?;
         rows = &bytes[header.len..];
     }
@@ -237,7 +237,8 @@ fn pairs(path: &Path, bytes: &[u8], format: SubsetFormat) -> Result<Vec<SampleId
 /// An error unless a file of so many bytes is a DataComp subset.
 pub(crate) fn check_header(path: &Path, header: &Header, length: u64) -> Result<(), IoError> {
     if header.dtype != Dtype::UidPair || header.shape.len() != 1 {
-        let problem = format!("is no subset: {:?} of shape {:?}", header.dtype, header.shape);
+        let shape = npy::shape_of(&header.shape);
+        let problem = format!("is no subset: it holds {} of shape {shape}", header.dtype);
         let remedy = "a subset has the element type u8,u8 and one axis";
         return Err(IoError::new(Kind::Malformed, path, problem, remedy));
     }
@@ -276,6 +277,23 @@ mod tests {
             assert_eq!(read(&path).unwrap(), sorted, "{format:?}");
             write(&path, format, &[]).unwrap();
             assert_eq!(read(&path).unwrap(), [], "{format:?}");
+        }
+    }
+
+    #[test]
+    fn an_array_that_is_no_subset_is_told_in_words_of_numpy() {
+        let header = |descr: &str, shape: &[usize]| {
+            let bytes = npy::header_bytes(descr, shape);
+            let header = Header::read(&bytes[..]).unwrap();
+            check_header(Path::new("a.npy"), &header, 0).unwrap_err().to_string()
+        };
+        for (descr, shape, expected) in [
+            ("'|O'", &[3][..], "it holds '|O' of shape (3,);"),
+            ("'<f4'", &[3, 2], "it holds '<f4' of shape (3, 2);"),
+            (npy::UID_PAIR, &[3, 1], "it holds [('f0', '<u8'), ('f1', '<u8')] of shape (3, 1);"),
+        ] {
+            let error = header(descr, shape);
+            assert!(error.contains(expected), "{error}");
         }
     }
 

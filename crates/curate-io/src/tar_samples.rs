@@ -5,6 +5,6 @@ mod member;
 mod record;
 mod window;
 
-pub(crate) use list::{Listed, list_members, read_sample};
+pub(crate) use list::{Listed, NO_END, list_members, read_sample};
 pub(crate) use member::{Member, TarSample};
 pub(crate) use record::{Known, Texts, known_by};

@@ -173,7 +173,7 @@ impl StoredArray {
     pub(crate) fn npy_where(path: &Path, expect: Expect<'_>) -> Result<Self, IoError> {
         let file = files::open(path)?;
         let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();
-        let header = Header::read(&file).map_err(|e| IoError::malformed(path, e))?;
+        let header = Header::of_file(path, &file)?;
         expect(check_table(path, length, &header, "the array")?[0])?;
         Self::within(path, Arc::new(file), 0..length, &header, "the array")
     }
@@ -185,7 +185,7 @@ impl StoredArray {
     pub(crate) fn rows_of_npy(path: &Path) -> Result<usize, IoError> {
         let file = files::open(path)?;
         let length = file.metadata().map_err(|e| IoError::os(path, "read", e))?.len();
-        let header = Header::read(&file).map_err(|e| IoError::malformed(path, e))?;
+        let header = Header::of_file(path, &file)?;
         Ok(check_table(path, length, &header, "the array")?[0])
     }
 

@@ -29,7 +29,8 @@ pub struct RunSummary {
     pub kept: usize,
     /// Rows that were set aside when the pool was read.
     pub quarantined: usize,
-    /// What a person should know of the pool's files although their rows can be used.
+    /// What a person should know of the pool's files although their rows can be used, and of ids whose
+    /// repeats were not judged.
     pub notes: Vec<String>,
     /// The stages, in order.
     pub stages: Vec<StageRecord>,
@@ -82,7 +83,7 @@ pub fn run(
         rows: run.pool.len(),
         kept: run.kept.len(),
         quarantined: run.pool.faults().len(),
-        notes: run.pool.notes().to_vec(),
+        notes: run.pool.notes().iter().cloned().chain(run.repeats_note()).collect(),
         stages: run.records,
         reused: finished.reused,
         files,
@@ -163,6 +164,7 @@ fn manifest(
         seed: run.recipe.seed,
         rows: run.pool.len(),
         kept: run.kept.len(),
+        removed_with_repeats: run.removed_with_repeats(),
         pool,
         stages: run.records.clone(),
         outputs: outputs.iter().map(name).zip(digests).collect(),

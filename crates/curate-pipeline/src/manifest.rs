@@ -199,6 +199,9 @@ pub struct Manifest {
     pub rows: usize,
     /// Rows that stay.
     pub kept: usize,
+    /// Ids that do not stay although they occur again in the pool ([`crate::run::Run::removed_with_repeats`]).
+    #[serde(default)]
+    pub removed_with_repeats: usize,
     /// The pool.
     pub pool: PoolRecord,
     /// The stages, in order.

@@ -102,6 +102,7 @@ fn notes(run: &Run, pool: &PoolRecord, methods: &[Box<dyn Method>]) -> Result<Ve
         notes
             .push(Note::warning("No row is left. The funnel shows which stage took the last one."));
     }
+    notes.extend(run.repeats_note().map(|text| Note::info(format!("{text}."))));
     for (record, method) in run.records.iter().zip(methods) {
         let said = method.notes(record)?.into_iter();
         notes.extend(said.map(|text| Note::info(format!("Stage {}: {text}.", record.name))));

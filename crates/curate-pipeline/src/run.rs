@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_core::{Progress, Selection, fault::Fault};
+use curate_core::{Progress, SampleId, Selection, fault::Fault};
 use curate_io::{IoError, Pool};
+use curate_report::counted;
 
 use crate::{
     Error, Recipe, folder as layout,
@@ -80,6 +81,34 @@ impl Run {
 
     pub(crate) fn stage_folder(&self, index: usize) -> PathBuf {
         layout::of_stage(&self.folder, index, &self.records[index].name)
+    }
+
+    /// How many ids do not stay although they occur again in the pool: the first usable row of an id is
+    /// judged, and its repeats, which could have been kept, are not.
+    pub fn removed_with_repeats(&self) -> usize {
+        let faults = self.pool.faults().iter().filter(|(_, fault)| *fault == Fault::DuplicateId);
+        let mut repeated: Vec<SampleId> = faults.map(|&(row, _)| self.pool.ids()[row]).collect();
+        if repeated.is_empty() {
+            return 0;
+        }
+        repeated.sort_unstable();
+        repeated.dedup();
+        // A repeat is set aside, so that of an id one row is kept at most.
+        let is_repeated = |row: &usize| repeated.binary_search(&self.pool.ids()[*row]).is_ok();
+        repeated.len() - self.kept.rows().iter().filter(|row| is_repeated(row)).count()
+    }
+
+    /// [`Self::removed_with_repeats`] in words; `None` where there are none.
+    pub(crate) fn repeats_note(&self) -> Option<String> {
+        let said = match self.removed_with_repeats() {
+            0 => return None,
+            1 => "1 id that does not stay occurs again".to_owned(),
+            count => format!("{} that do not stay occur again", counted(count as u64, "id")),
+        };
+        Some(format!(
+            "{said} in the pool: only the first row of an id is judged, so a repeat with another caption \
+             or score could not take its place"
+        ))
     }
 
     /// The fault for which a row was set aside when the pool was read.

@@ -206,7 +206,7 @@ impl Problems {
     /// A share of rows to keep.
     pub(crate) fn fraction(&mut self, fraction: Option<f64>) {
         let holds = fraction.is_none_or(|share| share > 0.0 && share <= 1.0);
-        self.must(holds, "`fraction` must be above 0 and at most 1");
+        self.must(holds, "`fraction` must be above 0 and at most 1: 0.3 keeps 30 %");
     }
 
     /// A number of rows, clusters or the like.

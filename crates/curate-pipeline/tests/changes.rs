@@ -6,10 +6,36 @@ mod common;
 
 use std::{fs, path::Path};
 
-use common::{ChangeAt, STAGES, go, recipe, rows, write_pool};
+use common::{ChangeAt, STAGES, go, kept, recipe, rows, write_pool};
 use curate_core::SampleId;
-use curate_io::subset::{self, SubsetFormat};
+use curate_io::{
+    subset::{self, SubsetFormat},
+    table::{self, Column},
+};
 use curate_pipeline::{RunOptions, run};
+
+/// The first row of an id is judged; a repeat that would pass is not, which the summary says.
+#[test]
+fn ids_that_go_although_they_occur_again_are_counted() {
+    let (pool, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let uids = ["1", "2", "1", "3", "2", "4", "4"].map(|id| format!("{id:0>32}")).to_vec();
+    let columns = vec![
+        ("uid", Column::Text(uids)),
+        ("text", Column::Text(vec!["a cat".to_owned(); 7])),
+        ("score", Column::F32(vec![0.1, 0.9, 0.8, 0.7, 0.9, 0.2, 0.1])),
+    ];
+    table::write(&pool.path().join("a.parquet"), columns).unwrap();
+    let stages = "[[stage]]\nkind = \"score\"\ncolumn = \"score\"\n\
+                  [[stage]]\nkind = \"threshold\"\nat-least = 0.5";
+    let summary = go(&recipe(pool.path(), stages), out.path()).unwrap();
+    // Of 1, 2 and 4, which occur twice, only 2 stays: the first rows of the others are too low.
+    assert_eq!(kept(out.path()), [2, 3].map(SampleId));
+    let note = "2 ids that do not stay occur again in the pool";
+    assert!(summary.notes.iter().any(|said| said.starts_with(note)), "{:?}", summary.notes);
+    let manifest = fs::read_to_string(out.path().join("manifest.json")).unwrap();
+    assert!(manifest.contains("\"removed_with_repeats\": 2"), "{manifest}");
+    assert!(fs::read_to_string(out.path().join("report.html")).unwrap().contains(note));
+}
 
 #[test]
 fn a_file_that_changes_while_a_stage_reads_it_is_refused_by_name_and_nothing_counts() {

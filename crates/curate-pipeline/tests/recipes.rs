@@ -35,6 +35,32 @@ fn unknown_keys_are_named_with_the_known_ones() {
 }
 
 #[test]
+fn all_wrong_keys_of_all_stages_come_together() {
+    let stages = "sed = 1\n[pool]\npath = \"p\"\nformt = 1\n\
+        [[stage]]\nkind = \"score\"\ncolunm = \"c\"\nnaem = \"x\"\n\
+        [[stage]]\nkind = \"top\"\nscroe = \"s\"\ncount = \"3\"\n\
+        [[stage]]\nkind = \"fraction\"\nfraction = 30\n\
+        [[stage]]\nkind = \"tpo\"\n";
+    let found = problems(stages);
+    let expected = [
+        "unknown field `sed`",
+        "unknown field `formt`",
+        "stage 1 (`score`): unknown field `colunm`",
+        "stage 1 (`score`): unknown field `naem`",
+        "stage 2 (`top`): unknown field `scroe`",
+        "stage 2 (`top`): invalid type: string \"3\", expected usize in `count`",
+        "stage 3 (`fraction` named `fraction`): `fraction` must be above 0 and at most 1",
+        "stage 4 (`tpo`): unknown variant `tpo`, expected one of `score`, ",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}, but expected {expected}");
+    }
+    let none = problems("sed = 1\n[pool]\npath = \"p\"\n");
+    assert!(none[0].starts_with("unknown field `sed`") && none[1].starts_with("has no stage"));
+}
+
+#[test]
 fn several_problems_come_together() {
     let stages = r#"
         [[stage]]

@@ -16,7 +16,7 @@ pub enum PruneError {
     #[error(transparent)]
     Cut(#[from] CutError),
     /// Quotas split a number of rows; another cut does not name one.
-    #[error("{cut:?} does not say how many rows to keep: give a fraction or a count")]
+    #[error("{cut} does not say how many rows to keep: give a fraction or a count")]
     NoCount {
         /// The cut asked for.
         cut: Cut,

@@ -6,7 +6,7 @@
 //! - [`wordnet`] finds the first synset of a word, in NLTK's order.
 //! - [`rules`] holds the caption and image-size rules of DataComp's baselines (Gadre et al. 2023,
 //!   arXiv 2304.14108) as functions of one row. Pools, files and threads are up to the caller.
-//! - [`repair`] mends texts as ftfy 6.3.1 does, so that a network sees what it saw in training.
+//! - [`repair`] mends texts as ftfy 6.3.1 does, or 6.2 or 6.1 by name, so that a network sees what it saw in training.
 //!
 //! ```
 //! use curate_text::language::BuiltIn;

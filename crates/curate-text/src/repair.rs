@@ -1,5 +1,6 @@
 //! Text as [ftfy](https://pypi.org/project/ftfy/) 6.3.1 repairs it: mojibake, HTML entities, widths,
-//! ligatures, quotation marks, line breaks, terminal escapes, control characters, composition.
+//! ligatures, quotation marks, line breaks, terminal escapes, control characters, composition. For scores
+//! of their time [`Ftfy`] also has what 6.1 and 6.2 made of texts.
 //!
 //! A port of `ftfy.fix_text` with its default settings (Robyn Speer, Apache License 2.0; its license
 //! and the script that writes the tables lie in `src/repair/data`). The same text comes out, but
@@ -10,17 +11,76 @@ mod encoding;
 mod html;
 mod tables;
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::{borrow::Cow, str::FromStr, sync::LazyLock};
 
 use regex::Regex;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 pub use html::unescape;
 
+use encoding::Rules;
 use tables::Mapping;
 
-/// The version of ftfy whose texts these are.
-pub const FTFY: &str = "6.3.1";
+/// A version of ftfy, by what it makes of texts. Versions differ in which texts they take for broken:
+/// 6.3 also mends text that was read as Windows-1257, and more of Baltic, Turkish and French words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ftfy {
+    /// 6.1.1 to 6.1.3.
+    V6_1,
+    /// 6.2.0 to 6.2.3: differs from 6.1 in text that was read as MacRoman alone.
+    V6_2,
+    /// 6.3.0 and 6.3.1.
+    #[default]
+    V6_3,
+}
+
+impl Ftfy {
+    /// All of them, the oldest first.
+    pub const ALL: [Self; 3] = [Self::V6_1, Self::V6_2, Self::V6_3];
+
+    /// The release that texts are compared with.
+    pub fn release(self) -> &'static str {
+        match self {
+            Self::V6_1 => "6.1.3",
+            Self::V6_2 => "6.2.3",
+            Self::V6_3 => "6.3.1",
+        }
+    }
+
+    /// The name of the rules, such as `ftfy-6.2`; what [`str::parse`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V6_1 => "ftfy-6.1",
+            Self::V6_2 => "ftfy-6.2",
+            Self::V6_3 => "ftfy-6.3",
+        }
+    }
+
+    /// A text without the glitches that this version mends.
+    ///
+    /// ```
+    /// use curate_text::repair::Ftfy;
+    ///
+    /// assert_eq!(Ftfy::V6_2.fix_text("Ä°stanbul, cafÃ©"), "Ä°stanbul, café");
+    /// assert_eq!(Ftfy::V6_3.fix_text("Ä°stanbul, cafÃ©"), "İstanbul, café");
+    /// ```
+    pub fn fix_text(self, text: &str) -> String {
+        let rules = Rules::of(self);
+        let mut out = String::with_capacity(text.len());
+        let mut entities = true;
+        let mut rest = text;
+        // Shared by all lines: a thousand of them would each take what one may.
+        let mut work = text.len().saturating_mul(WORK.1).saturating_add(WORK.0);
+        while !rest.is_empty() {
+            let (segment, after) = rest.split_at(segment_end(rest));
+            // Once a text has a tag, its entities are HTML and stay, in later lines, too.
+            entities = entities && !segment.contains('<');
+            out.push_str(&fix_segment(segment, entities, rules, &mut work));
+            rest = after;
+        }
+        out
+    }
+}
 
 /// Characters that are repaired together at most, as in ftfy.
 const SEGMENT: usize = 1_000_000;
@@ -29,6 +89,17 @@ const SEGMENT: usize = 1_000_000;
 /// may be looked through beyond those. Only texts made for it reach that: 64 KB may be looked through a
 /// thousand times, and what people broke is whole after ten.
 const WORK: (usize, usize) = (1 << 26, 64);
+
+impl FromStr for Ftfy {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|ftfy| ftfy.name() == name);
+        let names = Self::ALL.map(Self::name).join(", ");
+        known
+            .ok_or_else(|| format!("no rules of text repair are named `{name}`; there are {names}"))
+    }
+}
 
 /// A text without the glitches that ftfy 6.3.1 mends.
 ///
@@ -39,19 +110,7 @@ const WORK: (usize, usize) = (1 << 26, 64);
 /// assert_eq!(fix_text("Broken text&hellip; it&#x2019;s ﬂubberiﬁc!"), "Broken text… it's flubberific!");
 /// ```
 pub fn fix_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut entities = true;
-    let mut rest = text;
-    // Shared by all lines: a thousand of them would each take what one may.
-    let mut work = text.len().saturating_mul(WORK.1).saturating_add(WORK.0);
-    while !rest.is_empty() {
-        let (segment, after) = rest.split_at(segment_end(rest));
-        // Once a text has a tag, its entities are HTML and stay, in later lines, too.
-        entities = entities && !segment.contains('<');
-        out.push_str(&fix_segment(segment, entities, &mut work));
-        rest = after;
-    }
-    out
+    Ftfy::default().fix_text(text)
 }
 
 /// Where the first segment ends: behind a line feed, but not behind too many characters.
@@ -60,10 +119,15 @@ fn segment_end(text: &str) -> usize {
     text[..line].char_indices().nth(SEGMENT).map_or(line, |(at, _)| at)
 }
 
-fn fix_segment<'a>(segment: &'a str, entities: bool, work: &mut usize) -> Cow<'a, str> {
+fn fix_segment<'a>(
+    segment: &'a str,
+    entities: bool,
+    rules: &Rules,
+    work: &mut usize,
+) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(segment);
     loop {
-        let fixed = fix_once(&text, entities, work);
+        let fixed = fix_once(&text, entities, rules, work);
         if fixed == text {
             return text;
         }
@@ -74,9 +138,9 @@ fn fix_segment<'a>(segment: &'a str, entities: bool, work: &mut usize) -> Cow<'a
 }
 
 /// Every repair once, in ftfy's order.
-fn fix_once(text: &str, entities: bool, work: &mut usize) -> String {
+fn fix_once(text: &str, entities: bool, rules: &Rules, work: &mut usize) -> String {
     let text = if entities { html::unescape_safe(text) } else { Cow::Borrowed(text) };
-    let text = encoding::fix_encoding(&text, work);
+    let text = encoding::fix_encoding(&text, rules, work);
     if text.is_ascii() {
         return without_controls(&lines_and_escapes(&text));
     }

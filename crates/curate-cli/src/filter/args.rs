@@ -3,7 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use curate::{core::Cut, dfn::filter::Features, io::stamp::Check};
+use curate::{
+    core::Cut,
+    dfn::{
+        filter::{Features, align::NegClipLossParams},
+        tokenizer::Ftfy,
+        train::{Augment, TrainParams},
+    },
+    io::stamp::Check,
+};
 use curate_device::DeviceName;
 
 use crate::values::{IdsArg, fraction, number, output, plain_name, whole};
@@ -82,22 +90,22 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "FILE", default_value = "openai", requires = "labels")]
     pub(crate) templates: String,
     /// Optimizer steps.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = TrainParams::default().steps)]
     pub(crate) steps: usize,
     /// Pairs per step.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = TrainParams::default().batch)]
     pub(crate) batch: usize,
     /// Pairs whose activations are in memory at a time; by default the whole batch.
     #[arg(long, value_name = "PAIRS")]
     pub(crate) micro_batch: Option<usize>,
     /// The highest learning rate.
-    #[arg(long, default_value_t = 5e-4)]
+    #[arg(long, default_value_t = TrainParams::default().lr)]
     pub(crate) lr: f64,
     /// Steps in which the learning rate rises to its highest value.
-    #[arg(long, value_name = "STEPS", default_value_t = 100)]
+    #[arg(long, value_name = "STEPS", default_value_t = TrainParams::default().warmup)]
     pub(crate) warmup: usize,
     /// Decoupled weight decay.
-    #[arg(long, default_value_t = 0.2)]
+    #[arg(long, default_value_t = TrainParams::default().weight_decay)]
     pub(crate) weight_decay: f64,
     /// Scale gradients down to at most this norm.
     #[arg(long, value_name = "NORM")]
@@ -106,7 +114,7 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) siglip: bool,
     /// The smallest share of an image's area that a random crop keeps; 1 crops nothing.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.9)]
+    #[arg(long, value_name = "SHARE", default_value_t = Augment::default().scale)]
     pub(crate) crop: f64,
     /// Mirror half of the images. Not for images with writing, or captions that say left or right.
     #[arg(long)]
@@ -115,7 +123,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, conflicts_with_all = ["crop", "flip"])]
     pub(crate) no_augment: bool,
     /// Steps between checkpoints.
-    #[arg(long, value_name = "STEPS", default_value_t = 500)]
+    #[arg(long, value_name = "STEPS", default_value_t = TrainParams::default().checkpoint_every)]
     pub(crate) checkpoint_every: usize,
     /// Store the network in half precision.
     #[arg(long)]
@@ -141,6 +149,10 @@ pub(crate) struct HowArgs {
     /// special tokens, so a caption can hide what follows them from the score.
     #[arg(long)]
     pub(crate) strict_captions: bool,
+    /// Repair captions as this version of ftfy does, to make scores that were made with it again:
+    /// ftfy-6.1, ftfy-6.2 or ftfy-6.3.
+    #[arg(long, value_name = "RULES", default_value = Ftfy::default().name())]
+    pub(crate) caption_repair: Ftfy,
     /// The largest image that is decoded, in pixels; pairs with larger ones get NaN.
     #[arg(long, value_name = "PIXELS", default_value_t = 89_478_485)]
     pub(crate) pixel_limit: u64,
@@ -217,13 +229,13 @@ pub(crate) struct ScoreArgs {
     pub(crate) samples: usize,
     /// For neg-clip-loss: the temperature; 0.01 suits OpenAI's networks, 0.07 those of the DFN
     /// paper.
-    #[arg(long, default_value_t = 0.07)]
+    #[arg(long, default_value_t = NegClipLossParams::default().temperature)]
     pub(crate) temperature: f32,
     /// For neg-clip-loss: pairs per batch.
-    #[arg(long, default_value_t = 32_768)]
+    #[arg(long, default_value_t = NegClipLossParams::default().batch)]
     pub(crate) batch: usize,
     /// For neg-clip-loss: random partitions to average over.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = NegClipLossParams::default().partitions)]
     pub(crate) partitions: usize,
     /// For neg-clip-loss and classifier: the seed for partitions and samples.
     #[arg(long, default_value_t = 0)]

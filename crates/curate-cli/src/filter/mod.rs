@@ -12,14 +12,14 @@ use std::{
 
 use curate::{
     dfn::{
-        Network, Tokenizer,
+        Network, Reading, Tokenizer,
         filter::{
             BadKind, EmbedParams, EmbedReport, Precision,
             card::{FilterCard, known_limits, network_digest},
         },
         image::Limits,
         network::read_folder,
-        tokenizer::SpecialText,
+        tokenizer::{Ftfy, SpecialText},
     },
     io::{IoError, Kind, PoolOptions, pool::BadShards},
 };
@@ -98,9 +98,8 @@ fn embed_pool(
     let limits = Limits { pixels: how.pixel_limit };
     let transform = network.transform().clone().with_limits(limits);
     network = network.with_transform(transform)?;
-    if how.strict_captions {
-        network = network.with_tokenizer(Tokenizer::new(SpecialText::Plain));
-    }
+    let special = if how.strict_captions { SpecialText::Plain } else { SpecialText::AsOpenClip };
+    network = network.with_tokenizer(Tokenizer::new(special).with_repair(how.caption_repair));
     Ok(embed.run_path(&network, pool, options, shown)?)
 }
 
@@ -159,6 +158,7 @@ fn card(args: &CardArgs, shown: &Shown) -> Result<(), Failure> {
             config,
             digest,
             training: None,
+            reading: Some(Reading::of(Ftfy::default())),
             limits: known_limits(),
         },
         Err(e) => return Err(e.into()),

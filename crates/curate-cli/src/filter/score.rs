@@ -65,7 +65,8 @@ fn params(args: &ScoreArgs, of: Features) -> ScoreParams {
         By::Cosine => ScoreParams::Cosine,
         By::NegClipLoss => {
             let ScoreArgs { temperature, batch, partitions, seed, .. } = *args;
-            ScoreParams::NegClipLoss(NegClipLossParams { temperature, batch, partitions, seed })
+            let params = NegClipLossParams::new().temperature(temperature).batch(batch);
+            ScoreParams::NegClipLoss(params.partitions(partitions).seed(seed))
         }
         By::NormSim => {
             let norm = match args.norm {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use curate::{
     dfn::{
-        OpenClipConfig, Tokenizer, Transform, Weights,
+        OpenClipConfig, Reading, Tokenizer, Transform, Weights,
         filter::card::{FilterCard, Training, known_limits, network_digest, thinned},
         network::{openai_templates, read_folder, write_folder, write_folder_half},
         train::{Augment, Captions, Loss, PoolPairs, TrainParams, Trainer},
@@ -34,11 +34,12 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
     if let Some(captions) = &captions {
         has_labels(&pool, &rows, &captions.column)?;
     }
+    let tokenizer = Tokenizer::default();
     let mut pairs = PoolPairs::new(
         &pool,
         rows.clone(),
         Transform::new(&config.preprocess_cfg, model.vision_cfg.image_size),
-        Tokenizer::default(),
+        tokenizer.clone(),
         model.text_cfg.context_length,
         params.augment,
     )?;
@@ -66,6 +67,7 @@ pub(crate) fn train(args: &TrainArgs, shown: &Shown) -> Result<(), Failure> {
             params,
             curve: thinned(trainer.history(), CURVE),
         }),
+        reading: Some(Reading::of(tokenizer.repair())),
         limits: args.note.iter().cloned().chain(known_limits()).collect(),
     };
     card.write(&args.out)?;

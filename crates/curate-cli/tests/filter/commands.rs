@@ -43,6 +43,33 @@ fn a_pool_is_embedded_scored_and_cut() {
     assert!(none.contains("nothing: does not exist"), "{none}");
 }
 
+/// `RÄ«ga` is Rīga to ftfy 6.3 alone.
+#[test]
+fn captions_are_repaired_by_the_version_that_is_named_and_files_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let pool = pool(folder);
+    let pool = pool.to_str().unwrap();
+    network(folder, 1);
+    let embed = |out: &str, repair: &str| {
+        said(
+            folder,
+            &["embed", pool, "--network", "net", "--out", out, "--caption-repair", repair],
+        );
+        let manifest = fs::read(folder.join(out).join("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        manifest["reading"]["captions"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(embed("new", "ftfy-6.3"), "ftfy 6.3.1");
+    assert_eq!(embed("old", "ftfy-6.2"), "ftfy 6.2.3");
+    let mixed = ["embed", pool, "--network", "net", "--out", "old"];
+    assert!(refused(folder, &mixed).contains("other settings for images and captions"));
+    let card = said(folder, &["card", "net"]);
+    assert!(card.contains("| captions repaired by | ftfy 6.3.1 |"), "{card}");
+    let wrong = [&mixed[..], &["--caption-repair", "ftfy"]].concat();
+    assert!(refused(folder, &wrong).contains("there are ftfy-6.1, ftfy-6.2, ftfy-6.3"));
+}
+
 /// Its text tower has no row for most tokens.
 #[test]
 fn a_network_of_another_vocabulary_is_refused() {

@@ -221,7 +221,10 @@ fn a_shard_that_is_cut_off_is_refused_with_the_flag_that_leaves_it_out() {
     fs::write(&cut, &bytes[..700]).unwrap();
     let args = ["embed", "pool", "--network", "net", "--out", "e"];
     let error = refused(folder, &args);
-    assert!(error.contains("1.tar: ") && error.contains("--skip-bad-shards elsewhere"), "{error}");
+    assert!(
+        error.contains("1.tar: ") && error.contains("leave it out with --skip-bad-shards"),
+        "{error}"
+    );
     let told = said(folder, &[&args[..], &["--skip-bad-shards"]].concat());
     assert!(told.contains("1 pairs in 1 shards") && told.contains("left out pool/1.tar"), "{told}");
 }

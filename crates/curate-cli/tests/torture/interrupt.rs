@@ -25,6 +25,10 @@ const TELL_TIME: [&str; 4] = ["manifest.json", "report.html", "stage.json", "poo
 /// looks at them.
 const BOOKS: &str = ".curate-";
 
+/// Address space, in KiB: from what the program hardly starts in to what all commands here end in.
+const LEAST_SPACE: usize = 40_000;
+const MORE_SPACE: usize = 200_000;
+
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// A command, and what it leaves where nothing disturbs it.
@@ -87,6 +91,19 @@ impl<'a> Clean<'a> {
         child.wait().unwrap();
         self.go_on(out.path(), &format!("killed after {after:.3} s"));
         count(counts, "killed at a time", 1);
+    }
+
+    /// Lets it have no more than some memory, of which it may die at any allocation.
+    pub(crate) fn out_of_memory(&self, draw: &mut Draw, counts: &mut Counts) {
+        let out = self.start();
+        let kib = LEAST_SPACE + draw.below(MORE_SPACE);
+        let wanted = self.command(out.path());
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -v {kib}; exec \"$@\"")).arg("sh");
+        command.current_dir(self.world.path()).arg(wanted.get_program()).args(wanted.get_args());
+        let _ended = command.output().unwrap();
+        self.go_on(out.path(), &format!("with {kib} KiB of address space"));
+        count(counts, "out of memory", 1);
     }
 
     /// Starts it twice at once: each ends well or is refused by name.

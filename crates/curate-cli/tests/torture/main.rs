@@ -58,6 +58,7 @@ fn nothing_is_half_written_and_nothing_is_lost() {
         clean.killed_at_calls(&faults, PLACES, &mut counts);
         clean.on_a_full_disk(&faults, PLACES, &mut counts);
         clean.beside_itself(&mut counts);
+        clean.out_of_memory(&mut Draw(7), &mut counts);
     }
     assert!(counts["killed at a call"] >= 4 * jobs().len(), "{counts:?}");
 }
@@ -86,6 +87,7 @@ fn for_as_long_as_was_asked() {
     while Instant::now() < until {
         for clean in &clean {
             clean.killed_at_a_time(&mut draw, &mut counts);
+            clean.out_of_memory(&mut draw, &mut counts);
             clean.beside_itself(&mut counts);
         }
         damage::files(&world, &mut draw, 200, &mut counts);

@@ -204,7 +204,7 @@ pub(crate) struct Job {
 }
 
 /// Every command that writes files.
-const JOBS: [(&str, &str); 9] = [
+const JOBS: &[(&str, &str)] = &[
     ("run", "run recipe.toml --out OUT"),
     ("run again", "run recipe.toml --out OUT --overwrite"),
     ("filter embed", "filter embed tars --network net --out OUT"),
@@ -217,8 +217,17 @@ const JOBS: [(&str, &str); 9] = [
     ("select", "select run --stage fraction --fraction 0.5 --out OUT/kept.npy"),
     ("subset union", "subset union a.npy b.txt --out OUT/all.parquet"),
     ("plan fit", "plan fit runs.csv --law qqt --starts 2 --draws 5 --out OUT/fit.json"),
+    #[cfg(feature = "train")]
+    (
+        "filter train",
+        "filter train tars --from net --out OUT --steps 4 --batch 4 --checkpoint-every 2",
+    ),
 ];
 
-pub(crate) fn jobs() -> [Job; 9] {
-    JOBS.map(|(name, args)| Job { name, args: args.split(' ').collect() })
+pub(crate) fn jobs() -> Vec<Job> {
+    let job = |&(name, args): &(&'static str, &'static str)| Job {
+        name,
+        args: args.split(' ').collect(),
+    };
+    JOBS.iter().map(job).collect()
 }

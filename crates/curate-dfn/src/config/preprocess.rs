@@ -1,5 +1,7 @@
 //! How images become numbers.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// OpenAI's mean of the red, green and blue values, which every CLIP here was trained with.
@@ -20,6 +22,16 @@ pub enum ResizeMode {
     Squash,
 }
 
+impl fmt::Display for ResizeMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shortest => "shortest",
+            Self::Longest => "longest",
+            Self::Squash => "squash",
+        })
+    }
+}
+
 /// How pixels between pixels are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,6 +41,15 @@ pub enum Interpolation {
     Bicubic,
     /// Linear, as PIL's BILINEAR.
     Bilinear,
+}
+
+impl fmt::Display for Interpolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bicubic => "bicubic",
+            Self::Bilinear => "bilinear",
+        })
+    }
 }
 
 /// How images become numbers, as the `preprocess_cfg` of an `open_clip_config.json`.

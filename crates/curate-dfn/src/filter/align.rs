@@ -77,6 +77,22 @@ fn for_blocks(
 }
 
 /// How to compute [`neg_clip_loss`].
+///
+/// ```
+/// use curate_core::{NoProgress, SampleId};
+/// use curate_dfn::filter::align::{NegClipLossParams, neg_clip_loss};
+/// use ndarray::array;
+///
+/// let params = NegClipLossParams::new().temperature(0.07).batch(3).partitions(1);
+/// assert!(params.check().is_ok());
+/// // Two pairs that agree, and one whose caption is that of the first.
+/// let images = array![[1.0_f32, 0.0], [0.0, 1.0], [0.0, 1.0]];
+/// let texts = array![[1.0_f32, 0.0], [0.0, 1.0], [1.0, 0.0]];
+/// let ids = [1_u64, 2, 3].map(SampleId::from);
+/// let scores = neg_clip_loss(&images, &texts, &ids, &params, &NoProgress)?;
+/// assert!(scores[0] > scores[2] && scores[1] > scores[2]);
+/// # Ok::<(), curate_dfn::filter::FilterError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct NegClipLossParams {
@@ -99,6 +115,35 @@ impl Default for NegClipLossParams {
 }
 
 impl NegClipLossParams {
+    /// The defaults, which are the paper's.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The temperature; 0.01 unless told.
+    pub fn temperature(mut self, temperature: f32) -> Self {
+        self.temperature = temperature;
+        self
+    }
+
+    /// Pairs of a batch; 32,768 unless told.
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Random partitions to average over; 10 unless told.
+    pub fn partitions(mut self, partitions: usize) -> Self {
+        self.partitions = partitions;
+        self
+    }
+
+    /// The seed of the partitions; 0 unless told.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
     /// Every value outside its range.
     ///
     /// # Errors

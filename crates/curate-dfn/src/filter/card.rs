@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::fingerprint::network_digest;
 use crate::{
+    Reading,
     config::OpenClipConfig,
     train::{Captions, StepReport, TrainParams},
 };
@@ -24,6 +25,9 @@ pub struct FilterCard {
     pub digest: String,
     /// What it was trained on; `None` for weights from elsewhere.
     pub training: Option<Training>,
+    /// By what its scores are made of captions and images; early cards do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     /// Where its scores are not to be trusted, in sentences.
     pub limits: Vec<String>,
 }
@@ -98,7 +102,7 @@ impl FilterCard {
 
     /// The card for people.
     pub fn markdown(&self) -> String {
-        let Self { name, version, config, digest, training, limits } = self;
+        let Self { name, version, config, digest, training, reading, limits } = self;
         let (v, t) = (&config.model_cfg.vision_cfg, &config.model_cfg.text_cfg);
         let pre = &config.preprocess_cfg;
         let activation = if config.model_cfg.quick_gelu { "QuickGELU" } else { "GELU" };
@@ -123,7 +127,11 @@ impl FilterCard {
         );
         row("activation", activation.into());
         let side = pre.resize_size.map(|side| format!(" to {side} px")).unwrap_or_default();
-        row("resize", format!("{:?}{side}, {:?}", pre.resize_mode, pre.interpolation));
+        row("resize", format!("{}{side}, {}", pre.resize_mode, pre.interpolation));
+        if let Some(Reading { captions, images }) = reading {
+            row("captions repaired by", captions.clone());
+            row("images decoded by", images.clone());
+        }
         if let Some(training) = training {
             row("data", format!("{} ({} pairs)", training.data, training.pairs));
             row("ids", format!("`{}`", training.ids_digest));

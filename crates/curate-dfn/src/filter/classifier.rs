@@ -10,6 +10,17 @@ use serde::{Deserialize, Serialize};
 use crate::{NetworkError, filter::FilterError};
 
 /// How to fit a [`Classifier`].
+///
+/// ```
+/// use curate_dfn::filter::{Classifier, ClassifierParams};
+///
+/// let params = ClassifierParams::new().l2(1e-3).steps(500);
+/// assert_eq!((params.l2, params.steps), (1e-3, 500));
+/// // Good rows lie to the right.
+/// let classifier = Classifier::fit(&[1.0, 2.0], &[-1.0, -2.0], 1, &params)?;
+/// assert!(classifier.coefficients[0] > 0.0 && classifier.bias.abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ClassifierParams {
@@ -24,6 +35,31 @@ pub struct ClassifierParams {
 impl Default for ClassifierParams {
     fn default() -> Self {
         Self { l2: 1e-4, steps: 2000, tolerance: 1e-6 }
+    }
+}
+
+impl ClassifierParams {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The weight of the squared length of the coefficients; 1e-4 unless told.
+    pub fn l2(mut self, l2: f64) -> Self {
+        self.l2 = l2;
+        self
+    }
+
+    /// The most steps; 2,000 unless told.
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// The length of the gradient at which the fit ends; 1e-6 unless told.
+    pub fn tolerance(mut self, tolerance: f64) -> Self {
+        self.tolerance = tolerance;
+        self
     }
 }
 

@@ -152,8 +152,12 @@ impl Embed {
         let made = network.fingerprint();
         let shards = pool.shards().iter();
         let shards = shards.map(|shard| entry(&shard.name, shard.rows.len())).collect();
-        let folder =
-            folder.begin(&self.made(&made), shards, &pool.image_files(), self.0.check_files())?;
+        let folder = folder.begin(
+            &self.made(network, &made),
+            shards,
+            &pool.image_files(),
+            self.0.check_files(),
+        )?;
         let work = Work { network, made, params: &self.0, folder: &folder, progress };
         let mut report = EmbedReport { notes: pool.notes().to_vec(), ..EmbedReport::default() };
         progress.start("embed", pool.len() as u64, "pairs");
@@ -191,7 +195,7 @@ impl Embed {
         let Usable { pieces, rows, skipped, notes } = Usable::of(path, pieces, options, progress)?;
         let made = network.fingerprint();
         let shards = pieces.iter().map(|piece| entry(&piece.name, piece.rows)).collect();
-        let folder = folder.begin(&self.made(&made), shards, &[], self.0.check_files())?;
+        let folder = folder.begin(&self.made(network, &made), shards, &[], self.0.check_files())?;
         let work = Work { network, made, params: &self.0, folder: &folder, progress };
         let mut report = EmbedReport { skipped, notes, ..EmbedReport::default() };
         progress.start("embed", rows as u64, "pairs");
@@ -203,8 +207,9 @@ impl Embed {
         Ok(report)
     }
 
-    fn made<'a>(&'a self, network: &'a str) -> Made<'a> {
-        Made { network, name: &self.0.name, precision: self.0.precision }
+    fn made<'a>(&'a self, network: &Network, fingerprint: &'a str) -> Made<'a> {
+        let reading = network.reading();
+        Made { network: fingerprint, reading, name: &self.0.name, precision: self.0.precision }
     }
 }
 

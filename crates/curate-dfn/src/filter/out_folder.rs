@@ -11,7 +11,10 @@ use curate_io::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::filter::record::{Files, name};
+use crate::{
+    Reading,
+    filter::record::{Files, name},
+};
 
 /// The manifest of an embedding: written before its first shard, completed after its last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +22,9 @@ pub(super) struct Manifest {
     work: Work,
     /// The [fingerprint](crate::Network::fingerprint) of the network.
     network: String,
+    /// By what captions and images were read; early manifests do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reading: Option<Reading>,
     /// The name of the embeddings.
     name: String,
     precision: Precision,
@@ -31,6 +37,7 @@ pub(super) struct Manifest {
 /// What decides the bytes of an embedding beside its pairs.
 pub(super) struct Made<'a> {
     pub(super) network: &'a str,
+    pub(super) reading: Reading,
     pub(super) name: &'a str,
     pub(super) precision: Precision,
 }
@@ -139,6 +146,7 @@ impl<'a> OutFolder<'a> {
         let manifest = Manifest {
             work: Work::Embedding,
             network: made.network.to_owned(),
+            reading: Some(made.reading.clone()),
             name: made.name.to_owned(),
             precision: made.precision,
             images: self.inputs(images, known, check)?,

@@ -1,6 +1,7 @@
 //! What lies at the hub, and the files that come from it.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use ureq::{Agent, Body, http::Response};
 
 use super::repository::{HubOptions, Repository};
+use crate::hugging_face::shards;
 
 /// How often a download that was interrupted is resumed.
 const ATTEMPTS: usize = 5;
@@ -23,10 +25,12 @@ const BLOCK: usize = 1 << 18;
 const RENAMES: usize = 5;
 
 /// What a network is read from, in order of preference: open_clip's two files, or those of
-/// `transformers`' `CLIPModel`. The last of a list may be absent.
-const LAYOUTS: [(&[&str], &[&str]); 2] = [
+/// `transformers`' `CLIPModel`, whose weights may be several files that an index names. The last of a list may
+/// be absent.
+const LAYOUTS: [(&[&str], &[&str]); 3] = [
     (&["open_clip_config.json", "open_clip_model.safetensors"], &[]),
     (&["config.json", "model.safetensors"], &["preprocessor_config.json"]),
+    (&["config.json", shards::INDEX], &["preprocessor_config.json"]),
 ];
 
 /// What the hub says of a revision.
@@ -82,7 +86,12 @@ impl Place<'_> {
         };
         let snapshot = commit.map(|commit| self.folder.join("snapshots").join(commit.trim()));
         let whole = |snapshot: &PathBuf| {
-            LAYOUTS.iter().any(|(needed, _)| needed.iter().all(|f| snapshot.join(f).exists()))
+            LAYOUTS.iter().any(|(needed, _)| {
+                needed.iter().all(|f| snapshot.join(f).exists())
+                    && self.shards(needed, snapshot).is_ok_and(|shards| {
+                        shards.iter().all(|shard| snapshot.join(shard).exists())
+                    })
+            })
         };
         match snapshot.filter(whole) {
             None if self.options.offline => {
@@ -136,6 +145,18 @@ impl Place<'_> {
         };
         let remedy = "name another repository, or save the weights as safetensors";
         Err(self.trouble(Kind::Unsupported, problem, remedy))
+    }
+
+    /// The files of weights that the index of a layout names, once it is there; none where it has no index.
+    pub(super) fn shards(
+        &self,
+        needed: &[&str],
+        snapshot: &Path,
+    ) -> Result<BTreeSet<String>, IoError> {
+        match needed.contains(&shards::INDEX) {
+            true => shards::named(&snapshot.join(shards::INDEX)),
+            false => Ok(BTreeSet::new()),
+        }
     }
 
     /// Fetches a file of a commit, unless it is there.

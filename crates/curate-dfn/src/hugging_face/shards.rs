@@ -8,7 +8,10 @@ use std::{
 use curate_io::{IoError, Kind};
 use serde::Deserialize;
 
-/// `model.safetensors.index.json`; its other key, `metadata`, holds the size of all.
+/// The file that names those with weights.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
+/// [`INDEX`]; its other key, `metadata`, holds the size of all.
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
@@ -18,7 +21,7 @@ struct Index {
 /// preferred to an index.
 pub(super) fn of(folder: &Path) -> Result<(PathBuf, Vec<PathBuf>), IoError> {
     let whole = folder.join("model.safetensors");
-    let index = folder.join("model.safetensors.index.json");
+    let index = folder.join(INDEX);
     if whole.exists() {
         return Ok((whole.clone(), vec![whole]));
     }
@@ -33,7 +36,7 @@ pub(super) fn of(folder: &Path) -> Result<(PathBuf, Vec<PathBuf>), IoError> {
 }
 
 /// The names of files in an index, each once.
-fn named(index: &Path) -> Result<BTreeSet<String>, IoError> {
+pub(crate) fn named(index: &Path) -> Result<BTreeSet<String>, IoError> {
     let text = curate_io::files::read(index)?;
     let read: Index = serde_json::from_slice(&text)
         .map_err(|e| IoError::malformed(index, "is not an index of weights").caused_by(e))?;

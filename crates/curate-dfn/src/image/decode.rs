@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageFormat, ImageReader};
 use super::{
     bmp,
     budget::{Gate, pixels},
-    formats, gif, jpeg, png, pnm,
+    formats, gif, ico, jpeg, png, pnm,
     types::{Decoded, ImageError, Limits, Mode, Rgb, damaged},
 };
 
@@ -36,6 +36,10 @@ fn by_format(gate: &mut Gate, bytes: &[u8]) -> Result<Decoded, ImageError> {
         ImageFormat::Gif => gif::decode(bytes, gate),
         ImageFormat::Pnm => pnm::decode(bytes, gate).map(|(image, mode)| unpack(image, mode)),
         ImageFormat::Png => png(bytes, gate),
+        ImageFormat::Ico => match ico::largest_png(bytes) {
+            Some(file) => png(file, gate),
+            None => general(bytes, format, gate).map(|image| unpack(image, Mode::Plain)),
+        },
         ImageFormat::Bmp => {
             let mut decoded = unpack(general(bytes, format, gate)?, Mode::Plain);
             bmp::round_down(bytes, &mut decoded.rgb.bytes);

@@ -9,6 +9,7 @@ mod budget;
 mod decode;
 mod formats;
 mod gif;
+mod ico;
 mod jpeg;
 mod png;
 mod pnm;

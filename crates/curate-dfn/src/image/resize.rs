@@ -63,17 +63,27 @@ fn check<const C: usize>(
 ) -> Result<(), ImageError> {
     let wrong = |argument, problem| Err(ImageError::Argument { argument, problem });
     if from.0 == 0 || from.1 == 0 || to.0 == 0 || to.1 == 0 {
-        return wrong("to", format!("{from:?} pixels cannot become {to:?}: an image has pixels"));
+        let (from, to) = (sides(from), sides(to));
+        return wrong("to", format!("{from} pixels cannot become {to}: an image has pixels"));
     }
     let bytes = from.0.checked_mul(from.1).and_then(|count| count.checked_mul(C));
     if bytes != Some(pixels.len()) {
-        return wrong("pixels", format!("{} bytes are not {from:?} pixels of {C}", pixels.len()));
+        let problem = format!("{} bytes are not {} pixels of {C}", pixels.len(), sides(from));
+        return wrong("pixels", problem);
     }
     let ends = (region.left.checked_add(region.width), region.top.checked_add(region.height));
     match ends {
         (Some(right), Some(bottom)) if right <= to.0 && bottom <= to.1 => Ok(()),
-        _ => wrong("region", format!("{region:?} lies outside {to:?} pixels")),
+        _ => {
+            let Region { left, top, width, height } = region;
+            let at = format!("{width} x {height} pixels from {left}, {top}");
+            wrong("region", format!("{at} lie outside {} pixels", sides(to)))
+        }
     }
+}
+
+fn sides((width, height): (usize, usize)) -> String {
+    format!("{width} x {height}")
 }
 
 /// Since Pillow 12 the vertical pass comes first where the height loses more than twice the pixels

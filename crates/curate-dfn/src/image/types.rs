@@ -1,5 +1,7 @@
 //! What a decoded image is, and what can be wrong with a file.
 
+use image::{ExtendedColorType, error::UnsupportedErrorKind};
+
 /// What an image may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -106,10 +108,29 @@ pub struct Decoded {
     pub mode: Mode,
 }
 
+/// A file of a format that is read, in a way that is not, without the words of the decoder's source.
+fn variant(unsupported: &image::error::UnsupportedError) -> String {
+    let format = match unsupported.format_hint() {
+        image::error::ImageFormatHint::Exact(format) => {
+            format.extensions_str().first().map_or_else(String::new, |ending| ending.to_uppercase())
+        }
+        _ => "image".to_owned(),
+    };
+    match unsupported.kind() {
+        UnsupportedErrorKind::Color(ExtendedColorType::Unknown(bits)) => {
+            format!("a rare variant of a {format} file (pixels of {bits} bits)")
+        }
+        UnsupportedErrorKind::GenericFeature(feature) => {
+            format!("a rare variant of a {format} file ({feature})")
+        }
+        _ => format!("a rare variant of a {format} file"),
+    }
+}
+
 pub(super) fn damaged(error: image::ImageError) -> ImageError {
     let text = error.to_string();
-    if matches!(error, image::ImageError::Unsupported(_)) {
-        return ImageError::Unsupported(format!("a rare variant of its format ({text})"));
+    if let image::ImageError::Unsupported(unsupported) = &error {
+        return ImageError::Unsupported(variant(unsupported));
     }
     let ended = match &error {
         image::ImageError::IoError(e) => e.kind() == std::io::ErrorKind::UnexpectedEof,

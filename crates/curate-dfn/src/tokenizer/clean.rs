@@ -2,17 +2,22 @@
 
 use std::borrow::Cow;
 
-use curate_text::repair::{fix_text, unescape};
+use curate_text::repair::{Ftfy, unescape};
 
 /// A caption as the vocabulary expects it.
 ///
-/// Python's `" ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split()).lower()`. ASCII
-/// text without `&` and control characters needs no repair and takes a short way.
+/// Python's `" ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split()).lower()`, with ftfy
+/// 6.3.1. ASCII text without `&` and control characters needs no repair and takes a short way.
 pub fn clean(text: &str) -> Cow<'_, str> {
+    clean_as(text, Ftfy::default())
+}
+
+/// [`clean`], with this version of ftfy.
+pub(super) fn clean_as(text: &str, ftfy: Ftfy) -> Cow<'_, str> {
     if is_clean(text) {
         return Cow::Borrowed(text);
     }
-    let repaired = repair(text);
+    let repaired = repair(text, ftfy);
     let words: Vec<&str> = repaired.split(is_python_space).filter(|w| !w.is_empty()).collect();
     Cow::Owned(words.join(" ").to_lowercase())
 }
@@ -25,11 +30,11 @@ fn is_clean(text: &str) -> bool {
     plain && !bytes.starts_with(b" ") && !bytes.ends_with(b" ") && !text.contains("  ")
 }
 
-fn repair(text: &str) -> Cow<'_, str> {
+fn repair(text: &str, ftfy: Ftfy) -> Cow<'_, str> {
     if text.bytes().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~') && b != b'&') {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(unescape(&unescape(&fix_text(text))))
+    Cow::Owned(unescape(&unescape(&ftfy.fix_text(text))))
 }
 
 /// What `str.split()` of Python splits on.

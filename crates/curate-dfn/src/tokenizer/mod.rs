@@ -6,13 +6,15 @@
 mod bpe;
 mod clean;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 pub use clean::clean;
+pub use curate_text::repair::Ftfy;
 
 use bpe::Merges;
+use clean::clean_as;
 
 /// The token before every text.
 pub const START: u32 = 49_406;
@@ -35,6 +37,7 @@ pub enum SpecialText {
 pub struct Tokenizer {
     merges: Arc<Merges>,
     special: SpecialText,
+    repair: Ftfy,
 }
 
 impl Default for Tokenizer {
@@ -46,15 +49,41 @@ impl Default for Tokenizer {
 impl Tokenizer {
     /// Unpacks the bundled vocabulary.
     pub fn new(special: SpecialText) -> Self {
-        Self { merges: Arc::new(Merges::bundled()), special }
+        Self { merges: Arc::new(Merges::bundled()), special, repair: Ftfy::default() }
+    }
+
+    /// Repairs captions as another version of ftfy does, for scores that were made with it; 6.3 unless
+    /// told.
+    ///
+    /// ```
+    /// use curate_dfn::{Tokenizer, tokenizer::Ftfy};
+    ///
+    /// let now = Tokenizer::default();
+    /// let then = now.clone().with_repair(Ftfy::V6_2);
+    /// assert_eq!(now.encode("RÄ«ga"), now.encode("Rīga"));
+    /// assert_ne!(then.encode("RÄ«ga"), then.encode("Rīga"));
+    /// ```
+    pub fn with_repair(mut self, repair: Ftfy) -> Self {
+        self.repair = repair;
+        self
+    }
+
+    /// Whose rules repair captions.
+    pub fn repair(&self) -> Ftfy {
+        self.repair
     }
 
     /// What decides the tokens, apart from the bundled vocabulary and the text itself. The version
     /// changes when cleaning or words change.
-    pub(crate) fn identity(&self) -> &'static str {
-        match self.special {
+    pub(crate) fn identity(&self) -> Cow<'static, str> {
+        let special = match self.special {
             SpecialText::AsOpenClip => "clip 2, special tokens as open_clip",
             SpecialText::Plain => "clip 2, special tokens as text",
+        };
+        // Folders that were embedded before versions could be chosen stay those of 6.3.
+        match self.repair {
+            Ftfy::V6_3 => special.into(),
+            older => format!("{special}, {}", older.name()).into(),
         }
     }
 
@@ -86,7 +115,7 @@ impl Tokenizer {
 
     /// Stops at the first word that reaches `most` tokens: what follows would be cut off anyway.
     fn encode_at_most(&self, text: &str, most: usize) -> Vec<u32> {
-        let text = clean(text);
+        let text = clean_as(text, self.repair);
         let mut rest = text.as_ref();
         let mut tokens = Vec::new();
         while tokens.len() < most {

@@ -53,6 +53,16 @@ impl Default for Augment {
 }
 
 /// How to train.
+///
+/// ```
+/// use curate_dfn::train::{Loss, TrainParams};
+///
+/// let params = TrainParams::new().steps(200).batch(64).micro_batch(16).loss(Loss::SigLip);
+/// assert!(params.check().is_ok());
+/// assert_eq!((params.batch, params.micro_batch, params.lr), (64, 16, 5e-4));
+/// let wrong = params.lr(0.0).steps(0).check().unwrap_err();
+/// assert_eq!(wrong.violations.len(), 2, "both at once");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainParams {
@@ -112,6 +122,85 @@ impl Default for TrainParams {
 }
 
 impl TrainParams {
+    /// The defaults, which are DataComp's.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Pairs of a step, all of whose activations are held at a time; 256 unless told.
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.batch = batch;
+        self.micro_batch = batch;
+        self
+    }
+
+    /// Pairs whose activations are held at a time, fewer than [`Self::batch`]: say that first.
+    pub fn micro_batch(mut self, micro_batch: usize) -> Self {
+        self.micro_batch = micro_batch;
+        self
+    }
+
+    /// The decays of both moments; 0.9 and 0.98 unless told.
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
+        self.beta1 = beta1;
+        self.beta2 = beta2;
+        self
+    }
+
+    /// The loss; CLIP's unless told.
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// Steps of the optimizer; 1,000 unless told.
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// The largest learning rate; 5e-4 unless told.
+    pub fn lr(mut self, lr: f64) -> Self {
+        self.lr = lr;
+        self
+    }
+
+    /// Steps until the learning rate is reached; 100 unless told.
+    pub fn warmup(mut self, warmup: usize) -> Self {
+        self.warmup = warmup;
+        self
+    }
+
+    /// Decoupled weight decay; 0.2 unless told.
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.weight_decay = weight_decay;
+        self
+    }
+
+    /// The largest norm of all gradients together; none unless told.
+    pub fn clip_norm(mut self, clip_norm: Option<f64>) -> Self {
+        self.clip_norm = clip_norm;
+        self
+    }
+
+    /// Changes of the images; open_clip's unless told.
+    pub fn augment(mut self, augment: Option<Augment>) -> Self {
+        self.augment = augment;
+        self
+    }
+
+    /// The seed of shuffles and augmentation; 0 unless told.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Steps between checkpoints; 500 unless told.
+    pub fn checkpoint_every(mut self, checkpoint_every: usize) -> Self {
+        self.checkpoint_every = checkpoint_every;
+        self
+    }
+
     /// Every value outside its range.
     ///
     /// # Errors

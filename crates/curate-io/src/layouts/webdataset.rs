@@ -18,7 +18,7 @@ use crate::{
     layout::{Certainty, Detail, Layout, Names, Numbers, OpenShard, ShardRows, Sign},
     shard::Sample,
     shard_files::stem,
-    tar_samples::{Known, Listed, TarSample, Texts, known_by, list_members},
+    tar_samples::{Known, Listed, NO_END, TarSample, Texts, known_by, list_members},
 };
 
 /// The endings of image members, as open_clip lists them.
@@ -106,11 +106,7 @@ fn read_rows(tar: &Path) -> Result<(ShardRows, TarShard), IoError> {
         notes.push(format!("{repeated} members repeat a name in their sample and are passed over"));
     }
     if !ended {
-        notes.push(
-            "ends without the block that ends a tar file: all members are whole, but some may be \
-             missing behind them"
-                .to_owned(),
-        );
+        notes.push(NO_END.to_owned());
     }
     Ok((names.finish(), TarShard { tar: tar.to_owned(), samples, notes }))
 }

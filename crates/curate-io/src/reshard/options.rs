@@ -79,4 +79,6 @@ pub struct Resharded {
     pub repeated_samples: usize,
     /// Input shards that were left out.
     pub skipped: Vec<SkippedShard>,
+    /// What a person should know of input shards although their samples can be read.
+    pub notes: Vec<String>,
 }

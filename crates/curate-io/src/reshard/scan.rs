@@ -23,7 +23,7 @@ use crate::{
     shard_files::shard_names,
     sorted::SortedIds,
     stamp::Input,
-    tar_samples::{Known, Listed, Texts, known_by, list_members},
+    tar_samples::{Known, Listed, NO_END, Texts, known_by, list_members},
 };
 
 /// The samples of one input shard that are written.
@@ -50,6 +50,8 @@ struct Scan {
     bad_records: usize,
     not_selected: usize,
     repeated_members: usize,
+    /// Whether the tar file has its end.
+    ended: bool,
 }
 
 /// Shards that are read before their keys are compared and forgotten.
@@ -97,6 +99,9 @@ pub(super) fn scan_all(
                 Ok((source, scan)) => {
                     restarts.add_keys(name, &scan.keys);
                     scan.add_to(&mut found);
+                    if !scan.ended {
+                        found.notes.push(format!("{name}: {NO_END}"));
+                    }
                     sources.push(source);
                 }
                 Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
@@ -158,8 +163,9 @@ fn scan(
     // Before it is read: a change from here on is noticed in the end.
     let input = Input::of_sample(tar)?;
     let mut file = files::open(tar)?;
-    let Listed { samples, repeated, .. } = list_members(tar, &mut file)?;
-    let mut scan = Scan { samples: samples.len(), repeated_members: repeated, ..Scan::default() };
+    let Listed { samples, repeated, ended } = list_members(tar, &mut file)?;
+    let mut scan =
+        Scan { samples: samples.len(), repeated_members: repeated, ended, ..Scan::default() };
     let (mut places, mut picked) = (Vec::new(), Vec::new());
     for sample in samples {
         let texts = Texts::record_of(tar, &file, &sample)?;

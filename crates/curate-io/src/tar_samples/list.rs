@@ -29,6 +29,10 @@ const COMPRESSED: [(&[u8], &str, &str); 5] = [
     (b"\x04\x22\x4d\x18", "lz4", "lz4 -d"),
 ];
 
+/// What is said of a tar file whose end may be missing.
+pub(crate) const NO_END: &str = "ends without the block that ends a tar file: all members are whole, but some \
+                                 may be missing behind them";
+
 /// The samples of a tar file.
 pub(crate) struct Listed {
     /// In the order of the file; neighboring members with one key are one sample.

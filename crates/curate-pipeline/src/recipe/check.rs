@@ -28,8 +28,7 @@ pub(crate) fn problems(recipe: &Recipe) -> Vec<String> {
         check_references("score", &reads.scores, &scores, &mut wrong);
         check_references("cluster", &reads.clusters, &clusters, &mut wrong);
         stage.settings().check(&mut wrong);
-        let label = format!("stage {} (`{}` named `{}`)", number + 1, stage.kind(), stage.name());
-        problems.extend(wrong.0.into_iter().map(|wrong| format!("{label}: {wrong}")));
+        problems.extend(labeled(number, stage, wrong));
         names.insert(stage.name());
         match stage.settings().gives() {
             Gives::Rows => false,
@@ -38,6 +37,19 @@ pub(crate) fn problems(recipe: &Recipe) -> Vec<String> {
         };
     }
     problems
+}
+
+/// What is wrong with a stage whatever the others are.
+pub(super) fn alone(number: usize, stage: &Stage) -> Vec<String> {
+    let mut wrong = Problems::default();
+    check_name(stage.name(), &BTreeSet::from([POOL]), &mut wrong);
+    stage.settings().check(&mut wrong);
+    labeled(number, stage, wrong)
+}
+
+fn labeled(number: usize, stage: &Stage, wrong: Problems) -> Vec<String> {
+    let label = format!("stage {} (`{}` named `{}`)", number + 1, stage.kind(), stage.name());
+    wrong.0.into_iter().map(|wrong| format!("{label}: {wrong}")).collect()
 }
 
 fn check_name(name: &str, names: &BTreeSet<&str>, wrong: &mut Problems) {

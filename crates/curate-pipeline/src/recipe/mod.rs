@@ -1,6 +1,7 @@
 //! Recipes: which pool, which stages, which outputs.
 
 mod check;
+mod keys;
 mod read;
 
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use curate_io::url::is_url;
 
-use super::{Recipe, Stage, check};
+use super::{Recipe, Stage, check, keys::read_all};
 use crate::Error;
 
 impl Recipe {
@@ -36,35 +36,44 @@ impl Recipe {
         let mut table: toml::Table =
             toml::from_str(text).map_err(|e| vec![e.to_string().trim_end().to_owned()])?;
         // Stages are read one by one, so that an error names its stage.
+        let mut problems = Vec::new();
+        let mut without = |problem: &str| {
+            problems.push((0, problem.to_owned()));
+            vec![]
+        };
         let written = match table.remove("stage") {
             Some(toml::Value::Array(stages)) => stages,
-            Some(_) => {
-                return Err(vec![
-                    "`stage` is not a list: write each stage under `[[stage]]`".into(),
-                ]);
-            }
-            None => return Err(vec!["has no stage: add at least one `[[stage]]`".into()]),
+            Some(_) => without("`stage` is not a list: write each stage under `[[stage]]`"),
+            None => without("has no stage: add at least one `[[stage]]`"),
         };
-        let mut problems = Vec::new();
         let mut stages = Vec::new();
         for (number, value) in written.into_iter().enumerate() {
             match read_stage(value) {
-                Ok(stage) => stages.push(stage),
-                Err(problem) => problems.push(format!("stage {}{problem}", number + 1)),
+                Ok(stage) => stages.push((number, stage)),
+                Err(found) => {
+                    let told = found.into_iter().map(|found| (number, found));
+                    problems
+                        .extend(told.map(|(at, found)| (at, format!("stage {}{found}", at + 1))));
+                }
             }
         }
         table.insert("stage".into(), toml::Value::Array(vec![]));
-        let recipe: Result<Self, _> = table.try_into();
+        let recipe = read_all(toml::Value::Table(table), |table| table.try_into::<Self>());
         match recipe {
             Ok(recipe) if problems.is_empty() => {
+                let stages = stages.into_iter().map(|(_, stage)| stage).collect();
                 let recipe = Self { stages, ..recipe };
                 let problems = check::problems(&recipe);
                 if problems.is_empty() { Ok(recipe) } else { Err(problems) }
             }
-            Ok(_) => Err(problems),
-            Err(e) => {
-                problems.insert(0, one_line(&e.to_string()));
-                Err(problems)
+            recipe => {
+                // Names of stages that could not be read are not known, so that no reference is judged.
+                for (number, stage) in &stages {
+                    problems.extend(check::alone(*number, stage).into_iter().map(|p| (*number, p)));
+                }
+                problems.sort_by_key(|(number, _)| *number);
+                let stages = problems.into_iter().map(|(_, problem)| problem);
+                Err(recipe.err().unwrap_or_default().into_iter().chain(stages).collect())
             }
         }
     }
@@ -89,11 +98,12 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
     Ok(std::path::absolute(path).map_err(|e| curate_io::IoError::os(path, "read", e))?)
 }
 
-/// Reads one stage; the problem starts with what comes after "stage 3".
-fn read_stage(value: toml::Value) -> Result<Stage, String> {
+/// Reads one stage; each problem starts with what comes after "stage 3".
+fn read_stage(value: toml::Value) -> Result<Stage, Vec<String>> {
     let of = |key: &str| value.get(key).and_then(toml::Value::as_str).map(str::to_owned);
     let Some(kind) = of("kind") else {
-        return Err(format!(": `kind` is missing; it is one of {}", Stage::KINDS.join(", ")));
+        let kinds = Stage::KINDS.join(", ");
+        return Err(vec![format!(": `kind` is missing; it is one of {kinds}")]);
     };
     let label = match of("name") {
         Some(name) => format!(" (`{kind}` named `{name}`)"),
@@ -103,16 +113,6 @@ fn read_stage(value: toml::Value) -> Result<Stage, String> {
     if let Some(table) = settings.as_table_mut() {
         table.remove("kind");
     }
-    match Stage::read(&kind, settings) {
-        Some(read) => read.map_err(|e| format!("{label}: {}", one_line(&e.to_string()))),
-        None => {
-            let kinds: Vec<_> = Stage::KINDS.iter().map(|kind| format!("`{kind}`")).collect();
-            let kinds = kinds.join(", ");
-            Err(format!("{label}: unknown variant `{kind}`, expected one of {kinds} in `kind`"))
-        }
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    read_all(settings, |settings| Stage::read(&kind, settings))
+        .map_err(|found| found.into_iter().map(|found| format!("{label}: {found}")).collect())
 }

@@ -78,15 +78,12 @@ macro_rules! stages {
                 }
             }
 
-            /// Reads a stage from its table without `kind`; `None` for a kind that there is not. The
-            /// derived reader of the whole would do, but for errors that do not name the key.
-            pub(crate) fn read(
-                kind: &str,
-                table: toml::Value,
-            ) -> Option<Result<Self, toml::de::Error>> {
+            /// Reads a stage from its table without `kind`. The derived reader of the whole would do, but
+            /// for errors that do not name the key.
+            pub(crate) fn read(kind: &str, table: toml::Value) -> Result<Self, toml::de::Error> {
                 match kind {
-                    $($kind => Some(table.try_into().map(Self::$variant)),)*
-                    _ => None,
+                    $($kind => table.try_into().map(Self::$variant),)*
+                    _ => Err(serde::de::Error::unknown_variant(kind, Self::KINDS)),
                 }
             }
         }
@@ -178,14 +175,16 @@ mod tests {
 
     #[test]
     fn every_kind_is_read_under_the_name_that_it_is_written_under() {
-        let stage = Stage::read("top", toml::toml! { count = 3 }.into()).unwrap().unwrap();
+        let stage = Stage::read("top", toml::toml! { count = 3 }.into()).unwrap();
         let written = toml::Value::try_from(&stage).unwrap();
         assert_eq!(written["kind"].as_str(), Some(stage.kind()));
         assert_eq!(written.try_into::<Stage>().unwrap(), stage);
         for kind in Stage::KINDS {
             let empty = Stage::read(kind, toml::Table::new().into());
-            assert!(empty.is_some(), "{kind} is in the list and has a reader");
+            let unknown = empty.err().is_some_and(|e| e.to_string().contains("unknown variant"));
+            assert!(!unknown, "{kind} is in the list and has a reader");
         }
-        assert!(Stage::read("sort", toml::Table::new().into()).is_none());
+        let error = Stage::read("sort", toml::Table::new().into()).unwrap_err().to_string();
+        assert!(error.starts_with("unknown variant `sort`, expected one of `score`"), "{error}");
     }
 }

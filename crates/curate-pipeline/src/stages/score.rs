@@ -8,9 +8,10 @@ use curate_core::{
     rank::Direction,
 };
 use curate_dfn::{
-    Network,
+    Network, Tokenizer,
     filter::{EMBEDDED_TOGETHER, score_pairs},
     network::read_folder,
+    tokenizer::Ftfy,
 };
 use curate_io::Pool;
 use curate_report::{Section, counted};
@@ -71,6 +72,34 @@ pub struct ScoreStage {
     /// stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<PathBuf>,
+    /// With `network`: repair captions as this version of ftfy does, to make scores that were made with
+    /// it again; `ftfy-6.3` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption_repair: Option<CaptionRepair>,
+}
+
+/// Versions of ftfy whose repair of captions differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CaptionRepair {
+    /// As ftfy 6.1.3.
+    #[serde(rename = "ftfy-6.1")]
+    V6_1,
+    /// As ftfy 6.2.3.
+    #[serde(rename = "ftfy-6.2")]
+    V6_2,
+    /// As ftfy 6.3.1.
+    #[serde(rename = "ftfy-6.3")]
+    V6_3,
+}
+
+impl From<CaptionRepair> for Ftfy {
+    fn from(repair: CaptionRepair) -> Self {
+        match repair {
+            CaptionRepair::V6_1 => Self::V6_1,
+            CaptionRepair::V6_2 => Self::V6_2,
+            CaptionRepair::V6_3 => Self::V6_3,
+        }
+    }
 }
 
 /// The name of a score where none is given.
@@ -125,6 +154,9 @@ impl Settings for ScoreStage {
 
 impl ScoreStage {
     fn score(&self) -> Result<Score, &'static str> {
+        if self.network.is_none() && self.caption_repair.is_some() {
+            return Err("`caption-repair` is of a `network`: name one");
+        }
         if let Some(path) = &self.table {
             return self.of_table(path);
         }
@@ -134,7 +166,10 @@ impl ScoreStage {
         match (&self.column, &self.cosine, &self.network) {
             (Some(column), None, None) => Ok(Score::Column(column.clone())),
             (None, Some(pair), None) => Ok(Score::Cosine(pair.clone())),
-            (None, None, Some(folder)) => Ok(Score::Network(folder.clone())),
+            (None, None, Some(folder)) => {
+                let repair = self.caption_repair.map_or_else(Ftfy::default, Ftfy::from);
+                Ok(Score::Network(folder.clone(), repair))
+            }
             _ => Err("give one of `column`, `cosine` and `network`, or `table` with its `column`"),
         }
     }
@@ -165,8 +200,8 @@ enum Score {
         repeated: Option<Repeated>,
     },
     Cosine([String; 2]),
-    /// The folder of a network.
-    Network(PathBuf),
+    /// The folder of a network, and whose rules repair captions.
+    Network(PathBuf, Ftfy),
 }
 
 impl Method for Score {
@@ -181,7 +216,7 @@ impl Method for Score {
                 return Ok(Outcome::new(rows).telling(&told));
             }
             Self::Cosine([a, b]) => by_cosine(a, b, context, &mut rows)?,
-            Self::Network(folder) => by_network(folder, context, &mut rows)?,
+            Self::Network(folder, repair) => by_network(folder, *repair, context, &mut rows)?,
         }
         Ok(Outcome::new(rows))
     }
@@ -194,9 +229,13 @@ impl Method for Score {
                 format!("score each row by column {column} of {table}")
             }
             Self::Cosine([a, b]) => format!("score each row by the cosine of {a} and {b}"),
-            Self::Network(folder) => {
+            Self::Network(folder, repair) => {
                 let name = folder.file_name().unwrap_or(folder.as_os_str()).display();
-                format!("score each row by how well image and caption agree, by the network {name}")
+                let words = "score each row by how well image and caption agree, by the network";
+                match repair {
+                    Ftfy::V6_3 => format!("{words} {name}"),
+                    older => format!("{words} {name}, captions repaired by {}", older.name()),
+                }
             }
         }
     }
@@ -218,7 +257,7 @@ impl Method for Score {
                     operations: 6.0 * numbers as f64,
                 })
             }
-            Self::Network(folder) => network_cost(folder, rows, pool),
+            Self::Network(folder, _) => network_cost(folder, rows, pool),
         }
     }
 
@@ -310,11 +349,13 @@ fn by_cosine(
 /// A pair that cannot be read is set aside; the others' scores do not depend on it.
 fn by_network(
     folder: &Path,
+    repair: Ftfy,
     context: &Context<'_>,
     rows: &mut StageRows,
 ) -> Result<(), StageError> {
     let network = Network::open(folder)?;
     network.config().takes_captions(folder)?;
+    let network = network.with_tokenizer(Tokenizer::default().with_repair(repair));
     let scored = score_pairs(&network, context.pool, context.input, context.progress)?;
     rows.value = scored.scores().to_vec().into();
     for pair in scored.bad() {
@@ -350,6 +391,10 @@ mod tests {
             ("table = \"t.xls\"\ncolumn = \"c\"", "`table` must be a .parquet, .csv or"),
             ("column = \"c\"\nrepeated = \"max\"", "`id-column` and `repeated` are of a `table`"),
             (
+                "column = \"c\"\ncaption-repair = \"ftfy-6.2\"",
+                "`caption-repair` is of a `network`: name one",
+            ),
+            (
                 "table = \"t.csv\"\ncolumn = \"c\"\nnetwork = \"n\"",
                 "give one of `table`, `cosine` and `network`",
             ),
@@ -357,6 +402,14 @@ mod tests {
         for (text, expected) in cases {
             assert!(problems(text)[0].starts_with(expected), "{text}: {:?}", problems(text));
         }
+    }
+
+    #[test]
+    fn captions_are_repaired_by_the_rules_that_are_named() {
+        let words = |text: &str| toml::from_str::<ScoreStage>(text).unwrap().resolve();
+        let older = words("network = \"n\"\ncaption-repair = \"ftfy-6.2\"").unwrap().in_words();
+        assert!(older.ends_with("by the network n, captions repaired by ftfy-6.2"), "{older}");
+        assert!(words("network = \"n\"").unwrap().in_words().ends_with("by the network n"));
     }
 
     #[test]

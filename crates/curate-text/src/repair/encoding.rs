@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::Range, sync::LazyLock};
 
 use regex::{Regex, bytes};
 
-use super::tables;
+use super::{Ftfy, tables};
 
 /// Encodings that are tried; the first is Latin-1.
 const COUNT: usize = 10;
@@ -12,15 +12,12 @@ const COUNT: usize = 10;
 const WINDOWS: usize = 1;
 /// The encodings that give bytes without a character their Latin-1 character, and byte 1A to U+FFFD.
 const SLOPPY: Range<usize> = 1..7;
+/// Windows-1257, which ftfy tries from 6.3 on.
+const BALTIC: usize = 6;
 /// MacRoman, where a dash and a space look like a letter that lost a byte.
 const MACROMAN: usize = 8;
 /// How often a repaired part of a text may be repaired on its own inside another.
 const DEEPEST: usize = 16;
-
-static BADNESS: LazyLock<Regex> = LazyLock::new(|| {
-    let alternatives: Vec<&str> = tables::BADNESS.lines().collect();
-    Regex::new(&alternatives.join("|")).expect("the table is a regular expression")
-});
 
 /// Sequences that were UTF-8 before A0 became a space.
 static ALTERED: LazyLock<bytes::Regex> = LazyLock::new(|| {
@@ -56,8 +53,6 @@ struct Known {
     bytes: HashMap<char, [u8; COUNT]>,
     /// The characters of the bytes from 0x80 in Windows-1252.
     windows: Vec<char>,
-    /// For each character a bit for each set of `clues.txt`.
-    clues: HashMap<char, u8>,
 }
 
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
@@ -68,14 +63,61 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
             bytes.entry(c).or_default()[encoding] = byte;
         }
     }
-    let mut clues = HashMap::new();
-    for (bit, set) in tables::clues().into_iter().enumerate() {
-        for c in set.into_iter().flat_map(|(low, high)| low..=high) {
-            *clues.entry(c).or_insert(0) |= 1 << bit;
-        }
-    }
-    Known { bytes, windows: encodings[WINDOWS].1.clone(), clues }
+    Known { bytes, windows: encodings[WINDOWS].1.clone() }
 });
+
+/// What versions of ftfy judge differently.
+pub(super) struct Rules {
+    ftfy: Ftfy,
+    /// Finds mojibake.
+    badness: Regex,
+    /// For each character a bit for each set of clues.
+    clues: HashMap<char, u8>,
+}
+
+impl Rules {
+    /// Those of a version, built once.
+    pub(super) fn of(ftfy: Ftfy) -> &'static Self {
+        static ALL: [LazyLock<Rules>; 3] = [
+            LazyLock::new(|| Rules::new(Ftfy::V6_1)),
+            LazyLock::new(|| Rules::new(Ftfy::V6_2)),
+            LazyLock::new(|| Rules::new(Ftfy::V6_3)),
+        ];
+        &ALL[ftfy as usize]
+    }
+
+    fn new(ftfy: Ftfy) -> Self {
+        let alternatives: Vec<&str> = tables::badness(ftfy).lines().collect();
+        let badness =
+            Regex::new(&alternatives.join("|")).expect("the table is a regular expression");
+        let mut clues = HashMap::new();
+        for (bit, set) in tables::clues(ftfy).into_iter().enumerate() {
+            for c in set.into_iter().flat_map(|(low, high)| low..=high) {
+                *clues.entry(c).or_insert(0) |= 1 << bit;
+            }
+        }
+        Self { ftfy, badness, clues }
+    }
+
+    fn is_bad(&self, text: &str) -> bool {
+        !text.is_ascii() && self.badness.is_match(text)
+    }
+
+    /// The encodings that are tried, in order.
+    fn encodings(&self) -> impl Iterator<Item = usize> + use<> {
+        let baltic = self.ftfy == Ftfy::V6_3;
+        (0..COUNT).filter(move |&encoding| baltic || encoding != BALTIC)
+    }
+
+    /// Whether a space in bytes of this encoding may have been A0. In MacRoman 6.1 took `— ` for it.
+    fn restores_a0(&self, encoding: usize) -> bool {
+        encoding != MACROMAN || self.ftfy == Ftfy::V6_1
+    }
+
+    fn clues(&self, c: char) -> u8 {
+        if c.is_ascii() && c != ' ' { 0 } else { self.clues.get(&c).copied().unwrap_or(0) }
+    }
+}
 
 /// A C1 control as the character that Windows-1252 has in its place; others as they are.
 pub(super) fn without_c1(c: char) -> char {
@@ -86,15 +128,15 @@ pub(super) fn without_c1(c: char) -> char {
 }
 
 /// ftfy's `fix_encoding`: steps until one changes nothing. Every step takes its length from `work`.
-pub(super) fn fix_encoding(text: &str, work: &mut usize) -> String {
-    fix_inside(text, work, 0)
+pub(super) fn fix_encoding(text: &str, rules: &Rules, work: &mut usize) -> String {
+    fix_inside(text, rules, work, 0)
 }
 
-fn fix_inside(text: &str, work: &mut usize, depth: usize) -> String {
+fn fix_inside(text: &str, rules: &Rules, work: &mut usize, depth: usize) -> String {
     let mut text = text.to_owned();
     while let Some(left) = work.checked_sub(text.len()) {
         *work = left;
-        match step(&text, work, depth) {
+        match step(&text, rules, work, depth) {
             Some(fixed) if fixed != text => text = fixed,
             _ => break,
         }
@@ -102,21 +144,18 @@ fn fix_inside(text: &str, work: &mut usize, depth: usize) -> String {
     text
 }
 
-fn is_bad(text: &str) -> bool {
-    !text.is_ascii() && BADNESS.is_match(text)
-}
-
 /// One step; `None` where there is nothing to mend.
-fn step(text: &str, work: &mut usize, depth: usize) -> Option<String> {
-    if !is_bad(text) {
+fn step(text: &str, rules: &Rules, work: &mut usize, depth: usize) -> Option<String> {
+    if !rules.is_bad(text) {
         return None;
     }
-    for encoding in 0..COUNT {
-        if let Some(fixed) = encode(text, encoding).and_then(|bytes| decode(bytes, encoding)) {
+    for encoding in rules.encodings() {
+        let bytes = encode(text, encoding);
+        if let Some(fixed) = bytes.and_then(|bytes| decode(bytes, rules, encoding)) {
             return Some(fixed);
         }
     }
-    let fixed = decode_parts(text, work, depth);
+    let fixed = decode_parts(text, rules, work, depth);
     if fixed != text {
         return Some(fixed);
     }
@@ -137,9 +176,9 @@ fn encode(text: &str, encoding: usize) -> Option<Vec<u8>> {
 }
 
 /// Bytes that are UTF-8 or nearly.
-fn decode(bytes: Vec<u8>, encoding: usize) -> Option<String> {
+fn decode(bytes: Vec<u8>, rules: &Rules, encoding: usize) -> Option<String> {
     let mut bytes = bytes;
-    if encoding != MACROMAN && ALTERED.is_match(&bytes) {
+    if rules.restores_a0(encoding) && ALTERED.is_match(&bytes) {
         bytes = restore_a0(&bytes);
     }
     if SLOPPY.contains(&encoding) {
@@ -203,17 +242,17 @@ fn surrogate_pair(bytes: &[u8]) -> Option<char> {
 }
 
 /// Mends the parts that look like UTF-8 in a text whose other parts do not.
-fn decode_parts(text: &str, work: &mut usize, depth: usize) -> String {
+fn decode_parts(text: &str, rules: &Rules, work: &mut usize, depth: usize) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut before = None;
     while let Some(c) = rest.chars().next() {
         // Never a few characters out of a garble: that makes it worse.
-        let inside = before.is_some_and(|c| clues(c) & CONTINUATION_STRICT != 0);
-        let len = if inside { 0 } else { sequences(rest) };
+        let inside = before.is_some_and(|c| rules.clues(c) & CONTINUATION_STRICT != 0);
+        let len = if inside { 0 } else { sequences(rest, rules) };
         let (part, after) = rest.split_at(if len == 0 { c.len_utf8() } else { len });
-        if len > 0 && len < text.len() && depth < DEEPEST && is_bad(part) {
-            out.push_str(&fix_inside(part, work, depth + 1));
+        if len > 0 && len < text.len() && depth < DEEPEST && rules.is_bad(part) {
+            out.push_str(&fix_inside(part, rules, work, depth + 1));
         } else {
             out.push_str(part);
         }
@@ -226,25 +265,21 @@ fn decode_parts(text: &str, work: &mut usize, depth: usize) -> String {
 const CONTINUATION: u8 = 1 << 3;
 const CONTINUATION_STRICT: u8 = 1 << 4;
 
-fn clues(c: char) -> u8 {
-    if c.is_ascii() && c != ' ' { 0 } else { KNOWN.clues.get(&c).copied().unwrap_or(0) }
-}
-
 /// The length of the sequences at the start of a text that look like UTF-8, one after the other.
-fn sequences(text: &str) -> usize {
+fn sequences(text: &str, rules: &Rules) -> usize {
     let mut end = 0;
-    while let Some(len) = sequence(&text[end..]) {
+    while let Some(len) = sequence(&text[end..], rules) {
         end += len;
     }
     end
 }
 
-fn sequence(text: &str) -> Option<usize> {
+fn sequence(text: &str, rules: &Rules) -> Option<usize> {
     let mut chars = text.char_indices();
     // A bit for each number of characters that may follow: 1, 2, 3.
-    let mut open = clues(chars.next()?.1) & 0b111;
+    let mut open = rules.clues(chars.next()?.1) & 0b111;
     while open != 0 {
-        let (at, c) = chars.next().filter(|&(_, c)| clues(c) & CONTINUATION != 0)?;
+        let (at, c) = chars.next().filter(|&(_, c)| rules.clues(c) & CONTINUATION != 0)?;
         if open & 1 != 0 {
             return Some(at + c.len_utf8());
         }

@@ -2,11 +2,18 @@
 
 use std::collections::HashMap;
 
+use super::Ftfy;
+
 /// What stands for a character.
 pub(super) type Mapping = HashMap<char, String>;
 
 /// Mojibake, one alternative of the regular expression a line.
-pub(super) const BADNESS: &str = include_str!("data/badness.txt");
+pub(super) fn badness(ftfy: Ftfy) -> &'static str {
+    match ftfy {
+        Ftfy::V6_1 | Ftfy::V6_2 => include_str!("data/badness-6.2.txt"),
+        Ftfy::V6_3 => include_str!("data/badness.txt"),
+    }
+}
 
 /// What stands for a ligature.
 pub(super) fn ligatures() -> Mapping {
@@ -32,13 +39,16 @@ pub(super) fn encodings() -> Vec<(&'static str, Vec<char>)> {
 }
 
 /// For each set of characters that UTF-8 becomes in other encodings its ranges.
-pub(super) fn clues() -> Vec<Vec<(char, char)>> {
+pub(super) fn clues(ftfy: Ftfy) -> Vec<Vec<(char, char)>> {
     let range = |part: &str| {
         let (low, high) = part.split_once('-').unwrap_or((part, part));
         Some((character(low)?, character(high)?))
     };
-    let lines = include_str!("data/clues.txt").lines();
-    lines.map(|line| line.split(' ').skip(1).filter_map(range).collect()).collect()
+    let lines = match ftfy {
+        Ftfy::V6_1 | Ftfy::V6_2 => include_str!("data/clues-6.2.txt"),
+        Ftfy::V6_3 => include_str!("data/clues.txt"),
+    };
+    lines.lines().map(|line| line.split(' ').skip(1).filter_map(range).collect()).collect()
 }
 
 fn mapping(lines: &str) -> Mapping {
@@ -65,6 +75,8 @@ mod tests {
     fn tables_are_whole() {
         assert_eq!((ligatures().len(), widths().len(), entities().len()), (22, 226, 3501));
         assert!(encodings().iter().all(|(_, high)| high.len() == 128));
-        assert_eq!((encodings().len(), clues().len()), (10, 5));
+        assert_eq!(encodings().len(), 10);
+        assert_eq!(Ftfy::ALL.map(|ftfy| clues(ftfy).len()), [5; 3]);
+        assert_eq!(Ftfy::ALL.map(|ftfy| badness(ftfy).lines().count()), [35, 35, 37]);
     }
 }

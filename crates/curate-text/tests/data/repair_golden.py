@@ -1,7 +1,13 @@
-"""Broken captions and what ftfy 6.3.1 makes of them, as JSON lines of two texts.
+"""Broken captions and what ftfy makes of them, as JSON lines of two texts. The installed version says
+which file is written: `repair_golden.jsonl` is that of 6.3.1, `repair_golden_6.1.jsonl` and
+`repair_golden_6.2.jsonl` are those of 6.1.3 (which calls itself 6.1.2) and 6.2.3.
 
     pip install ftfy==6.3.1
     python repair_golden.py --cases 1200 --seed 1 --out .
+    pip install ftfy==6.2.3
+    python repair_golden.py --cases 500 --seed 14 --out .
+    pip install ftfy==6.1.3
+    python repair_golden.py --cases 500 --seed 14 --out .
 """
 
 import argparse
@@ -57,9 +63,10 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
     args = parser.parse_args()
-    assert ftfy.__version__ == "6.3.1", ftfy.__version__
+    files = {"6.3.1": "repair_golden", "6.2.3": "repair_golden_6.2", "6.1.2": "repair_golden_6.1"}
+    name = files[ftfy.__version__] + ".jsonl"
     rng = random.Random(args.seed)
-    with open(os.path.join(args.out, "repair_golden.jsonl"), "w", encoding="ascii", newline="\n") as file:
+    with open(os.path.join(args.out, name), "w", encoding="ascii", newline="\n") as file:
         for _ in range(args.cases):
             text = caption(rng)
             file.write(json.dumps([text, ftfy.fix_text(text)]) + "\n")

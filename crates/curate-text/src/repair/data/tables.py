@@ -1,7 +1,12 @@
-"""Writes the tables of text repair from ftfy 6.3.1 (Apache 2.0, LICENSE.txt beside this file).
+"""Writes the tables of text repair from ftfy (Apache 2.0, LICENSE.txt beside this file).
 
     pip install ftfy==6.3.1
     python tables.py
+    pip install ftfy==6.2.3
+    python tables.py
+
+6.3.1 writes all tables; 6.2.3 writes `badness-6.2.txt` and `clues-6.2.txt` and finds the others as they
+are, less one encoding. 6.1.3 has the tables of 6.2.3.
 
 - badness.txt: the regular expression of mojibake, one alternative a line, in Rust's syntax.
 - encodings.txt: name, then the characters of bytes 0x80 to 0xff, in hexadecimal.
@@ -16,13 +21,22 @@ import re
 import ftfy
 from ftfy import badness, chardata
 
-assert ftfy.__version__ == "6.3.1", ftfy.__version__
+OLDER = {"6.3.1": "", "6.2.3": "-6.2", "6.1.2": "-6.2"}[ftfy.__version__]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def write(name, lines):
-    with open(os.path.join(HERE, name), "w", encoding="utf-8", newline="\n") as file:
-        file.write("\n".join(lines) + "\n")
+    text = "\n".join(lines) + "\n"
+    path = os.path.join(HERE, name)
+    if OLDER and OLDER not in name:
+        with open(path, encoding="utf-8", newline="\n") as file:
+            same = file.read()
+        if name == "encodings.txt":
+            same = "".join(line for line in same.splitlines(True) if "1257" not in line)
+        assert text == same, name
+        return
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
 
 
 def escaped(char):
@@ -93,9 +107,9 @@ def mapping(table):
 
 lines = alternatives()
 # The same language as Python's: every alternative is checked by the fuzz against ftfy.
-write("badness.txt", lines)
+write(f"badness{OLDER}.txt", lines)
 write("encodings.txt", encodings())
-write("clues.txt", clues())
+write(f"clues{OLDER}.txt", clues())
 write("width.txt", mapping(chardata.WIDTH_MAP))
 write("ligatures.txt", mapping(chardata.LIGATURES))
 write(
