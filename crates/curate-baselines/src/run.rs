@@ -70,11 +70,11 @@ impl Baseline {
         progress.finish();
         let (ids, verdicts): (Vec<_>, Vec<_>) = found?.into_iter().unzip();
         let (ids, verdicts) = (ids.concat(), verdicts.concat());
-        let single = match rule.floor() {
-            Some((arch, _)) => all_single(parts, arch.score_column())?,
-            None => false,
+        let precision = match rule.floor() {
+            Some((arch, _)) => common_precision(parts, arch.score_column())?,
+            None => Precision::Double,
         };
-        Ok(Verdicts { rule: rule.clone(), floor, single, ids, verdicts })
+        Ok(Verdicts { rule: rule.clone(), floor, precision, ids, verdicts })
     }
 
     /// The score from which the rule keeps rows, of which `parts` are all: what
@@ -104,13 +104,17 @@ impl Baseline {
     }
 }
 
-fn all_single<R: MetadataRows>(parts: &[R], column: &str) -> Result<bool, IoError> {
-    for part in parts {
-        if part.precision(column)? == Precision::Double {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// The least precision that holds the scores of all parts.
+fn common_precision<R: MetadataRows>(parts: &[R], column: &str) -> Result<Precision, IoError> {
+    let mut all = parts.iter().map(|part| part.precision(column));
+    let Some(first) = all.next() else { return Ok(Precision::Single) };
+    all.try_fold(first?, |all, part| {
+        Ok(match (all, part?) {
+            (Precision::Double, _) | (_, Precision::Double) => Precision::Double,
+            (Precision::Half, Precision::Half) => Precision::Half,
+            _ => Precision::Single,
+        })
+    })
 }
 
 /// A verdict on every row. Rows are counted over all parts, one after the other.
@@ -118,8 +122,8 @@ fn all_single<R: MetadataRows>(parts: &[R], column: &str) -> Result<bool, IoErro
 pub struct Verdicts {
     rule: Rule,
     floor: Option<f64>,
-    /// Whether all parts hold the score in single precision, in which a cut is compared then.
-    single: bool,
+    /// The precision of the scores, in which a cut is compared.
+    precision: Precision,
     /// The ids, for rules that can be cut anew.
     ids: Vec<SampleId>,
     verdicts: Vec<Verdict>,
@@ -168,9 +172,10 @@ impl Verdicts {
             _ => return Err(BaselineError::NothingToCut { rule: self.rule.name() }),
         };
         let values = self.verdicts.iter().map(|verdict| verdict.value.unwrap_or(f64::NAN));
-        let scores = match self.single {
-            true => ScoreColumn::Single(values.map(|value| value as f32).collect()),
-            false => ScoreColumn::Double(values.collect()),
+        let scores = match self.precision {
+            Precision::Half => ScoreColumn::Half(values.map(|value| value as f32).collect()),
+            Precision::Single => ScoreColumn::Single(values.map(|value| value as f32).collect()),
+            Precision::Double => ScoreColumn::Double(values.collect()),
         };
         Ok(scores.cut(cut, &self.ids, direction)?)
     }

@@ -5,7 +5,9 @@ use std::{cmp::Ordering, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ParamsError, SampleId, ScoreColumn, Selection, SourceError, params::Checker, score::Score,
+    ParamsError, SampleId, ScoreColumn, Selection, SourceError,
+    params::Checker,
+    score::{Score, nearest_half},
 };
 
 /// Which end of a score is the good one.
@@ -149,6 +151,16 @@ impl Cut {
     }
 }
 
+impl Cut {
+    /// A threshold as numpy compares it with halves. Epsilons are compared as with singles.
+    fn rounded_to_half(self) -> Self {
+        match self {
+            Self::Threshold(threshold) => Self::Threshold(nearest_half(threshold).into()),
+            other => other,
+        }
+    }
+}
+
 impl ScoreColumn {
     /// What a cut keeps of these scores, compared in their own precision, with an id for each.
     ///
@@ -161,6 +173,7 @@ impl ScoreColumn {
         direction: Direction,
     ) -> Result<Outcome, CutError> {
         match self {
+            Self::Half(numbers) => cut.rounded_to_half().apply(numbers, ids, direction),
             Self::Single(numbers) => cut.apply(numbers, ids, direction),
             Self::Double(numbers) => cut.apply(numbers, ids, direction),
         }
@@ -254,6 +267,13 @@ mod tests {
         assert_eq!(cut(Cut::Threshold(0.28), &scores, Direction::HigherIsBetter).0, [0]);
         let scores = [0.28, 0.279, 0.3];
         assert_eq!(cut(Cut::Threshold(0.28), &scores, Direction::LowerIsBetter).0, [0, 1]);
+        // 0.1 in half precision is a little less than 0.1, and numpy keeps it.
+        let halves = ScoreColumn::Half(vec![0.099_975_586, 0.099_914_55]);
+        let ids = [1, 2].map(SampleId);
+        let kept = |cut| halves.cut(cut, &ids, Direction::HigherIsBetter).unwrap().kept;
+        assert_eq!(kept(Cut::Threshold(0.1)).rows(), [0]);
+        assert_eq!(kept(Cut::Threshold(0.09993)).rows(), [0, 1]);
+        assert_eq!(kept(Cut::Top(1)).rows(), [0]);
         // 0.7 in single precision is a little less than 0.7.
         assert_eq!(cut(Cut::Threshold(0.7), &[0.7_f32], Direction::HigherIsBetter).0, [0]);
         let widened = [f64::from(0.7_f32), 0.7, 0.7 + 1e-9];

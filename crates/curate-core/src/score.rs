@@ -58,6 +58,19 @@ macro_rules! score {
     };
 }
 
+/// The number of half precision that is nearest, of two the even one, as IEEE 754 and numpy round; too
+/// large ones are infinite. Every such number is one of single precision.
+pub(crate) fn nearest_half(number: f64) -> f32 {
+    if !number.is_finite() || number == 0.0 {
+        return number as f32;
+    }
+    // Halves are as far apart as their exponent says, and below the smallest normal one all alike.
+    let exponent = (number.abs().to_bits() >> 52) as i32 - 1023;
+    let apart = 2.0_f64.powi(exponent.max(-14) - 10);
+    let nearest = (number / apart).round_ties_even() * apart;
+    if nearest.abs() > 65_504.0 { f32::INFINITY.copysign(number as f32) } else { nearest as f32 }
+}
+
 score!(f32, u32);
 score!(f64, u64);
 
@@ -81,17 +94,19 @@ score!(f64, u64);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum ScoreColumn {
-    /// Single precision, or half, which it holds without loss.
+    /// Half precision, each number as the single that it is.
+    Half(Vec<f32>),
+    /// Single precision.
     Single(Vec<f32>),
     /// Double precision, and whole numbers.
     Double(Vec<f64>),
 }
 
-/// Does the same with the numbers of either precision.
+/// Does the same with the numbers of any precision.
 macro_rules! either {
     ($scores:expr, $numbers:ident => $do:expr) => {
         match $scores {
-            ScoreColumn::Single($numbers) => $do,
+            ScoreColumn::Half($numbers) | ScoreColumn::Single($numbers) => $do,
             ScoreColumn::Double($numbers) => $do,
         }
     };
@@ -119,7 +134,7 @@ impl ScoreColumn {
     /// When there is no such row, as an array does.
     pub fn get(&self, row: usize) -> f64 {
         match self {
-            Self::Single(numbers) => f64::from(numbers[row]),
+            Self::Half(numbers) | Self::Single(numbers) => f64::from(numbers[row]),
             Self::Double(numbers) => numbers[row],
         }
     }
@@ -129,7 +144,11 @@ impl ScoreColumn {
     /// # Panics
     /// When there is no such row, as an array does.
     pub fn set(&mut self, row: usize, number: impl Into<f64>) {
-        either!(self, numbers => numbers[row] = Score::nearest(number.into()));
+        match self {
+            Self::Half(numbers) => numbers[row] = nearest_half(number.into()),
+            Self::Single(numbers) => numbers[row] = Score::nearest(number.into()),
+            Self::Double(numbers) => numbers[row] = number.into(),
+        }
     }
 
     /// The numbers, widened without loss.
@@ -149,6 +168,7 @@ impl ScoreColumn {
             rows.map(|row| row.map_or_else(|| S::nearest(f64::NAN), |row| numbers[row])).collect()
         }
         match self {
+            Self::Half(numbers) => Self::Half(of(numbers, rows)),
             Self::Single(numbers) => Self::Single(of(numbers, rows)),
             Self::Double(numbers) => Self::Double(of(numbers, rows)),
         }
@@ -158,20 +178,26 @@ impl ScoreColumn {
     #[must_use]
     pub fn filled(&self, number: f64) -> Self {
         match self {
+            Self::Half(numbers) => Self::Half(vec![nearest_half(number); numbers.len()]),
             Self::Single(numbers) => Self::Single(vec![Score::nearest(number); numbers.len()]),
             Self::Double(numbers) => Self::Double(vec![number; numbers.len()]),
         }
     }
 
-    /// The numbers of all parts, one after the other: in single precision where all have it, and else in
-    /// double. A part in which no row has a number has no precision.
+    /// The numbers of all parts, one after the other, in the least precision that loses nothing. A part in
+    /// which no row has a number has no precision.
     #[must_use]
     pub fn concat(parts: &[Self]) -> Self {
-        let single = |part: &Self| part.is_single() || part.iter().all(f64::is_nan);
+        let said: Vec<&Self> =
+            parts.iter().filter(|part| !part.iter().all(|n| n.is_nan())).collect();
         let all = parts.iter().flat_map(Self::iter);
-        match parts.iter().all(single) {
-            true => Self::Single(all.map(|number| number as f32).collect()),
-            false => Self::Double(all.collect()),
+        if said.iter().any(|part| matches!(part, Self::Double(_))) {
+            return Self::Double(all.collect());
+        }
+        let all = all.map(|number| number as f32).collect();
+        match !said.is_empty() && said.iter().all(|part| matches!(part, Self::Half(_))) {
+            true => Self::Half(all),
+            false => Self::Single(all),
         }
     }
 
@@ -179,6 +205,7 @@ impl ScoreColumn {
     /// and not 0.30000001192092896, which it is.
     pub fn text(&self, number: f64) -> String {
         match self {
+            Self::Half(_) => shortest_half(number),
             Self::Single(_) => (number as f32).to_string(),
             Self::Double(_) => number.to_string(),
         }
@@ -188,6 +215,15 @@ impl ScoreColumn {
     pub fn is_single(&self) -> bool {
         matches!(self, Self::Single(_))
     }
+}
+
+/// A half by as few digits as tell it from others.
+fn shortest_half(number: f64) -> String {
+    let half = nearest_half(number);
+    let texts = (0..5).map(|digits| format!("{half:.digits$e}"));
+    let numbers = texts.filter_map(|text| text.parse::<f64>().ok());
+    let shortest = numbers.into_iter().find(|&short| nearest_half(short) == half);
+    shortest.unwrap_or(half.into()).to_string()
 }
 
 impl Default for ScoreColumn {
@@ -239,6 +275,39 @@ mod tests {
         assert_eq!(double.filled(0.1).to_vec(), [0.1, 0.1]);
         let gathered = double.gather([Some(1), None].into_iter());
         assert!(gathered.get(0) == 1e-9 && gathered.get(1).is_nan() && !gathered.is_single());
+    }
+
+    /// The numbers are numpy's: `np.float16(x)`, and what it prints.
+    #[test]
+    fn halves_round_and_read_as_in_numpy() {
+        for (number, half, text) in [
+            (0.1, 0.099_975_586, "0.1"),
+            (0.3, 0.300_048_83, "0.3"),
+            (1.0 / 3.0, 0.333_251_95, "0.3333"),
+            (2048.5, 2048.0, "2048"),
+            (2049.0, 2048.0, "2048"),
+            (2051.0, 2052.0, "2052"),
+            (65_519.0, 65_504.0, "65500"),
+            (1e-7, 1.192_092_9e-7, "0.0000001"),
+            (6.0e-8, 5.960_464_5e-8, "0.00000006"),
+            (2.0e-8, 0.0, "0"),
+            (-0.1, -0.099_975_586, "-0.1"),
+        ] {
+            assert_eq!(nearest_half(number), half, "{number}");
+            assert_eq!(ScoreColumn::Half(vec![]).text(number), text, "{number}");
+        }
+        assert_eq!(nearest_half(65_520.0), f32::INFINITY);
+        assert_eq!(nearest_half(-1e300), f32::NEG_INFINITY);
+        assert!(nearest_half(f64::NAN).is_nan());
+        let mut column = ScoreColumn::Half(vec![0.5, 0.25]);
+        column.set(1, 0.1);
+        assert_eq!(column.get(1), f64::from(0.099_975_586_f32));
+        assert_eq!(column.filled(0.3), ScoreColumn::Half(vec![0.300_048_83; 2]));
+        let halves = ScoreColumn::concat(&[column.clone(), ScoreColumn::missing(1)]);
+        assert!(matches!(halves, ScoreColumn::Half(_)));
+        let mixed = ScoreColumn::concat(&[column, ScoreColumn::Single(vec![0.7])]);
+        assert!(mixed.is_single());
+        assert!(ScoreColumn::concat(&[ScoreColumn::missing(2)]).is_single());
     }
 
     #[test]

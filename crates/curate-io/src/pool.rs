@@ -287,8 +287,8 @@ impl Pool {
         there.map_or(Ok(()), |there| Err(self.no_column(0, name, there)))
     }
 
-    /// A column of numbers, one per row; NaN where there is none. In single precision where every shard
-    /// holds it so, and else in double.
+    /// A column of numbers, one per row; NaN where there is none. In the least precision
+    /// that holds those of every shard.
     ///
     /// # Errors
     /// When a shard lacks the column, or it holds something else.

@@ -245,6 +245,7 @@ fn optional<T: TryFrom<u64>>(
 
 fn column(numbers: &ScoreColumn, at: Range<usize>) -> Column {
     match numbers {
+        ScoreColumn::Half(numbers) => Column::F16(numbers[at].to_vec()),
         ScoreColumn::Single(numbers) => Column::F32(numbers[at].to_vec()),
         ScoreColumn::Double(numbers) => Column::F64(numbers[at].to_vec()),
     }

@@ -7,12 +7,12 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{ChangeAt, STAGES, go, kept, recipe, rows, write_pool};
-use curate_core::SampleId;
+use curate_core::{Cut, SampleId};
 use curate_io::{
     subset::{self, SubsetFormat},
     table::{self, Column},
 };
-use curate_pipeline::{RunOptions, run};
+use curate_pipeline::{RunOptions, reselect::reselect, run};
 
 /// The first row of an id is judged; a repeat that would pass is not, which the summary says.
 #[test]
@@ -35,6 +35,45 @@ fn ids_that_go_although_they_occur_again_are_counted() {
     let manifest = fs::read_to_string(out.path().join("manifest.json")).unwrap();
     assert!(manifest.contains("\"removed_with_repeats\": 2"), "{manifest}");
     assert!(fs::read_to_string(out.path().join("report.html")).unwrap().contains(note));
+}
+
+/// Thresholds meet halves as in numpy: `np.float16(0.1) >= 0.1`, though the half is 0.09997.
+#[test]
+fn halves_are_compared_with_a_threshold_as_numpy_does() {
+    let (pool, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let scores = vec![0.1, 0.0999, 0.100_1, 0.3, 0.0];
+    let ids = || (1..=5).map(|id| format!("{id:032x}")).collect();
+    let columns = vec![
+        ("uid", Column::Text(ids())),
+        ("text", Column::Text(vec!["a cat".to_owned(); 5])),
+        ("score", Column::F16(scores.clone())),
+    ];
+    table::write(&pool.path().join("a.parquet"), columns).unwrap();
+    let table = pool.path().join("scores.parquet.d");
+    fs::create_dir(&table).unwrap();
+    let table = table.join("s.parquet");
+    table::write(&table, vec![("uid", Column::Text(ids())), ("s", Column::F16(scores))]).unwrap();
+    for source in ["column = \"score\"", &format!("table = {table:?}\ncolumn = \"s\"")] {
+        for (limit, expected) in [
+            // [np.float16(x) >= np.float16(0.1) for x in scores], and the like.
+            ("at-least = 0.1", &[1_u128, 3, 4][..]),
+            ("at-most = 0.1", &[1, 2, 5]),
+            ("at-least = 0.3", &[4]),
+            ("at-least = 0.09991", &[1, 2, 3, 4]),
+        ] {
+            let stages = format!(
+                "[[stage]]\nkind = \"score\"\n{source}\n[[stage]]\nkind = \"threshold\"\n{limit}"
+            );
+            fs::remove_dir_all(out.path()).unwrap();
+            go(&recipe(pool.path(), &stages), out.path()).unwrap();
+            let expected: Vec<SampleId> = expected.iter().copied().map(SampleId).collect();
+            assert_eq!(kept(out.path()), expected, "{source} {limit}");
+        }
+    }
+    // The finished stage still knows how precise its numbers are.
+    let again = reselect(out.path(), Some("threshold"), Cut::Threshold(0.1)).unwrap();
+    assert_eq!(again.ids, [1, 3, 4].map(SampleId));
+    assert_eq!(again.threshold_text.as_deref(), Some("0.1"));
 }
 
 #[test]

@@ -124,7 +124,9 @@ impl PyPool {
     /// there is none.
     fn column<'py>(&self, py: Python<'py>, name: &str) -> Result<Bound<'py, PyAny>, Failure> {
         Ok(match py.detach(|| self.pool.column(name))? {
-            ScoreColumn::Single(numbers) => PyArray1::from_vec(py, numbers).into_any(),
+            ScoreColumn::Half(numbers) | ScoreColumn::Single(numbers) => {
+                PyArray1::from_vec(py, numbers).into_any()
+            }
             ScoreColumn::Double(numbers) => PyArray1::from_vec(py, numbers).into_any(),
         })
     }

@@ -74,6 +74,7 @@ pub(crate) fn select<'py>(
 /// Scores that can be written down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Numbers {
+    Half(Vec<f32>),
     Single(Vec<f32>),
     Double(Vec<f64>),
 }
@@ -81,6 +82,7 @@ pub(crate) enum Numbers {
 impl From<ScoreColumn> for Numbers {
     fn from(scores: ScoreColumn) -> Self {
         match scores {
+            ScoreColumn::Half(numbers) => Self::Half(numbers),
             ScoreColumn::Single(numbers) => Self::Single(numbers),
             ScoreColumn::Double(numbers) => Self::Double(numbers),
         }
@@ -90,7 +92,7 @@ impl From<ScoreColumn> for Numbers {
 impl Numbers {
     fn get(&self, row: usize) -> f64 {
         match self {
-            Self::Single(numbers) => f64::from(numbers[row]),
+            Self::Half(numbers) | Self::Single(numbers) => f64::from(numbers[row]),
             Self::Double(numbers) => numbers[row],
         }
     }
@@ -98,6 +100,7 @@ impl Numbers {
     /// Those of some rows.
     fn of(&self, rows: &Selection) -> ScoreColumn {
         match self {
+            Self::Half(numbers) => ScoreColumn::Half(rows.iter().map(|row| numbers[row]).collect()),
             Self::Single(numbers) => {
                 ScoreColumn::Single(rows.iter().map(|row| numbers[row]).collect())
             }

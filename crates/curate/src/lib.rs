@@ -38,11 +38,13 @@
 //! | [`cluster`] | (`linfa`) | `curate-cluster` | k-means; DBSCAN and Gaussian mixtures |
 //! | [`dedup`] | | `curate-dedup` | semantic deduplication |
 //! | [`prune`] | | `curate-prune` | concept-complexity pruning |
+//! | `transfer` | `transfer` | `curate-transfer` | which classes of a pre-training set a target needs |
 //! | `scaling` | `scaling` | `curate-scaling` | laws of data and compute: fit them, doubt them, decide with them |
 //! | `io` | `io` (`hdf5`, `object-store`) | `curate-io` | pools and selections on disk, pools behind URLs |
 //! | `baselines` | `baselines` | `curate-baselines` | DataComp's filtering baselines |
 //! | `text` | `text` | `curate-text` | language identification, WordNet, DataComp's caption rules |
 //! | `dfn` | `dfn` (`train`, `hub`) | `curate-dfn` | data filtering networks: load, embed, score, decide; train, fetch |
+//! | `select` | `select` | `curate-select` | properties of a curated labeled set: imbalance, confusion, k-NN, CMMD |
 //! | `eval` | `eval` | `curate-eval` | judge a selection by what a small model learns from it |
 //! | `pipeline` | `pipeline` (`wgpu`, `cuda`) | `curate-pipeline` | recipes run over pools, with evidence, manifest and report |
 //! | `report` | `report` | `curate-report` | one self-contained HTML file |
@@ -70,8 +72,12 @@ pub use curate_prune as prune;
 pub use curate_report as report;
 #[cfg(feature = "scaling")]
 pub use curate_scaling as scaling;
+#[cfg(feature = "select")]
+pub use curate_select as select;
 #[cfg(feature = "text")]
 pub use curate_text as text;
+#[cfg(feature = "transfer")]
+pub use curate_transfer as transfer;
 
 /// What most programs need; all of these names can be used together.
 pub mod prelude {

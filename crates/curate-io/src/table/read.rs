@@ -215,14 +215,15 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A numeric column in its own precision: half and single floats as singles, all else as doubles.
+    /// A numeric column in its own precision: half and single floats as such, all else as doubles.
     ///
     /// # Errors
     /// When there is no such column, it holds no numbers, or cannot be read.
     pub fn scores(&self, column: &str) -> Result<ScoreColumn, IoError> {
         Ok(match self.precision(column) {
+            Precision::Half => ScoreColumn::Half(self.f32(column)?),
+            Precision::Single => self.f32(column)?.into(),
             Precision::Double => self.f64(column)?.into(),
-            _ => self.f32(column)?.into(),
         })
     }
 

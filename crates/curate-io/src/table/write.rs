@@ -3,10 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray,
-    UInt32Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, Float16Array, Float32Array, Float64Array, RecordBatch,
+    StringArray, UInt32Array, UInt64Array,
 };
 use arrow_schema::{Field, Schema};
+use half::f16;
 use parquet::{
     arrow::ArrowWriter, basic::Compression, errors::ParquetError,
     file::properties::WriterProperties,
@@ -31,6 +32,8 @@ pub enum Column {
     U64(Vec<u64>),
     /// 64-bit counts or indices, some missing.
     OptU64(Vec<Option<u64>>),
+    /// Half precision, to which each number is rounded; NaN is a value, not a gap.
+    F16(Vec<f32>),
     /// Single precision; NaN is a value, not a gap.
     F32(Vec<f32>),
     /// Double precision; NaN is a value, not a gap.
@@ -51,6 +54,7 @@ impl Column {
             Self::U32(v) => v.len(),
             Self::U64(v) => v.len(),
             Self::OptU64(v) => v.len(),
+            Self::F16(v) => v.len(),
             Self::F32(v) => v.len(),
             Self::F64(v) => v.len(),
             Self::OptF64(v) => v.len(),
@@ -74,6 +78,9 @@ impl Column {
             Self::U32(v) => Arc::new(UInt32Array::from(v)),
             Self::U64(v) => Arc::new(UInt64Array::from(v)),
             Self::OptU64(v) => Arc::new(UInt64Array::from(v)),
+            Self::F16(v) => {
+                Arc::new(Float16Array::from_iter_values(v.into_iter().map(f16::from_f32)))
+            }
             Self::F32(v) => Arc::new(Float32Array::from(v)),
             Self::F64(v) => Arc::new(Float64Array::from(v)),
             Self::OptF64(v) => Arc::new(Float64Array::from(v)),

@@ -26,7 +26,7 @@ pub(crate) fn scores(argument: &str, object: &Bound<'_, PyAny>) -> Result<ScoreC
     match (dtype.kind(), dtype.itemsize()) {
         (b'f', 2) => {
             let numbers: PyReadonlyArray1<'_, f16> = borrowed(&array)?;
-            Ok(ScoreColumn::Single(numbers.as_array().iter().map(|n| n.to_f32()).collect()))
+            Ok(ScoreColumn::Half(numbers.as_array().iter().map(|n| n.to_f32()).collect()))
         }
         (b'f', 4) => {
             let numbers: PyReadonlyArray1<'_, f32> = borrowed(&array)?;
@@ -53,7 +53,11 @@ fn of_arrow(argument: &str, object: &Bound<'_, PyAny>) -> Result<ScoreColumn, Fa
         let doubles = doubles.as_primitive::<types::Float64Type>();
         numbers.extend(doubles.iter().map(|number| number.unwrap_or(f64::NAN)));
     }
+    let half = chunks.iter().all(|chunk| *chunk.data_type() == DataType::Float16);
     Ok(match single {
+        true if half && !chunks.is_empty() => {
+            ScoreColumn::Half(numbers.into_iter().map(|number| number as f32).collect())
+        }
         true => ScoreColumn::Single(numbers.into_iter().map(|number| number as f32).collect()),
         false => ScoreColumn::Double(numbers),
     })

@@ -145,8 +145,11 @@ impl MetadataRows for Part<'_> {
         if let Some(table) = &self.table {
             return table.precision(column);
         }
-        let single = self.columns.numbers.get(column).is_none_or(ScoreColumn::is_single);
-        Ok(if single { Precision::Single } else { Precision::Double })
+        Ok(match self.columns.numbers.get(column) {
+            Some(ScoreColumn::Half(_)) => Precision::Half,
+            Some(ScoreColumn::Double(_)) => Precision::Double,
+            Some(ScoreColumn::Single(_)) | None => Precision::Single,
+        })
     }
 
     fn features(&self, name: &str) -> Result<Box<dyn EmbeddingSource + '_>, IoError> {

@@ -133,7 +133,7 @@ impl ById<'_> {
             _ => reader.each_name(id_column, place)?,
         }
         problem?;
-        gathered.single = reader.precision(self.column) != table::Precision::Double;
+        gathered.precision = reader.precision(self.column);
         let (mut first, mut places) = (0, places.into_iter().peekable());
         reader.each_f64(self.column, |block| {
             while let Some((row, position)) = places.next_if(|(row, _)| *row < first + block.len())
@@ -209,8 +209,8 @@ struct Gathered<'a> {
     /// Positions of the samples, by id: the search of a sample is logarithmic.
     order: Vec<usize>,
     sums: Vec<f64>,
-    /// Whether the table holds its numbers in single precision.
-    single: bool,
+    /// How precise the table's numbers are.
+    precision: table::Precision,
     /// Rows of the table that named each sample, and those of them with a number.
     named: Vec<u32>,
     counted: Vec<u32>,
@@ -225,7 +225,17 @@ impl<'a> Gathered<'a> {
         order.sort_unstable_by_key(|&position| ids[position]);
         let (sums, named) = (vec![f64::NAN; ids.len()], vec![0; ids.len()]);
         let (counted, told) = (named.clone(), TableTold::default());
-        Self { table, ids, order, sums, single: false, named, counted, example: None, told }
+        Self {
+            table,
+            ids,
+            order,
+            sums,
+            precision: table::Precision::Double,
+            named,
+            counted,
+            example: None,
+            told,
+        }
     }
 
     /// The sample that a row of the table names, if it is one of those asked for.
@@ -288,9 +298,16 @@ impl<'a> Gathered<'a> {
             means.for_each(|(sum, &count)| *sum /= f64::from(count.max(1)));
         }
         self.told.missing = self.counted.iter().filter(|&&count| count == 0).count();
-        let values = match self.single {
-            true => ScoreColumn::Single(self.sums.into_iter().map(|sum| sum as f32).collect()),
-            false => ScoreColumn::Double(self.sums),
+        let singles = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
+        let values = match self.precision {
+            // A mean of halves is none.
+            table::Precision::Half if self.table.repeated != Some(Repeated::Mean) => {
+                ScoreColumn::Half(singles(self.sums))
+            }
+            table::Precision::Half | table::Precision::Single => {
+                ScoreColumn::Single(singles(self.sums))
+            }
+            table::Precision::Double => ScoreColumn::Double(self.sums),
         };
         Ok(Numbers { values, told: self.told })
     }
