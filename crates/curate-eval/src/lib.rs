@@ -71,6 +71,7 @@ pub mod metrics;
 mod model;
 mod order;
 mod params;
+pub mod scales;
 mod towers;
 mod train;
 

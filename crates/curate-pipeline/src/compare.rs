@@ -1,6 +1,10 @@
 //! Two selections side by side.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use curate_core::SampleId;
 use curate_io::subset;
@@ -61,19 +65,24 @@ pub fn compare(first: &Path, second: &Path) -> Result<Comparison, Error> {
 /// # Errors
 /// When it is neither.
 pub fn selected(path: &Path) -> Result<Vec<SampleId>, Error> {
-    let mut ids = if path.is_dir() {
-        let manifest = Manifest::read(&path.join("manifest.json"))?;
-        let file =
-            manifest.outputs.keys().find(|name| name.starts_with("subset.")).ok_or_else(|| {
-                let problem = "wrote no subset file: name one under `output.formats`".to_owned();
-                Error::Run { folder: path.to_owned(), problem }
-            })?;
-        subset::read(&path.join(file))?
-    } else {
-        subset::read(path)?
-    };
-    ids.sort_unstable();
-    Ok(ids)
+    Ok(subset::read_sorted(&subset_file(path)?)?)
+}
+
+/// The subset file of a finished run; any other path as it is.
+///
+/// # Errors
+/// When a folder is no finished run, or one that wrote no such file.
+pub fn subset_file(path: &Path) -> Result<PathBuf, Error> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let manifest = Manifest::read(&path.join("manifest.json"))?;
+    let file =
+        manifest.outputs.keys().find(|name| name.starts_with("subset.")).ok_or_else(|| {
+            let problem = "wrote no subset file: name one under `output.formats`".to_owned();
+            Error::Run { folder: path.to_owned(), problem }
+        })?;
+    Ok(path.join(file))
 }
 
 fn settings(first: &Path, second: &Path) -> Result<Vec<String>, Error> {
