@@ -291,7 +291,18 @@ fn bad_input_is_refused_with_its_name_and_a_remedy() {
             &["nowhere.npy"],
             "nowhere.npy: does not exist; check the path\n  because: No such file or directory (os error 2)",
         ),
-        (&["even.npy", "--test-rows", "1"], "`test-rows` is 1, but must be at least 2"),
+    ] {
+        assert_eq!(complaint(more), format!("error: {expected}\n"));
+    }
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_together() {
+    let folder = setting();
+    let pool = pool_name();
+    let complaint = |more: &[&str]| refused(folder.path(), &args(&pool, more));
+    for (more, expected) in [
+        (&["even.npy", "--test-rows", "1"][..], "`test-rows` is 1, but must be at least 2"),
         (&["even.npy", "--level", "1"], "--level must be between 0 and 1, for example 0.95"),
     ] {
         assert_eq!(complaint(more), format!("error: {expected}\n"));
@@ -338,6 +349,30 @@ fn a_script_for_a_cluster_names_the_selection_and_its_repeats() {
     assert!(checked.unwrap().success(), "a shell reads it");
     let uneven = ["eval", "command", "/data/shards", "even.npy", "--scale", "small", "--gpus", "3"];
     assert!(refused(folder.path(), &uneven).contains("cannot be shared by 3 devices"));
+}
+
+/// The commands of the book's chapter, in their order, with small budgets.
+#[cfg(unix)]
+#[test]
+fn every_command_of_the_chapter_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    std::os::unix::fs::symlink(root.join("demo"), folder.path().join("demo")).unwrap();
+    let chapter = fs::read_to_string(root.join("docs/src/eval.md")).unwrap();
+    let commands: Vec<&str> =
+        chapter.lines().filter_map(|line| line.strip_prefix("$ curate ")).collect();
+    assert!(commands.len() >= 7, "{commands:?}");
+    let small = "1K,2K,4K --seeds 2 --batch 128 --hidden 16 --dim 8";
+    for command in commands {
+        let command = command.replace("--budgets 50K,200K", &format!("--budgets {small}"));
+        let command =
+            command.replace("--labels subcategory --budgets 1M", "--out dry --budgets 1M");
+        let command = command.replace("--labels subcategory", "--labels source");
+        said(folder.path(), &command.split(' ').collect::<Vec<_>>());
+    }
+    for file in ["runs/eval/runs.csv", "fit.json", "train.sh"] {
+        assert!(folder.path().join(file).exists(), "{file}");
+    }
 }
 
 #[test]

@@ -63,6 +63,7 @@
 
 mod classifier;
 pub mod compare;
+pub mod distill;
 mod error;
 mod fit;
 mod lbfgs;
