@@ -5,6 +5,7 @@
 //! whose prefix the lines between get too.
 
 mod cluster;
+mod eval;
 mod io;
 mod keys;
 mod network;
@@ -17,12 +18,13 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The documents with marks.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: &[&str] = &[
     "README.md",
     "demo/filter/README.md",
     "docs/src/baselines.md",
     "docs/src/clustering.md",
     "docs/src/devices.md",
+    "docs/src/eval.md",
     "docs/src/scaling.md",
     "docs/src/experiment.md",
     "docs/src/keys.md",
@@ -35,13 +37,14 @@ const DOCUMENTS: [&str; 11] = [
 type Table = fn(&Path) -> Result<String>;
 
 /// What may stand between marks.
-const TABLES: [(&str, Table); 24] = [
+const TABLES: &[(&str, Table)] = &[
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
     ("kernels-speed", network::kernels),
     ("conformance-wgpu", network::conformance),
     ("demo-filter", network::demo_filter),
+    ("eval-demo", eval::demo),
     ("io-speed", io::speed),
     ("dfn-shares", network::shares),
     ("dfn-speed", network::speed),

@@ -68,6 +68,10 @@ impl Failure {
             Self::Compare(CompareError::Conflict { .. } | CompareError::Damaged(_)) => {
                 " with --overwrite"
             }
+            #[cfg(feature = "train")]
+            Self::Compare(CompareError::Unknown { .. }) => " with --skip-unknown-ids",
+            #[cfg(feature = "train")]
+            Self::Compare(CompareError::SameName(_)) => " with NAME=PATH",
             _ => "",
         }
     }

@@ -205,6 +205,42 @@ impl Classifier {
         self.run_with(data, rows, loss, progress)
     }
 
+    /// [`Self::run`] that hands the network to `watch` after every `every` steps, with the number of steps:
+    /// for scores that follow a training, as [forgetting](crate::distill::scores::forgetting) does.
+    ///
+    /// # Errors
+    /// As [`Self::run`], when `every` is 0, and those of `watch`.
+    pub fn run_watched(
+        &self,
+        data: &Labeled<'_>,
+        rows: &[usize],
+        every: usize,
+        mut watch: impl FnMut(usize, &ClassNet) -> Result<(), EvalError>,
+        progress: &dyn Progress,
+    ) -> Result<ClassNet, EvalError> {
+        if every == 0 {
+            return Err(EvalError::Length { argument: "every", found: 0, expected: 1 });
+        }
+        let loss = |net: &Net, batch: &[usize]| {
+            let sources: Vec<usize> = batch.iter().map(|&at| rows[at]).collect();
+            let own: Vec<usize> = sources.iter().map(|&row| data.class[row]).collect();
+            let features = gather(data.features, &sources, &self.fit().device())?;
+            Ok(cross_entropy(net.forward(features), &own))
+        };
+        let look = |step: usize, net: &Net| match step.is_multiple_of(every) {
+            true => watch(step, &ClassNet(net.valid())),
+            false => Ok(()),
+        };
+        let net = self.start(data, rows)?;
+        Ok(ClassNet(self.fit().run_watched(net, rows.len(), loss, look, progress)?))
+    }
+
+    /// The network before the first step.
+    fn start(&self, data: &Labeled<'_>, rows: &[usize]) -> Result<Net, EvalError> {
+        data.check(rows)?;
+        Ok(Net::new(data.features.dim(), data.classes, &self.params, &self.fit().device()))
+    }
+
     /// [`Self::run`] with another loss of the logits of positions in `rows`.
     pub(crate) fn run_with(
         &self,
@@ -213,10 +249,9 @@ impl Classifier {
         loss: impl Fn(Tensor<2>, &[usize]) -> Result<Tensor<1>, EvalError>,
         progress: &dyn Progress,
     ) -> Result<ClassNet, EvalError> {
-        data.check(rows)?;
+        let net = self.start(data, rows)?;
         let fit = self.fit();
         let device = fit.device();
-        let net = Net::new(data.features.dim(), data.classes, &self.params, &device);
         let of_batch = |net: &Net, batch: &[usize]| {
             let sources: Vec<usize> = batch.iter().map(|&at| rows[at]).collect();
             loss(net.forward(gather(data.features, &sources, &device)?), batch)
@@ -340,6 +375,27 @@ mod tests {
         };
         assert_eq!(right(ClassifierParams::mlp(16).rate(0.05)), 4);
         assert!(right(ClassifierParams::linear()) < 4);
+    }
+
+    #[test]
+    fn a_training_can_be_watched() {
+        let features = Array2::<f32>::eye(4);
+        let class = [0, 1, 0, 1];
+        let data = Labeled { features: &features, class: &class, classes: 2 };
+        let classifier = ClassifierParams::linear().batch(4).steps(7).check().unwrap();
+        let (rows, mut looks) = ([0, 1, 2, 3], Vec::new());
+        let watch = |step: usize, net: &ClassNet| {
+            looks.push((step, net.scores(&features)?));
+            Ok(())
+        };
+        let watched = classifier.run_watched(&data, &rows, 3, watch, &NoProgress).unwrap();
+        let steps: Vec<usize> = looks.iter().map(|look| look.0).collect();
+        assert_eq!(steps, [3, 6]);
+        assert_ne!(looks[0].1, looks[1].1);
+        let plain = classifier.run(&data, &rows, &NoProgress).unwrap();
+        assert_eq!(watched.scores(&features).unwrap(), plain.scores(&features).unwrap());
+        let never = classifier.run_watched(&data, &rows, 0, |_, _| Ok(()), &NoProgress);
+        assert!(never.unwrap_err().to_string().starts_with("`every`"));
     }
 
     #[test]

@@ -85,6 +85,16 @@ pub enum EvalError {
         /// The row.
         row: usize,
     },
+    /// A teacher of another problem.
+    #[error(
+        "the teacher tells {teacher} classes apart, the student {student}: take a teacher of the same"
+    )]
+    OtherClasses {
+        /// The teacher's classes.
+        teacher: usize,
+        /// The student's.
+        student: usize,
+    },
     /// The loss is no longer a number.
     #[error(
         "the loss of step {step} is {loss}; its batch has the samples {samples:?} and more; look for bad \

@@ -36,8 +36,20 @@ impl Fit<'_> {
         loss: impl Fn(&M, &[usize]) -> Result<Tensor<1>, EvalError>,
         progress: &dyn Progress,
     ) -> Result<M, EvalError> {
+        self.run_watched(model, n, loss, |_, _| Ok(()), progress)
+    }
+
+    /// [`Self::run`] with a look at the model after every step.
+    pub(crate) fn run_watched<M: Module>(
+        &self,
+        model: M,
+        n: usize,
+        loss: impl Fn(&M, &[usize]) -> Result<Tensor<1>, EvalError>,
+        watch: impl FnMut(usize, &M) -> Result<(), EvalError>,
+        progress: &dyn Progress,
+    ) -> Result<M, EvalError> {
         progress.start("train", (self.steps * self.batch) as u64, self.unit);
-        let trained = self.take_steps(model, n, loss, progress);
+        let trained = self.take_steps(model, n, loss, watch, progress);
         progress.finish();
         Ok(trained?.valid())
     }
@@ -47,6 +59,7 @@ impl Fit<'_> {
         mut model: M,
         n: usize,
         loss: impl Fn(&M, &[usize]) -> Result<Tensor<1>, EvalError>,
+        mut watch: impl FnMut(usize, &M) -> Result<(), EvalError>,
         progress: &dyn Progress,
     ) -> Result<M, EvalError> {
         let mut batches = Batches::new(n, self.batch, self.order, self.seed);
@@ -64,6 +77,7 @@ impl Fit<'_> {
             model = optimizer.step(self.rate_at(step), model, gradients);
             progress.metric("loss", f64::from(value));
             progress.advance(batch.len() as u64);
+            watch(step + 1, &model)?;
         }
         Ok(model)
     }

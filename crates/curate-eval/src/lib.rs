@@ -1,5 +1,5 @@
-//! Judge a selection by what a small model learns from it: two projections on frozen features, trained on
-//! each selection for the same number of samples seen.
+//! Judge a selection by what a small model learns from it: one trainer for all selections, for the same
+//! number of samples seen, and metrics that equal scikit-learn's.
 //!
 //! The quality of a data filter is the quality of the model that its selection trains (arXiv 2309.17425),
 //! so a selection is compared with others by training **the same model for the same number of samples
@@ -27,6 +27,15 @@
 //! [`ProbeParams`] → [`check`](ProbeParams::check) → [`Probe`] → [`run`](Probe::run) → [`Towers`];
 //! [`metrics`] say how good their embeddings are.
 //!
+//! | | what for |
+//! |---|---|
+//! | [`Probe`] | two projections of images and texts, with CLIP's loss |
+//! | [`Classifier`] | a linear model or a small network of labels |
+//! | [`metrics`], [`LogisticRegression`] | zero-shot classes, retrieval, linear probe, neighbors; AUROC |
+//! | [`compare`] | selections of a pool on disk, at several budgets and with several seeds: a ranking with intervals, in a folder that resumes |
+//! | [`distill`] | students of a selection whose teacher saw everything; scores to prune by |
+//! | [`scales`] | DataComp's scales, and the commands that train them on a cluster |
+//!
 //! # The model
 //! An image with features $x$ and a text with features $y$ are embedded as
 //! $$ u = \frac{W_2\,\mathrm{gelu}(W_1 x)}{\lVert W_2\,\mathrm{gelu}(W_1 x) \rVert}, \qquad
@@ -38,13 +47,14 @@
 //! |---|---|---|
 //! | what is trained | a CLIP from pixels and tokens | two projections on frozen features |
 //! | what is the same for all selections | model, samples seen, settings | the same |
-//! | evaluation | 38 zero-shot tasks | [`metrics::top_1`]: zero-shot accuracy and retrieval on data of yours |
+//! | order | shards drawn with replacement | [`Order`]: the same, or epochs |
+//! | evaluation | 38 zero-shot tasks | [`metrics`]: zero-shot, retrieval, linear probe and neighbors on data of yours |
 //! | time of a training | hours to weeks of GPUs | seconds of a CPU |
 //!
 //! # The same numbers again
 //! Weights start as hashes of the seed, batches are hashes of seed, epoch and position, and no draw
-//! comes from a shared stream. burn's CPU backend adds in an order of its own, so results are equal
-//! on one kind of machine and close on another.
+//! comes from a shared stream, so a seed gives the same bytes on one machine. burn's CPU backend adds in an
+//! order of its own, so on another kind of machine results are close.
 //!
 //! # Cost
 //! A step of $b$ pairs costs about $6 b (h (d + e) + 2 h k) + 6 b^2 k$ operations, for features of $d$ and
@@ -63,6 +73,7 @@
 
 mod classifier;
 pub mod compare;
+pub mod distill;
 mod error;
 mod fit;
 mod lbfgs;
@@ -71,6 +82,7 @@ pub mod metrics;
 mod model;
 mod order;
 mod params;
+pub mod scales;
 mod towers;
 mod train;
 

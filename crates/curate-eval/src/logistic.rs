@@ -181,7 +181,8 @@ impl Problem<'_> {
     fn loss_and_gradient(&self, at: &[f64]) -> (f64, Vec<f64>) {
         let (weights, bias) = self.split(at);
         let n = self.class.len() as f64;
-        let mut slopes = self.rows.dot(&weights.t()) + bias;
+        let mut slopes = self.rows.dot(&weights.t());
+        slopes += &bias;
         let mut loss = 0.0;
         Zip::from(slopes.rows_mut()).and(self.class).for_each(|mut logits, &class| {
             let most = logits.fold(f64::NEG_INFINITY, |most, &x| most.max(x));

@@ -81,9 +81,7 @@ pub fn subset_file(path: &Path) -> Result<PathBuf, Error> {
 /// # Errors
 /// When it is neither.
 pub fn selected(path: &Path) -> Result<Vec<SampleId>, Error> {
-    let mut ids = subset::read(&subset_file(path)?)?;
-    ids.sort_unstable();
-    Ok(ids)
+    Ok(subset::read_sorted(&subset_file(path)?)?)
 }
 
 fn settings(first: &Path, second: &Path) -> Result<Vec<String>, Error> {

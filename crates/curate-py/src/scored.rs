@@ -178,10 +178,14 @@ pub(crate) struct Scored {
 
 #[pymethods]
 impl Scored {
-    /// The scores: float32 or float64 of shape (n,), as they came.
+    /// The scores: float16, float32 or float64 of shape (n,), as they came.
     #[getter]
     fn scores<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match &*self.state.scores {
+            Numbers::Half(numbers) => {
+                let halves = numbers.iter().map(|&number| half::f16::from_f32(number)).collect();
+                PyArray1::from_vec(py, halves).into_any()
+            }
             Numbers::Single(numbers) => PyArray1::from_slice(py, numbers).into_any(),
             Numbers::Double(numbers) => PyArray1::from_slice(py, numbers).into_any(),
         }

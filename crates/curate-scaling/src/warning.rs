@@ -91,7 +91,10 @@ impl fmt::Display for Warning {
                 f,
                 "{} trade off against each other (condition {}); fix one, add a prior, or rely on \
                  intervals of predictions rather than on their values",
-                parameters.join(", "),
+                match &parameters[..] {
+                    [] => "parameters".to_owned(),
+                    some => some.join(", "),
+                },
                 condition.map_or("infinite".into(), |c| format!("{c:.0}"))
             ),
             Warning::AtBounds { parameters } => write!(

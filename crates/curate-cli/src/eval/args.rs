@@ -16,7 +16,80 @@ pub(crate) enum EvalCommand {
     /// on; models are tested on it, or on another pool. The folder gets a small file for each run, and
     /// runs.csv, which `curate plan fit` reads. To resume an interrupted comparison, or to add budgets,
     /// seeds and selections to it, give the command again: runs that are there are not made again.
+    #[command(
+        after_help = "Example:\n  curate eval compare demo/pool runs/demo a.npy --everything --labels subcategory --budgets 4K --seeds 2 --out runs/eval"
+    )]
     Compare(Box<CompareArgs>),
+    /// Write a shell script that trains one of DataComp's scales on a selection, on a machine with
+    /// GPUs: it reshards the selection, and starts open_clip or DataComp's train.py.
+    ///
+    /// Needs a program built with the feature `train`.
+    #[command(
+        after_help = "Example:\n  curate eval command demo/pool/shards runs/demo --scale small --gpus 8"
+    )]
+    Command(Box<CommandArgs>),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ScaleArg {
+    Small,
+    Medium,
+    Large,
+    Xlarge,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum TrainerArg {
+    /// open_clip, with the arguments that DataComp gives it.
+    OpenClip,
+    /// DataComp's train.py.
+    Datacomp,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum TinyArg {
+    /// 50,000 samples in batches of 256.
+    TinySmall,
+    /// 200,000 samples in batches of 512.
+    Tiny,
+    /// A million samples, and a model of four times as many weights.
+    TinyLarge,
+}
+
+#[derive(Args)]
+#[cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "a program without training reads none of them")
+)]
+pub(crate) struct CommandArgs {
+    /// The pool's tar shards, on the machine that trains.
+    pub(crate) pool: String,
+    /// The selection: a run folder or a subset file.
+    pub(crate) selection: PathBuf,
+    /// The scale: its model, batch, learning rate, warm-up and samples seen.
+    #[arg(long, value_enum)]
+    pub(crate) scale: ScaleArg,
+    /// What trains.
+    #[arg(long, value_enum, default_value_t = TrainerArg::OpenClip)]
+    pub(crate) trainer: TrainerArg,
+    /// GPUs of the machine.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    pub(crate) gpus: u64,
+    /// Parts of a batch that a GPU works through one after the other, where its memory is too small.
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    pub(crate) accumulate: u64,
+    /// The seed.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The folder for the selection's shards.
+    #[arg(long, value_name = "FOLDER", default_value = "shards")]
+    pub(crate) shards: String,
+    /// The folder for checkpoints and logs.
+    #[arg(long, value_name = "FOLDER", default_value = "logs")]
+    pub(crate) logs: String,
+    /// The script to write.
+    #[arg(long, short, value_name = "FILE", default_value = "train.sh", value_parser = output)]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -60,9 +133,12 @@ pub(crate) struct CompareArgs {
     /// Also train on the whole pool.
     #[arg(long)]
     pub(crate) everything: bool,
+    /// What budgets, batch, sizes and rate are by default.
+    #[arg(long, value_enum, default_value_t = TinyArg::Tiny)]
+    pub(crate) scale: TinyArg,
     /// Samples seen in a training, including repeats. Several are separated by commas: 1M,4M.
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "200K", value_parser = whole)]
-    pub(crate) budgets: Vec<usize>,
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = whole)]
+    pub(crate) budgets: Option<Vec<usize>>,
     /// Trainings of each selection at each budget.
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     pub(crate) seeds: u64,
@@ -146,17 +222,17 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) texts: Option<String>,
     /// Samples per step.
-    #[arg(long, value_name = "COUNT", default_value = "512", value_parser = whole)]
-    pub(crate) batch: usize,
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
+    pub(crate) batch: Option<usize>,
     /// Elements of hidden layers.
-    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = whole)]
-    pub(crate) hidden: usize,
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
+    pub(crate) hidden: Option<usize>,
     /// Elements of an embedding.
-    #[arg(long, value_name = "COUNT", default_value = "128", value_parser = whole)]
-    pub(crate) dim: usize,
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
+    pub(crate) dim: Option<usize>,
     /// The highest learning rate.
-    #[arg(long, default_value_t = 2e-3, value_parser = positive)]
-    pub(crate) rate: f64,
+    #[arg(long, value_parser = positive)]
+    pub(crate) rate: Option<f64>,
     /// Decoupled weight decay.
     #[arg(long, default_value_t = 0.01)]
     pub(crate) weight_decay: f32,

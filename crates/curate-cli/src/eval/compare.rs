@@ -3,22 +3,23 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use curate::{
-    dfn::{Network, network::openai_templates},
+    dfn::Network,
     eval::{
         Order,
         compare::{
-            Arena, Compare, CompareParams, Contest, Cost, Entry, Existing, Model, Prompts, Report,
-            Score, Source, UnknownIds,
+            Arena, Compare, CompareParams, Contest, Cost, Entry, Existing, Model, Report, Score,
+            Source, UnknownIds,
         },
+        scales,
     },
-    io::{IoError, Pool, PoolOptions},
+    io::{Pool, PoolOptions},
 };
 use serde::Serialize;
 
 use crate::{
     eval::{
-        args::{CompareArgs, ModelArg, ScoreArg},
-        named,
+        args::{CompareArgs, ModelArg, ScoreArg, TinyArg},
+        named, prompts,
         text::{Ranked, Spent},
     },
     failure::Failure,
@@ -37,6 +38,7 @@ pub(super) fn compare(args: &CompareArgs, shown: &Shown) -> Result<(), Failure> 
     let pool = Pool::open(&args.pool, options, shown)?;
     let compare = settings(args, &pool)?;
     let arena = arena(args, &compare, &pool, options, shown)?;
+    arena.check_asked(&compare, score(args.asked.score))?;
     let unknown = if args.skip_unknown_ids { UnknownIds::Skip } else { UnknownIds::Refuse };
     let mut entries = Vec::new();
     for (name, ids) in &chosen {
@@ -109,24 +111,35 @@ fn settings(args: &CompareArgs, pool: &Pool) -> Result<Compare, Failure> {
         return Err(Failure::Usage(problem.to_owned()));
     }
     let (images, texts) = named::embeddings(pool, &args.model, model.learns_labels())?;
+    let usual = usual(args.scale);
+    let budgets = args.budgets.as_ref().map(|b| b.iter().map(|&budget| budget as u64).collect());
     let params = CompareParams {
         images,
         texts,
         model,
-        budgets: args.budgets.iter().map(|&budget| budget as u64).collect(),
+        budgets: budgets.unwrap_or(usual.budgets),
         seeds: args.seeds,
         held_out: asked.held_out,
         test_rows: asked.test_rows,
-        batch: args.model.batch,
-        hidden: args.model.hidden,
-        dim: args.model.dim,
-        rate: args.model.rate,
+        batch: args.model.batch.unwrap_or(usual.batch),
+        hidden: args.model.hidden.unwrap_or(usual.hidden),
+        dim: args.model.dim.unwrap_or(usual.dim),
+        rate: args.model.rate.unwrap_or(usual.rate),
         weight_decay: args.model.weight_decay,
         order: args.model.shards.map_or(Order::Epochs, Order::Shards),
         ..CompareParams::default()
     };
     let device = args.model.device;
     Ok(params.check()?.on(device.open()?, device.resolve().to_string()))
+}
+
+fn usual(scale: TinyArg) -> CompareParams {
+    let name = match scale {
+        TinyArg::TinySmall => "tiny-small",
+        TinyArg::Tiny => "tiny",
+        TinyArg::TinyLarge => "tiny-large",
+    };
+    scales::tiny(name).expect("a tiny scale")
 }
 
 fn arena(
@@ -152,38 +165,15 @@ fn arena(
     };
     let all: BTreeSet<&String> = ours.iter().chain(&theirs).flatten().flatten().collect();
     let prompts = match &asked.network {
-        Some(network) => Some(prompts(network, &asked.templates, &all, shown)?),
+        Some(network) => {
+            let network = Network::open(&network_folder(network, shown)?)?;
+            prompts::check(&network, pool, &compare.params().texts)?;
+            Some(prompts::prompts(&network, &asked.templates, &all)?)
+        }
         None => None,
     };
     let test = test.as_ref().map(|pool| Source { pool, labels: theirs });
     Ok(Arena::open(compare, Source { pool, labels: ours }, test, prompts, shown)?)
-}
-
-/// Every label in every template, embedded.
-fn prompts(
-    network: &str,
-    templates: &str,
-    labels: &BTreeSet<&String>,
-    shown: &Shown,
-) -> Result<Prompts, Failure> {
-    let network = Network::open(&network_folder(network, shown)?)?;
-    let text = match templates {
-        "openai" => openai_templates().join("\n"),
-        file => std::fs::read_to_string(file).map_err(|e| IoError::os(file, "read", e))?,
-    };
-    let templates: Vec<&str> = text.lines().map(str::trim).filter(|t| t.contains("{}")).collect();
-    if templates.is_empty() {
-        let problem = "no template has {} for the label: name another file with --templates";
-        return Err(Failure::Usage(problem.to_owned()));
-    }
-    let (mut label, mut texts) = (Vec::new(), Vec::new());
-    for name in labels.iter().filter(|label| !label.is_empty()) {
-        for template in &templates {
-            label.push((*name).clone());
-            texts.push(template.replace("{}", name));
-        }
-    }
-    Ok(Prompts::new(label, network.embed_texts(&texts)?)?)
 }
 
 fn score(score: ScoreArg) -> Score {

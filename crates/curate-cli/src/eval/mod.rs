@@ -2,9 +2,13 @@
 
 pub(crate) mod args;
 #[cfg(feature = "train")]
+mod command;
+#[cfg(feature = "train")]
 mod compare;
 #[cfg(feature = "train")]
 mod named;
+#[cfg(feature = "train")]
+mod prompts;
 #[cfg(feature = "train")]
 mod text;
 
@@ -14,6 +18,7 @@ use crate::{eval::args::EvalCommand, failure::Failure, progress::Shown};
 pub(crate) fn carry_out(command: &EvalCommand, shown: &Shown) -> Result<(), Failure> {
     match command {
         EvalCommand::Compare(args) => compare::compare(args, shown),
+        EvalCommand::Command(args) => command::command(args),
     }
 }
 

@@ -34,7 +34,7 @@ fn selection(text: &str) -> Result<(String, Vec<SampleId>), Failure> {
 }
 
 /// A folder's name; a file's without its ending, but of `subset.npy` its folder's.
-fn name_of(path: &Path) -> Result<String, Failure> {
+pub(super) fn name_of(path: &Path) -> Result<String, Failure> {
     let whole = std::path::absolute(path).map_err(|e| IoError::os(path, "read", e))?;
     let stem = if path.is_dir() { whole.file_name() } else { whole.file_stem() };
     let named = match stem {
@@ -61,7 +61,7 @@ pub(super) fn embeddings(
         (Some(images), _) => images.clone(),
         (None, Some(texts)) => match texts.strip_suffix("txt") {
             Some(name) => format!("{name}img"),
-            None => return Err(unclear(pool, &there)),
+            None => return Err(unclear(pool, &there, learns_labels)),
         },
         (None, None) => {
             let named = |name: &&String| *name == "img" || name.ends_with("_img");
@@ -69,22 +69,26 @@ pub(super) fn embeddings(
                 there.iter().filter(named).filter(|name| texts_of(name).is_some()).collect();
             match found[..] {
                 [one] => one.clone(),
-                _ => return Err(unclear(pool, &there)),
+                _ => return Err(unclear(pool, &there, learns_labels)),
             }
         }
     };
     let texts = args.texts.clone().or_else(|| texts_of(&images));
     match texts {
         Some(texts) => Ok((images, texts)),
-        None => Err(unclear(pool, &there)),
+        None => Err(unclear(pool, &there, learns_labels)),
     }
 }
 
-fn unclear(pool: &Pool, there: &[String]) -> Failure {
+fn unclear(pool: &Pool, there: &[String], learns_labels: bool) -> Failure {
     let list = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-    let problem =
-        format!("does not say which embeddings are of images and of texts; it has {list}");
-    let remedy = "name them with --images and --texts";
+    let (what, remedy) = match learns_labels {
+        true => ("which embedding is of images", "name it with --images"),
+        false => {
+            ("which embeddings are of images and of texts", "name them with --images and --texts")
+        }
+    };
+    let problem = format!("does not say {what}; it has {list}");
     IoError::new(Kind::NotFound, pool.path(), problem, remedy).into()
 }
 

@@ -69,6 +69,7 @@ chapters! {
     reading_the_report: "docs/src/report.md",
     filter: "docs/src/filter.md",
     scaling: "docs/src/scaling.md",
+    eval: "docs/src/eval.md",
     troubleshooting: "docs/src/troubleshooting.md",
 }
 

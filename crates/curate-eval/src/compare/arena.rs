@@ -118,26 +118,13 @@ impl Arena {
         classes.sort_unstable();
         classes.dedup();
         check_classes(compare, labeled, &classes)?;
-        let mut inputs = pool.inputs("the pool");
-        if let Some(test) = &test {
-            inputs.extend(test.inputs("the test pool"));
-        }
-        if let Some(prompts) = &prompts {
-            let bytes = bytemuck::cast_slice(prompts.features.as_slice().unwrap_or_default());
-            let what = digest::of_bytes(bytes) + &prompts.label.join("\n");
-            inputs.insert("the prompts".to_owned(), digest::of_bytes(what.as_bytes()));
-        }
-        let class_of = |table: &Table| -> Vec<Option<usize>> {
-            let place = |label: &Option<String>| classes.binary_search(label.as_ref()?).ok();
-            table.labels.iter().map(place).collect()
-        };
-        let class = class_of(&pool);
+        let inputs = inputs_of(&pool, test.as_ref(), prompts.as_ref());
+        let class = pool.class(&classes);
         let uses = pool.uses(compare, test.as_ref());
         let test = match &test {
             Some(test) => {
-                let class = class_of(test);
                 let rows = (0..test.ids.len()).filter(|&row| !test.bad[row]).collect();
-                Test::take(compare, test, rows, &class)?
+                Test::take(compare, test, rows, &test.class(&classes))?
             }
             None => {
                 let held = (0..uses.len()).filter(|&row| uses[row] == Use::HeldOut).collect();
@@ -238,6 +225,22 @@ impl Arena {
     }
 }
 
+/// What a folder of runs depends on, by name.
+fn inputs_of(
+    pool: &Table,
+    test: Option<&Table>,
+    prompts: Option<&Prompts>,
+) -> BTreeMap<String, String> {
+    let mut inputs = pool.inputs("the pool");
+    inputs.extend(test.map(|test| test.inputs("the test pool")).unwrap_or_default());
+    if let Some(prompts) = prompts {
+        let bytes = bytemuck::cast_slice(prompts.features.as_slice().unwrap_or_default());
+        let what = digest::of_bytes(bytes) + &prompts.label.join("\n");
+        inputs.insert("the prompts".to_owned(), digest::of_bytes(what.as_bytes()));
+    }
+    inputs
+}
+
 fn check_classes(compare: &Compare, labeled: bool, classes: &[String]) -> Result<(), CompareError> {
     let problem = match classes {
         [] if labeled => {
@@ -284,6 +287,12 @@ impl Table {
         }
         let labels = labels.into_iter().map(|label| label.filter(|label| !label.is_empty()));
         Ok(Self { images, texts, ids: pool.ids().to_vec(), bad, labels: labels.collect() })
+    }
+
+    /// The class of each row, where it has one.
+    fn class(&self, classes: &[String]) -> Vec<Option<usize>> {
+        let place = |label: &Option<String>| classes.binary_search(label.as_ref()?).ok();
+        self.labels.iter().map(place).collect()
     }
 
     fn unless_other_widths(&self, test: &Self) -> Result<(), CompareError> {

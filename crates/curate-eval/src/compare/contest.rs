@@ -47,7 +47,7 @@ pub struct Cost {
 }
 
 impl<'a> Contest<'a> {
-    /// Opens the folder of a comparison, and reads which runs are made.
+    /// Reads which runs of a comparison are made. Writes nothing.
     ///
     /// # Errors
     /// When two selections have one name, or the folder holds runs of other settings, another pool or other
@@ -61,11 +61,10 @@ impl<'a> Contest<'a> {
     ) -> Result<Self, CompareError> {
         for (at, entry) in entries.iter().enumerate() {
             if entries[..at].iter().any(|other| other.name == entry.name) {
-                let problem = "two selections have this name: give each a name of its own";
-                return Err(CompareError::selection(&entry.name, problem));
+                return Err(CompareError::SameName(entry.name.clone()));
             }
         }
-        let folder = Folder::open(folder, compare, arena, entries, existing)?;
+        let folder = Folder::look(folder, compare, arena, entries, existing)?;
         let (mut records, mut missing) = (Vec::new(), Vec::new());
         for seed in 0..compare.params.seeds {
             for &budget in &compare.params.budgets {
@@ -154,6 +153,8 @@ impl<'a> Contest<'a> {
         let mut check = Checker::default();
         check.that(level > 0.0 && level < 1.0, "level", level, "a number between 0 and 1");
         check.finish()?;
+        self.arena.check_asked(self.compare, score)?;
+        let _lock = self.folder.begin()?;
         let cost = self.cost();
         progress.start("train", cost.samples, "samples");
         let made = self.make(cost.at_once, progress);
@@ -162,7 +163,7 @@ impl<'a> Contest<'a> {
         let names: Vec<&str> = self.entries.iter().map(Entry::name).collect();
         let place = |record: &Record| names.iter().position(|name| *name == record.selection);
         self.records.sort_by_key(|record| (record.budget, place(record), record.seed));
-        let report = Report::of(&self.records, self.entries, self.arena.test_rows(), score, level)?;
+        let report = Report::of(&self.records, self.entries, self.arena.test_rows(), score, level);
         let path = self.folder.path();
         atomic::write(&path.join("runs.csv"), report.runs_csv().as_bytes())?;
         let mut json = serde_json::to_vec_pretty(&report).expect("a report is JSON");

@@ -73,8 +73,7 @@ impl Arena {
         if !strangers.is_empty() {
             let problem = said_of(&strangers, ids.len());
             if unknown == UnknownIds::Refuse || strangers.len() == ids.len() {
-                let remedy = "name the pool that it was made from, or skip unknown ids";
-                return Err(CompareError::selection(name, format!("{problem}: {remedy}")));
+                return Err(CompareError::Unknown { name: name.to_owned(), problem });
             }
             left_out.insert("not in the pool".to_owned(), strangers.len());
         }

@@ -22,6 +22,19 @@ pub enum CompareError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A selection with ids that the pool does not have.
+    #[error(
+        "selection `{name}`: {problem}: name the pool that it was made from, or skip unknown ids"
+    )]
+    Unknown {
+        /// The selection's name.
+        name: String,
+        /// How many, and some of them.
+        problem: String,
+    },
+    /// Two selections of one name.
+    #[error("selection `{0}`: two selections have this name: give each a name of its own")]
+    SameName(String),
     /// Models that cannot be tested.
     #[error("{0}")]
     Test(String),

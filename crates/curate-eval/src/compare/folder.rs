@@ -34,44 +34,58 @@ pub enum Existing {
     Replace,
 }
 
-/// A folder that this process alone writes to.
+/// A folder of runs, there or still to come.
 pub(crate) struct Folder {
     path: PathBuf,
     existing: Existing,
+    manifest: Manifest,
     /// Identifies all that runs have in common.
     common: String,
-    _lock: FolderLock,
 }
 
 impl Folder {
-    /// Opens a folder, and writes its manifest.
-    pub(crate) fn open(
+    /// Looks whether a folder's runs were made as these are to be. Writes nothing.
+    pub(crate) fn look(
         path: &Path,
         compare: &Compare,
         arena: &Arena,
         entries: &[Entry],
         existing: Existing,
     ) -> Result<Self, CompareError> {
-        let lock = FolderLock::take(path)?;
-        let mut manifest = Manifest::of(compare, arena, entries);
+        let manifest = Manifest::of(compare, arena, entries);
         let common = manifest.common();
-        let file = path.join(MANIFEST);
-        match read::<Manifest>(&file) {
-            Ok(Some(before)) => {
-                let changes = manifest.changes_since(&before);
-                if changes.is_empty() {
-                    let others = before.selections.into_iter();
-                    manifest.selections.extend(others);
-                } else if existing == Existing::Keep {
-                    return Err(CompareError::Conflict { folder: path.to_owned(), changes });
-                }
+        let folder = Self { path: path.to_owned(), existing, manifest, common };
+        folder.check()?;
+        Ok(folder)
+    }
+
+    /// The manifest that there is, unless it may be replaced.
+    fn check(&self) -> Result<Option<Manifest>, CompareError> {
+        let before = match read::<Manifest>(&self.path.join(MANIFEST)) {
+            Err(CompareError::Damaged(_)) if self.existing == Existing::Replace => None,
+            before => before?,
+        };
+        let Some(before) = before else { return Ok(None) };
+        let changes = self.manifest.changes_since(&before);
+        match (changes.is_empty(), self.existing) {
+            (true, _) => Ok(Some(before)),
+            (false, Existing::Replace) => Ok(None),
+            (false, Existing::Keep) => {
+                Err(CompareError::Conflict { folder: self.path.clone(), changes })
             }
-            Ok(None) => {}
-            Err(CompareError::Damaged(_)) if existing == Existing::Replace => {}
-            Err(error) => return Err(error),
         }
-        write(&file, &manifest)?;
-        Ok(Self { path: path.to_owned(), existing, common, _lock: lock })
+    }
+
+    /// Makes the folder this process's own, and writes its manifest.
+    pub(crate) fn begin(&self) -> Result<FolderLock, CompareError> {
+        let lock = FolderLock::take(&self.path)?;
+        let mut manifest = self.manifest.clone();
+        // Another process may have begun since the folder was looked at.
+        manifest
+            .selections
+            .extend(self.check()?.map(|before| before.selections).unwrap_or_default());
+        write(&self.path.join(MANIFEST), &manifest)?;
+        Ok(lock)
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
 
-use crate::compare::{CompareError, Entry, Record, Score, stats::Mean};
+use crate::compare::{Entry, Record, Score, stats::Mean};
 
 /// A ranking for each budget, and every run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -64,19 +64,19 @@ impl Report {
         test_rows: usize,
         score: Score,
         level: f64,
-    ) -> Result<Self, CompareError> {
+    ) -> Self {
         let left_out = entries.iter().filter(|entry| !entry.left_out.is_empty());
         let left_out = left_out.map(|entry| (entry.name.clone(), entry.left_out.clone()));
         let budgets = records.chunk_by(|a, b| a.budget == b.budget);
         let rankings = budgets.map(|records| Ranking::of(records, score, level));
-        Ok(Self {
+        Self {
             score,
             level,
             test_rows,
             left_out: left_out.collect(),
-            rankings: rankings.collect::<Result<_, _>>()?,
+            rankings: rankings.collect(),
             runs: records.to_vec(),
-        })
+        }
     }
 
     /// The runs as a table that scaling laws are fitted to: pool, samples, unique, error. An error of 0,
@@ -94,11 +94,11 @@ impl Report {
 }
 
 impl Ranking {
-    fn of(records: &[Record], score: Score, level: f64) -> Result<Self, CompareError> {
+    fn of(records: &[Record], score: Score, level: f64) -> Self {
         let mut found = Vec::new();
         for runs in records.chunk_by(|a, b| a.selection == b.selection) {
-            let scores: Option<Vec<f64>> = runs.iter().map(|run| score.of(run)).collect();
-            let scores = scores.ok_or_else(|| not_asked(score, &runs[0]))?;
+            // That the task is asked was settled before the first run.
+            let scores: Vec<f64> = runs.iter().filter_map(|run| score.of(run)).collect();
             found.push((runs, scores));
         }
         let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
@@ -113,7 +113,7 @@ impl Ranking {
         let others = selections.iter().filter_map(|ranked| ranked.behind);
         let settled = others.clone().count() > 0 && others.clone().all(|mean| mean.settled());
         let first = &records[0];
-        Ok(Self { budget: first.budget, samples: first.samples, selections, settled })
+        Self { budget: first.budget, samples: first.samples, selections, settled }
     }
 }
 
@@ -136,11 +136,4 @@ impl Ranked {
             tasks,
         }
     }
-}
-
-fn not_asked(score: Score, run: &Record) -> CompareError {
-    let asked: Vec<&str> = run.tasks.keys().map(String::as_str).collect();
-    let wanted = score.task().unwrap_or("average");
-    let problem = format!("no model was asked `{wanted}`; they were asked {}", asked.join(", "));
-    CompareError::Test(problem + ": name one of those, or give labels")
 }

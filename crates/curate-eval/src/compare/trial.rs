@@ -9,7 +9,7 @@ use crate::{
     ClassNet, Classifier, ClassifierParams, EvalError, Labeled, LogisticParams, Pairs, Probe,
     ProbeParams, Repeats, Towers,
     compare::{
-        Arena, Compare, Entry, Model,
+        Arena, Compare, CompareError, Entry, Model, Score,
         arena::Known,
         record::{Record, Task},
     },
@@ -133,6 +133,31 @@ impl Trial<'_> {
 }
 
 impl Arena {
+    /// The tasks that models are asked.
+    fn tasks(&self, model: Model) -> &'static [&'static str] {
+        match model {
+            Model::Linear | Model::Mlp => &["labels"],
+            Model::Projections if self.classes.is_empty() => &["retrieval"],
+            Model::Projections => &["retrieval", "zero-shot", "linear-probe", "neighbors"],
+        }
+    }
+
+    /// Whether models are asked what selections are to be ranked by.
+    ///
+    /// # Errors
+    /// When they are not, with what they are asked.
+    pub fn check_asked(&self, compare: &Compare, score: Score) -> Result<(), CompareError> {
+        let asked = self.tasks(compare.params.model);
+        match score.task().filter(|task| !asked.contains(task)) {
+            Some(task) => {
+                let asked = asked.join(", ");
+                let problem = format!("models are not asked `{task}`; they are asked {asked}");
+                Err(CompareError::Test(problem + ": rank by one of those, or give labels"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Asks two projections everything that can be asked.
     fn ask(&self, towers: &Towers) -> Result<BTreeMap<String, Task>, EvalError> {
         let texts = self.test.texts.as_ref().expect("projections are tested on texts");
