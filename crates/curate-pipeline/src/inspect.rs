@@ -115,10 +115,7 @@ pub fn inspect(
     look: Look<'_>,
     progress: &dyn Progress,
 ) -> Result<Inspection, Error> {
-    let mut pool = Pool::open(path, options, progress)?;
-    if let Some(folder) = look.embeddings {
-        joined::join(&mut pool, folder)?;
-    }
+    let pool = joined::open(path, options, look.embeddings, progress)?;
     let mut faults = BTreeMap::new();
     for (_, fault) in pool.faults() {
         *faults.entry(fault.name().to_owned()).or_default() += 1;

@@ -2,10 +2,29 @@
 
 use std::path::Path;
 
+use curate_core::Progress;
 use curate_dfn::filter::Embedded;
-use curate_io::{IoError, Kind, Pool};
+use curate_io::{IoError, Kind, Pool, PoolOptions};
 
 use crate::Error;
+
+/// Opens a pool, with the embeddings in a folder that [`curate_dfn::filter::Embed`] wrote of it, where one
+/// is given.
+///
+/// # Errors
+/// As [`Pool::open`], and when the folder is of another pool, interrupted, or lost a shard.
+pub fn open(
+    path: &Path,
+    options: PoolOptions,
+    embeddings: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<Pool, Error> {
+    let mut pool = Pool::open(path, options, progress)?;
+    if let Some(folder) = embeddings {
+        join(&mut pool, folder)?;
+    }
+    Ok(pool)
+}
 
 /// Takes the embeddings in `folder` for some of the pool's. Rows that could not be embedded are
 /// quarantined for what was wrong with them: a picture that is cut off, not a vector that is NaN.

@@ -50,7 +50,7 @@ mod folder;
 mod gone;
 mod inputs;
 pub mod inspect;
-mod joined;
+pub mod joined;
 pub mod manifest;
 mod page;
 pub mod plan;

@@ -130,6 +130,9 @@ pub(crate) struct CompareArgs {
     /// it is that of the folder or file.
     #[arg(required = true, value_name = "SELECTION")]
     pub(crate) selections: Vec<String>,
+    /// A folder that `curate filter embed` wrote of the pool, with the embeddings to train on.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) embeddings: Option<PathBuf>,
     /// Also train on the whole pool.
     #[arg(long)]
     pub(crate) everything: bool,

@@ -13,6 +13,7 @@ use curate::{
         scales,
     },
     io::{Pool, PoolOptions},
+    pipeline::joined::open,
 };
 use serde::Serialize;
 
@@ -32,10 +33,10 @@ use crate::{
 const WARM: usize = 2;
 const TIMED: usize = 8;
 
-pub(super) fn compare(args: &CompareArgs, shown: &Shown) -> Result<(), Failure> {
+pub(crate) fn compare(args: &CompareArgs, shown: &Shown) -> Result<(), Failure> {
     let chosen = named::selections(&args.selections)?;
     let options = PoolOptions { ids: args.ids.ids, ..PoolOptions::default() };
-    let pool = Pool::open(&args.pool, options, shown)?;
+    let pool = open(&args.pool, options, args.embeddings.as_deref(), shown)?;
     let compare = settings(args, &pool)?;
     let arena = arena(args, &compare, &pool, options, shown)?;
     arena.check_asked(&compare, score(args.asked.score))?;

@@ -4,7 +4,7 @@ pub(crate) mod args;
 #[cfg(feature = "train")]
 mod command;
 #[cfg(feature = "train")]
-mod compare;
+pub(crate) mod compare;
 #[cfg(feature = "train")]
 mod named;
 #[cfg(feature = "train")]

@@ -29,6 +29,30 @@ pub(crate) enum PlanCommand {
         after_help = "Example:\n  curate plan plot fit.json --runs runs.csv --out curves.svg"
     )]
     Plot(PlotArgs),
+    /// Train small models on buckets of a pool by quality, fit the law that they follow, and say which
+    /// share of the pool to keep for a budget.
+    ///
+    /// Needs a program built with the feature `train`. The folder gets the buckets, the runs and their
+    /// table, the fit, the decision, and recipe.toml, which keeps that share. The same command goes on
+    /// where it was interrupted.
+    #[command(after_help = "Example:\n  curate plan run loop.toml --out runs/loop")]
+    Run(LoopArgs),
+}
+
+#[derive(Args)]
+#[cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "a program without training reads none of them")
+)]
+pub(crate) struct LoopArgs {
+    /// The file that says which pool, score, buckets and budgets: LOOP.toml.
+    pub(crate) file: PathBuf,
+    /// The folder to write to. What is there already is not made again.
+    #[arg(long, short, value_name = "FOLDER", default_value = "runs/loop", value_parser = output)]
+    pub(crate) out: PathBuf,
+    /// Also make the run that would settle most, and decide again.
+    #[arg(long = "continue")]
+    pub(crate) go_on: bool,
 }
 
 #[derive(Args)]

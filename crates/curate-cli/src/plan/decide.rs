@@ -116,7 +116,7 @@ fn mixes(args: &DecideArgs) -> Result<bool, Failure> {
     Ok(first.law().needs().contains(&Field::Mixture))
 }
 
-fn by_pool(
+pub(super) fn by_pool(
     args: &DecideArgs,
     samples: f64,
     progress: &dyn Progress,

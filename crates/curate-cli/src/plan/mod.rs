@@ -2,6 +2,8 @@
 
 pub(crate) mod args;
 mod asked;
+#[cfg(feature = "train")]
+mod cycle;
 mod decide;
 mod fit;
 mod text;
@@ -25,11 +27,16 @@ use crate::{
         args::{PlanCommand, PlotArgs, PredictArgs},
         asked::{candidates_of, check_samples},
     },
+    progress::Shown,
     show,
 };
 
-pub(crate) fn carry_out(command: &PlanCommand, progress: &dyn Progress) -> Result<(), Failure> {
+pub(crate) fn carry_out(command: &PlanCommand, progress: &Shown) -> Result<(), Failure> {
     match command {
+        #[cfg(feature = "train")]
+        PlanCommand::Run(args) => cycle::run(args, progress),
+        #[cfg(not(feature = "train"))]
+        PlanCommand::Run(_) => Err(Failure::NoTraining),
         PlanCommand::Fit(args) => fit::fit(args, progress),
         PlanCommand::Predict(args) => predict(args),
         PlanCommand::Decide(args) => decide::decide(args, progress),

@@ -1,0 +1,186 @@
+//! `curate plan run`: small runs on buckets of a pool by quality, the law that they follow, and the share of
+//! the pool to keep for the budget that counts.
+//!
+//! The steps are those of `curate run`, `eval compare`, `plan fit` and `plan decide`, and so are their files:
+//! each step can be looked at, and repeated by hand, with those commands.
+
+mod asked;
+mod buckets;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, FromArgMatches};
+use curate::{
+    io::{IoError, atomic},
+    scaling::decide::Proposal,
+};
+
+use self::{
+    asked::Loop,
+    buckets::{Bucket, make, recipe},
+};
+use super::{
+    args::{DecideArgs, FitArgs, LoopArgs},
+    decide::{Decision, by_pool},
+    fit,
+};
+use crate::{
+    eval::{args::CompareArgs, compare::compare},
+    failure::Failure,
+    progress::Shown,
+    show,
+};
+
+pub(super) fn run(args: &LoopArgs, shown: &Shown) -> Result<(), Failure> {
+    let asked = Loop::read(&args.file)?;
+    let buckets = make(&asked, &args.out, shown)?;
+    let first = Part { asked: &asked, out: args.out.join("runs") };
+    first.train(&buckets, &asked.budgets, shown)?;
+    let mut decided = decide(&asked, &args.out, &buckets, shown)?;
+    if args.go_on {
+        let Some(proposal) = decided.next.first() else {
+            return Err(Failure::Usage("no run is proposed: nothing is left to settle".to_owned()));
+        };
+        let bucket = buckets.iter().find(|bucket| bucket.name == proposal.candidate);
+        let bucket = bucket.expect("a run of a bucket was proposed");
+        let samples = format!("{:.0}", proposal.samples);
+        let out = args.out.join(format!("more/{}-{samples}", bucket.name));
+        let more = Part { asked: &asked, out };
+        more.train(std::slice::from_ref(bucket), &[samples], shown)?;
+        decided = decide(&asked, &args.out, &buckets, shown)?;
+    }
+    answer(&asked, args, &buckets, &decided)
+}
+
+/// Some of the small runs, in a folder of their own.
+struct Part<'a> {
+    asked: &'a Loop,
+    out: PathBuf,
+}
+
+impl Part<'_> {
+    fn train(&self, buckets: &[Bucket], budgets: &[String], shown: &Shown) -> Result<(), Failure> {
+        let text = |path: &Path| path.display().to_string();
+        let mut words = vec![text(&self.asked.pool)];
+        words.extend(buckets.iter().map(|b| format!("{}={}", b.name, text(&b.file))));
+        words.extend(["--budgets".into(), budgets.join(","), "--out".into(), text(&self.out)]);
+        words.extend(["--seeds".into(), self.asked.seeds.to_string()]);
+        if let Some(embeddings) = &self.asked.embeddings {
+            words.extend(["--embeddings".into(), text(embeddings)]);
+        }
+        words.extend(self.asked.train.iter().cloned());
+        compare(&parsed::<CompareArgs>(words)?, shown)
+    }
+}
+
+/// What the runs so far say.
+struct Decided {
+    winner: Option<(String, f64)>,
+    next: Vec<Proposal>,
+}
+
+/// Fits the laws to all runs in the folder, and asks them for the share to keep.
+fn decide(asked: &Loop, out: &Path, buckets: &[Bucket], shown: &Shown) -> Result<Decided, Failure> {
+    let text = |name: &str| out.join(name).display().to_string();
+    atomic::write(&out.join("runs.csv"), gathered(out)?.as_bytes())?;
+    fit::fit(&parsed::<FitArgs>(vec![text("runs.csv"), "--out".into(), text("fit.json")])?, shown)?;
+    let names: Vec<&str> = buckets.iter().map(|bucket| &*bucket.name).collect();
+    let mut words = vec![text("fit.json"), "--samples".into(), asked.budget.clone()];
+    words.extend(["--cumulative".into(), names.join(","), "--out".into(), text("decision.json")]);
+    for name in &names {
+        // A run that is worth making is larger than those there are, and smaller than the one that counts.
+        let doubled = std::iter::successors(Some(2.0 * asked.largest()), |n| Some(2.0 * n));
+        for samples in doubled.take_while(|&n| n < asked.target()).take(4) {
+            words.extend(["--try".into(), format!("{name}@{samples:.0}")]);
+        }
+    }
+    let args: DecideArgs = parsed(words)?;
+    let decision = by_pool(&args, asked.target(), shown)?;
+    let law = decision.laws.first().expect("one fit was asked");
+    let winner = law.best.winner().map(|winner| (winner.name.clone(), winner.wins));
+    let decided = Decided { winner, next: law.next.clone() };
+    let decision = Decision::Pool(decision);
+    let json = serde_json::to_string_pretty(&decision).expect("numbers and text are JSON");
+    atomic::write(&out.join("decision.json"), (json + "\n").as_bytes())?;
+    show::text(&decision)?;
+    Ok(decided)
+}
+
+/// The tables of all parts as one.
+fn gathered(out: &Path) -> Result<String, IoError> {
+    let mut tables = vec![out.join("runs/runs.csv")];
+    let more = out.join("more");
+    if let Ok(entries) = fs::read_dir(&more) {
+        let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        folders.sort_unstable();
+        let there = folders.into_iter().map(|folder| folder.join("runs.csv"));
+        tables.extend(there.filter(|table| table.exists()));
+    }
+    let mut all = String::new();
+    for table in tables {
+        let text = fs::read_to_string(&table).map_err(|e| IoError::os(&table, "read", e))?;
+        let (header, rows) = text.split_once('\n').unwrap_or((&text, ""));
+        if all.is_empty() {
+            // Writing to a string does not fail.
+            let _ = writeln!(all, "{header}");
+        }
+        all += rows;
+    }
+    Ok(all)
+}
+
+/// Says the share to keep, and writes the recipe that keeps it.
+fn answer(
+    asked: &Loop,
+    args: &LoopArgs,
+    buckets: &[Bucket],
+    decided: &Decided,
+) -> Result<(), Failure> {
+    let Some((name, wins)) = &decided.winner else {
+        show::text("no share is known to be the best: no recipe is written\n")?;
+        return Ok(());
+    };
+    // A union of buckets is called by their names, best first.
+    let last = name.rsplit('+').next().unwrap_or(name);
+    let end = buckets.iter().find(|bucket| bucket.name == last).map(|bucket| bucket.end);
+    let share = end.expect("the best candidate ends with a bucket");
+    let path = args.out.join("recipe.toml");
+    atomic::write(&path, recipe(asked, Some(share))?.to_toml().as_bytes())?;
+    let mut said = format!(
+        "\nkeep the best {:.4} % of the pool for {} samples: the best of {} shares in {:.0} % of draws\n",
+        100.0 * share,
+        asked.budget,
+        buckets.len(),
+        100.0 * wins
+    );
+    if asked.target() > 10.0 * asked.largest() {
+        let _ = writeln!(
+            said,
+            "the question lies {:.0} times beyond the largest run: believe the order more than the numbers",
+            asked.target() / asked.largest()
+        );
+    }
+    let _ = writeln!(said, "wrote {}", path.display());
+    if let Some(next) = decided.next.first().filter(|next| next.settles > 0.0) {
+        let _ = writeln!(
+            said,
+            "--continue makes the run that would settle most: {} for {:.0} samples",
+            next.candidate, next.samples
+        );
+    }
+    show::text(said)?;
+    Ok(())
+}
+
+/// The arguments of another command, from its words.
+fn parsed<T: Args + FromArgMatches>(words: Vec<String>) -> Result<T, Failure> {
+    let command = T::augment_args(clap::Command::new("curate").no_binary_name(true));
+    let found = command.try_get_matches_from(words).and_then(|found| T::from_arg_matches(&found));
+    found.map_err(|e| {
+        Failure::Usage(e.to_string().trim_start_matches("error: ").trim_end().to_owned())
+    })
+}
