@@ -122,11 +122,45 @@ fn every_commands_help_ends_with_an_example_that_works() {
     let examples = examples(&world, &[]);
     assert!(examples.len() >= 24, "{examples:?}");
     for example in examples {
-        if example.starts_with("curate filter train") && !cfg!(feature = "train") {
-            continue;
-        }
         world.carry_out("help", &example);
     }
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn a_loop_of_small_runs_ends_in_a_recipe_and_goes_on_with_the_run_that_it_proposes() {
+    let world = World::new();
+    world.carry_out("", "curate plan run loop.toml --out loop");
+    let table = fs::read_to_string(world.path("loop/runs.csv")).unwrap();
+    // Three buckets, three budgets, two seeds.
+    assert_eq!(table.lines().count(), 1 + 3 * 3 * 2, "{table}");
+    let ids = |bucket: &str| {
+        curate::io::subset::read(&world.path(format!("loop/buckets/{bucket}.npy"))).unwrap()
+    };
+    let counts = ["0-20", "20-50", "50-100"].map(|bucket| ids(bucket).len());
+    assert_eq!(counts, [1009, 1513, 2523], "every row is in one bucket");
+    let decision: serde_json::Value =
+        serde_json::from_slice(&fs::read(world.path("loop/decision.json")).unwrap()).unwrap();
+    let winner = decision["laws"][0]["best"]["winner"].as_str();
+    let recipe = fs::read_to_string(world.path("loop/recipe.toml")).ok();
+    assert_eq!(winner.is_some(), recipe.is_some(), "{decision}");
+    if let (Some(winner), Some(recipe)) = (winner, recipe) {
+        let share = match winner.rsplit('+').next().unwrap() {
+            "0-20" => "0.2",
+            "20-50" => "0.5",
+            _ => "1.0",
+        };
+        assert!(recipe.contains(&format!("fraction = {share}")), "{winner}: {recipe}");
+        world.carry_out("", "curate run loop/recipe.toml --dry-run");
+    }
+    // The same again makes nothing anew; with the run that was proposed there are two more rows.
+    let first = world.path("loop/runs/runs/0-20/1000-0.json");
+    let written = fs::metadata(&first).unwrap().modified().unwrap();
+    world.carry_out("", "curate plan run loop.toml --out loop --continue");
+    assert_eq!(fs::metadata(&first).unwrap().modified().unwrap(), written);
+    let more = fs::read_to_string(world.path("loop/runs.csv")).unwrap();
+    assert_eq!(more.lines().count(), table.lines().count() + 2);
+    assert!(more.starts_with(&table), "{more}");
 }
 
 /// The program in the folder, which must refuse.
