@@ -7,6 +7,7 @@ use curate::{
     io::{IoError, Kind},
     pipeline::Error,
     scaling::ScalingError,
+    transfer::TransferError,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,8 @@ pub(crate) enum Failure {
     Network(#[from] NetworkError),
     #[error(transparent)]
     Filter(#[from] FilterError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] curate::dfn::train::TrainError),
@@ -89,6 +92,7 @@ impl Failure {
             Self::Baseline(error) => error.is_cancelled(),
             Self::Source(error) => error.is_cancelled(),
             Self::Filter(error) => error.is_cancelled(),
+            Self::Transfer(error) => error.is_cancelled(),
             #[cfg(feature = "train")]
             Self::Train(error) => matches!(error, curate::dfn::train::TrainError::Cancelled(_)),
             _ => false,

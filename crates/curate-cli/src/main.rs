@@ -18,6 +18,7 @@ mod show;
 mod signals;
 mod start;
 mod subset;
+mod transfer;
 mod values;
 
 use std::{
@@ -101,6 +102,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         Command::Baseline(args) => return baseline::run(&args, shown),
         Command::Filter(command) => return filter::carry_out(&command, shown),
         Command::Reshard(args) => return reshard::run(&args, shown),
+        Command::Transfer(args) => return transfer::run(&args, shown),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),

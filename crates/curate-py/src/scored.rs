@@ -74,9 +74,10 @@ pub(crate) fn select<'py>(
 /// Scores that can be written down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Numbers {
-    Half(Vec<f32>),
     Single(Vec<f32>),
     Double(Vec<f64>),
+    /// Behind those that earlier versions wrote.
+    Half(Vec<f32>),
 }
 
 impl From<ScoreColumn> for Numbers {
@@ -182,7 +183,9 @@ impl Scored {
     #[getter]
     fn scores<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match &*self.state.scores {
-            Numbers::Single(numbers) => PyArray1::from_slice(py, numbers).into_any(),
+            Numbers::Half(numbers) | Numbers::Single(numbers) => {
+                PyArray1::from_slice(py, numbers).into_any()
+            }
             Numbers::Double(numbers) => PyArray1::from_slice(py, numbers).into_any(),
         }
     }
