@@ -102,6 +102,14 @@ pub(crate) enum Command {
     /// Combine subset files, or count the ids in one. An id may occur several times.
     #[command(subcommand)]
     Subset(crate::subset::SubsetCommand),
+    /// Rank the classes of a pre-training set by what a target needs, and keep the best.
+    ///
+    /// Every target sample votes for a class (DP4TL, arXiv 2310.08782): for the one that a network trained on the
+    /// source takes it for, or for the one whose features are nearest. Clusters do as classes.
+    #[command(
+        after_help = "Example:\n  curate transfer --labels labels.npy --predictions predictions.npy --fraction 0.5"
+    )]
+    Transfer(Box<crate::transfer::TransferArgs>),
     /// Fit scaling laws of data and compute to small training runs, and decide which pool to train
     /// on.
     #[command(subcommand)]

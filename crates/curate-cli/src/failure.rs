@@ -9,6 +9,7 @@ use curate::{
     io::{IoError, Kind},
     pipeline::Error,
     scaling::ScalingError,
+    transfer::TransferError,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,8 @@ pub(crate) enum Failure {
     Network(#[from] NetworkError),
     #[error(transparent)]
     Filter(#[from] FilterError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] curate::dfn::train::TrainError),
@@ -102,6 +105,7 @@ impl Failure {
             Self::Baseline(error) => error.is_cancelled(),
             Self::Source(error) => error.is_cancelled(),
             Self::Filter(error) => error.is_cancelled(),
+            Self::Transfer(error) => error.is_cancelled(),
             #[cfg(feature = "train")]
             Self::Compare(error) => error.is_cancelled(),
             #[cfg(feature = "train")]

@@ -20,6 +20,7 @@ mod show;
 mod signals;
 mod start;
 mod subset;
+mod transfer;
 mod values;
 
 use std::{
@@ -110,6 +111,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         Command::Filter(command) => return filter::carry_out(&command, shown),
         Command::Eval(command) => return eval::carry_out(&command, shown),
         Command::Reshard(args) => return reshard::run(&args, shown),
+        Command::Transfer(args) => return transfer::run(&args, shown),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),

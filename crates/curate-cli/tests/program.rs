@@ -86,7 +86,10 @@ fn errors_name_file_field_and_remedy_and_the_exit_status_tells() {
         assert_eq!(text(&output.stdout), "");
         text(&output.stderr).replace(folder.path().to_str().unwrap(), "FOLDER")
     };
-    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"fraction\"\nfracton = 0.3\n"), @"error: FOLDER/r.toml: stage 1 (`fraction`): unknown field `fracton`, expected one of `name`, `from`, `score`, `fraction`, `better`");
+    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"fraction\"\nfracton = 0.3\n"), @"
+    error: FOLDER/r.toml: stage 1 (`fraction`): unknown field `fracton`, expected one of `name`, `from`, `score`, `fraction`, `better`
+      stage 1 (`fraction`): missing field `fraction`
+    ");
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: does not exist; check the path");
     fs::create_dir(folder.path().join("p")).unwrap();
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, shards/*.tar, img_emb/*.npy, text_emb/*.npy, *.npy, metadata/*.jsonl, *.jsonl, *.h5 and *.hdf5; name the folder that holds one of those");

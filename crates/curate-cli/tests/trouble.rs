@@ -234,6 +234,7 @@ fn help_names_every_command() {
       baseline  Filter DataComp metadata with one of DataComp's baselines
       reshard   Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
       subset    Combine subset files, or count the ids in one. An id may occur several times
+      transfer  Rank the classes of a pre-training set by what a target needs, and keep the best
       plan      Fit scaling laws of data and compute to small training runs, and decide which pool to
                 train on
       schema    Print the JSON Schema of recipes

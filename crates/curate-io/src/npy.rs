@@ -258,22 +258,37 @@ pub(crate) fn write_table(
     out.write_all(&bytes)
 }
 
+/// Numbers of one axis, such as labels or a score of each row, in single precision.
+///
+/// # Errors
+/// When the file holds something else, or cannot be read.
+pub fn read_column(path: &Path) -> Result<Vec<f32>, IoError> {
+    let remedy = "write it with numpy.save as an array of numbers of shape [n]";
+    Ok(read_axes(path, 1, remedy)?.1)
+}
+
 /// A table of numbers that is held in memory, whichever of its axes varies fastest.
 pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
     let remedy = "write it with numpy.save as a float32 array of shape [k, d]";
+    let (header, numbers) = read_axes(path, 2, remedy)?;
+    let shape = (header.shape[0], header.shape[1]).set_f(header.fortran_order);
+    Ok(Array2::from_shape_vec(shape, numbers).expect("as many numbers as the shape says"))
+}
+
+/// The numbers of an array of so many axes, one or two, as they lie in the file.
+fn read_axes(path: &Path, axes: usize, remedy: &str) -> Result<(Header, Vec<f32>), IoError> {
     let failed = |e| IoError::os(path, "read", e);
     let file = files::open(path)?;
     let bytes = file.metadata().map_err(failed)?.len();
     let mut file = BufReader::new(file);
     let wrong = |kind, problem: String| Err(IoError::new(kind, path, problem, remedy));
     let header = Header::of_file(path, &mut file)?;
-    let &[rows, columns] = header.shape.as_slice() else {
-        let shape = shape_of(&header.shape);
-        return wrong(
-            Kind::Malformed,
-            format!("is an array of the shape {shape}, not of two axes"),
-        );
-    };
+    if header.shape.len() != axes {
+        let (shape, wanted) =
+            (shape_of(&header.shape), if axes == 1 { "one axis" } else { "two axes" });
+        let problem = format!("is an array of the shape {shape}, not of {wanted}");
+        return wrong(Kind::Malformed, problem);
+    }
     if matches!(header.dtype, Dtype::UidPair | Dtype::Other(_)) {
         let problem = format!("is an array of the element type {}, not of numbers", header.dtype);
         return wrong(Kind::Malformed, problem);
@@ -282,12 +297,13 @@ pub(crate) fn read_f32(path: &Path) -> Result<Array2<f32>, IoError> {
     let data = usize::try_from(bytes.saturating_sub(header.len as u64)).ok();
     if data.is_none() || header.data_len() != data {
         let held = bytes.saturating_sub(header.len as u64);
-        let problem = format!("promises {rows} x {columns} numbers, but holds {held} bytes");
+        let promised: Vec<String> = header.shape.iter().map(usize::to_string).collect();
+        let problem = format!("promises {} numbers, but holds {held} bytes", promised.join(" x "));
         return wrong(Kind::Truncated, problem);
     }
-    let numbers = read_numbers(&mut file, &header.dtype, rows * columns).map_err(failed)?;
-    let shape = (rows, columns).set_f(header.fortran_order);
-    Ok(Array2::from_shape_vec(shape, numbers).expect("as many numbers as the shape says"))
+    let count = header.shape.iter().product();
+    let numbers = read_numbers(&mut file, &header.dtype, count).map_err(failed)?;
+    Ok((header, numbers))
 }
 
 /// Numbers block by block, so that a file is never held beside its array.

@@ -8,7 +8,7 @@
 //!
 //! // How evenly a data set covers its classes.
 //! let profile = ClassProfile::of_labels(&[0, 0, 0, 0, 1, 1, 3], 4)?;
-//! assert_eq!((profile.coverage(), profile.long_tail(3)), (3, 2));
+//! assert_eq!((profile.coverage(), profile.long_tail(3)), (3, 3));
 //! assert_eq!(profile.largest_share(0.25), Some(4.0 / 7.0));
 //!
 //! // What frozen features of it say of test samples.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::Range, sync::LazyLock};
 
 use regex::{Regex, bytes};
 
-use super::{Ftfy, tables};
+use super::{tables, version::Ftfy};
 
 /// Encodings that are tried; the first is Latin-1.
 const COUNT: usize = 10;

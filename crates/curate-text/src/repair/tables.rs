@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Ftfy;
+use super::version::Ftfy;
 
 /// What stands for a character.
 pub(super) type Mapping = HashMap<char, String>;
