@@ -154,6 +154,15 @@ fn labels_of_the_pool_or_of_a_table_ask_more() {
     });
     let linear =
         ["even.npy", "odd.npy", "--labels", "source", "--model", "linear", "--out", "linear"];
+    assert!(by_id.contains("5045 of the pool's 5045 rows have a label, of 10 classes"), "{by_id}");
+    let first = opened.ids()[0].to_string();
+    let columns = vec![
+        ("uid", Column::Text(vec![first.clone(), first.clone()])),
+        ("kind", Column::Text(vec!["a".to_owned(), "b".to_owned()])),
+    ];
+    table::write(&folder.path().join("kinds.parquet"), columns).unwrap();
+    let twice = refused(folder.path(), &args(&pool, &from));
+    assert!(twice.contains(&format!("gives {first} the labels `a` and `b`")), "{twice}");
     let linear = [&linear[..], &["--images", "img", "--score", "labels"]].concat();
     assert!(said(folder.path(), &args(&pool, &linear)).contains("budget 2K"));
 }
@@ -302,7 +311,7 @@ fn numbers_out_of_range_are_refused_together() {
     let pool = pool_name();
     let complaint = |more: &[&str]| refused(folder.path(), &args(&pool, more));
     for (more, expected) in [
-        (&["even.npy", "--test-rows", "1"][..], "`test-rows` is 1, but must be at least 2"),
+        (&["even.npy", "--test-rows", "1"][..], "`test-rows` is 1, but must be from 2 to 32768"),
         (&["even.npy", "--level", "1"], "--level must be between 0 and 1, for example 0.95"),
     ] {
         assert_eq!(complaint(more), format!("error: {expected}\n"));

@@ -329,6 +329,10 @@ fn selections_that_cannot_be_trained_on_say_why() {
     let few = said(&ids([5]));
     assert!(few.contains("0 rows to train on are too few (1 without usable features)"), "{few}");
 
+    for name in ["../a", "a/b", "", ".a", "a,b"] {
+        let error = arena.entry(&setting.compare, name, &ids(0..50), UnknownIds::Refuse);
+        assert!(error.unwrap_err().to_string().contains("its name becomes that of a folder"));
+    }
     let entries = [of(&ids(0..50), UnknownIds::Refuse).unwrap()];
     let two = [entries[0].clone(), entries[0].clone()];
     let out = setting.out("out");

@@ -61,7 +61,14 @@ fn contest(
     let existing = if args.overwrite { Existing::Replace } else { Existing::Keep };
     let contest = Contest::open(compare, arena, entries, &args.out, existing)?;
     let cost = contest.cost();
-    let spent = Spent { cost, seconds: seconds(&contest, &cost, shown)?, test: arena.test_rows() };
+    let spent = Spent {
+        cost,
+        seconds: seconds(&contest, &cost, shown)?,
+        test: arena.test_rows(),
+        rows: arena.rows(),
+        labeled: arena.labeled(),
+        classes: arena.classes().len(),
+    };
     if args.dry_run {
         return Ok(if args.json { show::json(&spent) } else { show::text(spent) }?);
     }

@@ -159,6 +159,16 @@ impl Arena {
         self.test.images.nrows()
     }
 
+    /// Rows of the pool that have a label.
+    pub fn labeled(&self) -> usize {
+        self.class.iter().flatten().count()
+    }
+
+    /// Rows of the pool.
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Classes that labels name.
     pub fn classes(&self) -> &[String] {
         &self.classes

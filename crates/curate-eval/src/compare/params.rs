@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Order;
 
+/// More seeds narrow no interval that matters, and each run is a file.
+const MOST_SEEDS: u64 = 10_000;
+/// Models of this size are small, and a matrix of so many rows and columns fits into memory.
+const LARGEST: usize = 32_768;
+
 /// What is trained on every selection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -108,7 +113,8 @@ impl CompareParams {
             let allowed = format!("at least one batch, {}", self.batch);
             check.that(false, "budgets", budget, allowed);
         }
-        check.that(self.seeds > 0, "seeds", self.seeds, "at least 1");
+        let few = (1..=MOST_SEEDS).contains(&self.seeds);
+        check.that(few, "seeds", self.seeds, format!("from 1 to {MOST_SEEDS}"));
         let share = self.held_out.unwrap_or(0.5);
         check.that(share > 0.0 && share < 1.0, "held-out", share, "a number between 0 and 1");
         for (field, value, least) in [
@@ -119,7 +125,8 @@ impl CompareParams {
             ("hidden", self.hidden, 1),
             ("dim", self.dim, 1),
         ] {
-            check.that(value >= least, field, value, format!("at least {least}"));
+            let fits = (least..=LARGEST).contains(&value);
+            check.that(fits, field, value, format!("from {least} to {LARGEST}"));
         }
         let (rate, decay) = (self.rate, self.weight_decay);
         check.that(rate.is_finite() && rate > 0.0, "rate", rate, "a number above 0");
@@ -166,7 +173,7 @@ mod tests {
             captions: 0,
             bank: 0,
             batch: 1,
-            hidden: 0,
+            hidden: 1 << 40,
             dim: 0,
             rate: f64::NAN,
             weight_decay: -1.0,

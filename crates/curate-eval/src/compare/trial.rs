@@ -223,7 +223,11 @@ impl Arena {
         let fit = regression.fit(table(bank), &self.bank.class, classes)?;
         let own = &self.test.known.class;
         let ranks = ranks_of_scores(&fit.scores(table(queries))?, own, classes)?;
-        self.classified("linear-probe", &ranks, own)
+        let mut found = self.classified("linear-probe", &ranks, own)?;
+        if let Some((_, task)) = &mut found {
+            task.measures.insert("converged".to_owned(), f64::from(u8::from(fit.converged)));
+        }
+        Ok(found)
     }
 
     fn classified(
