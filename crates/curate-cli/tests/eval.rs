@@ -233,6 +233,27 @@ fn any_number_of_threads_gives_the_same_bytes() {
 }
 
 #[test]
+fn convolutions_look_at_the_pictures() {
+    let folder = setting();
+    let demo = demo().canonicalize().unwrap();
+    let pool = demo.to_str().unwrap();
+    let more = ["even.npy", "odd.npy", "--labels", "source", "--model", "cnn", "--pixels", "16"];
+    let small = ["--budgets", "3K", "--seeds", "2", "--batch", "64", "--hidden", "4"];
+    let found = said(folder.path(), &[&["eval", "compare", pool][..], &more, &small].concat());
+    assert!(found.contains("budget 3K samples") && found.contains("even "), "{found}");
+    let metadata = folder.path().join("tables");
+    fs::create_dir(&metadata).unwrap();
+    for entry in fs::read_dir(demo.join("metadata")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, metadata.join(path.file_name().unwrap())).unwrap();
+    }
+    let metadata = metadata.to_str().unwrap();
+    let none =
+        refused(folder.path(), &[&["eval", "compare", metadata][..], &more, &small].concat());
+    assert!(none.contains("has no pictures, at which convolutions look"), "{none}");
+}
+
+#[test]
 fn a_dry_run_says_what_runs_cost_and_writes_nothing() {
     let folder = setting();
     let pool = pool_name();

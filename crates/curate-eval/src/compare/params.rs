@@ -22,6 +22,8 @@ pub enum Model {
     Linear,
     /// A network with one hidden layer, of the labels.
     Mlp,
+    /// A network of convolutions on the pictures' pixels, of the labels.
+    Cnn,
 }
 
 impl Model {
@@ -43,7 +45,7 @@ impl Model {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CompareParams {
-    /// The name of the pool's embedding of images.
+    /// The name of the pool's embedding of images; not used by convolutions, which look at pictures.
     pub images: String,
     /// The name of the pool's embedding of texts; not used by models that learn labels.
     pub texts: String,
@@ -62,9 +64,11 @@ pub struct CompareParams {
     pub captions: usize,
     /// The most labeled rows of the pool that linear probe and neighbors learn from.
     pub bank: usize,
+    /// The side in pixels to which pictures are brought, for convolutions.
+    pub pixels: usize,
     /// Samples of a step.
     pub batch: usize,
-    /// Elements of hidden layers.
+    /// Elements of hidden layers; channels of the first convolution.
     pub hidden: usize,
     /// Elements of an embedding, for projections.
     pub dim: usize,
@@ -88,6 +92,7 @@ impl Default for CompareParams {
             test_rows: 2000,
             captions: 80,
             bank: 5000,
+            pixels: 32,
             batch: 512,
             hidden: 256,
             dim: 128,
@@ -124,6 +129,7 @@ impl CompareParams {
             ("batch", self.batch, least),
             ("hidden", self.hidden, 1),
             ("dim", self.dim, 1),
+            ("pixels", self.pixels, 8),
         ] {
             let fits = (least..=LARGEST).contains(&value);
             check.that(fits, field, value, format!("from {least} to {LARGEST}"));
