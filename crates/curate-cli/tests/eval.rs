@@ -154,6 +154,15 @@ fn labels_of_the_pool_or_of_a_table_ask_more() {
     });
     let linear =
         ["even.npy", "odd.npy", "--labels", "source", "--model", "linear", "--out", "linear"];
+    assert!(by_id.contains("5045 of the pool's 5045 rows have a label, of 10 classes"), "{by_id}");
+    let first = opened.ids()[0].to_string();
+    let columns = vec![
+        ("uid", Column::Text(vec![first.clone(), first.clone()])),
+        ("kind", Column::Text(vec!["a".to_owned(), "b".to_owned()])),
+    ];
+    table::write(&folder.path().join("kinds.parquet"), columns).unwrap();
+    let twice = refused(folder.path(), &args(&pool, &from));
+    assert!(twice.contains(&format!("gives {first} the labels `a` and `b`")), "{twice}");
     let linear = [&linear[..], &["--images", "img", "--score", "labels"]].concat();
     assert!(said(folder.path(), &args(&pool, &linear)).contains("budget 2K"));
 }
@@ -221,6 +230,27 @@ fn any_number_of_threads_gives_the_same_bytes() {
         let of = |out: &str| fs::read(folder.path().join(out).join(file)).unwrap();
         assert_eq!(of("one"), of("four"), "{file}");
     }
+}
+
+#[test]
+fn convolutions_look_at_the_pictures() {
+    let folder = setting();
+    let demo = demo().canonicalize().unwrap();
+    let pool = demo.to_str().unwrap();
+    let more = ["even.npy", "odd.npy", "--labels", "source", "--model", "cnn", "--pixels", "16"];
+    let small = ["--budgets", "3K", "--seeds", "2", "--batch", "64", "--hidden", "4"];
+    let found = said(folder.path(), &[&["eval", "compare", pool][..], &more, &small].concat());
+    assert!(found.contains("budget 3K samples") && found.contains("even "), "{found}");
+    let metadata = folder.path().join("tables");
+    fs::create_dir(&metadata).unwrap();
+    for entry in fs::read_dir(demo.join("metadata")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, metadata.join(path.file_name().unwrap())).unwrap();
+    }
+    let metadata = metadata.to_str().unwrap();
+    let none =
+        refused(folder.path(), &[&["eval", "compare", metadata][..], &more, &small].concat());
+    assert!(none.contains("has no pictures, at which convolutions look"), "{none}");
 }
 
 #[test]
@@ -302,7 +332,7 @@ fn numbers_out_of_range_are_refused_together() {
     let pool = pool_name();
     let complaint = |more: &[&str]| refused(folder.path(), &args(&pool, more));
     for (more, expected) in [
-        (&["even.npy", "--test-rows", "1"][..], "`test-rows` is 1, but must be at least 2"),
+        (&["even.npy", "--test-rows", "1"][..], "`test-rows` is 1, but must be from 2 to 32768"),
         (&["even.npy", "--level", "1"], "--level must be between 0 and 1, for example 0.95"),
     ] {
         assert_eq!(complaint(more), format!("error: {expected}\n"));

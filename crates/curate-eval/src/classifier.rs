@@ -2,7 +2,6 @@
 
 use burn::{
     module::Module,
-    nn::Linear,
     tensor::{Device, Tensor, TensorData, activation},
 };
 use curate_core::{EmbeddingSource, ParamsError, Progress, params::Checker};
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     EvalError, Order, Repeats,
     fit::{Fit, steps_of},
-    model::linear,
+    net::{Net, Shape, is_picture},
     order::times_seen,
     towers::gather,
 };
@@ -27,8 +26,10 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClassifierParams {
-    /// Elements of the hidden layer; none for a linear model.
+    /// Elements of the hidden layer, or channels of the first convolution; none for a linear model.
     pub(crate) hidden: Option<usize>,
+    /// Whether features are the pixels of square pictures, for convolutions.
+    pub(crate) pictures: bool,
     /// Samples of a step.
     pub(crate) batch: usize,
     /// Steps: with the batch, the samples seen.
@@ -47,6 +48,7 @@ impl Default for ClassifierParams {
     fn default() -> Self {
         Self {
             hidden: None,
+            pictures: false,
             batch: 128,
             steps: 400,
             rate: 5e-3,
@@ -66,6 +68,13 @@ impl ClassifierParams {
     /// A network with one hidden layer of so many elements.
     pub fn mlp(hidden: usize) -> Self {
         Self { hidden: Some(hidden), ..Self::default() }
+    }
+
+    /// A network of three convolutions, each of which halves the sides of a picture and doubles the channels;
+    /// then a mean over the picture, and a linear layer. Features are the red, green and blue pixels of
+    /// square pictures, one color after the other, `3 x side x side`.
+    pub fn cnn(channels: usize) -> Self {
+        Self { hidden: Some(channels), pictures: true, ..Self::default() }
     }
 
     /// Samples of a step.
@@ -228,17 +237,24 @@ impl Classifier {
             Ok(cross_entropy(net.forward(features), &own))
         };
         let look = |step: usize, net: &Net| match step.is_multiple_of(every) {
-            true => watch(step, &ClassNet(net.valid())),
+            true => watch(step, &ClassNet { net: net.valid(), inputs: data.features.dim() }),
             false => Ok(()),
         };
         let net = self.start(data, rows)?;
-        Ok(ClassNet(self.fit().run_watched(net, rows.len(), loss, look, progress)?))
+        let net = self.fit().run_watched(net, rows.len(), loss, look, progress)?;
+        Ok(ClassNet { net, inputs: data.features.dim() })
     }
 
     /// The network before the first step.
     fn start(&self, data: &Labeled<'_>, rows: &[usize]) -> Result<Net, EvalError> {
         data.check(rows)?;
-        Ok(Net::new(data.features.dim(), data.classes, &self.params, &self.fit().device()))
+        let (inputs, classes) = (data.features.dim(), data.classes);
+        let ClassifierParams { hidden, pictures, seed, .. } = self.params;
+        if pictures && !is_picture(inputs) {
+            return Err(EvalError::NoPicture(inputs));
+        }
+        let shape = Shape { inputs, classes, hidden, pictures };
+        Ok(Net::new(shape, seed, &self.fit().device()))
     }
 
     /// [`Self::run`] with another loss of the logits of positions in `rows`.
@@ -256,7 +272,8 @@ impl Classifier {
             let sources: Vec<usize> = batch.iter().map(|&at| rows[at]).collect();
             loss(net.forward(gather(data.features, &sources, &device)?), batch)
         };
-        Ok(ClassNet(fit.run(net, rows.len(), of_batch, progress)?))
+        let net = fit.run(net, rows.len(), of_batch, progress)?;
+        Ok(ClassNet { net, inputs: data.features.dim() })
     }
 
     /// How often [`Self::run`] sees each of `n` rows.
@@ -285,34 +302,15 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, class: &[usize]) -> Tensor<1> {
     (activation::log_softmax(logits, 1) * own).sum().mul_scalar(-1.0 / n as f32)
 }
 
-#[derive(Module, Debug)]
-struct Net {
-    hidden: Option<Linear>,
-    last: Linear,
-}
-
-impl Net {
-    fn new(inputs: usize, classes: usize, params: &ClassifierParams, device: &Device) -> Self {
-        let seed = params.seed;
-        let hidden = params.hidden.map(|size| linear(inputs, size, seed, "class.hidden", device));
-        let width = params.hidden.unwrap_or(inputs);
-        Self { hidden, last: linear(width, classes, seed, "class.last", device) }
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        match &self.hidden {
-            Some(hidden) => self.last.forward(activation::gelu(hidden.forward(x))),
-            None => self.last.forward(x),
-        }
-    }
-}
-
 /// A trained classifier.
 #[derive(Clone, Debug)]
-pub struct ClassNet(Net);
+pub struct ClassNet {
+    net: Net,
+    inputs: usize,
+}
 
 /// Rows scored together: the answer does not depend on it beyond rounding, the memory does.
-const BLOCK: usize = 4096;
+const BLOCK: usize = 512;
 
 impl ClassNet {
     /// The logits of each row, `n x classes`, one row after the other.
@@ -320,16 +318,15 @@ impl ClassNet {
     /// # Errors
     /// When the features have another length than those of the training, or cannot be read.
     pub fn scores(&self, rows: &dyn EmbeddingSource) -> Result<Vec<f32>, EvalError> {
-        let first = self.0.hidden.as_ref().unwrap_or(&self.0.last);
-        let (found, expected) = (rows.dim(), first.weight.dims()[0]);
+        let (found, expected) = (rows.dim(), self.inputs);
         if found != expected {
             return Err(EvalError::Width { argument: "rows", found, expected });
         }
-        let device = self.0.devices().into_iter().next().unwrap_or_else(Device::flex);
+        let device = self.net.devices().into_iter().next().unwrap_or_else(Device::flex);
         let mut out = Vec::new();
         for first in (0..rows.rows()).step_by(BLOCK) {
             let block: Vec<usize> = (first..(first + BLOCK).min(rows.rows())).collect();
-            let logits = self.0.forward(gather(rows, &block, &device)?).into_data();
+            let logits = self.net.forward(gather(rows, &block, &device)?).into_data();
             out.extend(logits.try_to_vec::<f32>().expect("logits are f32"));
         }
         Ok(out)
@@ -375,6 +372,31 @@ mod tests {
         };
         assert_eq!(right(ClassifierParams::mlp(16).rate(0.05)), 4);
         assert!(right(ClassifierParams::linear()) < 4);
+    }
+
+    /// Bars that lie or stand, wherever: no pixel alone says it.
+    #[test]
+    fn convolutions_learn_pictures() {
+        let side = 8;
+        let features = Array2::from_shape_fn((64, 3 * side * side), |(row, number)| {
+            let (y, x) = (number / side % side, number % side);
+            let (bright, lies) = (row / 2 % side, row % 2 == 0);
+            f32::from(u8::from(if lies { y == bright } else { x == bright }))
+        });
+        let class: Vec<usize> = (0..64).map(|row| row % 2).collect();
+        let data = Labeled { features: &features, class: &class, classes: 2 };
+        let rows: Vec<usize> = (0..64).collect();
+        let cnn = ClassifierParams::cnn(8).batch(32).steps(60).rate(0.02).check().unwrap();
+        let net = cnn.run(&data, &rows, &NoProgress).unwrap();
+        let scores = net.scores(&features).unwrap();
+        let right = scores.chunks(2).zip(&class).filter(|(s, c)| s[**c] > s[1 - **c]).count();
+        assert!(right >= 60, "{right} of 64");
+        let again = cnn.run(&data, &rows, &NoProgress).unwrap();
+        assert_eq!(again.scores(&features).unwrap(), scores, "the same bytes for a seed");
+        let flat = Array2::<f32>::zeros((64, 7));
+        let flat = Labeled { features: &flat, ..data };
+        let error = cnn.run(&flat, &rows, &NoProgress).unwrap_err().to_string();
+        assert!(error.contains("7 numbers are no square picture"), "{error}");
     }
 
     #[test]

@@ -77,6 +77,9 @@ pub enum EvalError {
         /// Rows given.
         rows: usize,
     },
+    /// Features that are no pixels.
+    #[error("`features`: {0} numbers are no square picture of three colors")]
+    NoPicture(usize),
     /// Features that cannot be used.
     #[error("`{argument}`: row {row} holds a number that is not finite: leave it out")]
     NotFinite {

@@ -30,7 +30,7 @@
 //! | | what for |
 //! |---|---|
 //! | [`Probe`] | two projections of images and texts, with CLIP's loss |
-//! | [`Classifier`] | a linear model or a small network of labels |
+//! | [`Classifier`] | a linear model, a small network or a few convolutions, of labels |
 //! | [`metrics`], [`LogisticRegression`] | zero-shot classes, retrieval, linear probe, neighbors; AUROC |
 //! | [`compare`] | selections of a pool on disk, at several budgets and with several seeds: a ranking with intervals, in a folder that resumes |
 //! | [`distill`] | students of a selection whose teacher saw everything; scores to prune by |
@@ -80,6 +80,7 @@ mod lbfgs;
 mod logistic;
 pub mod metrics;
 mod model;
+mod net;
 mod order;
 mod params;
 pub mod scales;

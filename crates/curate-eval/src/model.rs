@@ -78,14 +78,17 @@ pub(crate) fn linear(
     device: &Device,
 ) -> Linear {
     let bound = 1.0 / (inputs as f64).sqrt();
-    let draws = |part: &str, count: usize| -> Vec<f32> {
-        let seed = random::derive(seed, &format!("{name}.{part}"));
-        let draw = |i| (2.0 * random::unit(seed, SampleId::from(u128::from(i))) - 1.0) * bound;
-        (0..count as u64).map(|i| draw(i) as f32).collect()
-    };
-    let weight = TensorData::new(draws("weight", inputs * outputs), [inputs, outputs]);
-    let bias = TensorData::new(draws("bias", outputs), [outputs]);
+    let draw = |part: &str, count| draws(seed, &format!("{name}.{part}"), count, bound);
+    let weight = TensorData::new(draw("weight", inputs * outputs), [inputs, outputs]);
+    let bias = TensorData::new(draw("bias", outputs), [outputs]);
     Linear { weight: Param::from_data(weight, device), bias: Some(Param::from_data(bias, device)) }
+}
+
+/// Hashes, uniform within a bound.
+pub(crate) fn draws(seed: u64, name: &str, count: usize, bound: f64) -> Vec<f32> {
+    let seed = random::derive(seed, name);
+    let draw = |i| (2.0 * random::unit(seed, SampleId::from(u128::from(i))) - 1.0) * bound;
+    (0..count as u64).map(|i| draw(i) as f32).collect()
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use curate_core::{NoProgress, Progress, SampleId, random};
+use curate_core::{EmbeddingSource, NoProgress, Progress, SampleId, random};
 use curate_eval::{
-    Order,
+    Order, Pairs, ProbeParams,
     compare::{
         Arena, Compare, CompareError, CompareParams, Contest, Entry, Existing, Model, Prompts,
         Report, Score, Source, UnknownIds,
@@ -41,6 +41,11 @@ fn features(seed: &str, concept: impl Fn(usize) -> usize) -> Array2<f32> {
 
 /// A pool whose first rows pair images with texts of the same concept; row 5 has no features.
 fn pool(folder: &Path) -> Pool {
+    pool_from(folder, 0)
+}
+
+/// The same, whose ids begin with this one.
+fn pool_from(folder: &Path, first: usize) -> Pool {
     let mut images = features("images", |row| row % CONCEPTS);
     images.row_mut(5).fill(f32::NAN);
     let texts =
@@ -48,7 +53,7 @@ fn pool(folder: &Path) -> Pool {
             "texts",
             |row| if row < CLEAN { row % CONCEPTS } else { (row * 7 + 3) % CONCEPTS },
         );
-    let uids = (0..ROWS).map(|row| format!("{row:032x}")).collect();
+    let uids = (0..ROWS).map(|row| format!("{:032x}", first + row)).collect();
     let labels = (0..ROWS).map(|row| format!("concept {}", row % CONCEPTS)).collect();
     let columns = vec![("uid", Column::Text(uids)), ("label", Column::Text(labels))];
     table::write(&folder.join("0.parquet"), columns).unwrap();
@@ -329,6 +334,10 @@ fn selections_that_cannot_be_trained_on_say_why() {
     let few = said(&ids([5]));
     assert!(few.contains("0 rows to train on are too few (1 without usable features)"), "{few}");
 
+    for name in ["../a", "a/b", "", ".a", "a,b"] {
+        let error = arena.entry(&setting.compare, name, &ids(0..50), UnknownIds::Refuse);
+        assert!(error.unwrap_err().to_string().contains("its name becomes that of a folder"));
+    }
     let entries = [of(&ids(0..50), UnknownIds::Refuse).unwrap()];
     let two = [entries[0].clone(), entries[0].clone()];
     let out = setting.out("out");
@@ -382,16 +391,51 @@ fn prompts_describe_classes() {
 
 #[test]
 fn another_pool_tests_and_is_not_trained_on() {
-    let setting = Setting::new(CompareParams { held_out: None, ..params() });
-    let test = tempfile::tempdir().unwrap();
-    let test = pool(test.path());
-    let source = |pool| Source { pool, labels: None };
-    let open = |compare: &Compare| {
-        Arena::open(compare, source(&setting.pool), Some(source(&test)), None, &NoProgress)
+    let setting = Setting::new(CompareParams { held_out: None, seeds: 1, ..params() });
+    fn source(pool: &Pool) -> Source<'_> {
+        Source { pool, labels: None }
+    }
+    let open = |test: &Pool| {
+        let (compare, pool) = (&setting.compare, source(&setting.pool));
+        Arena::open(compare, pool, Some(source(test)), None, &NoProgress).unwrap()
     };
-    let arena = open(&setting.compare).unwrap();
-    assert_eq!(arena.test_rows(), ROWS - 1);
-    let of = |ids: &[SampleId]| arena.entry(&setting.compare, "a", ids, UnknownIds::Refuse);
-    let error = of(&ids(0..50)).unwrap_err().to_string();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let same = open(&pool(folders[0].path()));
+    assert_eq!(same.test_rows(), ROWS - 1);
+    let of = |arena: &Arena| arena.entry(&setting.compare, "a", &ids(0..50), UnknownIds::Refuse);
+    let error = of(&same).unwrap_err().to_string();
     assert!(error.contains("49 held out for the test"), "every id is tested: {error}");
+
+    // Half of its ids are the pool's.
+    let other = open(&pool_from(folders[1].path(), ROWS / 2));
+    assert_eq!(of(&other).unwrap().unique(), 49, "nothing is held out of the first half");
+    let all = other.entry(&setting.compare, "all", &ids(0..ROWS), UnknownIds::Refuse).unwrap();
+    assert_eq!(all.unique(), ROWS / 2 - 1);
+    let (entries, out) = ([all], setting.out("out"));
+    let contest = Contest::open(&setting.compare, &other, &entries, &out, Existing::Keep).unwrap();
+    let report = contest.run(Score::Retrieval, 0.95, &NoProgress).unwrap();
+    assert_eq!(report.runs[0].tasks["retrieval"].rows, ROWS - 1);
+    assert_eq!(report.left_out["all"]["held out for the test"], ROWS / 2);
+    let alone = Contest::open(&setting.compare, &same, &entries, &out, Existing::Keep);
+    let Err(error) = alone else { panic!("another test pool") };
+    assert!(error.to_string().contains("the test pool changed"), "{error}");
+}
+
+#[test]
+fn features_on_disk_train_as_those_in_memory_do() {
+    let setting = Setting::new(params());
+    let stored = ["img", "txt"].map(|name| setting.pool.embedding(name).unwrap());
+    let read = |source: &dyn EmbeddingSource| {
+        let mut values = vec![0.0; source.rows() * source.dim()];
+        source.read(0..source.rows(), &mut values).unwrap();
+        Array2::from_shape_vec((source.rows(), source.dim()), values).unwrap()
+    };
+    let arrays = [read(&stored[0]), read(&stored[1])];
+    let pairs: Vec<(usize, usize)> = (10..200).map(|row| (row, row)).collect();
+    let probe = ProbeParams::new().hidden(8).dim(4).batch(16).steps(20).check().unwrap();
+    let of = |images: &dyn EmbeddingSource, texts: &dyn EmbeddingSource| {
+        let towers = probe.run(&Pairs { images, texts }, &pairs, &NoProgress).unwrap();
+        towers.texts(&arrays[1]).unwrap()
+    };
+    assert_eq!(of(&stored[0], &stored[1]), of(&arrays[0], &arrays[1]));
 }

@@ -100,6 +100,8 @@ pub(crate) enum ModelArg {
     Linear,
     /// A network with one hidden layer, of the labels.
     Mlp,
+    /// Three convolutions on the pictures' pixels, of the labels.
+    Cnn,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -227,7 +229,10 @@ pub(crate) struct ModelArgs {
     /// Samples per step.
     #[arg(long, value_name = "COUNT", value_parser = whole)]
     pub(crate) batch: Option<usize>,
-    /// Elements of hidden layers.
+    /// For cnn: the side in pixels to which pictures are brought.
+    #[arg(long, value_name = "COUNT", default_value = "32", value_parser = whole)]
+    pub(crate) pixels: usize,
+    /// Elements of hidden layers; for cnn, channels of the first convolution.
     #[arg(long, value_name = "COUNT", value_parser = whole)]
     pub(crate) hidden: Option<usize>,
     /// Elements of an embedding.

@@ -62,7 +62,14 @@ fn contest(
     let existing = if args.overwrite { Existing::Replace } else { Existing::Keep };
     let contest = Contest::open(compare, arena, entries, &args.out, existing)?;
     let cost = contest.cost();
-    let spent = Spent { cost, seconds: seconds(&contest, &cost, shown)?, test: arena.test_rows() };
+    let spent = Spent {
+        cost,
+        seconds: seconds(&contest, &cost, shown)?,
+        test: arena.test_rows(),
+        rows: arena.rows(),
+        labeled: arena.labeled(),
+        classes: arena.classes().len(),
+    };
     if args.dry_run {
         return Ok(if args.json { show::json(&spent) } else { show::text(spent) }?);
     }
@@ -106,13 +113,17 @@ fn settings(args: &CompareArgs, pool: &Pool) -> Result<Compare, Failure> {
         ModelArg::Projections => Model::Projections,
         ModelArg::Linear => Model::Linear,
         ModelArg::Mlp => Model::Mlp,
+        ModelArg::Cnn => Model::Cnn,
     };
     if model.learns_labels() && asked.labels.is_none() {
         let problem = "this model learns labels: name their column with --labels";
         return Err(Failure::Usage(problem.to_owned()));
     }
-    let (images, texts) = named::embeddings(pool, &args.model, model.learns_labels())?;
-    let usual = usual(args.scale);
+    let (images, texts) = match model {
+        Model::Cnn => ("the pictures".to_owned(), String::new()),
+        _ => named::embeddings(pool, &args.model, model.learns_labels())?,
+    };
+    let usual = usual(args.scale, model);
     let budgets = args.budgets.as_ref().map(|b| b.iter().map(|&budget| budget as u64).collect());
     let params = CompareParams {
         images,
@@ -122,6 +133,7 @@ fn settings(args: &CompareArgs, pool: &Pool) -> Result<Compare, Failure> {
         seeds: args.seeds,
         held_out: asked.held_out,
         test_rows: asked.test_rows,
+        pixels: args.model.pixels,
         batch: args.model.batch.unwrap_or(usual.batch),
         hidden: args.model.hidden.unwrap_or(usual.hidden),
         dim: args.model.dim.unwrap_or(usual.dim),
@@ -134,13 +146,18 @@ fn settings(args: &CompareArgs, pool: &Pool) -> Result<Compare, Failure> {
     Ok(params.check()?.on(device.open()?, device.resolve().to_string()))
 }
 
-fn usual(scale: TinyArg) -> CompareParams {
+fn usual(scale: TinyArg, model: Model) -> CompareParams {
     let name = match scale {
         TinyArg::TinySmall => "tiny-small",
         TinyArg::Tiny => "tiny",
         TinyArg::TinyLarge => "tiny-large",
     };
-    scales::tiny(name).expect("a tiny scale")
+    let usual = scales::tiny(name).expect("a tiny scale");
+    match model {
+        // A channel is worth more than an element of a hidden layer, and costs more.
+        Model::Cnn => CompareParams { hidden: usual.hidden / 16, ..usual },
+        _ => usual,
+    }
 }
 
 fn arena(

@@ -105,8 +105,16 @@ pub(super) fn labels(
     };
     let table = Pool::open(table, PoolOptions::default(), shown)?;
     let labels = unless_empty(table.labels(column)?, column, table.path())?;
-    let by_id: BTreeMap<SampleId, String> =
-        table.ids().iter().zip(labels).filter_map(|(&id, label)| Some((id, label?))).collect();
+    let mut by_id: BTreeMap<SampleId, String> = BTreeMap::new();
+    for (&id, label) in table.ids().iter().zip(labels) {
+        let Some(label) = label else { continue };
+        if let Some(other) = by_id.get(&id).filter(|other| **other != label) {
+            let problem = format!("gives {id} the labels `{other}` and `{label}`");
+            let remedy = "leave one label for each id";
+            return Err(IoError::new(Kind::Malformed, table.path(), problem, remedy).into());
+        }
+        by_id.insert(id, label);
+    }
     let labels: Vec<Option<String>> = pool.ids().iter().map(|id| by_id.get(id).cloned()).collect();
     if labels.iter().all(Option::is_none) {
         let problem =

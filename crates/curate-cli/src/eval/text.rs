@@ -17,12 +17,20 @@ pub(super) struct Spent {
     pub(super) seconds: Option<f64>,
     #[serde(rename = "test_rows")]
     pub(super) test: usize,
+    /// Rows of the pool, those of them that have a label, and classes.
+    pub(super) rows: usize,
+    pub(super) labeled: usize,
+    pub(super) classes: usize,
 }
 
 impl fmt::Display for Spent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Cost { runs, made, samples, operations, at_once } = self.cost;
         writeln!(f, "{runs} runs, {made} of them made already; tested on {} rows", self.test)?;
+        let Self { rows, labeled, classes, .. } = self;
+        if *classes > 0 {
+            writeln!(f, "{labeled} of the pool's {rows} rows have a label, of {classes} classes")?;
+        }
         if let Some(seconds) = self.seconds {
             let samples = show_count(samples as f64);
             let tera = operations / 1e12;

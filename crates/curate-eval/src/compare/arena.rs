@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use curate_core::{Progress, SampleId, random};
-use curate_io::{IoError, Pool, digest};
+use curate_io::{IoError, Kind, Pool, digest};
 use ndarray::Array2;
 
-use crate::compare::{Compare, CompareError, features::Features};
+use crate::compare::{
+    Compare, CompareError, Model,
+    features::{Features, bytes_of},
+    pixels::Pixels,
+};
 
 /// A pool and, where it has them, the label of each of its rows.
 pub struct Source<'a> {
@@ -159,6 +163,16 @@ impl Arena {
         self.test.images.nrows()
     }
 
+    /// Rows of the pool that have a label.
+    pub fn labeled(&self) -> usize {
+        self.class.iter().flatten().count()
+    }
+
+    /// Rows of the pool.
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Classes that labels name.
     pub fn classes(&self) -> &[String] {
         &self.classes
@@ -271,7 +285,10 @@ impl Table {
         let read = |name: &str| -> Result<Features, CompareError> {
             Ok(Features::read(pool.embedding(name)?, progress)?)
         };
-        let images = read(&compare.params.images)?;
+        let images = match compare.params.model {
+            Model::Cnn => pictures(pool, compare.params.pixels, progress)?,
+            _ => read(&compare.params.images)?,
+        };
         let texts = match compare.params.model.learns_labels() {
             true => None,
             false => Some(read(&compare.params.texts)?),
@@ -341,6 +358,28 @@ impl Table {
         };
         self.ids.iter().zip(&self.bad).map(of_row).collect()
     }
+}
+
+/// The most that pictures may take in memory.
+const MOST_PIXELS: usize = 4 << 30;
+
+/// The pixels of a pool's pictures, in memory: to decode them in every step would take longer than to train.
+fn pictures(pool: &Pool, side: usize, progress: &dyn Progress) -> Result<Features, CompareError> {
+    if !pool.may_have_images() {
+        let problem = "has no pictures, at which convolutions look";
+        let remedy = "name a pool of tar shards, or take another model";
+        return Err(IoError::new(Kind::NotFound, pool.path(), problem, remedy).into());
+    }
+    let pixels = Pixels::new(pool, side);
+    let bytes = bytes_of(&pixels);
+    if bytes > MOST_PIXELS {
+        let (bytes, most) = (bytes >> 20, MOST_PIXELS >> 20);
+        let problem =
+            format!("pictures of {side} x {side} pixels take {bytes} MiB, more than {most}");
+        let remedy = "take fewer pixels, or a part of the pool";
+        return Err(IoError::new(Kind::Unsupported, pool.path(), problem, remedy).into());
+    }
+    Ok(Features::read_whole(&pixels, progress)?)
 }
 
 impl Test {

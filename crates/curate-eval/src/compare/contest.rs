@@ -109,6 +109,12 @@ impl<'a> Contest<'a> {
             }
             Model::Linear => (images * classes) as f64,
             Model::Mlp => wide(images) + wide(classes),
+            Model::Cnn => {
+                // Sides halve and channels double, so the second and third convolution cost alike.
+                let (channels, pixels) = (params.hidden as f64, (images / 3) as f64 / 4.0);
+                9.0 * pixels * channels * (3.0 + channels / 2.0 + channels / 2.0)
+                    + 4.0 * wide(classes)
+            }
         }
     }
 

@@ -58,6 +58,11 @@ impl Arena {
         ids: &[SampleId],
         unknown: UnknownIds,
     ) -> Result<Entry, CompareError> {
+        if !is_plain(name) {
+            let problem =
+                "its name becomes that of a folder: use letters, digits, `-`, `_` and `.`";
+            return Err(CompareError::selection(name, problem));
+        }
         if ids.is_empty() {
             return Err(CompareError::selection(name, "it is empty: there is nothing to train on"));
         }
@@ -137,6 +142,12 @@ impl Arena {
         }
         Ok(())
     }
+}
+
+/// Whether a name stays in its folder, and in its column.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
 }
 
 fn said_of(strangers: &[SampleId], all: usize) -> String {

@@ -20,30 +20,21 @@ impl Features {
         source: impl EmbeddingSource + Send + 'static,
         progress: &dyn Progress,
     ) -> Result<Self, SourceError> {
-        let (rows, dim) = (source.rows(), source.dim());
-        let keep = rows.saturating_mul(dim).saturating_mul(size_of::<f32>()) <= IN_MEMORY;
-        progress.start("read", rows as u64, "rows");
-        let blocks = map_blocks(&source, progress, |_, block| Block {
-            bad: block.chunks_exact(dim.max(1)).map(is_bad).collect(),
-            digest: digest::of_bytes(bytemuck::cast_slice(block)),
-            values: if keep { block.to_vec() } else { Vec::new() },
-        });
-        progress.finish();
-        let (mut bad, mut values, mut digests) =
-            (Vec::with_capacity(rows), Vec::new(), dim.to_string());
-        for block in blocks? {
-            bad.extend(block.bad);
-            values.extend(block.values);
-            digests += &block.digest;
+        if bytes_of(&source) <= IN_MEMORY {
+            return Self::read_whole(&source, progress);
         }
-        let table: Box<dyn EmbeddingSource + Send> = match keep {
-            true => {
-                let table = Array2::from_shape_vec((rows, dim), values);
-                Box::new(table.expect("every block was read"))
-            }
-            false => Box::new(source),
-        };
-        Ok(Self { table, bad, digest: digest::of_bytes(digests.as_bytes()) })
+        let (bad, digest, _) = look(&source, |_| Vec::new(), progress)?;
+        Ok(Self { table: Box::new(source), bad, digest })
+    }
+
+    /// Reads a table into memory, however large it is.
+    pub(crate) fn read_whole(
+        source: &impl EmbeddingSource,
+        progress: &dyn Progress,
+    ) -> Result<Self, SourceError> {
+        let (bad, digest, values) = look(source, <[f32]>::to_vec, progress)?;
+        let table = Array2::from_shape_vec((source.rows(), source.dim()), values);
+        Ok(Self { table: Box::new(table.expect("every block was read")), bad, digest })
     }
 
     pub(crate) fn table(&self) -> &dyn EmbeddingSource {
@@ -66,6 +57,35 @@ impl Features {
         let table = Array2::from_shape_vec((rows.len(), self.table.dim()), values);
         Ok(table.expect("as many numbers as were asked for"))
     }
+}
+
+/// What a table takes in memory.
+pub(crate) fn bytes_of(source: &impl EmbeddingSource) -> usize {
+    source.rows().saturating_mul(source.dim()).saturating_mul(size_of::<f32>())
+}
+
+/// Which rows are bad, what all numbers are, and what is kept of them.
+fn look(
+    source: &impl EmbeddingSource,
+    keep: impl Fn(&[f32]) -> Vec<f32> + Sync,
+    progress: &dyn Progress,
+) -> Result<(Vec<bool>, String, Vec<f32>), SourceError> {
+    let (rows, dim) = (source.rows(), source.dim());
+    progress.start("read", rows as u64, "rows");
+    let blocks = map_blocks(source, progress, |_, block| Block {
+        bad: block.chunks_exact(dim.max(1)).map(is_bad).collect(),
+        digest: digest::of_bytes(bytemuck::cast_slice(block)),
+        values: keep(block),
+    });
+    progress.finish();
+    let (mut bad, mut values, mut digests) =
+        (Vec::with_capacity(rows), Vec::new(), dim.to_string());
+    for block in blocks? {
+        bad.extend(block.bad);
+        values.extend(block.values);
+        digests += &block.digest;
+    }
+    Ok((bad, digest::of_bytes(digests.as_bytes()), values))
 }
 
 struct Block {

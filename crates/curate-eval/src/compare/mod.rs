@@ -47,6 +47,7 @@ mod error;
 mod features;
 mod folder;
 mod params;
+mod pixels;
 mod record;
 mod report;
 mod stats;

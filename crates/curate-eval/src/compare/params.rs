@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Order;
 
+/// More seeds narrow no interval that matters, and each run is a file.
+const MOST_SEEDS: u64 = 10_000;
+/// Models of this size are small, and a matrix of so many rows and columns fits into memory.
+const LARGEST: usize = 32_768;
+
 /// What is trained on every selection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -17,6 +22,8 @@ pub enum Model {
     Linear,
     /// A network with one hidden layer, of the labels.
     Mlp,
+    /// A network of convolutions on the pictures' pixels, of the labels.
+    Cnn,
 }
 
 impl Model {
@@ -38,7 +45,7 @@ impl Model {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CompareParams {
-    /// The name of the pool's embedding of images.
+    /// The name of the pool's embedding of images; not used by convolutions, which look at pictures.
     pub images: String,
     /// The name of the pool's embedding of texts; not used by models that learn labels.
     pub texts: String,
@@ -57,9 +64,11 @@ pub struct CompareParams {
     pub captions: usize,
     /// The most labeled rows of the pool that linear probe and neighbors learn from.
     pub bank: usize,
+    /// The side in pixels to which pictures are brought, for convolutions.
+    pub pixels: usize,
     /// Samples of a step.
     pub batch: usize,
-    /// Elements of hidden layers.
+    /// Elements of hidden layers; channels of the first convolution.
     pub hidden: usize,
     /// Elements of an embedding, for projections.
     pub dim: usize,
@@ -83,6 +92,7 @@ impl Default for CompareParams {
             test_rows: 2000,
             captions: 80,
             bank: 5000,
+            pixels: 32,
             batch: 512,
             hidden: 256,
             dim: 128,
@@ -108,7 +118,8 @@ impl CompareParams {
             let allowed = format!("at least one batch, {}", self.batch);
             check.that(false, "budgets", budget, allowed);
         }
-        check.that(self.seeds > 0, "seeds", self.seeds, "at least 1");
+        let few = (1..=MOST_SEEDS).contains(&self.seeds);
+        check.that(few, "seeds", self.seeds, format!("from 1 to {MOST_SEEDS}"));
         let share = self.held_out.unwrap_or(0.5);
         check.that(share > 0.0 && share < 1.0, "held-out", share, "a number between 0 and 1");
         for (field, value, least) in [
@@ -118,8 +129,10 @@ impl CompareParams {
             ("batch", self.batch, least),
             ("hidden", self.hidden, 1),
             ("dim", self.dim, 1),
+            ("pixels", self.pixels, 8),
         ] {
-            check.that(value >= least, field, value, format!("at least {least}"));
+            let fits = (least..=LARGEST).contains(&value);
+            check.that(fits, field, value, format!("from {least} to {LARGEST}"));
         }
         let (rate, decay) = (self.rate, self.weight_decay);
         check.that(rate.is_finite() && rate > 0.0, "rate", rate, "a number above 0");
@@ -166,7 +179,7 @@ mod tests {
             captions: 0,
             bank: 0,
             batch: 1,
-            hidden: 0,
+            hidden: 1 << 40,
             dim: 0,
             rate: f64::NAN,
             weight_decay: -1.0,

@@ -38,7 +38,7 @@ pub struct Task {
     pub score: f64,
     /// Rows that were asked.
     pub rows: usize,
-    /// Everything that was measured, by name.
+    /// Everything that was measured, by name. `converged` is 1 where the linear probe reached its minimum.
     pub measures: BTreeMap<String, f64>,
     /// The class that was found least often.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -36,7 +36,7 @@ impl Trial<'_> {
     pub(crate) fn run(&self, inputs: String, progress: &dyn Progress) -> Result<Record, EvalError> {
         let (tasks, times) = match self.compare.params.model {
             Model::Projections => self.projections(progress)?,
-            Model::Linear | Model::Mlp => self.labels(progress)?,
+            Model::Linear | Model::Mlp | Model::Cnn => self.labels(progress)?,
         };
         let Repeats { samples, distinct, most } = self.by_row(&times);
         Ok(Record {
@@ -67,7 +67,9 @@ impl Trial<'_> {
     pub(crate) fn rehearse(&self, progress: &dyn Progress) -> Result<(), EvalError> {
         match self.compare.params.model {
             Model::Projections => self.towers(&self.probe()?, progress).map(drop),
-            Model::Linear | Model::Mlp => self.net(&self.classifier()?, progress).map(drop),
+            Model::Linear | Model::Mlp | Model::Cnn => {
+                self.net(&self.classifier()?, progress).map(drop)
+            }
         }
     }
 
@@ -119,6 +121,7 @@ impl Trial<'_> {
         let params = &self.compare.params;
         let classifier = match params.model {
             Model::Mlp => ClassifierParams::mlp(params.hidden),
+            Model::Cnn => ClassifierParams::cnn(params.hidden),
             _ => ClassifierParams::linear(),
         };
         let classifier = classifier
@@ -136,7 +139,7 @@ impl Arena {
     /// The tasks that models are asked.
     fn tasks(&self, model: Model) -> &'static [&'static str] {
         match model {
-            Model::Linear | Model::Mlp => &["labels"],
+            Model::Linear | Model::Mlp | Model::Cnn => &["labels"],
             Model::Projections if self.classes.is_empty() => &["retrieval"],
             Model::Projections => &["retrieval", "zero-shot", "linear-probe", "neighbors"],
         }
@@ -223,7 +226,11 @@ impl Arena {
         let fit = regression.fit(table(bank), &self.bank.class, classes)?;
         let own = &self.test.known.class;
         let ranks = ranks_of_scores(&fit.scores(table(queries))?, own, classes)?;
-        self.classified("linear-probe", &ranks, own)
+        let mut found = self.classified("linear-probe", &ranks, own)?;
+        if let Some((_, task)) = &mut found {
+            task.measures.insert("converged".to_owned(), f64::from(u8::from(fit.converged)));
+        }
+        Ok(found)
     }
 
     fn classified(
