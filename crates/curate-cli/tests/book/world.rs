@@ -21,6 +21,18 @@ use tempfile::TempDir;
 /// Samples in img2dataset's shards.
 pub(crate) const SAMPLES: usize = 160;
 
+/// Whole numbers as numpy writes them.
+fn npy(numbers: &[i64]) -> Vec<u8> {
+    let said =
+        format!("{{'descr': '<i8', 'fortran_order': False, 'shape': ({},), }}", numbers.len());
+    let header = format!("{said:<117}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    bytes
+}
+
 /// A loop of small runs that is over in seconds.
 const LOOP: &str = r#"
 pool = "demo/pool"
@@ -49,6 +61,9 @@ impl World {
         world.write_subsets();
         fs::copy(world.path("docs/results/five_runs.csv"), world.path("runs.csv")).unwrap();
         fs::write(world.path("loop.toml"), LOOP).unwrap();
+        let classes: Vec<i64> = (0..60).map(|row| row % 5).collect();
+        fs::write(world.path("labels.npy"), npy(&classes)).unwrap();
+        fs::write(world.path("predictions.npy"), npy(&classes[..12])).unwrap();
         world
     }
 
