@@ -73,7 +73,8 @@ fn best(scored: &Path, better: Better, share: f64) -> Result<Vec<SampleId>, Fail
     Ok(ids)
 }
 
-fn percent(share: f64) -> String {
+/// A share in percent, without trailing zeros.
+pub(super) fn percent(share: f64) -> String {
     let text = format!("{:.2}", 100.0 * share);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -21,7 +21,7 @@ use curate::{
 
 use self::{
     asked::Loop,
-    buckets::{Bucket, make, recipe},
+    buckets::{Bucket, make, percent, recipe},
 };
 use super::{
     args::{DecideArgs, FitArgs, LoopArgs},
@@ -151,8 +151,8 @@ fn answer(
     let path = args.out.join("recipe.toml");
     atomic::write(&path, recipe(asked, Some(share))?.to_toml().as_bytes())?;
     let mut said = format!(
-        "\nkeep the best {:.4} % of the pool for {} samples: the best of {} shares in {:.0} % of draws\n",
-        100.0 * share,
+        "\nkeep the best {} % of the pool for {} samples: the best of {} shares in {:.0} % of draws\n",
+        percent(share),
         asked.budget,
         buckets.len(),
         100.0 * wins
