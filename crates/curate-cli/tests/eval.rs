@@ -350,7 +350,7 @@ fn a_training_that_diverges_is_named() {
     let folder = setting();
     let pool = pool_name();
     let said = refused(folder.path(), &args(&pool, &["even.npy", "--rate", "1e30"]));
-    assert!(said.starts_with("error: selection `even`, 2000 samples, seed "), "{said}");
+    assert!(said.starts_with("error: selection `even`, "), "{said}");
     assert!(said.contains("lower the rate") && said.lines().count() == 1, "{said}");
 }
 
