@@ -344,6 +344,16 @@ fn numbers_out_of_range_are_refused_together() {
     );
 }
 
+/// A training that fails names its run; the others' records stay.
+#[test]
+fn a_training_that_diverges_is_named() {
+    let folder = setting();
+    let pool = pool_name();
+    let said = refused(folder.path(), &args(&pool, &["even.npy", "--rate", "1e30"]));
+    assert!(said.starts_with("error: selection `even`, "), "{said}");
+    assert!(said.contains("lower the rate") && said.lines().count() == 1, "{said}");
+}
+
 #[test]
 fn settings_that_changed_are_named_and_overwrite_replaces_them() {
     let folder = setting();

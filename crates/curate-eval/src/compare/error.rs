@@ -44,7 +44,6 @@ pub enum CompareError {
         /// Selection, budget and seed.
         run: String,
         /// What went wrong.
-        #[source]
         problem: EvalError,
     },
     /// The folder holds runs that were made otherwise.

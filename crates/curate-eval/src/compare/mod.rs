@@ -37,8 +37,9 @@
 //! budgets, seeds and selections are no other settings.
 //!
 //! # Cost
-//! The features, at most 1 GiB of them (larger ones stay on disk), and one model a thread, whatever the
-//! number of runs.
+//! Memory: features of images and of texts, up to 512 MiB each (larger ones stay on disk, and each step reads
+//! its rows), or the pictures' pixels, up to 4 GiB; 50 bytes for each row of the pool; and one model a thread,
+//! whatever the number of runs.
 
 mod arena;
 mod contest;
