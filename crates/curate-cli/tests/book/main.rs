@@ -47,7 +47,8 @@ macro_rules! chapters {
     /// Every chapter with commands is one of those.
     #[test]
     fn every_chapter_with_commands_is_run() {
-        let known = [$($chapter),*];
+        // `tests/eval.rs` runs the chapter on comparisons, with smaller budgets.
+        let known = [$($chapter,)* "docs/src/eval.md"];
         let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src");
         for entry in fs::read_dir(book).unwrap() {
             let entry = entry.unwrap();
@@ -69,7 +70,6 @@ chapters! {
     reading_the_report: "docs/src/report.md",
     filter: "docs/src/filter.md",
     scaling: "docs/src/scaling.md",
-    eval: "docs/src/eval.md",
     troubleshooting: "docs/src/troubleshooting.md",
 }
 
