@@ -338,12 +338,31 @@ impl OpenClipConfig {
             IoError::new(Kind::Unsupported, path, problem, remedy)
         };
         let mut json = serde_json::from_slice(&text).map_err(|e| unknown(e.to_string()))?;
-        spelled::settle(&mut json).map_err(unknown)?;
+        let mut wrong = spelled::settle(&mut json);
+        wrong.extend(Self::wrong_keys(&json));
+        if !wrong.is_empty() {
+            return Err(unknown(wrong.join("; ")));
+        }
         let config: Self = serde_json::from_value(json).map_err(|e| unknown(e.to_string()))?;
         match config.problem() {
             None => Ok(config),
             Some(problem) => Err(IoError::malformed(path, problem)),
         }
+    }
+
+    /// Every key that is not known, or has a value of another type.
+    fn wrong_keys(json: &serde_json::Value) -> Vec<String> {
+        let model = json.get("model_cfg");
+        let tower = |name: &str| model.and_then(|model| model.get(name));
+        let mut wrong = spelled::wrong_keys::<ModelConfig>(model, "model_cfg");
+        let towers = [
+            spelled::wrong_keys::<VisionConfig>(tower("vision_cfg"), "model_cfg.vision_cfg"),
+            spelled::wrong_keys::<TextConfig>(tower("text_cfg"), "model_cfg.text_cfg"),
+        ];
+        wrong.extend(towers.concat());
+        let preprocess = json.get("preprocess_cfg");
+        wrong.extend(spelled::wrong_keys::<PreprocessConfig>(preprocess, "preprocess_cfg"));
+        wrong
     }
 
     pub(crate) fn problem(&self) -> Option<String> {
@@ -420,6 +439,28 @@ mod tests {
             );
             let error = read(&json).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_key_is_named_at_once() {
+        let error = read(
+            r#"{"model_cfg": {"embed_dim": 8, "embed_dmi": 8, "vision_cfg": {"layers": "3",
+            "timm_model_name": "convnext_base", "widht": 64}, "text_cfg": {"pool_type": "last",
+            "heads": -1}}, "preprocess_cfg": {"interpolation": "nearest", "meen": [0, 0, 0]}}"#,
+        );
+        let error = error.unwrap_err().to_string();
+        for expected in [
+            "`model_cfg.vision_cfg.timm_model_name` is \"convnext_base\", but must be null",
+            "`model_cfg.text_cfg.pool_type` is \"last\", but must be \"argmax\"",
+            "`model_cfg.embed_dmi`: unknown field `embed_dmi`, expected one of `embed_dim`",
+            "`model_cfg.vision_cfg.layers`: invalid type: string \"3\", expected usize",
+            "`model_cfg.vision_cfg.widht`: unknown field `widht`",
+            "`model_cfg.text_cfg.heads`: invalid value: integer `-1`, expected usize",
+            "`preprocess_cfg.interpolation`: unknown variant `nearest`",
+            "`preprocess_cfg.meen`: unknown field `meen`",
+        ] {
+            assert!(error.contains(expected), "{expected} is not in {error}");
         }
     }
 
