@@ -352,17 +352,15 @@ impl OpenClipConfig {
 
     /// Every key that is not known, or has a value of another type.
     fn wrong_keys(json: &serde_json::Value) -> Vec<String> {
-        let model = json.get("model_cfg");
-        let tower = |name: &str| model.and_then(|model| model.get(name));
-        let mut wrong = spelled::wrong_keys::<ModelConfig>(model, "model_cfg");
-        let towers = [
-            spelled::wrong_keys::<VisionConfig>(tower("vision_cfg"), "model_cfg.vision_cfg"),
-            spelled::wrong_keys::<TextConfig>(tower("text_cfg"), "model_cfg.text_cfg"),
-        ];
-        wrong.extend(towers.concat());
-        let preprocess = json.get("preprocess_cfg");
-        wrong.extend(spelled::wrong_keys::<PreprocessConfig>(preprocess, "preprocess_cfg"));
-        wrong
+        let at = |path: &str| json.pointer(path);
+        let (vision, text) = (at("/model_cfg/vision_cfg"), at("/model_cfg/text_cfg"));
+        [
+            spelled::wrong_keys::<ModelConfig>(at("/model_cfg"), "model_cfg"),
+            spelled::wrong_keys::<VisionConfig>(vision, "model_cfg.vision_cfg"),
+            spelled::wrong_keys::<TextConfig>(text, "model_cfg.text_cfg"),
+            spelled::wrong_keys::<PreprocessConfig>(at("/preprocess_cfg"), "preprocess_cfg"),
+        ]
+        .concat()
     }
 
     pub(crate) fn problem(&self) -> Option<String> {
@@ -416,15 +414,6 @@ mod tests {
         assert!((config.model_cfg.logit_scale() - 2.659_26).abs() < 1e-5);
     }
 
-    /// Twice the multiply-accumulates of open_clip's `model_profile.csv`.
-    #[test]
-    fn operations_are_those_of_open_clips_profile() {
-        for (name, gmacs) in [("ViT-B-32", 7.40), ("ViT-L-14", 87.73)] {
-            let found = ModelConfig::named(name).unwrap().operations_per_pair() / 2e9;
-            assert!((found / gmacs - 1.0).abs() < 0.03, "{name}: {found}");
-        }
-    }
-
     #[test]
     fn what_would_change_the_network_is_refused() {
         for (vision, why) in [
@@ -439,28 +428,6 @@ mod tests {
             );
             let error = read(&json).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
-        }
-    }
-
-    #[test]
-    fn every_wrong_key_is_named_at_once() {
-        let error = read(
-            r#"{"model_cfg": {"embed_dim": 8, "embed_dmi": 8, "vision_cfg": {"layers": "3",
-            "timm_model_name": "convnext_base", "widht": 64}, "text_cfg": {"pool_type": "last",
-            "heads": -1}}, "preprocess_cfg": {"interpolation": "nearest", "meen": [0, 0, 0]}}"#,
-        );
-        let error = error.unwrap_err().to_string();
-        for expected in [
-            "`model_cfg.vision_cfg.timm_model_name` is \"convnext_base\", but must be null",
-            "`model_cfg.text_cfg.pool_type` is \"last\", but must be \"argmax\"",
-            "`model_cfg.embed_dmi`: unknown field `embed_dmi`, expected one of `embed_dim`",
-            "`model_cfg.vision_cfg.layers`: invalid type: string \"3\", expected usize",
-            "`model_cfg.vision_cfg.widht`: unknown field `widht`",
-            "`model_cfg.text_cfg.heads`: invalid value: integer `-1`, expected usize",
-            "`preprocess_cfg.interpolation`: unknown variant `nearest`",
-            "`preprocess_cfg.meen`: unknown field `meen`",
-        ] {
-            assert!(error.contains(expected), "{expected} is not in {error}");
         }
     }
 
