@@ -18,19 +18,22 @@ pub(crate) fn output(text: &str) -> Result<PathBuf, String> {
 pub(crate) fn fraction(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(fraction) if fraction > 0.0 && fraction <= 1.0 => Ok(fraction),
-        _ => Err(in_percent(text).unwrap_or("must be a number above 0 and at most 1".to_owned())),
+        _ => {
+            let hint = in_percent(text).unwrap_or_default();
+            Err(format!("must be a number above 0 and at most 1{hint}"))
+        }
     }
 }
 
 /// A share whose range the command knows; `30` and `30%` are percentages, of which there is no share.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     match in_percent(text) {
-        Some(problem) => Err(problem),
+        Some(hint) => Err(format!("must be a number from 0 to 1{hint}")),
         None => text.parse().map_err(|_| format!("`{text}` is not a number")),
     }
 }
 
-/// What to say of a share that was given in percent.
+/// What to add about a share that was given in percent.
 fn in_percent(text: &str) -> Option<String> {
     let (number, is_marked) = match text.trim_end().strip_suffix('%') {
         Some(number) => (number, true),
@@ -40,7 +43,7 @@ fn in_percent(text: &str) -> Option<String> {
     let meant = (is_marked || percent > 1.0) && (0.0..=100.0).contains(&percent);
     // Written out digit by digit: 7 % is 0.07, which 7 / 100 is not quite.
     let share: f64 = format!("{percent}e-2").parse().ok()?;
-    meant.then(|| format!("must be a share of 1, not a percentage: for {percent} % give {share}"))
+    meant.then(|| format!("; for {percent} % give {share}"))
 }
 
 /// A number, which `nan` is not: compared with it every row would fail, or none.

@@ -134,6 +134,11 @@ fn files_of_pytorch_are_named_with_the_way_to_npy() {
         assert!(error.contains(what) && error.contains(way), "{error}");
     }
     assert!(complaint("a.npy").contains("is an HDF5 file, not an npy array"));
+    let pool = refused(folder, &["inspect", "new.pt"]);
+    assert!(pool.contains("is no file of a pool: those end in .parquet, .tar"), "{pool}");
+    let network = ["filter", "card", "new.pt"];
+    let network = refused(folder, &network);
+    assert!(network.contains("is a file, but a network is a folder; save it with"), "{network}");
     let subset = refused(folder, &["subset", "info", "a.npy"]);
     assert!(subset.contains("is an HDF5 file, not an npy array"), "{subset}");
 }
@@ -148,10 +153,10 @@ fn a_percentage_and_a_missing_score_are_told_with_what_fits() {
     for fraction in ["30", "30%"] {
         let args = ["--metadata-dir", metadata, "--fraction", fraction];
         let error = refused(folder, &[&clip[..], &args].concat());
-        assert!(error.contains("not a percentage: for 30 % give 0.3"), "{error}");
+        assert!(error.contains("must be a number from 0 to 1; for 30 % give 0.3"), "{error}");
     }
     let error = refused(folder, &["select", "run", "--fraction", "15"]);
-    assert!(error.contains("not a percentage: for 15 % give 0.15"), "{error}");
+    assert!(error.contains("above 0 and at most 1; for 15 % give 0.15"), "{error}");
     // One table is as good as a folder of them.
     let columns = vec![
         ("uid", Column::Text(vec!["1".into(), "2".into()])),
@@ -160,6 +165,13 @@ fn a_percentage_and_a_missing_score_are_told_with_what_fits() {
     table::write(&folder.join("one.parquet"), columns).unwrap();
     let one = ["--metadata-dir", "one.parquet", "--threshold", "0.25"];
     assert!(said(folder, &[&clip[..], &one].concat()).starts_with("1 of 2 rows kept"));
+    fs::write(folder.join("ids.txt"), "1\n").unwrap();
+    let parquet = ["reshard", "one.parquet", "--subset", "ids.txt", "--out", "shards"];
+    let error = refused(folder, &parquet);
+    assert!(
+        error.contains("one.parquet: is a Parquet file, not a tar file; name the tar"),
+        "{error}"
+    );
     let other = ["baseline", "clip_score", "--arch", "b32", "--save-path", "o.npy"];
     let error = refused(folder, &[&other[..], &one].concat());
     let way = "add that column, or let the rule read the score of l14";

@@ -338,12 +338,29 @@ impl OpenClipConfig {
             IoError::new(Kind::Unsupported, path, problem, remedy)
         };
         let mut json = serde_json::from_slice(&text).map_err(|e| unknown(e.to_string()))?;
-        spelled::settle(&mut json).map_err(unknown)?;
+        let mut wrong = spelled::settle(&mut json);
+        wrong.extend(Self::wrong_keys(&json));
+        if !wrong.is_empty() {
+            return Err(unknown(wrong.join("; ")));
+        }
         let config: Self = serde_json::from_value(json).map_err(|e| unknown(e.to_string()))?;
         match config.problem() {
             None => Ok(config),
             Some(problem) => Err(IoError::malformed(path, problem)),
         }
+    }
+
+    /// Every key that is not known, or has a value of another type.
+    fn wrong_keys(json: &serde_json::Value) -> Vec<String> {
+        let at = |path: &str| json.pointer(path);
+        let (vision, text) = (at("/model_cfg/vision_cfg"), at("/model_cfg/text_cfg"));
+        [
+            spelled::wrong_keys::<ModelConfig>(at("/model_cfg"), "model_cfg"),
+            spelled::wrong_keys::<VisionConfig>(vision, "model_cfg.vision_cfg"),
+            spelled::wrong_keys::<TextConfig>(text, "model_cfg.text_cfg"),
+            spelled::wrong_keys::<PreprocessConfig>(at("/preprocess_cfg"), "preprocess_cfg"),
+        ]
+        .concat()
     }
 
     pub(crate) fn problem(&self) -> Option<String> {
@@ -395,15 +412,6 @@ mod tests {
         assert!(!config.model_cfg.quick_gelu);
         assert_eq!(config.preprocess_cfg, PreprocessConfig::default());
         assert!((config.model_cfg.logit_scale() - 2.659_26).abs() < 1e-5);
-    }
-
-    /// Twice the multiply-accumulates of open_clip's `model_profile.csv`.
-    #[test]
-    fn operations_are_those_of_open_clips_profile() {
-        for (name, gmacs) in [("ViT-B-32", 7.40), ("ViT-L-14", 87.73)] {
-            let found = ModelConfig::named(name).unwrap().operations_per_pair() / 2e9;
-            assert!((found / gmacs - 1.0).abs() < 0.03, "{name}: {found}");
-        }
     }
 
     #[test]

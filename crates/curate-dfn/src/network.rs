@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use curate_core::{ParamsError, guard::guarded, params::Checker};
-use curate_io::IoError;
+use curate_io::{IoError, Kind};
 use curate_kernels::normalize;
 use rayon::prelude::*;
 
@@ -279,6 +279,19 @@ pub fn read_folder(folder: &Path) -> Result<(OpenClipConfig, Weights), IoError> 
     }
     if folder.join("config.json").exists() {
         return hugging_face::read_clip_model(folder);
+    }
+    if folder.is_file() {
+        let pickle = folder
+            .extension()
+            .is_some_and(|ending| ["pt", "pth", "bin"].contains(&&*ending.to_string_lossy()));
+        let remedy = match pickle {
+            true => {
+                "save it with its config as safetensors in a folder: a pickle can run code of its author"
+            }
+            false => "name the folder that holds its config and weights",
+        };
+        let problem = "is a file, but a network is a folder";
+        return Err(IoError::new(Kind::Unsupported, folder, problem, remedy));
     }
     Err(IoError::os(ours, "read", std::io::ErrorKind::NotFound.into()))
 }

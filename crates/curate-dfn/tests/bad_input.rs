@@ -99,6 +99,31 @@ fn what_decides_the_outputs_decides_the_fingerprint_and_nothing_else_does() {
 }
 
 #[test]
+fn every_wrong_key_is_named_at_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        file.path(),
+        r#"{"model_cfg": {"embed_dim": 8, "embed_dmi": 8, "vision_cfg": {"layers": "3",
+        "timm_model_name": "convnext_base", "widht": 64}, "text_cfg": {"pool_type": "last",
+        "heads": -1}}, "preprocess_cfg": {"interpolation": "nearest", "meen": [0, 0, 0]}}"#,
+    )
+    .unwrap();
+    let error = OpenClipConfig::read(file.path()).unwrap_err().to_string();
+    for expected in [
+        "`model_cfg.vision_cfg.timm_model_name` is \"convnext_base\", but must be null",
+        "`model_cfg.text_cfg.pool_type` is \"last\", but must be \"argmax\"",
+        "`model_cfg.embed_dmi`: unknown field `embed_dmi`, expected one of `embed_dim`",
+        "`model_cfg.vision_cfg.layers`: invalid type: string \"3\", expected usize",
+        "`model_cfg.vision_cfg.widht`: unknown field `widht`",
+        "`model_cfg.text_cfg.heads`: invalid value: integer `-1`, expected usize",
+        "`preprocess_cfg.interpolation`: unknown variant `nearest`",
+        "`preprocess_cfg.meen`: unknown field `meen`",
+    ] {
+        assert!(error.contains(expected), "{expected} is not in {error}");
+    }
+}
+
+#[test]
 fn images_and_sizes_that_do_not_fit_are_named() {
     let whole = |width, height| Region { left: 0, top: 0, width, height };
     let how = Interpolation::Bicubic;

@@ -354,6 +354,15 @@ fn in_two_files(folder: &std::path::Path) {
     std::fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
 }
 
+/// Twice the multiply-accumulates of open_clip's `model_profile.csv`.
+#[test]
+fn operations_are_those_of_open_clips_profile() {
+    for (name, gmacs) in [("ViT-B-32", 7.40), ("ViT-L-14", 87.73)] {
+        let found = curate_dfn::ModelConfig::named(name).unwrap().operations_per_pair() / 2e9;
+        assert!((found / gmacs - 1.0).abs() < 0.03, "{name}: {found}");
+    }
+}
+
 #[test]
 fn a_folder_of_transformers_clip_model_is_the_same_network() {
     let folder = tempfile::tempdir().unwrap();

@@ -77,6 +77,17 @@ pub(crate) fn detect(path: &Path) -> Result<Format, IoError> {
     if !path.exists() {
         return Err(IoError::os(path, "read", std::io::ErrorKind::NotFound.into()));
     }
+    if path.is_file() {
+        let endings: Vec<&str> =
+            Format::ALL.iter().flat_map(|format| format.layout().endings()).copied().collect();
+        let problem = format!("is no file of a pool: those end in .{}", endings.join(", ."));
+        return Err(IoError::new(
+            Kind::Unsupported,
+            path,
+            problem,
+            "name one of those, or its folder",
+        ));
+    }
     by_signs(&|folder, ending| has_file(path, folder, ending)).ok_or_else(|| {
         let problem = format!("holds no pool: looked for {}", looked_for());
         IoError::new(Kind::NotFound, path, problem, "name the folder that holds one of those")

@@ -318,8 +318,13 @@ impl Pool {
 
     /// An error about a column that a shard lacks.
     fn no_column(&self, shard: usize, name: &str, there: Vec<String>) -> IoError {
-        let problem = format!("has no numbers `{name}`; it has {}", list(&there));
         let path = self.listing.open[shard].path();
+        if there.is_empty() {
+            let problem = format!("has no numbers `{name}`, and no others");
+            let remedy = "take them from a table of scores by id, or compute them from embeddings";
+            return IoError::new(Kind::NotFound, path, problem, remedy);
+        }
+        let problem = format!("has no numbers `{name}`; it has {}", list(&there));
         IoError::new(Kind::NotFound, path, problem, "name one of those")
     }
 

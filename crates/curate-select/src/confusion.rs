@@ -7,6 +7,9 @@ use crate::{
     error::{check_classes, check_lengths},
 };
 
+/// Classes that the skewness of a class's confusion looks at, as in SELECT's tables.
+pub const MOST_CONFUSED: usize = 5;
+
 /// The confusion matrix of predictions, and what it says of each class.
 ///
 /// ```
@@ -83,10 +86,18 @@ impl ConfusionProfile {
         recalls.reduce(|worst, next| if next.1 < worst.1 { next } else { worst })
     }
 
-    /// How uneven a class is confused: the skewness $m_3 / m_2^{3/2}$ of the shares of its samples that were taken for
-    /// each class, its own among them. `None` where it has no sample, or all shares are alike.
+    /// How unevenly a class is confused: the skewness $m_3 / m_2^{3/2}$ of the shares of its samples that went to the
+    /// [`MOST_CONFUSED`] classes that it is most often taken for, those it is never taken for not among them. 0 where
+    /// they are alike, and `None` where it is never taken for another.
     pub fn skewness(&self) -> Vec<Option<f64>> {
-        self.rows().map(skewness).collect()
+        let confused = |(class, row): (usize, &[u64])| {
+            let others = row.iter().enumerate().filter(|&(other, &n)| other != class && n > 0);
+            let mut counts: Vec<u64> = others.map(|(_, &count)| count).collect();
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            counts.truncate(MOST_CONFUSED);
+            skewness(&counts)
+        };
+        self.rows().enumerate().map(confused).collect()
     }
 
     fn rows(&self) -> impl Iterator<Item = &[u64]> {
@@ -104,10 +115,13 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 
 /// Of counts it is that of their shares: scaling changes nothing.
 fn skewness(counts: &[u64]) -> Option<f64> {
+    if counts.is_empty() {
+        return None;
+    }
     let n = counts.len() as f64;
     let mean = counts.iter().sum::<u64>() as f64 / n;
     let moment =
         |power: i32| counts.iter().map(|&c| (c as f64 - mean).powi(power)).sum::<f64>() / n;
     let variance = moment(2);
-    (variance > 0.0).then(|| moment(3) / variance.powf(1.5))
+    Some(if variance > 0.0 { moment(3) / variance.powf(1.5) } else { 0.0 })
 }

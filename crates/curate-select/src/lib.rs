@@ -34,7 +34,7 @@
 //! | effective classes | $\exp(-\sum_c p_c \ln p_c)$ | [`ClassProfile::effective_classes`] |
 //! | Gini | mean absolute difference of counts over twice their mean | [`ClassProfile::gini`] |
 //! | precision, recall | of each class, from predictions | [`ConfusionProfile`] |
-//! | confusion skewness | $m_3 / m_2^{3/2}$ of a class's row of the confusion matrix | [`ConfusionProfile::skewness`] |
+//! | confusion skewness | $m_3 / m_2^{3/2}$ of the five largest shares of a class that go to other classes | [`ConfusionProfile::skewness`] |
 //! | R:P,CC and the like | Pearson's $r$ over classes | [`pearson`] |
 //! | SSL | weighted k-NN on frozen features | [`KnnProbeParams`] |
 //! | CMMD | $1000\,\mathrm{MMD}^2$ of a Gaussian kernel | [`cmmd`] |
@@ -75,7 +75,7 @@ mod knn;
 mod sets;
 
 pub use class_profile::ClassProfile;
-pub use confusion::ConfusionProfile;
+pub use confusion::{ConfusionProfile, MOST_CONFUSED};
 pub use correlation::{pearson, spearman};
 pub use error::SelectError;
 pub use knn::{KnnAccuracy, KnnProbe, KnnProbeParams};

@@ -64,6 +64,31 @@ fn counts_and_confusions_are_numpys() {
     assert_eq!(confusion.row(12), None);
 }
 
+/// Rows of SELECT's `oi1000-stats-complete.csv` (commit 6d9f3e2, MIT): of 50 samples of a class, those that
+/// went to the classes it is most confused with, and "skewness of normalized confusion scores".
+#[test]
+fn skewness_is_that_of_selects_tables() {
+    for (confused, skewness) in [
+        (&[6_u32, 2, 1, 1, 1][..], 1.362_792_753_035_554), // tench
+        (&[1, 1, 1, 1, 1], 0.0),                           // goldfish
+        (&[3, 3, 2, 2, 2], 0.408_248_290_463_863),         // great white shark
+        (&[24, 4, 3, 3, 2], 1.478_903_086_214_314),        // tiger shark
+        (&[3, 2], 0.0),                                    // bald eagle
+        (&[1], 0.0),                                       // ostrich
+        (&[3, 1, 1, 1], 1.154_700_538_379_251),            // house finch
+    ] {
+        // Class 0 is theirs, the others are numbered as listed, and rarer ones follow.
+        let mut predicted = vec![0; 50 - confused.iter().sum::<u32>() as usize];
+        for (class, &count) in (1..).zip(confused) {
+            predicted.extend(std::iter::repeat_n(class, count as usize));
+        }
+        let profile = ConfusionProfile::new(&predicted, &[0; 50], 9).unwrap();
+        let found = profile.skewness();
+        assert!((found[0].unwrap() - skewness).abs() < 1e-9, "{confused:?}: {found:?}");
+        assert_eq!(found[1], None, "a class without samples is not confused");
+    }
+}
+
 /// ImageNet, and every set of its class sizes: 1.3 samples in a thousand for each of the 50 largest classes
 /// (SELECT's table: 0.050734993954730336).
 #[test]

@@ -75,7 +75,7 @@ mod run;
 
 pub use centroids::{class_means, pseudo_classes};
 pub use error::TransferError;
-pub use moderate::{Center, Moderate, ModerateParams, Moderated};
+pub use moderate::{Center, Moderate, ModerateParams, Moderated, NOT_MODERATE};
 pub use params::{Order, Transfer, TransferParams};
 pub use ranking::{CLASS_NOT_NEEDED, Ranking};
 pub use run::{Control, Target};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{NO_CLASS, TransferError, run::check_classes};
 
 /// The rule under which rows go whose distance is not moderate.
-const NOT_MODERATE: &str = "not-moderate";
+pub const NOT_MODERATE: &str = "not-moderate";
 
 /// Where a class's center is.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,6 +1,7 @@
 //! Keys of open_clip's configs that change nothing here: its defaults, spelled out, and what only
 //! training looks at.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// The values that a key may have; none if any value is one, since nothing here depends on it.
@@ -78,20 +79,20 @@ fn text() -> Keys {
     keys
 }
 
-/// Takes out of an `open_clip_config.json` what changes nothing. Answers the key of the network that
-/// this crate does not compute, where there is one.
-pub(super) fn settle(config: &mut Value) -> Result<(), String> {
+/// Takes out of an `open_clip_config.json` what changes nothing. Answers every key that asks for what this
+/// crate does not compute.
+pub(super) fn settle(config: &mut Value) -> Vec<String> {
     if let Some(preprocess) = config.get_mut("preprocess_cfg").and_then(Value::as_object_mut) {
         // open_clip takes its default there.
         preprocess.retain(|_, value| !value.is_null());
     }
     let Some(network) = config.get_mut("model_cfg").and_then(Value::as_object_mut) else {
-        return Ok(());
+        return vec![];
     };
-    without(network, &model(), "model_cfg")?;
+    let mut problems = without(network, &model(), "model_cfg");
     for (tower, keys) in [("vision_cfg", vision()), ("text_cfg", text())] {
         if let Some(found) = network.get_mut(tower).and_then(Value::as_object_mut) {
-            without(found, &keys, &format!("model_cfg.{tower}"))?;
+            problems.extend(without(found, &keys, &format!("model_cfg.{tower}")));
         }
     }
     let size = network.get_mut("vision_cfg").and_then(|vision| vision.get_mut("image_size"));
@@ -99,23 +100,38 @@ pub(super) fn settle(config: &mut Value) -> Result<(), String> {
         && let Some([height, width]) = size.as_array().map(Vec::as_slice)
     {
         if height != width {
-            return Err(format!("`model_cfg.vision_cfg.image_size` is {size}, which is no square"));
+            problems
+                .push(format!("`model_cfg.vision_cfg.image_size` is {size}, which is no square"));
         }
         *size = height.clone();
     }
-    Ok(())
+    problems
 }
 
-fn without(found: &mut Map<String, Value>, keys: &Keys, of: &str) -> Result<(), String> {
-    for (key, values) in keys {
-        match found.remove(*key) {
-            Some(value) if !values.is_empty() && !values.iter().any(|v| same(v, &value)) => {
-                return Err(format!("`{of}.{key}` is {value}, but must be {}", values[0]));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+fn without(found: &mut Map<String, Value>, keys: &Keys, of: &str) -> Vec<String> {
+    let wrong = keys.iter().filter_map(|(key, values)| {
+        let value = found.remove(*key)?;
+        let holds = values.is_empty() || values.iter().any(|v| same(v, &value));
+        (!holds).then(|| format!("`{of}.{key}` is {value}, but must be {}", values[0]))
+    });
+    wrong.collect()
+}
+
+/// Every key of a section that its type does not take. serde stops at the first, so each is tried alone:
+/// every key has a default, or is reported as missing by whoever reads the whole.
+pub(super) fn wrong_keys<T: DeserializeOwned>(section: Option<&Value>, of: &str) -> Vec<String> {
+    let keys = section.and_then(Value::as_object).into_iter().flatten();
+    let wrong = keys.filter(|(_, value)| !is_tower(value)).filter_map(|(key, value)| {
+        let alone = Map::from_iter([(key.clone(), value.clone())]);
+        let error = serde_json::from_value::<T>(Value::Object(alone)).err()?.to_string();
+        (!error.starts_with("missing field")).then(|| format!("`{of}.{key}`: {error}"))
+    });
+    wrong.collect()
+}
+
+/// A section inside another, whose keys are looked at on their own.
+fn is_tower(value: &Value) -> bool {
+    value.is_object()
 }
 
 /// Whether two values are equal; numbers as numbers, so that 0 is 0.0.
@@ -164,7 +180,7 @@ mod tests {
         let model =
             r#""custom_text": true, "nonscalar_logit_scale": false, "init_logit_bias": null,"#;
         let mut spelled = config(model, &vision, &text);
-        settle(&mut spelled).unwrap();
+        assert!(settle(&mut spelled).is_empty());
         let read =
             |value: Value| serde_json::from_value::<super::super::OpenClipConfig>(value).unwrap();
         assert_eq!(
@@ -194,7 +210,7 @@ mod tests {
             ("", "", r#""tokenizer_kwargs": {"clean": "canonicalize"}"#, "tokenizer_kwargs"),
             (r#""multimodal_cfg": {"width": 8},"#, "", "", "model_cfg.multimodal_cfg"),
         ] {
-            let problem = settle(&mut config(model, vision, text)).unwrap_err();
+            let problem = settle(&mut config(model, vision, text)).join("; ");
             assert!(problem.contains(why), "{problem}");
         }
     }

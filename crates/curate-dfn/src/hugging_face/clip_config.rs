@@ -80,12 +80,17 @@ const HARMLESS: &[&str] = &[
     "use_cache",
 ];
 
-/// The first key that is not known to change nothing, unless its value is nothing.
+/// The keys that are not known to change nothing, unless their value is nothing.
 fn unknown(other: &BTreeMap<String, Value>, of: &str) -> Option<String> {
     let empty = |v: &Value| v.is_null() || v.as_object().is_some_and(serde_json::Map::is_empty);
-    let (key, value) =
-        other.iter().find(|(key, value)| !(HARMLESS.contains(&&***key) || empty(value)))?;
-    Some(format!("`{of}{key}` is {value}, and its effect on the network is not known"))
+    let unknown =
+        other.iter().filter(|(key, value)| !(HARMLESS.contains(&&***key) || empty(value)));
+    let named: Vec<String> = unknown
+        .map(|(key, value)| {
+            format!("`{of}{key}` is {value}, and its effect on the network is not known")
+        })
+        .collect();
+    (!named.is_empty()).then(|| named.join("; "))
 }
 
 /// `config.json` of a `CLIPModel`; what is left out has `transformers`' defaults.

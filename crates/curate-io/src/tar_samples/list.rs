@@ -93,12 +93,25 @@ fn damaged(tar: &Path, what: String) -> IoError {
 }
 
 /// An error for what is no tar file, whatever its name says.
+/// Files of a pool that are no shards, by their first bytes.
+const OTHERS: [(&[u8], &str); 4] = [
+    (b"PAR1", "a Parquet file"),
+    (b"\x93NUMPY", "an npy array"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"PK\x03\x04", "a zip archive"),
+];
+
 fn check_plain(tar: &Path, file: &File, length: u64) -> Result<(), IoError> {
     if length == 0 {
         return Err(damaged(tar, "is empty".to_owned()));
     }
     let mut first = vec![0; usize::try_from(length.min(6)).expect("at most 6")];
     read_exact_at(file, &mut first, 0).map_err(|e| IoError::os(tar, "read", e))?;
+    if let Some((_, name)) = OTHERS.iter().find(|(magic, _)| first.starts_with(magic)) {
+        let problem = format!("is {name}, not a tar file");
+        let remedy = "name the tar files with the samples, or their folder";
+        return Err(IoError::new(Kind::Unsupported, tar, problem, remedy));
+    }
     match COMPRESSED.iter().find(|(magic, ..)| first.starts_with(magic)) {
         None => Ok(()),
         Some((_, name, unpack)) => {

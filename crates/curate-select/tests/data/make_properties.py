@@ -31,7 +31,13 @@ np.add.at(matrix, (truth, predicted), 1)
 with np.errstate(invalid="ignore"):
     precision = matrix.diagonal() / matrix.sum(0)
     recall = matrix.diagonal() / matrix.sum(1)
-skewness = [stats.skew(row / row.sum()) if row.sum() else None for row in matrix]
+def skew(row, own):
+    others = np.sort(np.delete(row, own) / max(row.sum(), 1))[::-1][:5]
+    others = others[others > 0]
+    return stats.skew(others) if len(set(others)) > 1 else (0.0 if len(others) else None)
+
+
+skewness = [skew(row, own) for own, row in enumerate(matrix)]
 
 a = rng.normal(size=30)
 b = 0.4 * a + rng.normal(size=30)
