@@ -84,6 +84,7 @@
 //! - U. Kulisch, "Computer Arithmetic and Validity", 2008: exact accumulation, as in [`ExactSum`].
 
 mod attention;
+mod axes;
 mod bytes;
 mod dispatch;
 mod dots;
@@ -93,15 +94,20 @@ mod engine;
 mod exact;
 mod fixed;
 mod found;
+mod heads;
 mod integer;
 mod lanes;
+mod look;
 mod nearest;
 #[cfg(test)]
 mod numbers;
 mod panels;
+mod partial;
+mod plan;
 mod products;
 mod quant;
 pub mod reference;
+mod ruled;
 mod tile;
 mod top;
 mod track;
@@ -126,4 +132,5 @@ pub use fixed::{FixedPoint, largest};
 pub use found::Nearest;
 pub use nearest::{Centroids, inner_products};
 pub use products::{Matrix, Then};
+pub use ruled::Ruled;
 pub use tracker::Tracker;

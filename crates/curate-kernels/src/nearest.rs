@@ -1,13 +1,18 @@
 //! The best of many centroids for each row.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::{
     Nearest,
+    axes::Rotation,
     dispatch::{self, Instructions},
+    heads::HeadPanels,
     integer::{self, Query, Vectors, Workspace},
     lanes,
     panels::Panels,
+    partial,
     products::{Matrix, Then},
     quant::{self, QuantPanels},
     tile::{PANEL, PackedRows, ROWS},
@@ -41,11 +46,20 @@ pub struct Centroids {
     /// By position, descending: how much a row's value of that centroid can have grown since the
     /// centroids that these were moved from.
     pub(crate) growth: Vec<f32>,
+    /// By index: whether a centroid is what it was before it was moved, to the bit; empty when none was.
+    pub(crate) still: Vec<bool>,
     /// At least the error of a value in f32, for a row of length 1 or less; for a longer row so many
     /// times as much.
     pub(crate) eta: f32,
+    /// At least the length of every row of which something is known.
+    pub(crate) norm: f32,
+    /// Of a search by heads: see [`partial::Vectors`].
+    pub(crate) slack: f32,
     pub(crate) packed: Packed,
 }
+
+/// The integers to look with, if any, and the heads.
+pub(crate) type How<'a> = (Option<Integers>, Option<&'a Arc<Rotation>>);
 
 /// Centroids as the kernels read them.
 pub(crate) enum Packed {
@@ -53,6 +67,8 @@ pub(crate) enum Packed {
     Float(FloatPanels),
     /// In 8-bit integers for a first look.
     Integer(Integers, QuantPanels),
+    /// By their heads for a first look.
+    Heads(Box<HeadPanels>),
 }
 
 impl Centroids {
@@ -78,11 +94,11 @@ impl Centroids {
         let bias = bias.map_or_else(|| vec![0.0; count], <[f32]>::to_vec);
         assert_eq!(bias.len(), count, "one bias for each centroid");
         let center = mean(centroids, dim);
-        Self::pack(kind, centroids.to_vec(), bias, center, Vec::new(), Vec::new())
+        Self::pack((kind, None), centroids.to_vec(), bias, center, Vec::new(), Vec::new())
     }
 
     pub(crate) fn pack(
-        kind: Option<Integers>,
+        how: How<'_>,
         vectors: Vec<f32>,
         bias: Vec<f32>,
         center: Vec<f32>,
@@ -90,12 +106,17 @@ impl Centroids {
         growth: Vec<f32>,
     ) -> Self {
         let dim = center.len();
-        let packed = pack_integers(kind, &vectors, &bias, &center, &order)
-            .unwrap_or_else(|| Packed::Float(FloatPanels::pack(&vectors, &bias, dim, &order)));
+        let packed = packed(how, &vectors, &bias, &center, &order);
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, &i)| place[i as usize] = position as u32);
         let eta = eta(&vectors, &bias, dim);
-        Self { dim, vectors, bias, center, order, place, growth, eta, packed }
+        let (still, norm, slack) = (Vec::new(), 0.0, 0.0);
+        Self { dim, vectors, bias, center, order, place, growth, still, eta, norm, slack, packed }
+    }
+
+    /// Packs them in another way.
+    pub(crate) fn pack_again(&mut self, how: How<'_>) {
+        self.packed = packed(how, &self.vectors, &self.bias, &self.center, &self.order);
     }
 
     /// Where a centroid is packed.
@@ -127,6 +148,7 @@ impl Centroids {
             Packed::Integer(kind, panels) => {
                 self.nearest_integer(&self.searched(with, *kind, panels), rows, out);
             }
+            Packed::Heads(panels) => self.nearest_by_heads(with, panels, rows, out),
         }
     }
 
@@ -165,6 +187,44 @@ impl Centroids {
         }
     }
 
+    fn nearest_by_heads(
+        &self,
+        with: Instructions,
+        panels: &HeadPanels,
+        rows: &[f32],
+        out: &mut [Nearest],
+    ) {
+        let of = self.searched_by_heads(with, panels);
+        let (mut work, mut answers) = (partial::Workspace::default(), Vec::new());
+        let blocks = rows.chunks(INTEGER_BLOCK * self.dim);
+        for (rows, out) in blocks.zip(out.chunks_mut(INTEGER_BLOCK)) {
+            let row = |i: usize| &rows[i * self.dim..][..self.dim];
+            let none = (&mut [][..], &mut [][..]);
+            work.block.take(with, &panels.rotation, out.len(), row, |i| i, none);
+            let queries: Vec<Query<'_>> =
+                (0..out.len()).map(|i| Query::all(row(i), usize::MAX)).collect();
+            partial::search(&of, &mut work, &queries, &mut answers);
+            for (out, answer) in out.iter_mut().zip(&answers) {
+                *out = answer.best;
+            }
+        }
+    }
+
+    pub(crate) fn searched_by_heads<'a>(
+        &'a self,
+        with: Instructions,
+        panels: &'a HeadPanels,
+    ) -> partial::Vectors<'a> {
+        partial::Vectors {
+            with,
+            panels,
+            vectors: &self.vectors,
+            biases: &self.bias,
+            order: &self.order,
+            slack: self.slack,
+        }
+    }
+
     pub(crate) fn searched<'a>(
         &'a self,
         with: Instructions,
@@ -181,6 +241,23 @@ impl Centroids {
             order: &self.order,
         }
     }
+}
+
+/// By heads, if there are any, as integers, or in f32: as the vectors and the machine allow.
+fn packed(how: How<'_>, vectors: &[f32], bias: &[f32], center: &[f32], order: &[u32]) -> Packed {
+    pack_heads(how, vectors, bias, order)
+        .or_else(|| pack_integers(how.0, vectors, bias, center, order))
+        .unwrap_or_else(|| Packed::Float(FloatPanels::pack(vectors, bias, center.len(), order)))
+}
+
+fn pack_heads(
+    (kind, rotation): How<'_>,
+    vectors: &[f32],
+    bias: &[f32],
+    order: &[u32],
+) -> Option<Packed> {
+    let panels = HeadPanels::pack(kind, rotation?, vectors, bias, order)?;
+    Some(Packed::Heads(Box::new(panels)))
 }
 
 fn pack_integers(

@@ -28,21 +28,20 @@ use rayon::prelude::*;
 
 use crate::{
     Centroids, Nearest,
+    axes::Head,
     dispatch::{self, Instructions},
     dots,
     integer::{self, Answer, Query, Vectors, Workspace},
     lanes,
-    nearest::{BLOCK, FloatPanels, INTEGER_BLOCK, Packed, add_bias},
+    nearest::{BLOCK, FloatPanels, How, INTEGER_BLOCK, Packed, add_bias},
+    partial,
+    quant::{UNIT, UP},
+    ruled::Ruled,
     tile::{PackedRows, ROWS},
-    vnni::Integers,
 };
 
 /// Rows that one task works on.
 const TASK: usize = 512;
-/// Relative rounding of an f32 operation.
-const UNIT: f32 = 1.0 / 16_777_216.0;
-/// Makes up for the rounding of lengths measured in lanes.
-const UP: f32 = 1.001;
 
 /// A row's best centroid, and how far the others are behind.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +62,7 @@ impl Centroids {
     /// bring up to date may lie farther than `reach` from their center.
     pub(crate) fn moved_with(
         &self,
-        kind: Option<Integers>,
+        how: How<'_>,
         vectors: &[f32],
         bias: Option<&[f32]>,
         reach: f32,
@@ -78,8 +77,16 @@ impl Centroids {
         });
         // Largest growth first, so that what could have passed a row's own centroid is a prefix and one
         // binary search finds its end. Ties by index, or the packing would depend on the sort.
-        let growth = order.iter().map(|&index| growth[index as usize]).collect();
-        Self::pack(kind, vectors.to_vec(), bias, self.center.clone(), order, growth)
+        let growth: Vec<f32> = order.iter().map(|&index| growth[index as usize]).collect();
+        let slack = slack(&growth);
+        let mut moved = Self::pack(how, vectors.to_vec(), bias, self.center.clone(), order, growth);
+        let dim = self.dim.max(1);
+        let pairs = self.vectors.chunks_exact(dim).zip(moved.vectors.chunks_exact(dim));
+        let biases = self.bias.iter().zip(&moved.bias);
+        moved.still = pairs.zip(biases).map(|((a, b), (x, y))| a == b && x == y).collect();
+        (moved.slack, moved.norm) =
+            (slack, reach + lanes::square(dispatch::instructions(), &self.center).sqrt() * UP);
+        moved
     }
 
     /// At least how much each centroid's value can have grown for any row.
@@ -111,26 +118,64 @@ impl Centroids {
 
     /// Updates what is known of each row, on all threads of the current pool: of fresh centroids
     /// everything is found out, of moved ones ([`Centroids::moved_with`]) what the bounds leave open.
-    /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most.
-    pub(crate) fn track(&self, rows: &[f32], tracked: &mut [Tracked]) -> f32 {
-        self.track_with(dispatch::instructions(), rows, tracked)
+    /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most,
+    /// and what decided the pairs. Heads of rows are taken from `kept`, and kept there, if it has room.
+    pub(crate) fn track(
+        &self,
+        rows: &[f32],
+        tracked: &mut [Tracked],
+        kept: Kept<'_>,
+    ) -> (f32, Ruled) {
+        self.track_with(dispatch::instructions(), rows, tracked, kept)
     }
 
-    fn track_with(&self, with: Instructions, rows: &[f32], tracked: &mut [Tracked]) -> f32 {
+    fn track_with(
+        &self,
+        with: Instructions,
+        rows: &[f32],
+        tracked: &mut [Tracked],
+        (q, heads): Kept<'_>,
+    ) -> (f32, Ruled) {
         assert_eq!(rows.len(), tracked.len() * self.dim, "one row for each answer");
-        let dim = self.dim.max(1);
+        let (dim, count) = (self.dim.max(1), q.len().checked_div(heads.len()).unwrap_or(0));
+        let mut kept: Vec<Kept<'_>> =
+            q.chunks_mut((TASK * count).max(1)).zip(heads.chunks_mut(TASK)).collect();
+        kept.resize_with(tracked.len().div_ceil(TASK), Default::default);
         tracked
             .par_chunks_mut(TASK)
             .zip(rows.par_chunks(TASK * dim))
-            .map(|(tracked, rows)| {
-                let mut task = Task { all: self, with, rows, tracked };
-                match self.growth.is_empty() {
+            .zip(kept)
+            .map(|((tracked, rows), kept)| {
+                let ruled =
+                    Ruled { pairs: (tracked.len() * self.bias.len()) as u64, ..Ruled::default() };
+                let mut task = Task { all: self, with, rows, tracked, kept, ruled };
+                let reach = match self.growth.is_empty() {
                     true => task.find(),
                     false => task.follow(),
-                }
+                };
+                let Ruled { pairs, heads, integers, exact, .. } = task.ruled;
+                (
+                    reach,
+                    Ruled { bounds: pairs.saturating_sub(heads + integers + exact), ..task.ruled },
+                )
             })
-            .reduce(|| 0.0, f32::max)
+            .reduce(<(f32, Ruled)>::default, |(reach, mut ruled), (other, more)| {
+                ruled += more;
+                (reach.max(other), ruled)
+            })
     }
+}
+
+/// Room for the heads of some rows: their integers, and what is known of each; empty when none are kept.
+pub(crate) type Kept<'a> = (&'a mut [i8], &'a mut [Option<Head>]);
+
+/// How far behind the best what a pass rules out should be, so that the next one need not look again:
+/// as far as most centroids will move by then, if that is as far as they moved now.
+fn slack(growth: &[f32]) -> f32 {
+    let q: f32 = std::env::var("SLQ").map_or(16.0, |s| s.parse().unwrap_or(16.0));
+    let cap: f32 = std::env::var("SLC").map_or(0.02, |s| s.parse().unwrap_or(0.02));
+    let at = growth.get((growth.len() as f32 / q) as usize).copied().unwrap_or(0.0);
+    if at > cap { 0.0 } else { at.max(0.0) }
 }
 
 /// Some rows and what is known of them.
@@ -139,6 +184,8 @@ struct Task<'a> {
     with: Instructions,
     rows: &'a [f32],
     tracked: &'a mut [Tracked],
+    kept: Kept<'a>,
+    ruled: Ruled,
 }
 
 /// A row that has to look at more than its own centroid.
@@ -175,23 +222,13 @@ impl<'a> Task<'a> {
 
     /// Looks at the own centroid, then at those that could have passed it.
     fn follow(&mut self) -> f32 {
-        let mut own = Vec::new();
-        let dim = self.all.dim;
-        let pair = |row: usize| {
-            let index = self.tracked[row].nearest.index as usize;
-            (self.row(row), &self.all.vectors[index * dim..][..dim])
-        };
-        dots::pairs(self.with, self.tracked.len(), pair, &mut own);
-        let eta_of_unit = self.all.eta;
+        self.own_values();
+        let eta = self.all.eta * self.all.norm.max(1.0);
         let (mut open, mut reach) = (Vec::new(), 0.0_f32);
-        for (row, value) in own.into_iter().enumerate() {
+        for row in 0..self.tracked.len() {
             if self.tracked[row].others == f32::INFINITY {
                 reach = reach.max(self.far(row));
             }
-            let norm = lanes::square(self.with, self.row(row)).sqrt() * UP;
-            let nearest = &mut self.tracked[row].nearest;
-            nearest.value = value + self.all.bias[nearest.index as usize];
-            let eta = eta_of_unit * norm.max(1.0);
             if let Some(limit) = self.limit(row, eta) {
                 open.push(limit);
             }
@@ -200,6 +237,28 @@ impl<'a> Task<'a> {
         open.sort_unstable_by_key(|open| (open.limit, open.row));
         self.look(&open, true);
         reach
+    }
+
+    /// Computes what each row's own centroid is worth to it now, unless that one stands where it stood.
+    fn own_values(&mut self) {
+        let (all, dim) = (self.all, self.all.dim);
+        let moved = |row: &u32| {
+            let nearest = self.tracked[*row as usize].nearest;
+            !all.still[nearest.index as usize] || nearest.value == f32::NEG_INFINITY
+        };
+        let rows: Vec<u32> = (0..self.tracked.len() as u32).filter(moved).collect();
+        let pair = |r: usize| {
+            let row = rows[r] as usize;
+            let index = self.tracked[row].nearest.index as usize;
+            (self.row(row), &all.vectors[index * dim..][..dim])
+        };
+        let mut own = Vec::new();
+        dots::pairs(self.with, rows.len(), pair, &mut own);
+        self.ruled.exact += own.len() as u64;
+        for (&row, value) in rows.iter().zip(own) {
+            let nearest = &mut self.tracked[row as usize].nearest;
+            nearest.value = value + all.bias[nearest.index as usize];
+        }
     }
 
     /// How far a row has to look; `None` when it need not, and its bound is brought up to date.
@@ -225,6 +284,8 @@ impl<'a> Task<'a> {
     fn look(&mut self, open: &[Open], known: bool) {
         match &self.all.packed {
             Packed::Float(floats) => {
+                let limits = open.iter().map(|open| u64::from(open.limit));
+                self.ruled.exact += limits.sum::<u64>();
                 let eta_of_unit = self.all.eta;
                 let mut buffer = Vec::new();
                 let mut packed = PackedRows::default();
@@ -239,25 +300,57 @@ impl<'a> Task<'a> {
                 let vectors = self.all.searched(self.with, *kind, panels);
                 self.look_in_integers(&vectors, open, known);
             }
+            Packed::Heads(panels) => {
+                let of = self.all.searched_by_heads(self.with, panels);
+                self.look_by_heads(&of, open, known);
+            }
+        }
+    }
+
+    /// What open rows look for.
+    fn queries(&self, open: &[Open], known: bool) -> Vec<Query<'a>> {
+        let query = |open: &Open| {
+            let nearest = self.tracked[open.row as usize].nearest;
+            let known = known.then(|| (self.all.position(nearest.index), nearest.value));
+            Query { known, ..Query::all(self.row(open.row as usize), open.limit as usize) }
+        };
+        open.iter().map(query).collect()
+    }
+
+    /// Takes down what open rows found.
+    fn take(&mut self, open: &[Open], answers: &[Answer]) {
+        for (open, Answer { best, others }) in open.iter().zip(answers) {
+            let index = self.all.order.get(best.index as usize).copied().unwrap_or(best.index);
+            self.tracked[open.row as usize] = Tracked {
+                nearest: Nearest { index, value: best.value },
+                others: others.max(open.rest),
+            };
+        }
+    }
+
+    fn look_by_heads(&mut self, of: &partial::Vectors<'_>, open: &[Open], known: bool) {
+        let (mut work, mut answers) = (partial::Workspace::default(), Vec::new());
+        for open in open.chunks(INTEGER_BLOCK) {
+            let queries = self.queries(open, known);
+            let (row, place) = (|i: usize| queries[i].row, |i: usize| open[i].row as usize);
+            let kept = (&mut *self.kept.0, &mut *self.kept.1);
+            work.block.take(self.with, &of.panels.rotation, open.len(), row, place, kept);
+            let Ruled { heads, integers, exact, .. } =
+                partial::search(of, &mut work, &queries, &mut answers);
+            self.ruled += Ruled { pairs: 0, bounds: 0, heads, integers, exact };
+            self.take(open, &answers);
         }
     }
 
     fn look_in_integers(&mut self, vectors: &Vectors<'_>, open: &[Open], known: bool) {
         let (mut work, mut answers) = (Workspace::default(), Vec::new());
         for open in open.chunks(INTEGER_BLOCK) {
-            let query = |open: &Open| {
-                let nearest = self.tracked[open.row as usize].nearest;
-                let known = known.then(|| (self.all.position(nearest.index), nearest.value));
-                Query { known, ..Query::all(self.row(open.row as usize), open.limit as usize) }
-            };
-            let queries: Vec<Query<'_>> = open.iter().map(query).collect();
-            integer::search(vectors, &mut work, &queries, &mut answers);
-            for (open, Answer { best, others }) in open.iter().zip(&answers) {
-                self.tracked[open.row as usize] = Tracked {
-                    nearest: Nearest { index: vectors.index(best.index), value: best.value },
-                    others: others.max(open.rest),
-                };
-            }
+            let queries = self.queries(open, known);
+            let exact = integer::search(vectors, &mut work, &queries, &mut answers);
+            let looked: u64 = open.iter().map(|open| u64::from(open.limit)).sum();
+            self.ruled.exact += exact;
+            self.ruled.integers += looked.saturating_sub(exact);
+            self.take(open, &answers);
         }
     }
 
@@ -327,11 +420,12 @@ mod tests {
             let mut tracked = vec![Tracked::UNKNOWN; rows.len() / dim];
             let (first, bias) = &steps[0];
             let mut centroids = Centroids::with(kind, first, dim, Some(bias));
-            let reach = centroids.track_with(with, rows, &mut tracked);
+            let (reach, _) = centroids.track_with(with, rows, &mut tracked, Default::default());
             check(&steps[0], rows, dim, &tracked);
             for step in &steps[1..] {
-                centroids = centroids.moved_with(kind, &step.0, Some(&step.1), reach);
-                assert_eq!(centroids.track_with(with, rows, &mut tracked), 0.0);
+                centroids = centroids.moved_with((kind, None), &step.0, Some(&step.1), reach);
+                let (more, _) = centroids.track_with(with, rows, &mut tracked, Default::default());
+                assert_eq!(more, 0.0);
                 check(step, rows, dim, &tracked);
             }
         }

@@ -2,6 +2,8 @@
 
 use crate::{
     Centroids, Nearest,
+    plan::Plan,
+    ruled::Ruled,
     track::Tracked,
     vnni::{self, Integers},
 };
@@ -32,12 +34,30 @@ pub struct Tracker {
     seen: usize,
     /// No row that is known lies farther from the center of the bounds.
     reach: f32,
+    kind: Option<Integers>,
+    plan: Plan,
+    ruled: Ruled,
 }
 
 impl Tracker {
     /// Tracks so many rows, of which nothing is known yet.
     pub fn new(centroids: Centroids, rows: usize) -> Self {
-        Self { centroids, rows: vec![Tracked::UNKNOWN; rows], seen: 0, reach: 0.0 }
+        Self {
+            centroids,
+            rows: vec![Tracked::UNKNOWN; rows],
+            seen: 0,
+            reach: 0.0,
+            kind: vnni::integers(),
+            plan: Plan::default(),
+            ruled: Ruled::default(),
+        }
+    }
+
+    /// What decided the pairs of all passes so far.
+    pub fn ruled(&self) -> Ruled {
+        let mut ruled = self.ruled;
+        ruled += self.plan.ruled;
+        ruled
     }
 
     /// Writes the best centroid of each of the next rows into `out`; `vectors` holds `out.len()` of
@@ -55,10 +75,16 @@ impl Tracker {
             if self.seen == self.rows.len() {
                 self.stay();
             }
+            if self.seen == 0 {
+                self.begin(vectors);
+            }
             let count = out.len().min(self.rows.len() - self.seen);
             let (now, later) = out.split_at_mut(count);
             let known = &mut self.rows[self.seen..][..count];
-            self.reach = self.reach.max(self.centroids.track(&vectors[..count * dim], known));
+            let kept = self.plan.kept.part(self.seen, count);
+            let (reach, ruled) = self.centroids.track(&vectors[..count * dim], known, kept);
+            self.reach = self.reach.max(reach);
+            self.plan.ruled += ruled;
             now.iter_mut().zip(known).for_each(|(out, known)| *out = known.nearest);
             self.seen += count;
             (vectors, out) = (&vectors[count * dim..], later);
@@ -70,13 +96,18 @@ impl Tracker {
     /// # Panics
     /// When the lengths are not those of the centroids before.
     pub fn move_to(&mut self, vectors: &[f32], bias: Option<&[f32]>) {
-        self.move_with(vnni::integers(), vectors, bias);
+        self.rows[self.seen..].fill(Tracked::UNKNOWN);
+        self.ruled += self.plan.end(self.kind, self.centroids.dim);
+        let how = (self.kind, self.plan.rotation.as_ref());
+        self.centroids = self.centroids.moved_with(how, vectors, bias, self.reach);
+        self.seen = 0;
     }
 
-    fn move_with(&mut self, kind: Option<Integers>, vectors: &[f32], bias: Option<&[f32]>) {
-        self.rows[self.seen..].fill(Tracked::UNKNOWN);
-        self.centroids = self.centroids.moved_with(kind, vectors, bias, self.reach);
-        self.seen = 0;
+    /// The first rows of a pass are there: what they and the centroids are like decides how to look.
+    fn begin(&mut self, vectors: &[f32]) {
+        if self.plan.begin(self.kind, &self.centroids, self.rows.len(), vectors) {
+            self.centroids.pack_again((self.kind, self.plan.rotation.as_ref()));
+        }
     }
 
     /// A pass over centroids that did not move. The growth of the last move is spent.
@@ -100,7 +131,8 @@ mod tests {
         rows[150 * dim..].iter_mut().for_each(|x| *x *= 20.0);
         for kind in vnni::available().into_iter().map(Some).chain([None]) {
             let mut now = numbers(k * dim, 2);
-            let mut tracker = Tracker::new(Centroids::with(kind, &now, dim, None), n);
+            let fresh = Tracker::new(Centroids::with(kind, &now, dim, None), n);
+            let mut tracker = Tracker { kind, ..fresh };
             for (pass, calls) in
                 [&[60][..], &[200], &[90, 30], &[200, 200], &[150, 100], &[], &[200], &[1, 199]]
                     .into_iter()
@@ -119,7 +151,7 @@ mod tests {
                 }
                 let change = numbers(k * dim, 10 + pass as u32);
                 now.iter_mut().zip(change).for_each(|(x, d)| *x += 0.05 * d);
-                tracker.move_with(kind, &now, None);
+                tracker.move_to(&now, None);
             }
         }
     }
