@@ -98,9 +98,11 @@ mod heads;
 mod integer;
 mod lanes;
 mod look;
+mod moved;
 mod nearest;
 #[cfg(test)]
 mod numbers;
+mod packed;
 mod panels;
 mod partial;
 mod plan;

@@ -226,13 +226,11 @@ fn look_body<T: Product>(
     for r in 0..ROWS {
         let (scale, tail, threshold) = (rows.scale[r], rows.tail[r], rows.threshold[r]);
         let (products, passed) = (&products[r], &mut rows.passed[r]);
-        let mut bounds = [0.0; PANEL];
         let mut reached = [0_u32; PANEL];
         for c in 0..PANEL {
             let bound = scale * columns.scales[c] * products[c].float()
                 + tail * columns.tails[c]
                 + columns.offsets[c];
-            bounds[c] = bound;
             reached[c] = u32::from(bound >= threshold);
             let under = if bound >= threshold { f32::NEG_INFINITY } else { bound };
             passed[c] = if under > passed[c] { under } else { passed[c] };
@@ -240,9 +238,8 @@ fn look_body<T: Product>(
         let any = reached.iter().fold(0, |any, &reached| any | reached);
         hits[r] = 0;
         if any != 0 {
-            for c in 0..PANEL {
-                hits[r] |= reached[c] << c;
-            }
+            let bits = reached.iter().enumerate().map(|(c, reached)| reached << c);
+            hits[r] = bits.fold(0, |hits, bit| hits | bit);
         }
     }
 }
@@ -255,11 +252,11 @@ fn largest_body<T: Product>(
     panel: u32,
     largest: &mut Largest,
 ) {
-    for r in 0..ROWS {
+    for (r, products) in products.iter().enumerate() {
         let scale = rows.scale[r];
         let (best, at) = (&mut largest.value[r], &mut largest.panel[r]);
         for c in 0..PANEL {
-            let value = scale * columns.scales[c] * products[r][c].float() + columns.offsets[c];
+            let value = scale * columns.scales[c] * products[c].float() + columns.offsets[c];
             at[c] = if value > best[c] { panel } else { at[c] };
             best[c] = if value > best[c] { value } else { best[c] };
         }
@@ -281,10 +278,12 @@ mod tests {
             std::array::from_fn(|r| std::array::from_fn(|c| products[r * PANEL + c]));
         let whole = floats.map(|row| row.map(|x| (100.0 * x) as i32));
         for with in available() {
-            let mut rows = Rows::default();
-            rows.scale = std::array::from_fn(|r| 0.1 * r as f32);
-            rows.tail = std::array::from_fn(|r| 0.2 * r as f32);
-            rows.threshold = std::array::from_fn(|r| 0.3 - 0.01 * r as f32);
+            let mut rows = Rows {
+                scale: std::array::from_fn(|r| 0.1 * r as f32),
+                tail: std::array::from_fn(|r| 0.2 * r as f32),
+                threshold: std::array::from_fn(|r| 0.3 - 0.01 * r as f32),
+                ..Rows::default()
+            };
             let (mut hits, mut hits_of_floats) = ([9; ROWS], [9; ROWS]);
             let mut other = rows.clone();
             look(with, &whole, columns, &mut rows, &mut hits);

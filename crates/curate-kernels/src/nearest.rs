@@ -1,17 +1,14 @@
 //! The best of many centroids for each row.
 
-use std::sync::Arc;
-
 use rayon::prelude::*;
 
 use crate::{
     Nearest,
-    axes::Rotation,
     dispatch::{self, Instructions},
     heads::HeadPanels,
     integer::{self, Query, Vectors, Workspace},
     lanes,
-    panels::Panels,
+    packed::{FloatPanels, How, Packed, packed},
     partial,
     products::{Matrix, Then},
     quant::{self, QuantPanels},
@@ -26,10 +23,6 @@ pub(crate) const BLOCK: usize = 8 * ROWS;
 pub(crate) const INTEGER_BLOCK: usize = 16 * quant::ROWS;
 /// Rows that one thread takes at a time.
 const TASK: usize = 4 * INTEGER_BLOCK;
-/// With fewer centroids the look in integers costs more than it saves.
-const INTEGER_CENTROIDS: usize = 64;
-/// The same for shorter vectors.
-pub(crate) const INTEGER_DIM: usize = 32;
 
 /// Centroids packed for the search.
 pub struct Centroids {
@@ -53,22 +46,7 @@ pub struct Centroids {
     pub(crate) eta: f32,
     /// At least the length of every row of which something is known.
     pub(crate) norm: f32,
-    /// Of a search by heads: see [`partial::Vectors`].
-    pub(crate) slack: f32,
     pub(crate) packed: Packed,
-}
-
-/// The integers to look with, if any, and the heads.
-pub(crate) type How<'a> = (Option<Integers>, Option<&'a Arc<Rotation>>);
-
-/// Centroids as the kernels read them.
-pub(crate) enum Packed {
-    /// In f32.
-    Float(FloatPanels),
-    /// In 8-bit integers for a first look.
-    Integer(Integers, QuantPanels),
-    /// By their heads for a first look.
-    Heads(Box<HeadPanels>),
 }
 
 impl Centroids {
@@ -110,8 +88,8 @@ impl Centroids {
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, &i)| place[i as usize] = position as u32);
         let eta = eta(&vectors, &bias, dim);
-        let (still, norm, slack) = (Vec::new(), 0.0, 0.0);
-        Self { dim, vectors, bias, center, order, place, growth, still, eta, norm, slack, packed }
+        let (still, norm) = (Vec::new(), 0.0);
+        Self { dim, vectors, bias, center, order, place, growth, still, eta, norm, packed }
     }
 
     /// Packs them in another way.
@@ -221,7 +199,6 @@ impl Centroids {
             vectors: &self.vectors,
             biases: &self.bias,
             order: &self.order,
-            slack: self.slack,
         }
     }
 
@@ -243,80 +220,14 @@ impl Centroids {
     }
 }
 
-/// By heads, if there are any, as integers, or in f32: as the vectors and the machine allow.
-fn packed(how: How<'_>, vectors: &[f32], bias: &[f32], center: &[f32], order: &[u32]) -> Packed {
-    pack_heads(how, vectors, bias, order)
-        .or_else(|| pack_integers(how.0, vectors, bias, center, order))
-        .unwrap_or_else(|| Packed::Float(FloatPanels::pack(vectors, bias, center.len(), order)))
-}
-
-fn pack_heads(
-    (kind, rotation): How<'_>,
-    vectors: &[f32],
-    bias: &[f32],
-    order: &[u32],
-) -> Option<Packed> {
-    let panels = HeadPanels::pack(kind, rotation?, vectors, bias, order)?;
-    Some(Packed::Heads(Box::new(panels)))
-}
-
-fn pack_integers(
-    kind: Option<Integers>,
-    vectors: &[f32],
-    bias: &[f32],
-    center: &[f32],
-    order: &[u32],
-) -> Option<Packed> {
-    let kind = kind?;
-    let (dim, count) = (center.len(), bias.len());
-    if count < INTEGER_CENTROIDS || !(INTEGER_DIM..=quant::MAX_DIM).contains(&dim) {
-        return None;
-    }
-    let vector = |position: usize| {
-        let index = order.get(position).map_or(position, |&index| index as usize);
-        (&vectors[index * dim..][..dim], bias[index])
-    };
-    let panels = QuantPanels::pack(dispatch::instructions(), count, vector, center)?;
-    Some(Packed::Integer(kind, panels))
-}
-
-/// Vectors in panels and their biases, in f32.
-pub(crate) struct FloatPanels {
-    pub(crate) panels: Panels,
-    /// Padded to whole panels with what no search ever chooses.
-    biases: Vec<f32>,
-}
-
-impl FloatPanels {
-    /// Packs vectors in this order; in their own when `order` is empty.
-    pub(crate) fn pack(vectors: &[f32], bias: &[f32], dim: usize, order: &[u32]) -> Self {
-        let mut biases = vec![f32::NEG_INFINITY; bias.len().div_ceil(PANEL) * PANEL];
-        if order.is_empty() {
-            biases[..bias.len()].copy_from_slice(bias);
-            return Self { panels: Panels::pack(vectors, dim), biases };
-        }
-        let mut sorted = Vec::with_capacity(vectors.len());
-        for (padded, &index) in biases.iter_mut().zip(order) {
-            *padded = bias[index as usize];
-            sorted.extend_from_slice(&vectors[index as usize * dim..][..dim]);
-        }
-        Self { panels: Panels::pack(&sorted, dim), biases }
-    }
-
-    /// The biases of the panel that begins with vector `first`.
-    pub(crate) fn bias(&self, first: usize) -> &[f32; PANEL] {
-        self.biases[first..].first_chunk().expect("padded to whole panels")
-    }
-}
-
 /// What a chain of `dim` multiply-adds and a bias can lose: each rounds once, by at most 2^-24 of
-/// what it holds.
+/// what it holds, or by less than the smallest normal number together.
 fn eta(vectors: &[f32], bias: &[f32], dim: usize) -> f32 {
     let with = dispatch::instructions();
     let squares = vectors.chunks_exact(dim.max(1)).map(|vector| lanes::square(with, vector));
     let longest = 1.001 * squares.fold(0.0, f32::max).sqrt();
     let bias = bias.iter().fold(0.0_f32, |max, bias| max.max(bias.abs()));
-    ((dim + 16) as f32 * longest + 8.0 * bias) * (1.001 / 16_777_216.0)
+    ((dim + 16) as f32 * longest + 8.0 * bias) * (1.001 / 16_777_216.0) + f32::MIN_POSITIVE
 }
 
 /// The mean of vectors; zeros when there are none, or when it is not finite.

@@ -30,9 +30,6 @@ pub(crate) struct Vectors<'a> {
     pub(crate) biases: &'a [f32],
     /// The index of the vector at each position; empty when they are the same.
     pub(crate) order: &'a [u32],
-    /// What comes within this of the best is looked at more closely, so that the bound on all others
-    /// is at least so far behind, or tight.
-    pub(crate) slack: f32,
 }
 
 impl<'a> Vectors<'a> {
@@ -102,10 +99,10 @@ impl Look {
         Self { row, usable, known: query.known, others: f32::INFINITY, first: 0 }
     }
 
-    /// A bound in f32 below this belongs to a vector that is farther behind the best than `slack`.
-    fn least(&self, query: &Query<'_>, slack: f32) -> f32 {
+    /// A bound below this belongs to a vector that cannot be the best in f32.
+    fn least(&self, query: &Query<'_>) -> f32 {
         let least = self.known.map_or(query.above, |(_, value)| value.max(query.above));
-        least - 2.0 * self.row.eta - slack
+        least - 2.0 * self.row.eta
     }
 }
 
@@ -274,10 +271,10 @@ fn guess(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Que
     kept
 }
 
-/// Finds what could be the best, or closer behind it than the slack.
+/// Finds what could be the best.
 fn look(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Query<'_>]) {
     for (i, (look, query)) in work.looks.iter().zip(queries).enumerate() {
-        let least = look.least(query, of.slack) - look.row.shift - look.row.error;
+        let least = look.least(query) - look.row.shift - look.row.error;
         work.rows[i / ROWS].threshold[i % ROWS] = if look.usable { least } else { f32::INFINITY };
     }
     work.found.clear();
@@ -369,7 +366,7 @@ fn sharpen(
     q.resize(dim.next_multiple_of(PAIR), 0);
     let parts = quant::split(of.with, query.row, &of.panels.rotation.center, y, &mut q[..dim]);
     let row = Row::new(&parts, &whole.most, dim);
-    let threshold = look.least(query, 0.25 * of.slack);
+    let threshold = look.least(query);
     let vectors = pairs[first..].iter().map(|pair| whole.vector(of.index(pair.1) as usize, dim));
     vnni::pairs(kind, q, row.start, vectors, products);
     let mut kept = first;

@@ -7,7 +7,7 @@ use crate::{
     axes::{Axes, Rotation},
     dispatch,
     heads::RowHeads,
-    inner_products,
+    inner_products, lanes, quant,
     ruled::Ruled,
     vnni::Integers,
 };
@@ -15,9 +15,13 @@ use crate::{
 /// Rows and centroids, each, that the axes are fitted on.
 const SAMPLE: usize = 512;
 /// Pairs that a choice looks at.
-const PAIRS: usize = 1 << 18;
+const PAIRS: usize = 1 << 17;
+/// With fewer centroids there is little to rule out.
+const FEWEST: usize = 64;
+/// Heads have to cost less than this share of what whole vectors cost.
+const GAIN: f64 = 0.8;
 /// With fewer pairs a pass is over before the axes are fitted.
-const WORTH: usize = 1 << 24;
+const WORTH: usize = 1 << 23;
 /// Heads are a multiple of this long.
 const STEP: usize = 16;
 /// The longest heads.
@@ -63,16 +67,16 @@ pub(crate) struct Plan {
     pub(crate) rotation: Option<Arc<Rotation>>,
     /// The heads of rows that are kept.
     pub(crate) kept: RowHeads,
-    /// Passes that have begun.
-    passes: u32,
     /// What decided the pairs of this pass.
     pub(crate) ruled: Ruled,
-    /// Choices are made for any number of rows, and are always this long: for tests.
-    pub(crate) forced: Option<usize>,
+    /// Passes that have begun.
+    passes: u32,
+    /// Heads of this length, whether they pay or not: for tests.
+    pub(crate) always: Option<usize>,
 }
 
 impl Plan {
-    /// At the start of a pass over `rows` rows, the first of which are `vectors`: chooses heads anew;
+    /// At the start of a pass over `rows` rows, of which `vectors` are the first: chooses heads anew;
     /// returns whether they changed.
     pub(crate) fn begin(
         &mut self,
@@ -86,12 +90,14 @@ impl Plan {
             return false;
         }
         let before = self.rotation.as_ref().map_or(0, |rotation| rotation.count);
-        let count = self.choose(kind, centroids, rows, vectors);
+        let count = match self.always {
+            Some(count) => self.fit(centroids, vectors, count),
+            None => self.choose(kind, centroids, rows, vectors),
+        };
         if count == before {
             return false;
         }
-        self.rotation = None;
-        self.kept = RowHeads::default();
+        self.give_up();
         if let (Some(axes), true) = (&self.axes, count > 0) {
             let rotation = axes.rotation(count, &centroids.center);
             if rotation.usable() {
@@ -102,24 +108,31 @@ impl Plan {
         true
     }
 
-    /// At the end of a pass: gives heads up that left too much open.
+    /// At the end of a pass: gives heads up that left too much open. Returns what decided its pairs.
     pub(crate) fn end(&mut self, kind: Option<Integers>, dim: usize) -> Ruled {
         let ruled = std::mem::take(&mut self.ruled);
-        if std::env::var("DBG").is_ok() {
-            eprintln!("{:?} count {:?}", ruled, self.rotation.as_ref().map(|r| r.count));
-        }
-        if let (Some(rotation), None) = (&self.rotation, self.forced) {
+        if let (Some(rotation), None) = (&self.rotation, self.always) {
             let costs = Costs::of(kind);
             let open = (ruled.integers + ruled.exact) as f64;
             let looked = ruled.heads as f64 + open;
-            if costs.heads(looked, open, dim, rotation.count) > costs.whole(looked, dim)
-                && self.passes > 1
-            {
-                self.rotation = None;
-                self.kept = RowHeads::default();
+            if costs.heads(looked, open, dim, rotation.count) > costs.whole(looked, dim) {
+                self.give_up();
             }
         }
         ruled
+    }
+
+    fn give_up(&mut self) {
+        self.rotation = None;
+        self.kept = RowHeads::default();
+    }
+
+    fn fit(&mut self, centroids: &Centroids, vectors: &[f32], count: usize) -> usize {
+        self.axes.get_or_insert_with(|| {
+            let sample = centered(vectors, centroids);
+            Axes::fit(&sample, centroids.dim, count)
+        });
+        count
     }
 
     /// How long heads should be; 0 where whole vectors are looked at sooner.
@@ -131,13 +144,8 @@ impl Plan {
         vectors: &[f32],
     ) -> usize {
         let (dim, k) = (centroids.dim, centroids.bias.len());
-        if let Some(count) = self.forced {
-            let sample = centered(vectors, centroids);
-            self.axes.get_or_insert_with(|| Axes::fit(&sample, dim, count));
-            return count;
-        }
         let longest = (dim / 4).min(LONGEST) / STEP * STEP;
-        if longest < STEP || k < 2 * STEP || rows.saturating_mul(k) < WORTH {
+        if longest < STEP || k < FEWEST || dim > quant::MAX_DIM || rows.saturating_mul(k) < WORTH {
             return 0;
         }
         if self.axes.is_none() {
@@ -147,7 +155,7 @@ impl Plan {
             }
             self.axes = Some(Axes::fit(&sample, dim, longest));
         }
-        self.axes.as_ref().map_or(0, |axes| shortest(kind, axes, centroids, vectors, self.passes))
+        self.axes.as_ref().map_or(0, |axes| cheapest(kind, axes, centroids, vectors, self.passes))
     }
 }
 
@@ -187,7 +195,7 @@ fn spread(sample: &[f32], dim: usize) -> f64 {
 }
 
 /// The length of heads that some rows would be looked at with soonest; 0 when it is no gain.
-fn shortest(
+fn cheapest(
     kind: Option<Integers>,
     axes: &Axes,
     centroids: &Centroids,
@@ -197,72 +205,79 @@ fn shortest(
     let (dim, k) = (centroids.dim, centroids.bias.len());
     let rows: Vec<f32> =
         some(vectors, dim, (PAIRS / k).clamp(16, 256)).flatten().copied().collect();
-    let n = rows.len() / dim;
     let open = open_pairs(axes, centroids, &rows);
-    let costs = Costs::of(kind);
-    let again = if pass < CHOICES { 1.0 } else { 0.1 };
-    let cost = |(s, open): (usize, &u64)| {
+    let (costs, n) = (Costs::of(kind), rows.len() / dim);
+    // Heads that are kept are computed once for all passes to come.
+    let share = if pass < CHOICES { 1.0 } else { 0.1 };
+    let cost = |(s, &open): (usize, &u64)| {
         let count = (s + 1) * STEP;
-        let project = again * costs.float * (count * dim) as f64;
-        (count, costs.heads(k as f64, *open as f64 / n as f64, dim, count) + project)
+        let project = share * costs.float * (count * dim) as f64;
+        (count, costs.heads(k as f64, open as f64 / n as f64, dim, count) + project)
     };
-    if std::env::var("DBG").is_ok() {
-        eprintln!(
-            "open {:?} whole {} costs {:?}",
-            open.iter().map(|&o| o as f64 / n as f64).collect::<Vec<_>>(),
-            costs.whole(k as f64, dim),
-            open.iter().enumerate().map(cost).collect::<Vec<_>>()
-        );
-    }
     let best = open.iter().enumerate().map(cost).min_by(|a, b| a.1.total_cmp(&b.1));
     match best {
-        Some((count, cost)) if cost < 0.8 * costs.whole(k as f64, dim) => count,
+        Some((count, cost)) if cost < GAIN * costs.whole(k as f64, dim) => count,
         _ => 0,
     }
 }
 
-/// How many pairs of these rows and all centroids heads leave open, for every length, against the best.
-fn open_pairs(axes: &Axes, centroids: &Centroids, rows: &[f32]) -> Vec<u64> {
-    let (dim, k) = (centroids.dim, centroids.bias.len());
-    let with = dispatch::instructions();
-    let less = |vectors: &[f32]| -> Vec<f32> {
-        let vectors = vectors.chunks_exact(dim);
-        vectors.flat_map(|v| v.iter().zip(&centroids.center).map(|(x, m)| x - m)).collect()
-    };
-    let (rows_less, centroids_less) = (less(rows), less(&centroids.vectors));
-    let (along_rows, along) = (axes.along(&rows_less), axes.along(&centroids_less));
-    let count = axes.count();
-    let tails = |less: &[f32], along: &[f32]| -> Vec<f32> {
-        let pairs = less.chunks_exact(dim).zip(along.chunks_exact(count));
-        pairs.flat_map(|(x, y)| falling(crate::lanes::square(with, x), y)).collect()
-    };
-    let (row_tails, tails) = (tails(&rows_less, &along_rows), tails(&centroids_less, &along));
-    let steps = count / STEP;
-    let mut open = vec![0; steps];
-    let products = inner_products(&rows_less, &centroids_less, dim);
-    let offsets: Vec<f32> = (centroids.vectors.chunks_exact(dim).zip(&centroids.bias))
-        .map(|(c, bias)| c.iter().zip(&centroids.center).map(|(c, m)| c * m).sum::<f32>() + bias)
-        .collect();
-    for (i, products) in products.chunks_exact(k).enumerate() {
-        let best = products.iter().zip(&offsets).fold(f32::NEG_INFINITY, |b, (p, o)| b.max(p + o));
-        let (y, tail) = (&along_rows[i * count..][..count], &row_tails[i * steps..][..steps]);
-        for j in 0..k {
-            let mut bound = offsets[j];
-            let parts = y.chunks_exact(STEP).zip(along[j * count..].chunks_exact(STEP));
-            for (s, (a, b)) in parts.enumerate() {
-                bound += a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-                // A hundredth of what there is for the integers.
-                open[s] += u64::from(bound + 1.02 * tail[s] * tails[j * steps + s] >= best);
-            }
-        }
+/// Vectors along all axes, and the lengths of what heads of every length leave out.
+struct Along {
+    less: Vec<f32>,
+    numbers: Vec<f32>,
+    tails: Vec<f32>,
+}
+
+impl Along {
+    fn new(axes: &Axes, vectors: &[f32], center: &[f32]) -> Self {
+        let (dim, with) = (center.len(), dispatch::instructions());
+        let less: Vec<f32> = vectors
+            .chunks_exact(dim)
+            .flat_map(|vector| vector.iter().zip(center).map(|(x, m)| x - m))
+            .collect();
+        let numbers = axes.along(&less);
+        let tails = less
+            .chunks_exact(dim)
+            .zip(numbers.chunks_exact(axes.count()))
+            .flat_map(|(x, y)| tails(lanes::square(with, x), y))
+            .collect();
+        Self { less, numbers, tails }
     }
-    open
 }
 
 /// The length of what heads of 16, 32, … numbers leave out.
-fn falling(square: f32, along: &[f32]) -> impl Iterator<Item = f32> {
+fn tails(square: f32, along: &[f32]) -> impl Iterator<Item = f32> {
     along.chunks_exact(STEP).scan(square, |left, part| {
         *left -= part.iter().map(|y| y * y).sum::<f32>();
         Some(left.max(0.0).sqrt())
     })
+}
+
+/// How many pairs of these rows and all centroids heads leave open, for every length, against the best.
+fn open_pairs(axes: &Axes, centroids: &Centroids, rows: &[f32]) -> Vec<u64> {
+    let (dim, k, count) = (centroids.dim, centroids.bias.len(), axes.count());
+    let (steps, center) = (count / STEP, &centroids.center);
+    let (rows, all) =
+        (Along::new(axes, rows, center), Along::new(axes, &centroids.vectors, center));
+    let products = inner_products(&rows.less, &all.less, dim);
+    let offset =
+        |(c, bias): (&[f32], &f32)| c.iter().zip(center).map(|(c, m)| c * m).sum::<f32>() + bias;
+    let offsets: Vec<f32> =
+        centroids.vectors.chunks_exact(dim).zip(&centroids.bias).map(offset).collect();
+    let mut open = vec![0; steps];
+    for (i, products) in products.chunks_exact(k).enumerate() {
+        let best = products.iter().zip(&offsets).fold(f32::NEG_INFINITY, |b, (p, o)| b.max(p + o));
+        let (y, tails) = (&rows.numbers[i * count..][..count], &rows.tails[i * steps..][..steps]);
+        for (j, &offset) in offsets.iter().enumerate() {
+            let mut bound = offset;
+            let parts = y.chunks_exact(STEP).zip(all.numbers[j * count..].chunks_exact(STEP));
+            for (s, (a, b)) in parts.enumerate() {
+                bound += a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+                // A little more for what integers lose.
+                let tail = 1.02 * tails[s] * all.tails[j * steps + s];
+                open[s] += u64::from(bound + tail >= best);
+            }
+        }
+    }
+    open
 }

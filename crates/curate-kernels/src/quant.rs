@@ -231,8 +231,9 @@ impl Row {
             scale: parts.scale,
             start: -128 * parts.sum,
             shift: parts.shift,
-            error: error * UP,
-            eta: eta * UP,
+            // What is too small for f32 is rounded by less than its smallest normal number together.
+            error: error * UP + f32::MIN_POSITIVE,
+            eta: eta * UP + f32::MIN_POSITIVE,
         }
     }
 

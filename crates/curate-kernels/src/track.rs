@@ -33,9 +33,10 @@ use crate::{
     dots,
     integer::{self, Answer, Query, Vectors, Workspace},
     lanes,
-    nearest::{BLOCK, FloatPanels, How, INTEGER_BLOCK, Packed, add_bias},
+    nearest::{BLOCK, INTEGER_BLOCK, add_bias},
+    packed::{FloatPanels, Packed},
     partial,
-    quant::{UNIT, UP},
+    quant::{TINY, UP},
     ruled::Ruled,
     tile::{PackedRows, ROWS},
 };
@@ -58,64 +59,6 @@ impl Tracked {
 }
 
 impl Centroids {
-    /// These centroids after they moved to `vectors`, with new biases. No row whose bound they will
-    /// bring up to date may lie farther than `reach` from their center.
-    pub(crate) fn moved_with(
-        &self,
-        how: How<'_>,
-        vectors: &[f32],
-        bias: Option<&[f32]>,
-        reach: f32,
-    ) -> Self {
-        assert_eq!(vectors.len(), self.vectors.len(), "as many centroids as before");
-        let bias = bias.map_or_else(|| vec![0.0; self.bias.len()], <[f32]>::to_vec);
-        assert_eq!(bias.len(), self.bias.len(), "one bias for each centroid");
-        let growth = self.growth_to(vectors, &bias, reach);
-        let mut order: Vec<u32> = (0..bias.len() as u32).collect();
-        order.sort_unstable_by(|&a, &b| {
-            growth[b as usize].total_cmp(&growth[a as usize]).then(a.cmp(&b))
-        });
-        // Largest growth first, so that what could have passed a row's own centroid is a prefix and one
-        // binary search finds its end. Ties by index, or the packing would depend on the sort.
-        let growth: Vec<f32> = order.iter().map(|&index| growth[index as usize]).collect();
-        let slack = slack(&growth);
-        let mut moved = Self::pack(how, vectors.to_vec(), bias, self.center.clone(), order, growth);
-        let dim = self.dim.max(1);
-        let pairs = self.vectors.chunks_exact(dim).zip(moved.vectors.chunks_exact(dim));
-        let biases = self.bias.iter().zip(&moved.bias);
-        moved.still = pairs.zip(biases).map(|((a, b), (x, y))| a == b && x == y).collect();
-        (moved.slack, moved.norm) =
-            (slack, reach + lanes::square(dispatch::instructions(), &self.center).sqrt() * UP);
-        moved
-    }
-
-    /// At least how much each centroid's value can have grown for any row.
-    fn growth_to(&self, vectors: &[f32], bias: &[f32], reach: f32) -> Vec<f32> {
-        let with = dispatch::instructions();
-        let center = lanes::square(with, &self.center).sqrt() * UP;
-        let growth = |(j, (old, new)): (usize, (&[f32], &[f32]))| {
-            let step = lanes::distance(with, old, new).sqrt() * UP;
-            // Exactly nothing, not something within rounding: most centroids stand still in late
-            // passes, and a growth above 0 would make every row look at all of them.
-            if step == 0.0 && bias[j] == self.bias[j] && old == new {
-                return 0.0;
-            }
-            // In f64, because it is the small difference of large numbers.
-            let along: f64 = (self.center.iter().zip(old).zip(new))
-                .map(|((&m, &old), &new)| f64::from(m) * (f64::from(new) - f64::from(old)))
-                .sum();
-            let rest = along + f64::from(bias[j]) - f64::from(self.bias[j]);
-            let norm = lanes::square(with, old).sqrt() * UP + step;
-            // The bounds it will be added to are rounded too.
-            let rounding = 8.0 * UNIT * ((reach + center) * norm + bias[j].abs());
-            let growth = reach * step + rest as f32 + rounding;
-            if growth.is_nan() { f32::INFINITY } else { growth }
-        };
-        let dim = self.dim.max(1);
-        let pairs = self.vectors.chunks_exact(dim).zip(vectors.chunks_exact(dim));
-        pairs.enumerate().map(growth).collect()
-    }
-
     /// Updates what is known of each row, on all threads of the current pool: of fresh centroids
     /// everything is found out, of moved ones ([`Centroids::moved_with`]) what the bounds leave open.
     /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most,
@@ -169,15 +112,6 @@ impl Centroids {
 /// Room for the heads of some rows: their integers, and what is known of each; empty when none are kept.
 pub(crate) type Kept<'a> = (&'a mut [i8], &'a mut [Option<Head>]);
 
-/// How far behind the best what a pass rules out should be, so that the next one need not look again:
-/// as far as most centroids will move by then, if that is as far as they moved now.
-fn slack(growth: &[f32]) -> f32 {
-    let q: f32 = std::env::var("SLQ").map_or(16.0, |s| s.parse().unwrap_or(16.0));
-    let cap: f32 = std::env::var("SLC").map_or(0.02, |s| s.parse().unwrap_or(0.02));
-    let at = growth.get((growth.len() as f32 / q) as usize).copied().unwrap_or(0.0);
-    if at > cap { 0.0 } else { at.max(0.0) }
-}
-
 /// Some rows and what is known of them.
 struct Task<'a> {
     all: &'a Centroids,
@@ -217,7 +151,7 @@ impl<'a> Task<'a> {
 
     /// At least how far a row lies from the center of the bounds.
     fn far(&self, row: usize) -> f32 {
-        lanes::distance(self.with, self.row(row), &self.all.center).sqrt() * UP
+        lanes::distance(self.with, self.row(row), &self.all.center).sqrt() * UP + TINY
     }
 
     /// Looks at the own centroid, then at those that could have passed it.
@@ -410,24 +344,65 @@ fn improve(best: &mut Nearest, others: &mut f32, values: &[f32], first: usize, o
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{dispatch::available, numbers::numbers, reference, vnni};
+    use std::sync::Arc;
 
-    /// A few steps of centroids, each with what a search over all finds, for every kind.
+    use super::*;
+    use crate::{
+        axes::{Axes, Rotation},
+        dispatch::available,
+        numbers::numbers,
+        reference, vnni,
+    };
+
+    /// A few steps of centroids, each with what a search over all finds, for every kind and with heads
+    /// of some lengths.
     fn follow(steps: &[(Vec<f32>, Vec<f32>)], rows: &[f32], dim: usize) {
         let kinds = vnni::available().into_iter().map(Some).chain([None]);
         for (kind, with) in kinds.flat_map(|kind| available().into_iter().map(move |w| (kind, w))) {
-            let mut tracked = vec![Tracked::UNKNOWN; rows.len() / dim];
-            let (first, bias) = &steps[0];
-            let mut centroids = Centroids::with(kind, first, dim, Some(bias));
-            let (reach, _) = centroids.track_with(with, rows, &mut tracked, Default::default());
-            check(&steps[0], rows, dim, &tracked);
-            for step in &steps[1..] {
-                centroids = centroids.moved_with((kind, None), &step.0, Some(&step.1), reach);
-                let (more, _) = centroids.track_with(with, rows, &mut tracked, Default::default());
-                assert_eq!(more, 0.0);
-                check(step, rows, dim, &tracked);
+            for count in [0, 4, dim.min(16)] {
+                let (first, bias) = &steps[0];
+                let mut centroids = Centroids::with(kind, first, dim, Some(bias));
+                let heads = (count > 0).then(|| heads(&centroids, rows, count));
+                let how = (kind, heads.as_ref());
+                centroids.pack_again(how);
+                assert_eq!(matches!(centroids.packed, Packed::Heads(_)), count > 0);
+                follow_with(centroids, how, with, steps, rows);
             }
+        }
+    }
+
+    fn heads(centroids: &Centroids, rows: &[f32], count: usize) -> Arc<Rotation> {
+        let less = |x: &[f32]| -> Vec<f32> {
+            let less = x.iter().zip(&centroids.center).map(|(x, m)| x - m);
+            less.map(|x| if x.is_finite() { x } else { 0.0 }).collect()
+        };
+        let sample: Vec<f32> = rows.chunks(centroids.dim).flat_map(less).collect();
+        Arc::new(Axes::fit(&sample, centroids.dim, count).rotation(count, &centroids.center))
+    }
+
+    fn follow_with(
+        mut centroids: Centroids,
+        how: crate::packed::How<'_>,
+        with: Instructions,
+        steps: &[(Vec<f32>, Vec<f32>)],
+        rows: &[f32],
+    ) {
+        let (dim, count) = (centroids.dim, how.1.map_or(0, |rotation| rotation.count));
+        let mut tracked = vec![Tracked::UNKNOWN; rows.len() / dim];
+        let mut kept = crate::heads::RowHeads::keep(tracked.len(), count);
+        let all = (tracked.len() * centroids.bias.len()) as u64;
+        let (reach, ruled) =
+            centroids.track_with(with, rows, &mut tracked, kept.part(0, rows.len() / dim));
+        let sum = |r: Ruled| r.bounds + r.heads + r.integers + r.exact;
+        assert_eq!((ruled.pairs, sum(ruled), ruled.bounds), (all, all, 0));
+        check(&steps[0], rows, dim, &tracked);
+        for step in &steps[1..] {
+            centroids = centroids.moved_with(how, &step.0, Some(&step.1), reach);
+            let part = kept.part(0, tracked.len());
+            let (more, ruled) = centroids.track_with(with, rows, &mut tracked, part);
+            assert!(more == 0.0 || !more.is_finite() || rows.iter().any(|x| !x.is_finite()));
+            assert!(sum(ruled) >= all, "{ruled:?}");
+            check(step, rows, dim, &tracked);
         }
     }
 
@@ -440,29 +415,71 @@ mod tests {
                     let products =
                         row.iter().zip(centroid).map(|(&x, &c)| f64::from(x) * f64::from(c));
                     let value = products.sum::<f64>() + f64::from(bias[j]);
-                    assert!(value <= f64::from(found.others), "row {i}, {j}: {value} {found:?}");
+                    let holds = value <= f64::from(found.others) || value.is_nan();
+                    assert!(holds, "row {i}, {j}: {value} {found:?}");
                 }
             }
         }
     }
 
+    /// Large steps of centroids, small ones, one of a single centroid, and none.
+    fn steps(
+        mut first: Vec<f32>,
+        bias: Vec<f32>,
+        dim: usize,
+        scale: f32,
+    ) -> Vec<(Vec<f32>, Vec<f32>)> {
+        first.truncate(bias.len() * dim);
+        let mut steps = vec![(first, bias)];
+        for (s, size) in [0.5, 0.05, 0.05, 1e-4, 0.0, 0.0].into_iter().enumerate() {
+            let (mut next, mut bias) = steps[s].clone();
+            let change = numbers(next.len(), 10 + s as u32);
+            next.iter_mut().zip(change).for_each(|(x, d)| *x += scale * size * d);
+            if s == 4 {
+                next[2 * dim..3 * dim].fill(0.1 * scale);
+                bias[2] += 0.2 * scale;
+            }
+            steps.push((next, bias));
+        }
+        steps
+    }
+
     #[test]
     fn tracking_equals_searching_to_the_bit_and_its_bounds_hold() {
         for (n, k, dim) in [(40, 5, 8), (600, 90, 40)] {
-            let rows = numbers(n * dim, 1);
-            let mut steps = vec![(numbers(k * dim, 2), numbers(k, 9))];
-            // Large steps, small ones, one of a single centroid, and none.
-            for (s, size) in [0.5, 0.05, 0.05, 1e-4, 0.0, 0.0].into_iter().enumerate() {
-                let (mut next, mut bias) = steps[s].clone();
-                let change = numbers(k * dim, 10 + s as u32);
-                next.iter_mut().zip(change).for_each(|(x, d)| *x += size * d);
-                if s == 4 {
-                    next[2 * dim..3 * dim].fill(0.1);
-                    bias[2] += 0.2;
-                }
-                steps.push((next, bias));
+            let steps = steps(numbers(k * dim, 2), numbers(k, 9), dim, 1.0);
+            follow(&steps, &numbers(n * dim, 1), dim);
+        }
+    }
+
+    /// Rows whose spectrum falls, far from 0, tiny, huge and broken ones, copies and zeros among them.
+    #[test]
+    fn bounds_hold_for_rows_that_are_meant_to_break_them() {
+        let (n, k, dim) = (150, 70, 36);
+        let falling = |count: usize, seed: u32| -> Vec<f32> {
+            let rows = numbers(count * dim, seed);
+            rows.iter().enumerate().map(|(t, x)| x / (1 + t % dim) as f32).collect()
+        };
+        for (offset, scale) in
+            [(0.0, 1.0), (0.5, 1.0), (1e4, 1.0), (0.0, 1e-22), (0.0, 1e-38), (0.0, 1e13)]
+        {
+            let all = |x: Vec<f32>| x.iter().map(|x| scale * (x + offset)).collect::<Vec<f32>>();
+            let (mut rows, centroids) = (all(falling(n, 1)), all(falling(k, 2)));
+            rows.copy_within(0..dim, 5 * dim);
+            rows[7 * dim..8 * dim].copy_from_slice(&centroids[3 * dim..4 * dim]);
+            rows[8 * dim..9 * dim].fill(0.0);
+            rows[9 * dim..10 * dim].iter_mut().for_each(|x| *x *= 1e-20);
+            let mut steps = steps(centroids, vec![0.0; k], dim, scale);
+            // Two centroids that differ in the last place, and two that are equal.
+            for (vectors, _) in &mut steps[2..4] {
+                vectors.copy_within(0..dim, 11 * dim);
+                vectors.copy_within(0..dim, 60 * dim);
+                vectors[60 * dim] = f32::from_bits(vectors[60 * dim].to_bits() + 1);
             }
             follow(&steps, &rows, dim);
+            rows[20 * dim + 3] = f32::NAN;
+            rows[21 * dim] = f32::INFINITY;
+            follow(&steps[..1], &rows, dim);
         }
     }
 

@@ -129,10 +129,12 @@ mod tests {
         // Some rows lie far from the others, so that a reach without them would be too small.
         let mut rows = numbers(n * dim, 1);
         rows[150 * dim..].iter_mut().for_each(|x| *x *= 20.0);
-        for kind in vnni::available().into_iter().map(Some).chain([None]) {
+        let kinds = vnni::available().into_iter().map(Some).chain([None]);
+        for (kind, always) in kinds.flat_map(|kind| [(kind, None), (kind, Some(8))]) {
             let mut now = numbers(k * dim, 2);
             let fresh = Tracker::new(Centroids::with(kind, &now, dim, None), n);
             let mut tracker = Tracker { kind, ..fresh };
+            tracker.plan.always = always;
             for (pass, calls) in
                 [&[60][..], &[200], &[90, 30], &[200, 200], &[150, 100], &[], &[200], &[1, 199]]
                     .into_iter()
@@ -152,6 +154,37 @@ mod tests {
                 let change = numbers(k * dim, 10 + pass as u32);
                 now.iter_mut().zip(change).for_each(|(x, d)| *x += 0.05 * d);
                 tracker.move_to(&now, None);
+            }
+            assert_eq!(tracker.ruled().heads > 0, always.is_some());
+        }
+    }
+
+    /// `n` rows near `groups` centers, along few of many axes.
+    fn groups(n: usize, groups: usize, dim: usize) -> Vec<f32> {
+        let (centers, noise) = (numbers(groups * dim, 5), numbers(n * dim, 6));
+        let row = |i: usize| {
+            let center = centers[i % groups * dim..].iter().zip(&noise[i * dim..]);
+            center.enumerate().take(dim).map(|(t, (c, x))| (c + 0.3 * x) / (1 + t) as f32)
+        };
+        (0..n).flat_map(row).collect()
+    }
+
+    #[test]
+    fn heads_are_chosen_where_the_spectrum_falls_and_not_where_it_does_not() {
+        let (n, k, dim) = (9_000, 1_000, 128);
+        for (rows, heads) in [(groups(n, 300, dim), true), (numbers(n * dim, 7), false)] {
+            for kind in [vnni::integers(), None] {
+                let now = &rows[..k * dim];
+                let fresh = Tracker::new(Centroids::with(kind, now, dim, None), n);
+                let mut tracker = Tracker { kind, ..fresh };
+                let mut out = vec![Nearest::default(); n];
+                for _ in 0..2 {
+                    tracker.nearest(&rows, &mut out);
+                    tracker.move_to(now, None);
+                }
+                let ruled = tracker.ruled();
+                assert_eq!(ruled.heads > ruled.pairs / 4, heads, "{kind:?} {ruled:?}");
+                assert_eq!(ruled.pairs, 2 * (n * k) as u64);
             }
         }
     }
