@@ -1,7 +1,7 @@
 //! What k-means answers.
 
 use curate_core::{EmbeddingSource, Progress, SampleId, ScoreColumn, rank::Direction};
-use curate_kernels::{Engine, ExactSum};
+use curate_kernels::{Engine, ExactSum, Ruled};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,11 @@ pub struct Clustering {
     pub converged: bool,
     /// How often an empty cluster took another cluster's worst-fitting row.
     pub reseeded: usize,
+    /// What decided how each row's nearest centroid was found, over all passes over the training rows
+    /// and, when these are all rows, the last one; zeros where the search does not remember rows
+    /// (mini-batches, engines). It tells of work, not of the answer, and is not stored.
+    #[serde(skip)]
+    pub ruled: Ruled,
 }
 
 impl Clustering {
@@ -145,6 +150,7 @@ pub(crate) fn assign_with<S: EmbeddingSource + ?Sized>(
     progress: &dyn Progress,
 ) -> Result<Assignment, ClusterError> {
     let mut assignment = Assignment::empty(k);
+    search.expect(source.rows());
     task(progress, "assign", source.rows(), || {
         search.each_block(source, facts, progress, |_, block| {
             assignment.extend(block.cluster, block.nearness);
@@ -168,6 +174,7 @@ mod tests {
             objective: vec![],
             converged: true,
             reseeded: 0,
+            ruled: Ruled::default(),
         };
         assert_eq!(found.sizes(), [3, 0, 1]);
         assert_eq!(found.inertia(), 1.75);

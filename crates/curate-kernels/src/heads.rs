@@ -182,10 +182,14 @@ impl RowHeads {
     /// pass needs are computed again.
     const KEPT: usize = 1 << 28;
 
+    /// The most bytes that heads of so many rows, of so many numbers or fewer, are kept in.
+    pub(crate) fn bytes(rows: usize, count: usize) -> usize {
+        rows.saturating_mul(count + size_of::<Option<Head>>()).min(Self::KEPT)
+    }
+
     /// Room for the heads of so many rows, if they are to be kept.
     pub(crate) fn keep(rows: usize, count: usize) -> Self {
-        let bytes = rows.saturating_mul(count + size_of::<Option<Head>>());
-        if bytes > Self::KEPT {
+        if rows.saturating_mul(count + size_of::<Option<Head>>()) > Self::KEPT {
             return Self::default();
         }
         Self { q: vec![0; rows * count], heads: vec![None; rows] }

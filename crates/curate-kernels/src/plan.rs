@@ -9,7 +9,7 @@ use crate::{
     heads::RowHeads,
     inner_products, lanes, quant,
     ruled::Ruled,
-    vnni::Integers,
+    vnni::{self, Integers},
 };
 
 /// Rows and centroids, each, that the axes are fitted on.
@@ -102,7 +102,6 @@ impl Plan {
             let rotation = axes.rotation(count, &centroids.center);
             if rotation.usable() {
                 self.rotation = Some(Arc::new(rotation));
-                self.kept = RowHeads::keep(rows, count);
             }
         }
         true
@@ -144,8 +143,8 @@ impl Plan {
         vectors: &[f32],
     ) -> usize {
         let (dim, k) = (centroids.dim, centroids.bias.len());
-        let longest = (dim / 4).min(LONGEST) / STEP * STEP;
-        if longest < STEP || k < FEWEST || dim > quant::MAX_DIM || rows.saturating_mul(k) < WORTH {
+        let longest = longest(rows, k, dim);
+        if longest == 0 {
             return 0;
         }
         if self.axes.is_none() {
@@ -156,6 +155,28 @@ impl Plan {
             self.axes = Some(Axes::fit(&sample, dim, longest));
         }
         self.axes.as_ref().map_or(0, |axes| cheapest(kind, axes, centroids, vectors, self.passes))
+    }
+}
+
+/// The longest heads that may pay; 0 where none do.
+pub(crate) fn longest(rows: usize, centroids: usize, dim: usize) -> usize {
+    let pays = centroids >= FEWEST && rows.saturating_mul(centroids) >= WORTH;
+    if pays && dim <= quant::MAX_DIM { (dim / 4).min(LONGEST) / STEP * STEP } else { 0 }
+}
+
+impl Centroids {
+    /// Gets ready to search for `rows` rows, of which `some` are the first, or others like them: where
+    /// it pays, a search then looks at a few numbers along the widest axes first and bounds the rest.
+    /// No answer changes. Runs on all threads of the current pool.
+    ///
+    /// # Panics
+    /// When `some` is not a whole number of vectors.
+    pub fn prepare(&mut self, rows: usize, some: &[f32]) {
+        assert_eq!(some.len() % self.dim.max(1), 0, "whole vectors");
+        let (kind, mut plan) = (vnni::integers(), Plan::default());
+        if plan.begin(kind, self, rows, some) {
+            self.pack_again((kind, plan.rotation.as_ref()));
+        }
     }
 }
 

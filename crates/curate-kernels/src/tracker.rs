@@ -2,7 +2,8 @@
 
 use crate::{
     Centroids, Nearest,
-    plan::Plan,
+    heads::RowHeads,
+    plan::{self, Plan},
     ruled::Ruled,
     track::Tracked,
     vnni::{self, Integers},
@@ -13,7 +14,8 @@ use crate::{
 /// A pass hands all rows to [`Tracker::nearest`], a few at a time and always in the same order; then
 /// [`Tracker::move_to`] moves the centroids. The answers are those of [`Centroids::nearest`] at every
 /// pass, to the bit, whatever was left out in the passes before: what is known of rows only saves
-/// work. It takes 12 bytes a row.
+/// work. It takes 12 bytes a row, and where a few numbers along the widest axes rule most centroids out
+/// (`curate_kernels::Ruled` says so), these numbers too, a byte each, in at most 256 MiB.
 ///
 /// ```
 /// use curate_kernels::{Centroids, Nearest, Tracker};
@@ -51,6 +53,15 @@ impl Tracker {
             plan: Plan::default(),
             ruled: Ruled::default(),
         }
+    }
+
+    /// The most bytes that a tracker of so many rows of length `dim` holds for them.
+    pub fn bytes(rows: usize, centroids: usize, dim: usize) -> usize {
+        let heads = match plan::longest(rows, centroids, dim) {
+            0 => 0,
+            count => RowHeads::bytes(rows, count),
+        };
+        rows.saturating_mul(size_of::<Tracked>()).saturating_add(heads)
     }
 
     /// What decided the pairs of all passes so far.
@@ -106,7 +117,10 @@ impl Tracker {
     /// The first rows of a pass are there: what they and the centroids are like decides how to look.
     fn begin(&mut self, vectors: &[f32]) {
         if self.plan.begin(self.kind, &self.centroids, self.rows.len(), vectors) {
-            self.centroids.pack_again((self.kind, self.plan.rotation.as_ref()));
+            let rotation = self.plan.rotation.as_ref();
+            self.centroids.pack_again((self.kind, rotation));
+            self.plan.kept = rotation
+                .map_or_else(RowHeads::default, |r| RowHeads::keep(self.rows.len(), r.count));
         }
     }
 
