@@ -12,8 +12,8 @@ use crate::{
     task::task,
 };
 
-/// A fitted clustering.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A fitted clustering. Two are equal when their answers are, whatever the work was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clustering {
     /// One centroid a row, `k x d`.
     pub centroids: Array2<f32>,
@@ -34,6 +34,15 @@ pub struct Clustering {
     /// (mini-batches, engines). It tells of work, not of the answer, and is not stored.
     #[serde(skip)]
     pub ruled: Ruled,
+}
+
+impl PartialEq for Clustering {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { centroids, metric, assignment, objective, converged, reseeded, ruled: _ } = self;
+        (centroids, metric, assignment) == (&other.centroids, &other.metric, &other.assignment)
+            && (objective, converged, reseeded)
+                == (&other.objective, &other.converged, &other.reseeded)
+    }
 }
 
 impl Clustering {
@@ -176,6 +185,12 @@ mod tests {
             reseeded: 0,
             ruled: Ruled::default(),
         };
+        let more_work = Clustering {
+            ruled: Ruled { pairs: 12, exact: 12, ..Ruled::default() },
+            ..found.clone()
+        };
+        assert_eq!(found, more_work);
+        assert_ne!(found, Clustering { reseeded: 1, ..found.clone() });
         assert_eq!(found.sizes(), [3, 0, 1]);
         assert_eq!(found.inertia(), 1.75);
         assert_eq!(found.imbalance(), 3.0 * 10.0 / 16.0);

@@ -228,12 +228,14 @@ fn cheapest(
         some(vectors, dim, (PAIRS / k).clamp(16, 256)).flatten().copied().collect();
     let open = open_pairs(axes, centroids, &rows);
     let (costs, n) = (Costs::of(kind), rows.len() / dim);
-    // Heads that are kept are computed once for all passes to come.
-    let share = if pass < CHOICES { 1.0 } else { 0.1 };
+    // At first every head is projected, and looked at twice: before a value is known to beat, the one
+    // that looks best is computed, and it leaves more open than the best. Heads that are kept are
+    // computed once for all passes to come.
+    let (share, looks, more) = if pass < CHOICES { (1.0, 2.0, 1.5) } else { (0.1, 1.0, 1.0) };
     let cost = |(s, &open): (usize, &u64)| {
-        let count = (s + 1) * STEP;
+        let (count, open) = ((s + 1) * STEP, more * open as f64 / n as f64);
         let project = share * costs.float * (count * dim) as f64;
-        (count, costs.heads(k as f64, open as f64 / n as f64, dim, count) + project)
+        (count, costs.heads(looks * k as f64, open, dim, count) + project)
     };
     let best = open.iter().enumerate().map(cost).min_by(|a, b| a.1.total_cmp(&b.1));
     match best {
