@@ -32,6 +32,8 @@ use crate::{
 const TURNS: usize = 2;
 /// Vectors that one task rotates.
 const TASK: usize = 96;
+/// Rows that are transposed together: a line of what is written.
+const TURNED: usize = 16;
 
 /// Orthonormal axes, the widest first.
 pub(crate) struct Axes {
@@ -220,8 +222,12 @@ fn products(a: &[f32], b: &[f32], dim: usize) -> Vec<f32> {
 fn transposed(rows: &[f32], columns: usize) -> Vec<f32> {
     let count = rows.len() / columns.max(1);
     let mut out = vec![0.0; rows.len()];
-    for (r, row) in rows.chunks_exact(columns.max(1)).enumerate() {
-        row.iter().enumerate().for_each(|(c, &x)| out[c * count + r] = x);
+    // A few rows at a time: what is written beside each other is written soon after each other.
+    for (b, some) in rows.chunks(TURNED * columns.max(1)).enumerate() {
+        for c in 0..columns {
+            let column = some.iter().skip(c).step_by(columns);
+            out[c * count + b * TURNED..].iter_mut().zip(column).for_each(|(out, &x)| *out = x);
+        }
     }
     out
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::{
     Centroids,
     axes::{Axes, Rotation},
@@ -287,20 +289,39 @@ fn open_pairs(axes: &Axes, centroids: &Centroids, rows: &[f32]) -> Vec<u64> {
         |(c, bias): (&[f32], &f32)| c.iter().zip(center).map(|(c, m)| c * m).sum::<f32>() + bias;
     let offsets: Vec<f32> =
         centroids.vectors.chunks_exact(dim).zip(&centroids.bias).map(offset).collect();
-    let mut open = vec![0; steps];
-    for (i, products) in products.chunks_exact(k).enumerate() {
+    let count_open = |(i, products): (usize, &[f32])| {
         let best = products.iter().zip(&offsets).fold(f32::NEG_INFINITY, |b, (p, o)| b.max(p + o));
         let (y, tails) = (&rows.numbers[i * count..][..count], &rows.tails[i * steps..][..steps]);
+        let mut open = vec![0; steps];
         for (j, &offset) in offsets.iter().enumerate() {
             let mut bound = offset;
-            let parts = y.chunks_exact(STEP).zip(all.numbers[j * count..].chunks_exact(STEP));
+            let parts = y.as_chunks::<STEP>().0.iter().zip(all.numbers[j * count..].as_chunks().0);
             for (s, (a, b)) in parts.enumerate() {
-                bound += a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+                bound += step(a, b);
                 // A little more for what integers lose.
                 let tail = 1.02 * tails[s] * all.tails[j * steps + s];
                 open[s] += u64::from(bound + tail >= best);
             }
         }
+        open
+    };
+    let open = products.par_chunks_exact(k).enumerate().map(count_open);
+    open.reduce(
+        || vec![0; steps],
+        |mut open, more| {
+            open.iter_mut().zip(more).for_each(|(open, more)| *open += more);
+            open
+        },
+    )
+}
+
+/// The inner product of a step, its halves side by side.
+fn step(a: &[f32; STEP], b: &[f32; STEP]) -> f32 {
+    let mut products: [f32; STEP] = std::array::from_fn(|t| a[t] * b[t]);
+    for half in [STEP / 2, STEP / 4, STEP / 8, STEP / 16] {
+        for t in 0..half {
+            products[t] += products[t + half];
+        }
     }
-    open
+    products[0]
 }
