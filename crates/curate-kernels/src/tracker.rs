@@ -15,7 +15,7 @@ use crate::{
 /// [`Tracker::move_to`] moves the centroids. The answers are those of [`Centroids::nearest`] at every
 /// pass, to the bit, whatever was left out in the passes before: what is known of rows only saves
 /// work. It takes 12 bytes a row, and where a few numbers along the widest axes rule most centroids out
-/// (`curate_kernels::Ruled` says so), these numbers too, a byte each, in at most 256 MiB.
+/// ([`Ruled`] says so), these numbers too, a byte each, in at most 256 MiB.
 ///
 /// ```
 /// use curate_kernels::{Centroids, Nearest, Tracker};
