@@ -105,6 +105,7 @@ impl Clusters {
             objective: Vec::new(),
             converged: true,
             reseeded: 0,
+            ruled: Default::default(),
         };
         Self { rows: Selection::default(), clustering }
     }

@@ -1,7 +1,7 @@
 //! k-means from its start to the cluster of every row.
 
 use curate_core::{EmbeddingSource, Progress, SampleId, embedding::RowsOf, random};
-use curate_kernels::Engine;
+use curate_kernels::{Engine, Ruled};
 use ndarray::{Array2, ArrayView2};
 
 use crate::{
@@ -103,7 +103,7 @@ impl KMeans {
             }
             None => self.train(engine, start, source, ids, progress)?,
         };
-        let Trained { centroids, objective, converged, reseeded, search, facts } = trained;
+        let Trained { centroids, objective, converged, reseeded, search, facts, ruled } = trained;
         let (dim, metric) = (source.dim(), self.metric());
         let mut search = match search {
             Some(search) => search,
@@ -112,7 +112,8 @@ impl KMeans {
         let centroids = Array2::from_shape_vec((clusters, dim), centroids)
             .expect("k vectors of the source's length");
         let assignment = result::assign_with(&mut search, clusters, source, &facts, progress)?;
-        Ok(Clustering { centroids, metric, assignment, objective, converged, reseeded })
+        let ruled = search.ruled().unwrap_or(ruled);
+        Ok(Clustering { centroids, metric, assignment, objective, converged, reseeded, ruled })
     }
 
     /// The rows to train on, ascending; `None` for all.
@@ -146,6 +147,7 @@ impl KMeans {
             reseeded: 0,
             search: None,
             facts,
+            ruled: Ruled::default(),
         };
         match self.batch_rows() {
             Some(rows) => minibatch::train(self, engine, start, rows, source, ids, progress),

@@ -54,9 +54,12 @@
 //! `2 n k d` floating-point operations for the first iteration and less for each that follows: of every
 //! row its centroid and a bound on all others are kept (12 bytes), so a row looks again only at
 //! centroids that moved far enough to pass its own. Where the processor has `avx512_vnni`, that
-//! look is at 8-bit integers first, with a bound on what they lose (`curate-kernels`). Both leave
-//! every byte as it is. Memory is 20 bytes for each number of a centroid, 20 for each row (28 when
-//! Euclidean) and a block of 8,192 vectors. [`KMeans::cost`] says all that in numbers beforehand.
+//! look is at 8-bit integers first, with a bound on what they lose (`curate-kernels`). Where rows vary
+//! along few axes, as embeddings do, the first look is at an eighth or so of their numbers, and the
+//! lengths of what these leave out bound the rest exactly. All that leaves every byte as it is, and
+//! [`Clustering::ruled`] says how many pairs of a row and a centroid each bound ruled out. Memory is 20
+//! bytes for each number of a centroid, 20 for each row (28 when Euclidean), a block of 8,192 vectors,
+//! and at most 256 MiB for the first numbers of rows. [`KMeans::cost`] says that in numbers beforehand.
 //!
 //! With [`KMeansParams::batch_rows`] the centroids move after every batch (Sculley 2010), which needs
 //! fewer passes over a large pool and ends at a somewhat larger inertia.
@@ -89,6 +92,8 @@
 //! - For a few thousand rows of a few dimensions any k-means will do.
 //!
 //! # References
+//! - "SuperKMeans", [arXiv 2603.20009](https://arxiv.org/abs/2603.20009): pruning
+//!   by partial products, with a probabilistic test where this crate's bound is exact.
 //! - S. Lloyd, "Least squares quantization in PCM", 1982; G. Hamerly, "Making k-means even faster",
 //!   SDM 2010; D. Sculley, "Web-scale k-means clustering", WWW 2010; D. Arthur and S. Vassilvitskii,
 //!   "k-means++", SODA 2007.
@@ -127,7 +132,7 @@ mod trained;
 pub use assignment::Assignment;
 pub use clusters::Clusters;
 pub use curate_core::EmbeddingSource;
-pub use curate_kernels::{Engine, EngineError, LoadedCentroids};
+pub use curate_kernels::{Engine, EngineError, LoadedCentroids, Ruled};
 pub use error::ClusterError;
 pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Level};
 pub use metric::Metric;

@@ -44,6 +44,7 @@ pub(crate) fn train<'e, S: EmbeddingSource + ?Sized>(
             placed.next_centroids(kmeans, source, ids, pass, &mut trained.centroids)?;
         search.move_to(&trained.centroids)?;
     }
+    trained.ruled = search.ruled().unwrap_or_default();
     trained.search = Some(search);
     Ok(trained)
 }

@@ -1,6 +1,7 @@
 //! What k-means needs to know.
 
 use curate_core::{BLOCK_ROWS, ParamsError, params::Checker};
+use curate_kernels::Tracker;
 use serde::{Deserialize, Serialize};
 
 use crate::Metric;
@@ -266,15 +267,19 @@ impl KMeans {
         let euclidean = self.metric() == Metric::Euclidean;
         // Sums of Euclidean rows need a look at the largest number before.
         let looks = if euclidean { trained } else { 0.0 };
-        // Clusters, distances, and of rows that are tracked what the bounds need.
-        let tracked = if self.batch_rows().is_some() { 0.0 } else { 12.0 };
-        let row = 8.0 + tracked + if euclidean { 8.0 } else { 0.0 };
+        // Of rows that are tracked what the bounds need.
+        let tracked = match self.batch_rows() {
+            Some(_) => 0,
+            None => Tracker::bytes(trained as usize, self.clusters(), dim),
+        };
+        // Clusters and distances.
+        let row = if euclidean { 16.0 } else { 8.0 };
         Cost {
             operations: 2.0 * d * k * passes,
             reads: 4.0 * d * (passes + looks),
             // Centroids as they are and as they are packed, in the search and outside, and i64 sums.
             centroids: k * d * (4.0 + 4.0 + 4.0 + 8.0),
-            rows: trained * row + n * 8.0 + 4.0 * d * n.min(BLOCK_ROWS as f64),
+            rows: trained * row + tracked as f64 + n * 8.0 + 4.0 * d * n.min(BLOCK_ROWS as f64),
         }
     }
 }
@@ -289,7 +294,8 @@ pub struct Cost {
     pub reads: f64,
     /// Bytes held for centroids and their sums: 20 for each number of a centroid.
     pub centroids: f64,
-    /// Bytes held for rows: some numbers of each, and one block of vectors.
+    /// Bytes held for rows: some numbers of each, at most 256 MiB of their first numbers along the widest
+    /// axes where a search may look at these, and one block of vectors.
     pub rows: f64,
 }
 
@@ -344,6 +350,10 @@ mod tests {
         assert_eq!(cost.operations, 2.0 * 8.0 * 10.0 * 1_800.0);
         assert_eq!(cost.reads, 4.0 * 8.0 * 2_000.0);
         assert_eq!(cost.rows, 200.0 * 16.0 + 8_000.0 + 32_000.0);
+        // Where heads of rows may be kept, these too.
+        let many = KMeansParams::new(1_024).check().unwrap();
+        assert!(many.cost(100_000, 512).rows > 100_000.0 * 148.0);
+        assert!(many.cost(100_000_000, 512).rows < 1e8 * 28.0 + f64::from(1 << 28) + 2e7);
         // More training rows than there are rows are all rows.
         let all = KMeansParams::new(10).train_rows_per_cluster(Some(9_999)).check().unwrap();
         assert_eq!(all.cost(50, 8).reads, 4.0 * 8.0 * 51.0 * 50.0);

@@ -1,7 +1,7 @@
 //! What k-means answers.
 
 use curate_core::{EmbeddingSource, Progress, SampleId, ScoreColumn, rank::Direction};
-use curate_kernels::{Engine, ExactSum};
+use curate_kernels::{Engine, ExactSum, Ruled};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,8 @@ use crate::{
     task::task,
 };
 
-/// A fitted clustering.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A fitted clustering. Two are equal when their answers are, whatever the work was.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Clustering {
     /// One centroid a row, `k x d`.
     pub centroids: Array2<f32>,
@@ -29,6 +29,20 @@ pub struct Clustering {
     pub converged: bool,
     /// How often an empty cluster took another cluster's worst-fitting row.
     pub reseeded: usize,
+    /// What decided how each row's nearest centroid was found, over all passes over the training rows
+    /// and, when these are all rows, the last one; zeros where the search does not remember rows
+    /// (mini-batches, engines). It tells of work, not of the answer, and is not stored.
+    #[serde(skip)]
+    pub ruled: Ruled,
+}
+
+impl PartialEq for Clustering {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { centroids, metric, assignment, objective, converged, reseeded, ruled: _ } = self;
+        (centroids, metric, assignment) == (&other.centroids, &other.metric, &other.assignment)
+            && (objective, converged, reseeded)
+                == (&other.objective, &other.converged, &other.reseeded)
+    }
 }
 
 impl Clustering {
@@ -145,6 +159,7 @@ pub(crate) fn assign_with<S: EmbeddingSource + ?Sized>(
     progress: &dyn Progress,
 ) -> Result<Assignment, ClusterError> {
     let mut assignment = Assignment::empty(k);
+    search.expect(source.rows());
     task(progress, "assign", source.rows(), || {
         search.each_block(source, facts, progress, |_, block| {
             assignment.extend(block.cluster, block.nearness);
@@ -168,7 +183,14 @@ mod tests {
             objective: vec![],
             converged: true,
             reseeded: 0,
+            ruled: Ruled::default(),
         };
+        let more_work = Clustering {
+            ruled: Ruled { pairs: 12, exact: 12, ..Ruled::default() },
+            ..found.clone()
+        };
+        assert_eq!(found, more_work);
+        assert_ne!(found, Clustering { reseeded: 1, ..found.clone() });
         assert_eq!(found.sizes(), [3, 0, 1]);
         assert_eq!(found.inertia(), 1.75);
         assert_eq!(found.imbalance(), 3.0 * 10.0 / 16.0);

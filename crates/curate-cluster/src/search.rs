@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use curate_core::{BLOCK_ROWS, EmbeddingSource, Progress, SourceError, embedding};
-use curate_kernels::{Centroids, Engine, Nearest, Tracker};
+use curate_kernels::{Centroids, Engine, Nearest, Ruled, Tracker};
 
 use crate::{
     ClusterError, Metric,
@@ -16,13 +16,15 @@ pub(crate) struct Search<'e> {
     place: Place<'e>,
     metric: Metric,
     dim: usize,
+    /// Rows that are still to come, if they are so many that it may pay to get ready for them.
+    expected: Option<usize>,
 }
 
 /// Where the search runs.
 enum Place<'e> {
-    Native(Centroids),
+    Native(Box<Centroids>),
     /// The native kernels, with what the last pass found out about each row.
-    Tracking(Tracker),
+    Tracking(Box<Tracker>),
     Engine(OnEngine<'e>),
 }
 
@@ -43,9 +45,9 @@ impl<'e> Search<'e> {
         let bias = metric.bias(centroids, dim);
         let place = match engine {
             Some(engine) => Place::Engine(OnEngine::new(engine, centroids, dim, bias)?),
-            None => Place::Native(Centroids::new(centroids, dim, bias.as_deref())),
+            None => Place::Native(Box::new(Centroids::new(centroids, dim, bias.as_deref()))),
         };
-        Ok(Self { place, metric, dim })
+        Ok(Self { place, metric, dim, expected: None })
     }
 
     /// A search that remembers what it finds out about each of a number of rows, so that the next pass
@@ -60,17 +62,30 @@ impl<'e> Search<'e> {
         let search = Self::new(engine, centroids, dim, metric)?;
         Ok(match search.place {
             Place::Native(centroids) => {
-                Self { place: Place::Tracking(Tracker::new(centroids, rows)), ..search }
+                Self { place: Place::Tracking(Box::new(Tracker::new(*centroids, rows))), ..search }
             }
             place => Self { place, ..search },
         })
+    }
+
+    /// Tells how many rows will be searched for among these centroids.
+    pub(crate) fn expect(&mut self, rows: usize) {
+        self.expected = Some(rows);
+    }
+
+    /// What decided the pairs of rows and centroids so far; `None` where nobody counts.
+    pub(crate) fn ruled(&self) -> Option<Ruled> {
+        match &self.place {
+            Place::Tracking(tracker) => Some(tracker.ruled()),
+            Place::Native(_) | Place::Engine(_) => None,
+        }
     }
 
     /// The same search after the centroids moved.
     pub(crate) fn move_to(&mut self, centroids: &[f32]) -> Result<(), ClusterError> {
         let bias = self.metric.bias(centroids, self.dim);
         match &mut self.place {
-            Place::Native(place) => *place = Centroids::new(centroids, self.dim, bias.as_deref()),
+            Place::Native(place) => **place = Centroids::new(centroids, self.dim, bias.as_deref()),
             Place::Tracking(tracker) => tracker.move_to(centroids, bias.as_deref()),
             Place::Engine(place) => {
                 *place = OnEngine::new(place.engine, centroids, self.dim, bias)?;
@@ -117,6 +132,10 @@ impl<'e> Search<'e> {
     }
 
     fn nearest(&mut self, vectors: &[f32], nearest: &mut [Nearest]) -> Result<(), ClusterError> {
+        let expected = self.expected.take();
+        if let (Place::Native(centroids), Some(rows)) = (&mut self.place, expected) {
+            centroids.prepare(rows, vectors);
+        }
         match &mut self.place {
             Place::Native(centroids) => centroids.nearest_parallel(vectors, nearest),
             Place::Tracking(tracker) => tracker.nearest(vectors, nearest),

@@ -1,5 +1,7 @@
 //! What training leaves.
 
+use curate_kernels::Ruled;
+
 use crate::{facts::Facts, search::Search};
 
 /// What training leaves.
@@ -12,6 +14,8 @@ pub(crate) struct Trained<'e> {
     pub(crate) search: Option<Search<'e>>,
     /// What is known of the rows it was trained on.
     pub(crate) facts: Facts,
+    /// What decided the pairs of rows and centroids.
+    pub(crate) ruled: Ruled,
 }
 
 impl Trained<'_> {

@@ -71,6 +71,13 @@ fn k_means(rows: &str, start: &str, iterations: usize, metric: &str, out: &str) 
         "iterations": found.objective.len(),
         "reseeded": found.reseeded,
         "inertia": found.inertia(),
+        "ruled": {
+            "pairs": found.ruled.pairs,
+            "bounds": found.ruled.bounds,
+            "heads": found.ruled.heads,
+            "integers": found.ruled.integers,
+            "exact": found.ruled.exact,
+        },
     }))
 }
 

@@ -37,10 +37,71 @@ fn side_by_side(with: Instructions, a: &[&[f32]; SIDE], b: &[&[f32]; SIDE]) -> [
     }
 }
 
+/// Eight elements of both sides of all pairs are turned, so that one element of all rows lies beside the
+/// same of all vectors.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
+#[allow(unsafe_code)]
 fn fused(a: &[&[f32]; SIDE], b: &[&[f32]; SIDE]) -> [f32; SIDE] {
-    chains(a, b)
+    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_setzero_ps, _mm256_storeu_ps};
+    let dim = a.iter().chain(b).map(|x| x.len()).min().unwrap_or(0);
+    let whole = dim / SIDE * SIDE;
+    let mut sums = _mm256_setzero_ps();
+    for start in (0..whole).step_by(SIDE) {
+        // SAFETY: eight elements from `start` on lie inside every row and vector.
+        let (a, b) = unsafe { (turned(a, start), turned(b, start)) };
+        for t in 0..SIDE {
+            sums = _mm256_fmadd_ps(a[t], b[t], sums);
+        }
+    }
+    let mut out = [0.0; SIDE];
+    // SAFETY: `out` has eight numbers.
+    unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sums) };
+    for t in whole..dim {
+        for s in 0..SIDE {
+            out[s] = a[s][t].mul_add(b[s][t], out[s]);
+        }
+    }
+    out
+}
+
+/// Eight elements from `start` on of eight vectors: number `t` of what it returns holds element `t` of
+/// each.
+///
+/// # Safety
+/// All vectors have to be that long.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+#[allow(unsafe_code)]
+unsafe fn turned(vectors: &[&[f32]; SIDE], start: usize) -> [std::arch::x86_64::__m256; SIDE] {
+    use std::arch::x86_64::{
+        _mm_loadu_ps, _mm256_castps128_ps256, _mm256_insertf128_ps, _mm256_setzero_ps,
+        _mm256_shuffle_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    };
+    let mut out = [_mm256_setzero_ps(); SIDE];
+    for half in 0..2 {
+        // Four elements of vector `v` and of vector `v + 4` side by side: each half turns by itself.
+        let mut rows = [_mm256_setzero_ps(); 4];
+        for v in 0..4 {
+            // SAFETY: elements `start + 4 half` to `start + 4 half + 3` lie inside both vectors.
+            let (low, high) = unsafe {
+                let at = start + 4 * half;
+                (
+                    _mm_loadu_ps(vectors[v].as_ptr().add(at)),
+                    _mm_loadu_ps(vectors[v + 4].as_ptr().add(at)),
+                )
+            };
+            rows[v] = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+        }
+        let (a, b) = (_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[0], rows[1]));
+        let (c, d) = (_mm256_unpacklo_ps(rows[2], rows[3]), _mm256_unpackhi_ps(rows[2], rows[3]));
+        out[4 * half] = _mm256_shuffle_ps::<0x44>(a, c);
+        out[4 * half + 1] = _mm256_shuffle_ps::<0xee>(a, c);
+        out[4 * half + 2] = _mm256_shuffle_ps::<0x44>(b, d);
+        out[4 * half + 3] = _mm256_shuffle_ps::<0xee>(b, d);
+    }
+    out
 }
 
 #[inline(always)]

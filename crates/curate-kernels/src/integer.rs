@@ -113,13 +113,13 @@ impl Look {
     }
 }
 
-/// Answers the queries of one block into `answers`.
+/// Answers the queries of one block into `answers`; returns how many pairs had to be computed in f32.
 pub(crate) fn search(
     vectors: &Vectors<'_>,
     work: &mut Workspace,
     queries: &[Query<'_>],
     answers: &mut Vec<Answer>,
-) {
+) -> u64 {
     find(vectors, work, queries);
     answers.clear();
     answers
@@ -139,6 +139,7 @@ pub(crate) fn search(
             answer.others = answer.others.max(value + eta);
         }
     }
+    work.pairs.len() as u64
 }
 
 /// Finds the pairs that matter and computes them in f32, without their biases.

@@ -5,9 +5,11 @@ use rayon::prelude::*;
 use crate::{
     Nearest,
     dispatch::{self, Instructions},
+    heads::HeadPanels,
     integer::{self, Query, Vectors, Workspace},
     lanes,
-    panels::Panels,
+    packed::{FloatPanels, How, Packed, packed},
+    partial,
     products::{Matrix, Then},
     quant::{self, QuantPanels},
     tile::{PANEL, PackedRows, ROWS},
@@ -21,10 +23,6 @@ pub(crate) const BLOCK: usize = 8 * ROWS;
 pub(crate) const INTEGER_BLOCK: usize = 16 * quant::ROWS;
 /// Rows that one thread takes at a time.
 const TASK: usize = 4 * INTEGER_BLOCK;
-/// With fewer centroids the look in integers costs more than it saves.
-const INTEGER_CENTROIDS: usize = 64;
-/// The same for shorter vectors.
-pub(crate) const INTEGER_DIM: usize = 32;
 
 /// Centroids packed for the search.
 pub struct Centroids {
@@ -41,18 +39,14 @@ pub struct Centroids {
     /// By position, descending: how much a row's value of that centroid can have grown since the
     /// centroids that these were moved from.
     pub(crate) growth: Vec<f32>,
+    /// By index: whether a centroid is what it was before it was moved, to the bit; empty when none was.
+    pub(crate) still: Vec<bool>,
     /// At least the error of a value in f32, for a row of length 1 or less; for a longer row so many
     /// times as much.
     pub(crate) eta: f32,
+    /// At least the length of every row of which something is known.
+    pub(crate) norm: f32,
     pub(crate) packed: Packed,
-}
-
-/// Centroids as the kernels read them.
-pub(crate) enum Packed {
-    /// In f32.
-    Float(FloatPanels),
-    /// In 8-bit integers for a first look.
-    Integer(Integers, QuantPanels),
 }
 
 impl Centroids {
@@ -78,11 +72,11 @@ impl Centroids {
         let bias = bias.map_or_else(|| vec![0.0; count], <[f32]>::to_vec);
         assert_eq!(bias.len(), count, "one bias for each centroid");
         let center = mean(centroids, dim);
-        Self::pack(kind, centroids.to_vec(), bias, center, Vec::new(), Vec::new())
+        Self::pack((kind, None), centroids.to_vec(), bias, center, Vec::new(), Vec::new())
     }
 
     pub(crate) fn pack(
-        kind: Option<Integers>,
+        how: How<'_>,
         vectors: Vec<f32>,
         bias: Vec<f32>,
         center: Vec<f32>,
@@ -90,12 +84,17 @@ impl Centroids {
         growth: Vec<f32>,
     ) -> Self {
         let dim = center.len();
-        let packed = pack_integers(kind, &vectors, &bias, &center, &order)
-            .unwrap_or_else(|| Packed::Float(FloatPanels::pack(&vectors, &bias, dim, &order)));
+        let packed = packed(how, &vectors, &bias, &center, &order);
         let mut place = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, &i)| place[i as usize] = position as u32);
         let eta = eta(&vectors, &bias, dim);
-        Self { dim, vectors, bias, center, order, place, growth, eta, packed }
+        let (still, norm) = (Vec::new(), 0.0);
+        Self { dim, vectors, bias, center, order, place, growth, still, eta, norm, packed }
+    }
+
+    /// Packs them in another way.
+    pub(crate) fn pack_again(&mut self, how: How<'_>) {
+        self.packed = packed(how, &self.vectors, &self.bias, &self.center, &self.order);
     }
 
     /// Where a centroid is packed.
@@ -127,6 +126,7 @@ impl Centroids {
             Packed::Integer(kind, panels) => {
                 self.nearest_integer(&self.searched(with, *kind, panels), rows, out);
             }
+            Packed::Heads(panels) => self.nearest_by_heads(with, panels, rows, out),
         }
     }
 
@@ -165,6 +165,43 @@ impl Centroids {
         }
     }
 
+    fn nearest_by_heads(
+        &self,
+        with: Instructions,
+        panels: &HeadPanels,
+        rows: &[f32],
+        out: &mut [Nearest],
+    ) {
+        let of = self.searched_by_heads(with, panels);
+        let (mut work, mut answers) = (partial::Workspace::default(), Vec::new());
+        let blocks = rows.chunks(INTEGER_BLOCK * self.dim);
+        for (rows, out) in blocks.zip(out.chunks_mut(INTEGER_BLOCK)) {
+            let row = |i: usize| &rows[i * self.dim..][..self.dim];
+            let none = (&mut [][..], &mut [][..]);
+            work.block.take(with, &panels.rotation, out.len(), row, |i| i, none);
+            let queries: Vec<Query<'_>> =
+                (0..out.len()).map(|i| Query::all(row(i), usize::MAX)).collect();
+            partial::search(&of, &mut work, &queries, &mut answers);
+            for (out, answer) in out.iter_mut().zip(&answers) {
+                *out = answer.best;
+            }
+        }
+    }
+
+    pub(crate) fn searched_by_heads<'a>(
+        &'a self,
+        with: Instructions,
+        panels: &'a HeadPanels,
+    ) -> partial::Vectors<'a> {
+        partial::Vectors {
+            with,
+            panels,
+            vectors: &self.vectors,
+            biases: &self.bias,
+            order: &self.order,
+        }
+    }
+
     pub(crate) fn searched<'a>(
         &'a self,
         with: Instructions,
@@ -183,63 +220,14 @@ impl Centroids {
     }
 }
 
-fn pack_integers(
-    kind: Option<Integers>,
-    vectors: &[f32],
-    bias: &[f32],
-    center: &[f32],
-    order: &[u32],
-) -> Option<Packed> {
-    let kind = kind?;
-    let (dim, count) = (center.len(), bias.len());
-    if count < INTEGER_CENTROIDS || !(INTEGER_DIM..=quant::MAX_DIM).contains(&dim) {
-        return None;
-    }
-    let vector = |position: usize| {
-        let index = order.get(position).map_or(position, |&index| index as usize);
-        (&vectors[index * dim..][..dim], bias[index])
-    };
-    let panels = QuantPanels::pack(dispatch::instructions(), count, vector, center)?;
-    Some(Packed::Integer(kind, panels))
-}
-
-/// Vectors in panels and their biases, in f32.
-pub(crate) struct FloatPanels {
-    pub(crate) panels: Panels,
-    /// Padded to whole panels with what no search ever chooses.
-    biases: Vec<f32>,
-}
-
-impl FloatPanels {
-    /// Packs vectors in this order; in their own when `order` is empty.
-    pub(crate) fn pack(vectors: &[f32], bias: &[f32], dim: usize, order: &[u32]) -> Self {
-        let mut biases = vec![f32::NEG_INFINITY; bias.len().div_ceil(PANEL) * PANEL];
-        if order.is_empty() {
-            biases[..bias.len()].copy_from_slice(bias);
-            return Self { panels: Panels::pack(vectors, dim), biases };
-        }
-        let mut sorted = Vec::with_capacity(vectors.len());
-        for (padded, &index) in biases.iter_mut().zip(order) {
-            *padded = bias[index as usize];
-            sorted.extend_from_slice(&vectors[index as usize * dim..][..dim]);
-        }
-        Self { panels: Panels::pack(&sorted, dim), biases }
-    }
-
-    /// The biases of the panel that begins with vector `first`.
-    pub(crate) fn bias(&self, first: usize) -> &[f32; PANEL] {
-        self.biases[first..].first_chunk().expect("padded to whole panels")
-    }
-}
-
 /// What a chain of `dim` multiply-adds and a bias can lose: each rounds once, by at most 2^-24 of
-/// what it holds.
+/// what it holds, or by less than the smallest normal number together.
 fn eta(vectors: &[f32], bias: &[f32], dim: usize) -> f32 {
     let with = dispatch::instructions();
     let squares = vectors.chunks_exact(dim.max(1)).map(|vector| lanes::square(with, vector));
     let longest = 1.001 * squares.fold(0.0, f32::max).sqrt();
     let bias = bias.iter().fold(0.0_f32, |max, bias| max.max(bias.abs()));
-    ((dim + 16) as f32 * longest + 8.0 * bias) * (1.001 / 16_777_216.0)
+    ((dim + 16) as f32 * longest + 8.0 * bias) * (1.001 / 16_777_216.0) + f32::MIN_POSITIVE
 }
 
 /// The mean of vectors; zeros when there are none, or when it is not finite.

@@ -28,9 +28,11 @@ const MAX_LENGTH: f32 = 1e15;
 /// Below this a vector counts as its center: its scale would be too small to divide by.
 const MIN_LARGEST: f32 = 1e-30;
 /// Relative rounding of an f32 operation.
-const UNIT: f32 = 1.0 / 16_777_216.0;
+pub(crate) const UNIT: f32 = 1.0 / 16_777_216.0;
 /// Makes up for the rounding of sums of squares in f32 lanes.
-const UP: f32 = 1.001;
+pub(crate) const UP: f32 = 1.001;
+/// Makes up for squares too small for f32: [`MAX_DIM`] of those lost are shorter together.
+pub(crate) const TINY: f32 = 1e-16;
 
 /// Integer inner products of a tile.
 pub(crate) type Tile = [[i32; PANEL]; ROWS];
@@ -66,18 +68,31 @@ pub(crate) fn split(
     q: &mut [i8],
 ) -> Parts {
     let (largest, square, shift) = lanes::center(with, x, center, y);
-    let length = square.sqrt() * UP;
-    if length.is_nan() || length >= MAX_LENGTH {
+    let length = length(square);
+    if !length.is_finite() {
         // No bound holds: nothing that follows is used.
         q.fill(0);
         return Parts { length: f32::INFINITY, ..Parts::default() };
     }
-    let scale = if largest > MIN_LARGEST { largest / 127.0 } else { 0.0 };
-    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    let (scale, inverse) = scale(largest);
     let (rest, sum) = lanes::quantize(with, y, scale, inverse, q);
     // What `x - m` itself and the product with the scale lost, element by element.
-    let rest = rest.sqrt() * UP + 4.0 * UNIT * length;
+    let rest = rest.sqrt() * UP + 4.0 * UNIT * length + TINY;
     Parts { scale, length, rest, sum, shift }
+}
+
+/// At least the length of a vector, from its square as lanes sum it up; infinite when no bound would
+/// hold.
+pub(crate) fn length(square: f32) -> f32 {
+    let length = square.sqrt() * UP + TINY;
+    if length.is_nan() || length >= MAX_LENGTH { f32::INFINITY } else { length }
+}
+
+/// The scale of a vector whose largest number is given, and the inverse of it; 0 for both where
+/// there is no scale.
+pub(crate) fn scale(largest: f32) -> (f32, f32) {
+    let scale = if largest > MIN_LARGEST { largest / 127.0 } else { 0.0 };
+    (scale, if scale > 0.0 { 1.0 / scale } else { 0.0 })
 }
 
 /// The most that any vector of a set has.
@@ -93,6 +108,19 @@ pub(crate) struct Most {
     pub(crate) offset: f32,
     /// `|m|`.
     pub(crate) center: f32,
+}
+
+impl Most {
+    /// Takes in a vector of length `norm`, where `square` is that of the center; returns `<m, c> + bias`.
+    pub(crate) fn take(&mut self, parts: &Parts, norm: f32, square: f64, bias: f32) -> f32 {
+        // <m, c> = <c - m, m> + <m, m>.
+        let offset = (f64::from(parts.shift) + square + f64::from(bias)) as f32;
+        self.length = self.length.max(parts.length);
+        self.rest = self.rest.max(parts.rest);
+        self.norm = self.norm.max(norm);
+        self.offset = self.offset.max(offset.abs()).max(bias.abs()).max(square as f32);
+        offset
+    }
 }
 
 /// Vectors in panels of [`PANEL`], four elements of each side by side, as unsigned `q + 128`.
@@ -137,15 +165,9 @@ impl QuantPanels {
                 return None;
             }
             packed.put(i, &q);
-            // <m, c> = <c - m, m> + <m, m>.
-            let offset = (f64::from(parts.shift) + square + f64::from(bias)) as f32;
+            let norm = lanes::square(with, vector).sqrt() * UP;
             packed.scale[i] = parts.scale;
-            packed.offset[i] = offset;
-            let most = &mut packed.most;
-            most.length = most.length.max(parts.length);
-            most.rest = most.rest.max(parts.rest);
-            most.norm = most.norm.max(lanes::square(with, vector).sqrt() * UP);
-            most.offset = most.offset.max(offset.abs()).max(bias.abs()).max(square as f32);
+            packed.offset[i] = packed.most.take(&parts, norm, square, bias);
         }
         Some(packed)
     }
@@ -167,7 +189,7 @@ impl QuantPanels {
 
 /// Hands every group of `q`, the last filled up with zeros, to its place among `packed`.
 #[inline]
-fn each_group<T>(q: &[i8], packed: &mut [T], put: impl Fn(&mut T, [i8; GROUP])) {
+pub(crate) fn each_group<T>(q: &[i8], packed: &mut [T], put: impl Fn(&mut T, [i8; GROUP])) {
     let (groups, rest) = q.as_chunks::<GROUP>();
     for (packed, &group) in packed.iter_mut().zip(groups) {
         put(packed, group);
@@ -209,8 +231,9 @@ impl Row {
             scale: parts.scale,
             start: -128 * parts.sum,
             shift: parts.shift,
-            error: error * UP,
-            eta: eta * UP,
+            // What is too small for f32 is rounded by less than its smallest normal number together.
+            error: error * UP + f32::MIN_POSITIVE,
+            eta: eta * UP + f32::MIN_POSITIVE,
         }
     }
 
@@ -251,6 +274,18 @@ impl QuantRows {
         let tile = &mut self.data[i / ROWS * self.groups..];
         each_group(&self.q, tile, |packed, q| packed[i % ROWS] = q);
         parts
+    }
+
+    /// Packs rows that are integers already, one after the other in `q`, in place of those before.
+    pub(crate) fn put_all(&mut self, q: &[i8], dim: usize) {
+        self.groups = dim.div_ceil(GROUP);
+        let rows = q.chunks_exact(dim.max(1));
+        self.data.clear();
+        self.data.resize(rows.len().div_ceil(ROWS) * self.groups, [[0; GROUP]; ROWS]);
+        for (i, row) in rows.enumerate() {
+            let tile = &mut self.data[i / ROWS * self.groups..];
+            each_group(row, tile, |packed, q| packed[i % ROWS] = q);
+        }
     }
 
     /// The tiles in order.

@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use crate::{
     Centroids, Nearest, dispatch,
-    nearest::{BLOCK, FloatPanels, add_bias},
+    nearest::{BLOCK, add_bias},
+    packed::FloatPanels,
     tile::PackedRows,
 };
 

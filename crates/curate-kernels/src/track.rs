@@ -28,21 +28,21 @@ use rayon::prelude::*;
 
 use crate::{
     Centroids, Nearest,
+    axes::Head,
     dispatch::{self, Instructions},
     dots,
     integer::{self, Answer, Query, Vectors, Workspace},
     lanes,
-    nearest::{BLOCK, FloatPanels, INTEGER_BLOCK, Packed, add_bias},
+    nearest::{BLOCK, INTEGER_BLOCK, add_bias},
+    packed::{FloatPanels, Packed},
+    partial,
+    quant::{TINY, UP},
+    ruled::Ruled,
     tile::{PackedRows, ROWS},
-    vnni::Integers,
 };
 
 /// Rows that one task works on.
 const TASK: usize = 512;
-/// Relative rounding of an f32 operation.
-const UNIT: f32 = 1.0 / 16_777_216.0;
-/// Makes up for the rounding of lengths measured in lanes.
-const UP: f32 = 1.001;
 
 /// A row's best centroid, and how far the others are behind.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,79 +59,58 @@ impl Tracked {
 }
 
 impl Centroids {
-    /// These centroids after they moved to `vectors`, with new biases. No row whose bound they will
-    /// bring up to date may lie farther than `reach` from their center.
-    pub(crate) fn moved_with(
-        &self,
-        kind: Option<Integers>,
-        vectors: &[f32],
-        bias: Option<&[f32]>,
-        reach: f32,
-    ) -> Self {
-        assert_eq!(vectors.len(), self.vectors.len(), "as many centroids as before");
-        let bias = bias.map_or_else(|| vec![0.0; self.bias.len()], <[f32]>::to_vec);
-        assert_eq!(bias.len(), self.bias.len(), "one bias for each centroid");
-        let growth = self.growth_to(vectors, &bias, reach);
-        let mut order: Vec<u32> = (0..bias.len() as u32).collect();
-        order.sort_unstable_by(|&a, &b| {
-            growth[b as usize].total_cmp(&growth[a as usize]).then(a.cmp(&b))
-        });
-        // Largest growth first, so that what could have passed a row's own centroid is a prefix and one
-        // binary search finds its end. Ties by index, or the packing would depend on the sort.
-        let growth = order.iter().map(|&index| growth[index as usize]).collect();
-        Self::pack(kind, vectors.to_vec(), bias, self.center.clone(), order, growth)
-    }
-
-    /// At least how much each centroid's value can have grown for any row.
-    fn growth_to(&self, vectors: &[f32], bias: &[f32], reach: f32) -> Vec<f32> {
-        let with = dispatch::instructions();
-        let center = lanes::square(with, &self.center).sqrt() * UP;
-        let growth = |(j, (old, new)): (usize, (&[f32], &[f32]))| {
-            let step = lanes::distance(with, old, new).sqrt() * UP;
-            // Exactly nothing, not something within rounding: most centroids stand still in late
-            // passes, and a growth above 0 would make every row look at all of them.
-            if step == 0.0 && bias[j] == self.bias[j] && old == new {
-                return 0.0;
-            }
-            // In f64, because it is the small difference of large numbers.
-            let along: f64 = (self.center.iter().zip(old).zip(new))
-                .map(|((&m, &old), &new)| f64::from(m) * (f64::from(new) - f64::from(old)))
-                .sum();
-            let rest = along + f64::from(bias[j]) - f64::from(self.bias[j]);
-            let norm = lanes::square(with, old).sqrt() * UP + step;
-            // The bounds it will be added to are rounded too.
-            let rounding = 8.0 * UNIT * ((reach + center) * norm + bias[j].abs());
-            let growth = reach * step + rest as f32 + rounding;
-            if growth.is_nan() { f32::INFINITY } else { growth }
-        };
-        let dim = self.dim.max(1);
-        let pairs = self.vectors.chunks_exact(dim).zip(vectors.chunks_exact(dim));
-        pairs.enumerate().map(growth).collect()
-    }
-
     /// Updates what is known of each row, on all threads of the current pool: of fresh centroids
     /// everything is found out, of moved ones ([`Centroids::moved_with`]) what the bounds leave open.
-    /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most.
-    pub(crate) fn track(&self, rows: &[f32], tracked: &mut [Tracked]) -> f32 {
-        self.track_with(dispatch::instructions(), rows, tracked)
+    /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most,
+    /// and what decided the pairs. Heads of rows are taken from `kept`, and kept there, if it has room.
+    pub(crate) fn track(
+        &self,
+        rows: &[f32],
+        tracked: &mut [Tracked],
+        kept: Kept<'_>,
+    ) -> (f32, Ruled) {
+        self.track_with(dispatch::instructions(), rows, tracked, kept)
     }
 
-    fn track_with(&self, with: Instructions, rows: &[f32], tracked: &mut [Tracked]) -> f32 {
+    fn track_with(
+        &self,
+        with: Instructions,
+        rows: &[f32],
+        tracked: &mut [Tracked],
+        (q, heads): Kept<'_>,
+    ) -> (f32, Ruled) {
         assert_eq!(rows.len(), tracked.len() * self.dim, "one row for each answer");
-        let dim = self.dim.max(1);
+        let (dim, count) = (self.dim.max(1), q.len().checked_div(heads.len()).unwrap_or(0));
+        let mut kept: Vec<Kept<'_>> =
+            q.chunks_mut((TASK * count).max(1)).zip(heads.chunks_mut(TASK)).collect();
+        kept.resize_with(tracked.len().div_ceil(TASK), Default::default);
         tracked
             .par_chunks_mut(TASK)
             .zip(rows.par_chunks(TASK * dim))
-            .map(|(tracked, rows)| {
-                let mut task = Task { all: self, with, rows, tracked };
-                match self.growth.is_empty() {
+            .zip(kept)
+            .map(|((tracked, rows), kept)| {
+                let ruled =
+                    Ruled { pairs: (tracked.len() * self.bias.len()) as u64, ..Ruled::default() };
+                let mut task = Task { all: self, with, rows, tracked, kept, ruled };
+                let reach = match self.growth.is_empty() {
                     true => task.find(),
                     false => task.follow(),
-                }
+                };
+                let Ruled { pairs, heads, integers, exact, .. } = task.ruled;
+                (
+                    reach,
+                    Ruled { bounds: pairs.saturating_sub(heads + integers + exact), ..task.ruled },
+                )
             })
-            .reduce(|| 0.0, f32::max)
+            .reduce(<(f32, Ruled)>::default, |(reach, mut ruled), (other, more)| {
+                ruled += more;
+                (reach.max(other), ruled)
+            })
     }
 }
+
+/// Room for the heads of some rows: their integers, and what is known of each; empty when none are kept.
+pub(crate) type Kept<'a> = (&'a mut [i8], &'a mut [Option<Head>]);
 
 /// Some rows and what is known of them.
 struct Task<'a> {
@@ -139,6 +118,8 @@ struct Task<'a> {
     with: Instructions,
     rows: &'a [f32],
     tracked: &'a mut [Tracked],
+    kept: Kept<'a>,
+    ruled: Ruled,
 }
 
 /// A row that has to look at more than its own centroid.
@@ -170,28 +151,18 @@ impl<'a> Task<'a> {
 
     /// At least how far a row lies from the center of the bounds.
     fn far(&self, row: usize) -> f32 {
-        lanes::distance(self.with, self.row(row), &self.all.center).sqrt() * UP
+        lanes::distance(self.with, self.row(row), &self.all.center).sqrt() * UP + TINY
     }
 
     /// Looks at the own centroid, then at those that could have passed it.
     fn follow(&mut self) -> f32 {
-        let mut own = Vec::new();
-        let dim = self.all.dim;
-        let pair = |row: usize| {
-            let index = self.tracked[row].nearest.index as usize;
-            (self.row(row), &self.all.vectors[index * dim..][..dim])
-        };
-        dots::pairs(self.with, self.tracked.len(), pair, &mut own);
-        let eta_of_unit = self.all.eta;
+        self.own_values();
+        let eta = self.all.eta * self.all.norm.max(1.0);
         let (mut open, mut reach) = (Vec::new(), 0.0_f32);
-        for (row, value) in own.into_iter().enumerate() {
+        for row in 0..self.tracked.len() {
             if self.tracked[row].others == f32::INFINITY {
                 reach = reach.max(self.far(row));
             }
-            let norm = lanes::square(self.with, self.row(row)).sqrt() * UP;
-            let nearest = &mut self.tracked[row].nearest;
-            nearest.value = value + self.all.bias[nearest.index as usize];
-            let eta = eta_of_unit * norm.max(1.0);
             if let Some(limit) = self.limit(row, eta) {
                 open.push(limit);
             }
@@ -200,6 +171,28 @@ impl<'a> Task<'a> {
         open.sort_unstable_by_key(|open| (open.limit, open.row));
         self.look(&open, true);
         reach
+    }
+
+    /// Computes what each row's own centroid is worth to it now, unless that one stands where it stood.
+    fn own_values(&mut self) {
+        let (all, dim) = (self.all, self.all.dim);
+        let moved = |row: &u32| {
+            let nearest = self.tracked[*row as usize].nearest;
+            !all.still[nearest.index as usize] || nearest.value == f32::NEG_INFINITY
+        };
+        let rows: Vec<u32> = (0..self.tracked.len() as u32).filter(moved).collect();
+        let pair = |r: usize| {
+            let row = rows[r] as usize;
+            let index = self.tracked[row].nearest.index as usize;
+            (self.row(row), &all.vectors[index * dim..][..dim])
+        };
+        let mut own = Vec::new();
+        dots::pairs(self.with, rows.len(), pair, &mut own);
+        self.ruled.exact += own.len() as u64;
+        for (&row, value) in rows.iter().zip(own) {
+            let nearest = &mut self.tracked[row as usize].nearest;
+            nearest.value = value + all.bias[nearest.index as usize];
+        }
     }
 
     /// How far a row has to look; `None` when it need not, and its bound is brought up to date.
@@ -225,6 +218,8 @@ impl<'a> Task<'a> {
     fn look(&mut self, open: &[Open], known: bool) {
         match &self.all.packed {
             Packed::Float(floats) => {
+                let limits = open.iter().map(|open| u64::from(open.limit));
+                self.ruled.exact += limits.sum::<u64>();
                 let eta_of_unit = self.all.eta;
                 let mut buffer = Vec::new();
                 let mut packed = PackedRows::default();
@@ -239,25 +234,57 @@ impl<'a> Task<'a> {
                 let vectors = self.all.searched(self.with, *kind, panels);
                 self.look_in_integers(&vectors, open, known);
             }
+            Packed::Heads(panels) => {
+                let of = self.all.searched_by_heads(self.with, panels);
+                self.look_by_heads(&of, open, known);
+            }
+        }
+    }
+
+    /// What open rows look for.
+    fn queries(&self, open: &[Open], known: bool) -> Vec<Query<'a>> {
+        let query = |open: &Open| {
+            let nearest = self.tracked[open.row as usize].nearest;
+            let known = known.then(|| (self.all.position(nearest.index), nearest.value));
+            Query { known, ..Query::all(self.row(open.row as usize), open.limit as usize) }
+        };
+        open.iter().map(query).collect()
+    }
+
+    /// Takes down what open rows found.
+    fn take(&mut self, open: &[Open], answers: &[Answer]) {
+        for (open, Answer { best, others }) in open.iter().zip(answers) {
+            let index = self.all.order.get(best.index as usize).copied().unwrap_or(best.index);
+            self.tracked[open.row as usize] = Tracked {
+                nearest: Nearest { index, value: best.value },
+                others: others.max(open.rest),
+            };
+        }
+    }
+
+    fn look_by_heads(&mut self, of: &partial::Vectors<'_>, open: &[Open], known: bool) {
+        let (mut work, mut answers) = (partial::Workspace::default(), Vec::new());
+        for open in open.chunks(INTEGER_BLOCK) {
+            let queries = self.queries(open, known);
+            let (row, place) = (|i: usize| queries[i].row, |i: usize| open[i].row as usize);
+            let kept = (&mut *self.kept.0, &mut *self.kept.1);
+            work.block.take(self.with, &of.panels.rotation, open.len(), row, place, kept);
+            let Ruled { heads, integers, exact, .. } =
+                partial::search(of, &mut work, &queries, &mut answers);
+            self.ruled += Ruled { pairs: 0, bounds: 0, heads, integers, exact };
+            self.take(open, &answers);
         }
     }
 
     fn look_in_integers(&mut self, vectors: &Vectors<'_>, open: &[Open], known: bool) {
         let (mut work, mut answers) = (Workspace::default(), Vec::new());
         for open in open.chunks(INTEGER_BLOCK) {
-            let query = |open: &Open| {
-                let nearest = self.tracked[open.row as usize].nearest;
-                let known = known.then(|| (self.all.position(nearest.index), nearest.value));
-                Query { known, ..Query::all(self.row(open.row as usize), open.limit as usize) }
-            };
-            let queries: Vec<Query<'_>> = open.iter().map(query).collect();
-            integer::search(vectors, &mut work, &queries, &mut answers);
-            for (open, Answer { best, others }) in open.iter().zip(&answers) {
-                self.tracked[open.row as usize] = Tracked {
-                    nearest: Nearest { index: vectors.index(best.index), value: best.value },
-                    others: others.max(open.rest),
-                };
-            }
+            let queries = self.queries(open, known);
+            let exact = integer::search(vectors, &mut work, &queries, &mut answers);
+            let looked: u64 = open.iter().map(|open| u64::from(open.limit)).sum();
+            self.ruled.exact += exact;
+            self.ruled.integers += looked.saturating_sub(exact);
+            self.take(open, &answers);
         }
     }
 
@@ -316,70 +343,4 @@ fn improve(best: &mut Nearest, others: &mut f32, values: &[f32], first: usize, o
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{dispatch::available, numbers::numbers, reference, vnni};
-
-    /// A few steps of centroids, each with what a search over all finds, for every kind.
-    fn follow(steps: &[(Vec<f32>, Vec<f32>)], rows: &[f32], dim: usize) {
-        let kinds = vnni::available().into_iter().map(Some).chain([None]);
-        for (kind, with) in kinds.flat_map(|kind| available().into_iter().map(move |w| (kind, w))) {
-            let mut tracked = vec![Tracked::UNKNOWN; rows.len() / dim];
-            let (first, bias) = &steps[0];
-            let mut centroids = Centroids::with(kind, first, dim, Some(bias));
-            let reach = centroids.track_with(with, rows, &mut tracked);
-            check(&steps[0], rows, dim, &tracked);
-            for step in &steps[1..] {
-                centroids = centroids.moved_with(kind, &step.0, Some(&step.1), reach);
-                assert_eq!(centroids.track_with(with, rows, &mut tracked), 0.0);
-                check(step, rows, dim, &tracked);
-            }
-        }
-    }
-
-    fn check((step, bias): &(Vec<f32>, Vec<f32>), rows: &[f32], dim: usize, tracked: &[Tracked]) {
-        let expected = reference::nearest(rows, step, dim, Some(bias));
-        for (i, (row, found)) in rows.chunks(dim).zip(tracked).enumerate() {
-            assert_eq!(found.nearest, expected[i], "row {i}");
-            for (j, centroid) in step.chunks(dim).enumerate() {
-                if j != found.nearest.index as usize {
-                    let products =
-                        row.iter().zip(centroid).map(|(&x, &c)| f64::from(x) * f64::from(c));
-                    let value = products.sum::<f64>() + f64::from(bias[j]);
-                    assert!(value <= f64::from(found.others), "row {i}, {j}: {value} {found:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn tracking_equals_searching_to_the_bit_and_its_bounds_hold() {
-        for (n, k, dim) in [(40, 5, 8), (600, 90, 40)] {
-            let rows = numbers(n * dim, 1);
-            let mut steps = vec![(numbers(k * dim, 2), numbers(k, 9))];
-            // Large steps, small ones, one of a single centroid, and none.
-            for (s, size) in [0.5, 0.05, 0.05, 1e-4, 0.0, 0.0].into_iter().enumerate() {
-                let (mut next, mut bias) = steps[s].clone();
-                let change = numbers(k * dim, 10 + s as u32);
-                next.iter_mut().zip(change).for_each(|(x, d)| *x += size * d);
-                if s == 4 {
-                    next[2 * dim..3 * dim].fill(0.1);
-                    bias[2] += 0.2;
-                }
-                steps.push((next, bias));
-            }
-            follow(&steps, &rows, dim);
-        }
-    }
-
-    #[test]
-    fn equal_centroids_go_to_the_lowest_index_wherever_they_come_from() {
-        let (k, dim) = (70, 33);
-        let rows = numbers(30 * dim, 1);
-        let apart = numbers(k * dim, 2);
-        let together = apart[..dim].repeat(k);
-        let bias = vec![0.0; k];
-        let steps = [(apart.clone(), bias.clone()), (together, bias.clone()), (apart, bias)];
-        follow(&steps, &rows, dim);
-    }
-}
+mod tests;

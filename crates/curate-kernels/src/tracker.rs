@@ -2,6 +2,9 @@
 
 use crate::{
     Centroids, Nearest,
+    heads::RowHeads,
+    plan::{self, Plan},
+    ruled::Ruled,
     track::Tracked,
     vnni::{self, Integers},
 };
@@ -11,7 +14,8 @@ use crate::{
 /// A pass hands all rows to [`Tracker::nearest`], a few at a time and always in the same order; then
 /// [`Tracker::move_to`] moves the centroids. The answers are those of [`Centroids::nearest`] at every
 /// pass, to the bit, whatever was left out in the passes before: what is known of rows only saves
-/// work. It takes 12 bytes a row.
+/// work. It takes 12 bytes a row, and where a few numbers along the widest axes rule most centroids out
+/// ([`Ruled`] says so), these numbers too, a byte each, in at most 256 MiB.
 ///
 /// ```
 /// use curate_kernels::{Centroids, Nearest, Tracker};
@@ -32,12 +36,39 @@ pub struct Tracker {
     seen: usize,
     /// No row that is known lies farther from the center of the bounds.
     reach: f32,
+    kind: Option<Integers>,
+    plan: Plan,
+    ruled: Ruled,
 }
 
 impl Tracker {
     /// Tracks so many rows, of which nothing is known yet.
     pub fn new(centroids: Centroids, rows: usize) -> Self {
-        Self { centroids, rows: vec![Tracked::UNKNOWN; rows], seen: 0, reach: 0.0 }
+        Self {
+            centroids,
+            rows: vec![Tracked::UNKNOWN; rows],
+            seen: 0,
+            reach: 0.0,
+            kind: vnni::integers(),
+            plan: Plan::default(),
+            ruled: Ruled::default(),
+        }
+    }
+
+    /// The most bytes that a tracker of so many rows of length `dim` holds for them.
+    pub fn bytes(rows: usize, centroids: usize, dim: usize) -> usize {
+        let heads = match plan::longest(rows, centroids, dim) {
+            0 => 0,
+            count => RowHeads::bytes(rows, count),
+        };
+        rows.saturating_mul(size_of::<Tracked>()).saturating_add(heads)
+    }
+
+    /// What decided the pairs of all passes so far.
+    pub fn ruled(&self) -> Ruled {
+        let mut ruled = self.ruled;
+        ruled += self.plan.ruled;
+        ruled
     }
 
     /// Writes the best centroid of each of the next rows into `out`; `vectors` holds `out.len()` of
@@ -55,10 +86,16 @@ impl Tracker {
             if self.seen == self.rows.len() {
                 self.stay();
             }
+            if self.seen == 0 {
+                self.begin(vectors);
+            }
             let count = out.len().min(self.rows.len() - self.seen);
             let (now, later) = out.split_at_mut(count);
             let known = &mut self.rows[self.seen..][..count];
-            self.reach = self.reach.max(self.centroids.track(&vectors[..count * dim], known));
+            let kept = self.plan.kept.part(self.seen, count);
+            let (reach, ruled) = self.centroids.track(&vectors[..count * dim], known, kept);
+            self.reach = self.reach.max(reach);
+            self.plan.ruled += ruled;
             now.iter_mut().zip(known).for_each(|(out, known)| *out = known.nearest);
             self.seen += count;
             (vectors, out) = (&vectors[count * dim..], later);
@@ -70,13 +107,21 @@ impl Tracker {
     /// # Panics
     /// When the lengths are not those of the centroids before.
     pub fn move_to(&mut self, vectors: &[f32], bias: Option<&[f32]>) {
-        self.move_with(vnni::integers(), vectors, bias);
+        self.rows[self.seen..].fill(Tracked::UNKNOWN);
+        self.ruled += self.plan.end(self.kind, self.centroids.dim);
+        let how = (self.kind, self.plan.rotation.as_ref());
+        self.centroids = self.centroids.moved_with(how, vectors, bias, self.reach);
+        self.seen = 0;
     }
 
-    fn move_with(&mut self, kind: Option<Integers>, vectors: &[f32], bias: Option<&[f32]>) {
-        self.rows[self.seen..].fill(Tracked::UNKNOWN);
-        self.centroids = self.centroids.moved_with(kind, vectors, bias, self.reach);
-        self.seen = 0;
+    /// The first rows of a pass are there: what they and the centroids are like decides how to look.
+    fn begin(&mut self, vectors: &[f32]) {
+        if self.plan.begin(self.kind, &self.centroids, self.rows.len(), vectors) {
+            let rotation = self.plan.rotation.as_ref();
+            self.centroids.pack_again((self.kind, rotation));
+            self.plan.kept = rotation
+                .map_or_else(RowHeads::default, |r| RowHeads::keep(self.rows.len(), r.count));
+        }
     }
 
     /// A pass over centroids that did not move. The growth of the last move is spent.
@@ -98,9 +143,12 @@ mod tests {
         // Some rows lie far from the others, so that a reach without them would be too small.
         let mut rows = numbers(n * dim, 1);
         rows[150 * dim..].iter_mut().for_each(|x| *x *= 20.0);
-        for kind in vnni::available().into_iter().map(Some).chain([None]) {
+        let kinds = vnni::available().into_iter().map(Some).chain([None]);
+        for (kind, always) in kinds.flat_map(|kind| [(kind, None), (kind, Some(8))]) {
             let mut now = numbers(k * dim, 2);
-            let mut tracker = Tracker::new(Centroids::with(kind, &now, dim, None), n);
+            let fresh = Tracker::new(Centroids::with(kind, &now, dim, None), n);
+            let mut tracker = Tracker { kind, ..fresh };
+            tracker.plan.always = always;
             for (pass, calls) in
                 [&[60][..], &[200], &[90, 30], &[200, 200], &[150, 100], &[], &[200], &[1, 199]]
                     .into_iter()
@@ -119,7 +167,38 @@ mod tests {
                 }
                 let change = numbers(k * dim, 10 + pass as u32);
                 now.iter_mut().zip(change).for_each(|(x, d)| *x += 0.05 * d);
-                tracker.move_with(kind, &now, None);
+                tracker.move_to(&now, None);
+            }
+            assert_eq!(tracker.ruled().heads > 0, always.is_some());
+        }
+    }
+
+    /// `n` rows near `groups` centers, along few of many axes.
+    fn groups(n: usize, groups: usize, dim: usize) -> Vec<f32> {
+        let (centers, noise) = (numbers(groups * dim, 5), numbers(n * dim, 6));
+        let row = |i: usize| {
+            let center = centers[i % groups * dim..].iter().zip(&noise[i * dim..]);
+            center.enumerate().take(dim).map(|(t, (c, x))| (c + 0.3 * x) / (1 + t) as f32)
+        };
+        (0..n).flat_map(row).collect()
+    }
+
+    #[test]
+    fn heads_are_chosen_where_the_spectrum_falls_and_not_where_it_does_not() {
+        let (n, k, dim) = (9_000, 1_000, 128);
+        for (rows, heads) in [(groups(n, 300, dim), true), (numbers(n * dim, 7), false)] {
+            for kind in [vnni::integers(), None] {
+                let now = &rows[..k * dim];
+                let fresh = Tracker::new(Centroids::with(kind, now, dim, None), n);
+                let mut tracker = Tracker { kind, ..fresh };
+                let mut out = vec![Nearest::default(); n];
+                for _ in 0..2 {
+                    tracker.nearest(&rows, &mut out);
+                    tracker.move_to(now, None);
+                }
+                let ruled = tracker.ruled();
+                assert_eq!(ruled.heads > ruled.pairs / 4, heads, "{kind:?} {ruled:?}");
+                assert_eq!(ruled.pairs, 2 * (n * k) as u64);
             }
         }
     }

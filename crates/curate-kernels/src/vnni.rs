@@ -122,6 +122,67 @@ fn tile_vnni(
     }
 }
 
+/// Numbers that [`pairs`] takes at a time.
+pub(crate) const PAIR: usize = 64;
+
+/// Writes the integer inner products of a row with vectors whose numbers are `q + 128` to `out`; all are
+/// as long, a multiple of [`PAIR`]. `start` is `-128` times the sum of the row's numbers.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn pairs<'a>(
+    with: Integers,
+    row: &[i8],
+    start: i32,
+    vectors: impl Iterator<Item = &'a [u8]>,
+    out: &mut Vec<i32>,
+) {
+    match with {
+        // SAFETY: `Integers::Vnni` is only made where the CPU was found to have the instructions.
+        #[cfg(target_arch = "x86_64")]
+        Integers::Vnni => unsafe { pairs_vnni(row, start, vectors, out) },
+        #[cfg(test)]
+        Integers::Plain => {
+            let product = |vector: &[u8]| {
+                row.iter().zip(vector).map(|(&r, &v)| i32::from(r) * i32::from(v)).sum::<i32>()
+            };
+            out.clear();
+            out.extend(vectors.map(|vector| start + product(vector)));
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[allow(unsafe_code)]
+fn pairs_vnni<'a>(
+    row: &[i8],
+    start: i32,
+    vectors: impl Iterator<Item = &'a [u8]>,
+    out: &mut Vec<i32>,
+) {
+    use std::arch::x86_64::{
+        _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_setzero_si512,
+    };
+    out.clear();
+    let rows = row.as_chunks::<PAIR>().0;
+    for vector in vectors {
+        // Two sums: the latency of one addition to the next is as long as four of them take.
+        let mut sums = [_mm512_setzero_si512(); 2];
+        for (t, (row, vector)) in rows.iter().zip(vector.as_chunks::<PAIR>().0).enumerate() {
+            // SAFETY: both point to 64 bytes.
+            let (row, vector) = unsafe {
+                (
+                    _mm512_loadu_si512(row.as_ptr().cast()),
+                    _mm512_loadu_si512(vector.as_ptr().cast()),
+                )
+            };
+            sums[t % 2] = _mm512_dpbusd_epi32(sums[t % 2], vector, row);
+        }
+        let [a, b] = sums.map(|sum| _mm512_reduce_add_epi32(sum));
+        out.push(start + a + b);
+    }
+}
+
 /// How the products of a row with one panel become values, and which of them matter.
 #[derive(Clone, Copy)]
 pub(crate) struct Rule<'a> {
@@ -252,6 +313,25 @@ mod tests {
             for with in available() {
                 let mut out = [[7; PANEL]; ROWS];
                 tile(with, &rows, &panel, &start, &mut out);
+                assert_eq!(out, expected, "{with:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_multiplies_pairs_the_same() {
+        for count in [PAIR, 3 * PAIR] {
+            let row: Vec<i8> = bytes(count, 5).iter().map(|&b| b.cast_signed().max(-127)).collect();
+            let vector = bytes(count, 6);
+            let sum: i32 = row.iter().map(|&r| i32::from(r)).sum();
+            let (mut expected, mut out) = (Vec::new(), vec![3]);
+            let vectors = || vector.chunks(PAIR).map(|_| &vector[..]);
+            pairs(Integers::Plain, &row, -128 * sum, vectors(), &mut expected);
+            let by_hand: i32 =
+                row.iter().zip(&vector).map(|(&r, &v)| i32::from(r) * (i32::from(v) - 128)).sum();
+            assert_eq!(expected, vec![by_hand; count / PAIR]);
+            for with in available() {
+                pairs(with, &row, -128 * sum, vectors(), &mut out);
                 assert_eq!(out, expected, "{with:?}");
             }
         }

@@ -110,6 +110,7 @@ mod tests {
             objective: vec![],
             converged: true,
             reseeded: 0,
+            ruled: Default::default(),
         }
     }
 

@@ -129,6 +129,7 @@ mod tests {
             objective: vec![],
             converged: true,
             reseeded: 0,
+            ruled: Default::default(),
         }
     }
 

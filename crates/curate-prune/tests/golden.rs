@@ -65,6 +65,7 @@ impl Golden {
             objective: vec![],
             converged: true,
             reseeded: 0,
+            ruled: Default::default(),
         }
     }
 }

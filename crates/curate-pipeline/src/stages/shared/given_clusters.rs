@@ -155,6 +155,7 @@ fn made(centroids: Array2<f32>, assignment: Assignment) -> Clustering {
         objective: vec![],
         converged: true,
         reseeded: 0,
+        ruled: Default::default(),
     }
 }
 

@@ -1,0 +1,420 @@
+//! The best of many vectors for each row, looked for by heads, then by 8-bit integers of what is left,
+//! and decided in f32.
+//!
+//! [`crate::axes`] bounds what the tails of two vectors can add to the product of their heads. What
+//! that cannot rule out is looked at as in [`crate::integer`], pair by pair, where there are integers,
+//! and what these cannot rule out is computed in f32 as a chain. So the answer is that of the f32
+//! search to the bit.
+
+use crate::{
+    axes::Head,
+    dispatch::{self, Instructions},
+    dots,
+    found::Nearest,
+    heads::{BlockHeads, Form, HeadPanels, Whole},
+    integer::{Answer, Query},
+    look::{self, Largest, Rows},
+    quant::{self, GROUP, PANEL, QuantRows, ROWS, Row},
+    ruled::Ruled,
+    tile::PackedRows,
+    vnni::{self, Integers, PAIR},
+};
+
+/// Where the vectors are.
+#[derive(Clone, Copy)]
+pub(crate) struct Vectors<'a> {
+    pub(crate) with: Instructions,
+    pub(crate) panels: &'a HeadPanels,
+    /// The vectors as they are and their biases, by index.
+    pub(crate) vectors: &'a [f32],
+    pub(crate) biases: &'a [f32],
+    /// The index of the vector at each position; empty when they are the same.
+    pub(crate) order: &'a [u32],
+}
+
+impl<'a> Vectors<'a> {
+    pub(crate) fn index(&self, position: u32) -> u32 {
+        self.order.get(position as usize).copied().unwrap_or(position)
+    }
+
+    fn dim(&self) -> usize {
+        self.panels.rotation.center.len()
+    }
+
+    fn vector(&self, position: u32) -> &'a [f32] {
+        &self.vectors[self.index(position) as usize * self.dim()..][..self.dim()]
+    }
+
+    fn bias(&self, position: u32) -> f32 {
+        self.biases[self.index(position) as usize]
+    }
+}
+
+/// So many pairs of a row are computed in f32 sooner than the row is turned into integers.
+const FEW: usize = 3;
+
+/// Room for a block of queries.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    /// The heads of the queries' rows.
+    pub(crate) block: BlockHeads,
+    looks: Vec<Look>,
+    /// The same by tiles, for the kernels.
+    rows: Vec<Rows>,
+    /// What could be the best, by query and position, with an upper bound of its value.
+    found: Vec<(u32, u32, f32)>,
+    /// The same by query.
+    sorted: Vec<(u32, f32)>,
+    /// Query and position of the pairs to compute in f32, and their values.
+    pairs: Vec<(u32, u32)>,
+    values: Vec<f32>,
+    integer: Integer,
+}
+
+/// Room for a row as integers, and for its products.
+#[derive(Default)]
+struct Integer {
+    y: Vec<f32>,
+    q: Vec<i8>,
+    products: Vec<i32>,
+}
+
+/// One query's state.
+#[derive(Default)]
+struct Look {
+    row: Row,
+    usable: bool,
+    /// A vector whose value is known, by position.
+    known: Option<(u32, f32)>,
+    /// At least the values of all others, once they are decided.
+    others: f32,
+    /// Where what was found begins.
+    first: usize,
+}
+
+impl Look {
+    fn new(query: &Query<'_>, head: &Head, of: &Vectors<'_>) -> Self {
+        let row = Row::new(&head.parts, &of.panels.most, of.dim());
+        let usable = head.parts.usable() && row.margin().is_finite() && head.tail.is_finite();
+        Self { row, usable, known: query.known, others: f32::INFINITY, first: 0 }
+    }
+
+    /// A bound below this belongs to a vector that cannot be the best in f32.
+    fn least(&self, query: &Query<'_>) -> f32 {
+        let least = self.known.map_or(query.above, |(_, value)| value.max(query.above));
+        least - 2.0 * self.row.eta
+    }
+}
+
+/// Answers the queries of one block, whose heads lie in `work.block`, into `answers`. Queries come by
+/// ascending limit; none is strict.
+pub(crate) fn search(
+    of: &Vectors<'_>,
+    work: &mut Workspace,
+    queries: &[Query<'_>],
+    answers: &mut Vec<Answer>,
+) -> Ruled {
+    work.looks.clear();
+    let heads = queries.iter().zip(&work.block.heads);
+    work.looks.extend(heads.map(|(query, head)| Look::new(query, head, of)));
+    put_rows(work, queries.len());
+    let mut scan = Scan::new(of, work, queries.len());
+    let guessed = match queries.iter().any(|query| query.known.is_none()) {
+        true => guess(of, &mut scan, work, queries),
+        false => 0,
+    };
+    look(of, &mut scan, work, queries);
+    let mut ruled = count_pairs(of, queries);
+    sieve(of, work, queries, &mut ruled);
+    decide(of, work, queries, answers);
+    ruled.exact = work.pairs.len() as u64 + guessed;
+    ruled.heads = ruled.pairs.saturating_sub(ruled.integers + ruled.exact);
+    ruled
+}
+
+fn put_rows(work: &mut Workspace, count: usize) {
+    work.rows.clear();
+    work.rows.resize(count.div_ceil(ROWS), Rows::default());
+    for (i, (look, head)) in work.looks.iter().zip(&work.block.heads).enumerate() {
+        let rows = &mut work.rows[i / ROWS];
+        if look.usable {
+            rows.scale[i % ROWS] = look.row.scale;
+            rows.tail[i % ROWS] = head.tail;
+        }
+    }
+}
+
+fn count_pairs(of: &Vectors<'_>, queries: &[Query<'_>]) -> Ruled {
+    let count = |query: &Query<'_>| {
+        let limit = query.limit.min(of.panels.count);
+        // A value that is known already was computed by whoever asks.
+        let known = query.known.is_some_and(|(position, _)| (position as usize) < limit);
+        limit as u64 - u64::from(known)
+    };
+    Ruled { pairs: queries.iter().map(count).sum(), ..Ruled::default() }
+}
+
+/// The heads of a block of rows, packed for the kernels.
+enum Scan {
+    Integers(QuantRows, Vec<[i32; ROWS]>),
+    Floats(PackedRows, Vec<crate::tile::Tile>),
+}
+
+/// The products of a tile of rows with a panel.
+enum Products<'a> {
+    Integers(&'a [[i32; PANEL]; ROWS]),
+    Floats(&'a [[f32; PANEL]; ROWS]),
+}
+
+impl Products<'_> {
+    fn product(&self, row: usize, column: usize) -> f32 {
+        match self {
+            Self::Integers(products) => products[row][column] as f32,
+            Self::Floats(products) => products[row][column],
+        }
+    }
+}
+
+impl Scan {
+    fn new(of: &Vectors<'_>, work: &Workspace, count: usize) -> Self {
+        let size = of.panels.rotation.count;
+        let q = &work.block.q[..count * size];
+        match &of.panels.form {
+            Form::Integer(..) => {
+                let mut rows = QuantRows::default();
+                rows.put_all(q, size);
+                let mut starts = vec![[0; ROWS]; count.div_ceil(ROWS)];
+                for (i, look) in work.looks.iter().enumerate() {
+                    starts[i / ROWS][i % ROWS] = look.row.start;
+                }
+                Self::Integers(rows, starts)
+            }
+            Form::Float(_) => {
+                let (mut rows, numbers) = (PackedRows::default(), q.iter().map(|&q| f32::from(q)));
+                rows.pack(&numbers.collect::<Vec<f32>>(), size);
+                let room = dispatch::room(&rows);
+                Self::Floats(rows, room)
+            }
+        }
+    }
+
+    /// Hands the products of every tile with every panel to `each`, with the number of the panel and
+    /// that of the tile. Queries come by ascending limit: tiles whose last one looks no further than
+    /// where a panel begins are left out.
+    fn each(
+        &mut self,
+        of: &Vectors<'_>,
+        queries: &[Query<'_>],
+        mut each: impl FnMut(usize, usize, Products<'_>),
+    ) {
+        let skip = |first: usize| queries.partition_point(|query| query.limit <= first) / ROWS;
+        let tiles = queries.len().div_ceil(ROWS);
+        match (self, &of.panels.form) {
+            (Self::Integers(rows, starts), Form::Integer(kind, panels, _)) => {
+                let mut tile: quant::Tile = [[0; PANEL]; ROWS];
+                let groups = of.panels.rotation.count.div_ceil(GROUP).max(1);
+                for (p, panel) in panels.chunks_exact(groups).enumerate() {
+                    for (t, rows) in rows.tiles().enumerate().skip(skip(p * PANEL)) {
+                        vnni::tile(*kind, rows, panel, &starts[t], &mut tile);
+                        each(p, t, Products::Integers(&tile));
+                    }
+                }
+            }
+            (Self::Floats(rows, room), Form::Float(panels)) => {
+                for (p, (first, _, panel)) in panels.iter().enumerate() {
+                    let skip = skip(first);
+                    if skip >= tiles {
+                        break;
+                    }
+                    dispatch::tiles(of.with, panel, rows, skip, room);
+                    room.iter().enumerate().skip(skip).for_each(|(t, tile)| {
+                        each(p, t, Products::Floats(tile));
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Computes, for every query of which no value is known, that of the vector that looks best.
+fn guess(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Query<'_>]) -> u64 {
+    let mut largest = vec![Largest::default(); work.rows.len()];
+    scan.each(of, queries, |p, t, products| {
+        let (columns, rows, largest) = (of.panels.columns(p), &work.rows[t], &mut largest[t]);
+        match products {
+            Products::Integers(tile) => {
+                look::largest_integers(of.with, tile, columns, rows, p as u32, largest);
+            }
+            Products::Floats(tile) => {
+                look::largest_floats(of.with, tile, columns, rows, p as u32, largest);
+            }
+        }
+    });
+    let best = |i: usize| {
+        let look = &work.looks[i];
+        let position = largest[i / ROWS].position(i % ROWS)?;
+        let open = look.usable && look.known.is_none() && (position as usize) < queries[i].limit;
+        open.then_some((i, position))
+    };
+    let guessed: Vec<(usize, u32)> = (0..queries.len()).filter_map(best).collect();
+    let pair = |g: usize| (queries[guessed[g].0].row, of.vector(guessed[g].1));
+    dots::pairs(of.with, guessed.len(), pair, &mut work.values);
+    let mut kept = 0;
+    for (&(i, position), value) in guessed.iter().zip(&work.values) {
+        let value = value + of.bias(position);
+        if value > queries[i].above {
+            work.looks[i].known = Some((position, value));
+            kept += 1;
+        }
+    }
+    kept
+}
+
+/// Finds what could be the best.
+fn look(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Query<'_>]) {
+    for (i, (look, query)) in work.looks.iter().zip(queries).enumerate() {
+        let least = look.least(query) - look.row.shift - look.row.error;
+        work.rows[i / ROWS].threshold[i % ROWS] = if look.usable { least } else { f32::INFINITY };
+    }
+    work.found.clear();
+    let (rows, found) = (&mut work.rows, &mut work.found);
+    scan.each(of, queries, |p, t, products| {
+        let (columns, rows, mut hits) = (of.panels.columns(p), &mut rows[t], [0; ROWS]);
+        match products {
+            Products::Integers(tile) => look::look(of.with, tile, columns, rows, &mut hits),
+            Products::Floats(tile) => look::look(of.with, tile, columns, rows, &mut hits),
+        }
+        for (r, mut hits) in hits.into_iter().enumerate() {
+            while hits != 0 {
+                let column = hits.trailing_zeros() as usize;
+                hits &= hits - 1;
+                let bound = columns.bound(rows, r, column, products.product(r, column));
+                found.push(((t * ROWS + r) as u32, (p * PANEL + column) as u32, bound));
+            }
+        }
+    });
+}
+
+/// Leaves in `work.pairs` what has to be computed in f32.
+fn sieve(of: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>], ruled: &mut Ruled) {
+    by_query(work);
+    work.pairs.clear();
+    let Workspace { looks, rows, sorted, pairs, integer, .. } = work;
+    let mut end = sorted.len();
+    // From the last query to the first: where one begins the one before ends.
+    for (i, query) in queries.iter().enumerate().rev() {
+        let look = &mut looks[i];
+        let found = &sorted[look.first..end];
+        end = look.first;
+        let first = pairs.len();
+        let known = look.known.map(|(position, _)| position);
+        let mut open = |position: u32| {
+            if Some(position) != known {
+                pairs.push((i as u32, position));
+            }
+        };
+        if !look.usable {
+            // Whatever the heads said: every vector in f32.
+            (0..query.limit.min(of.panels.count) as u32).for_each(open);
+            continue;
+        }
+        found.iter().for_each(|&(position, _)| open(position));
+        let passed =
+            rows[i / ROWS].passed[i % ROWS].iter().fold(f32::NEG_INFINITY, |m, &p| m.max(p));
+        look.others = passed + look.row.shift + look.row.error;
+        if let (Form::Integer(kind, _, whole), true) = (&of.panels.form, pairs.len() - first > FEW)
+        {
+            ruled.integers += sharpen(of, (*kind, whole), query, look, integer, (pairs, first));
+        }
+    }
+}
+
+/// Sorts what was found by query, in order of position.
+fn by_query(work: &mut Workspace) {
+    work.looks.iter_mut().for_each(|look| look.first = 0);
+    work.found.iter().for_each(|&(i, ..)| work.looks[i as usize].first += 1);
+    let mut first = 0;
+    for look in &mut work.looks {
+        (look.first, first) = (first, first + look.first);
+    }
+    work.sorted.resize(work.found.len(), (0, 0.0));
+    // Each query's start runs to its end, and is set back after.
+    for &(i, position, bound) in &work.found {
+        let look = &mut work.looks[i as usize];
+        work.sorted[look.first] = (position, bound);
+        look.first += 1;
+    }
+    let mut before = 0;
+    for look in &mut work.looks {
+        (look.first, before) = (before, look.first);
+    }
+}
+
+/// Looks at whole vectors as integers and leaves of a query's pairs, from `first` on, what these leave
+/// open; returns how many they ruled out.
+fn sharpen(
+    of: &Vectors<'_>,
+    (kind, whole): (Integers, &Whole),
+    query: &Query<'_>,
+    look: &mut Look,
+    room: &mut Integer,
+    (pairs, first): (&mut Vec<(u32, u32)>, usize),
+) -> u64 {
+    let (dim, Integer { y, q, products }) = (of.dim(), room);
+    y.resize(dim, 0.0);
+    q.resize(dim.next_multiple_of(PAIR), 0);
+    let parts = quant::split(of.with, query.row, &of.panels.rotation.center, y, &mut q[..dim]);
+    let row = Row::new(&parts, &whole.most, dim);
+    let threshold = look.least(query);
+    let vectors = pairs[first..].iter().map(|pair| whole.vector(of.index(pair.1) as usize, dim));
+    vnni::pairs(kind, q, row.start, vectors, products);
+    let mut kept = first;
+    for (at, &product) in (first..).zip(&*products) {
+        let index = of.index(pairs[at].1) as usize;
+        let value = row.scale * whole.scale[index] * product as f32 + whole.offset[index];
+        let bound = value + row.shift + row.error;
+        if bound < threshold {
+            look.others = look.others.max(bound);
+        } else {
+            pairs[kept] = pairs[at];
+            kept += 1;
+        }
+    }
+    let ruled = pairs.len() - kept;
+    pairs.truncate(kept);
+    ruled as u64
+}
+
+/// Computes the pairs that are left and takes the best of each query.
+fn decide(
+    of: &Vectors<'_>,
+    work: &mut Workspace,
+    queries: &[Query<'_>],
+    answers: &mut Vec<Answer>,
+) {
+    let pairs = &work.pairs;
+    let row = |p: usize| (pairs[p].0 as usize, queries[pairs[p].0 as usize].row);
+    let vector = |p: usize| of.vector(pairs[p].1);
+    dots::grouped(of.with, pairs.len(), row, vector, &mut work.values);
+    answers.clear();
+    answers.extend(work.looks[..queries.len()].iter().map(|look| {
+        let (index, value) = look.known.unwrap_or((0, f32::NEG_INFINITY));
+        Answer { best: Nearest { index, value }, others: look.others }
+    }));
+    for (&(query, position), &value) in pairs.iter().zip(&work.values) {
+        let eta = work.looks[query as usize].row.eta;
+        let value = value + of.bias(position);
+        let answer = &mut answers[query as usize];
+        let old = answer.best;
+        let wins = value > queries[query as usize].above
+            && (value > old.value
+                || (value == old.value && of.index(position) < of.index(old.index)));
+        if wins {
+            answer.best = Nearest { index: position, value };
+            answer.others = answer.others.max(old.value + eta);
+        } else {
+            answer.others = answer.others.max(value + eta);
+        }
+    }
+}
