@@ -246,28 +246,29 @@ fn cheapest(
     }
 }
 
+/// Centroids that a choice looks at together.
+const TOGETHER: usize = 2_048;
+
 /// Vectors along all axes, and the lengths of what heads of every length leave out.
 struct Along {
-    less: Vec<f32>,
     numbers: Vec<f32>,
     tails: Vec<f32>,
 }
 
 impl Along {
-    fn new(axes: &Axes, vectors: &[f32], center: &[f32]) -> Self {
-        let (dim, with) = (center.len(), dispatch::instructions());
-        let less: Vec<f32> = vectors
-            .chunks_exact(dim)
-            .flat_map(|vector| vector.iter().zip(center).map(|(x, m)| x - m))
-            .collect();
-        let numbers = axes.along(&less);
-        let tails = less
-            .chunks_exact(dim)
-            .zip(numbers.chunks_exact(axes.count()))
-            .flat_map(|(x, y)| tails(lanes::square(with, x), y))
-            .collect();
-        Self { less, numbers, tails }
+    /// Of vectors whose center has been taken off.
+    fn new(axes: &Axes, less: &[f32], dim: usize) -> Self {
+        let with = dispatch::instructions();
+        let numbers = axes.along(less);
+        let pairs = less.chunks_exact(dim).zip(numbers.chunks_exact(axes.count()));
+        let tails = pairs.flat_map(|(x, y)| tails(lanes::square(with, x), y)).collect();
+        Self { numbers, tails }
     }
+}
+
+fn without(vectors: &[f32], center: &[f32]) -> Vec<f32> {
+    let vectors = vectors.chunks_exact(center.len());
+    vectors.flat_map(|vector| vector.iter().zip(center).map(|(x, m)| x - m)).collect()
 }
 
 /// The length of what heads of 16, 32, … numbers leave out.
@@ -278,34 +279,34 @@ fn tails(square: f32, along: &[f32]) -> impl Iterator<Item = f32> {
     })
 }
 
+/// Some centroids, and what rows are worth to them.
+struct Part {
+    along: Along,
+    offsets: Vec<f32>,
+    /// Row after row.
+    products: Vec<f32>,
+}
+
 /// How many pairs of these rows and all centroids heads leave open, for every length, against the best.
 fn open_pairs(axes: &Axes, centroids: &Centroids, rows: &[f32]) -> Vec<u64> {
-    let (dim, k, count) = (centroids.dim, centroids.bias.len(), axes.count());
-    let (steps, center) = (count / STEP, &centroids.center);
-    let (rows, all) =
-        (Along::new(axes, rows, center), Along::new(axes, &centroids.vectors, center));
-    let products = inner_products(&rows.less, &all.less, dim);
-    let offset =
-        |(c, bias): (&[f32], &f32)| c.iter().zip(center).map(|(c, m)| c * m).sum::<f32>() + bias;
-    let offsets: Vec<f32> =
-        centroids.vectors.chunks_exact(dim).zip(&centroids.bias).map(offset).collect();
-    let count_open = |(i, products): (usize, &[f32])| {
-        let best = products.iter().zip(&offsets).fold(f32::NEG_INFINITY, |b, (p, o)| b.max(p + o));
-        let (y, tails) = (&rows.numbers[i * count..][..count], &rows.tails[i * steps..][..steps]);
-        let mut open = vec![0; steps];
-        for (j, &offset) in offsets.iter().enumerate() {
-            let mut bound = offset;
-            let parts = y.as_chunks::<STEP>().0.iter().zip(all.numbers[j * count..].as_chunks().0);
-            for (s, (a, b)) in parts.enumerate() {
-                bound += step(a, b);
-                // A little more for what integers lose.
-                let tail = 1.02 * tails[s] * all.tails[j * steps + s];
-                open[s] += u64::from(bound + tail >= best);
-            }
+    let (dim, center, steps) = (centroids.dim, &centroids.center, axes.count() / STEP);
+    let rows = without(rows, center);
+    let along = Along::new(axes, &rows, dim);
+    let part = |(vectors, biases): (&[f32], &[f32])| {
+        let less = without(vectors, center);
+        let offset = |(c, bias): (&[f32], &f32)| {
+            c.iter().zip(center).map(|(c, m)| c * m).sum::<f32>() + bias
+        };
+        Part {
+            products: inner_products(&rows, &less, dim),
+            offsets: vectors.chunks_exact(dim).zip(biases).map(offset).collect(),
+            along: Along::new(axes, &less, dim),
         }
-        open
     };
-    let open = products.par_chunks_exact(k).enumerate().map(count_open);
+    let biases = centroids.bias.par_chunks(TOGETHER);
+    let parts: Vec<Part> =
+        centroids.vectors.par_chunks(TOGETHER * dim).zip(biases).map(part).collect();
+    let open = (0..rows.len() / dim).into_par_iter().map(|row| open_of(row, steps, &along, &parts));
     open.reduce(
         || vec![0; steps],
         |mut open, more| {
@@ -313,6 +314,33 @@ fn open_pairs(axes: &Axes, centroids: &Centroids, rows: &[f32]) -> Vec<u64> {
             open
         },
     )
+}
+
+/// [`open_pairs`] of one row.
+fn open_of(row: usize, steps: usize, rows: &Along, parts: &[Part]) -> Vec<u64> {
+    let values = |part: &Part| {
+        let count = part.offsets.len();
+        let products = part.products[row * count..][..count].iter().zip(&part.offsets);
+        products.fold(f32::NEG_INFINITY, |best, (product, offset)| best.max(product + offset))
+    };
+    let best = parts.iter().map(values).fold(f32::NEG_INFINITY, f32::max);
+    let mut open = vec![0; steps];
+    let y = &rows.numbers[row * steps * STEP..][..steps * STEP];
+    for part in parts {
+        let vectors = part.along.numbers.chunks_exact(steps * STEP);
+        let tails = part.along.tails.chunks_exact(steps);
+        for ((vector, tails), offset) in vectors.zip(tails).zip(&part.offsets) {
+            let mut bound = *offset;
+            let numbers = y.as_chunks().0.iter().zip(vector.as_chunks().0);
+            for (s, (a, b)) in numbers.enumerate() {
+                bound += step(a, b);
+                // A little more for what integers lose.
+                let tail = 1.02 * rows.tails[row * steps + s] * tails[s];
+                open[s] += u64::from(bound + tail >= best);
+            }
+        }
+    }
+    open
 }
 
 /// The inner product of a step, its halves side by side.

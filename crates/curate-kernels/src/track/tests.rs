@@ -44,6 +44,9 @@ fn follow_with(
     rows: &[f32],
 ) {
     let (dim, count) = (centroids.dim, how.1.map_or(0, |rotation| rotation.count));
+    let mut out = vec![Nearest::default(); rows.len() / dim];
+    centroids.nearest_with(with, rows, &mut out);
+    assert_eq!(out, reference::nearest(rows, &steps[0].0, dim, Some(&steps[0].1)));
     let mut tracked = vec![Tracked::UNKNOWN; rows.len() / dim];
     let mut kept = crate::heads::RowHeads::keep(tracked.len(), count);
     let all = (tracked.len() * centroids.bias.len()) as u64;
