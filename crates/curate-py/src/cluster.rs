@@ -157,7 +157,9 @@ pub(crate) fn assign(
     let ((rows, assignment), told) =
         asked.carry_out(py, |rows, progress| nearest(rows, centroids.view(), metric, progress))?;
     let (objective, converged, reseeded) = (Vec::new(), true, 0);
-    let clustering = Clustering { centroids, metric, assignment, objective, converged, reseeded };
+    let ruled = Default::default();
+    let clustering =
+        Clustering { centroids, metric, assignment, objective, converged, reseeded, ruled };
     Ok(PyClusters::new(Clusters::new(rows, clustering)?, told.rows))
 }
 

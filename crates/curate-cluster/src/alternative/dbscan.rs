@@ -103,6 +103,7 @@ impl Dbscan {
             objective: Vec::new(),
             converged: true,
             reseeded: 0,
+            ruled: Default::default(),
         };
         Ok(Density { clustering, noise })
     }

@@ -142,6 +142,7 @@ impl GaussianMixture {
             objective: Vec::new(),
             converged: true,
             reseeded: 0,
+            ruled: Default::default(),
         };
         Ok(Mixture { clustering, weights: model.weights().to_vec(), probability })
     }
