@@ -153,6 +153,7 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
         if let Error::Io(error) = &mut error
             && error.kind == Kind::NotFound
             && error.path == recipe.pool.path
+            && !error.path.exists()
         {
             error.remedy += "; --pool names another";
         }

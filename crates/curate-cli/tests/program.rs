@@ -90,7 +90,7 @@ fn errors_name_file_field_and_remedy_and_the_exit_status_tells() {
     error: FOLDER/r.toml: stage 1 (`fraction`): unknown field `fracton`, expected one of `name`, `from`, `score`, `fraction`, `better`
       stage 1 (`fraction`): missing field `fraction`
     ");
-    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: does not exist; check the path");
+    insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: does not exist; a relative `path` of `[pool]` starts at the recipe's folder; --pool names another");
     fs::create_dir(folder.path().join("p")).unwrap();
     insta::assert_snapshot!(complaint("[pool]\npath = \"p\"\n[[stage]]\nkind = \"score\"\ncolumn = \"c\"\n"), @"error: FOLDER/p: holds no pool: looked for metadata/*.parquet, *.parquet, *.tar, shards/*.tar, img_emb/*.npy, text_emb/*.npy, *.npy, metadata/*.jsonl, *.jsonl, *.h5 and *.hdf5; name the folder that holds one of those");
     assert_eq!(curate(&["frobnicate"]).output().unwrap().status.code(), Some(2));

@@ -17,7 +17,7 @@ pub(crate) enum EvalCommand {
     /// runs.csv, which `curate plan fit` reads. To resume an interrupted comparison, or to add budgets,
     /// seeds and selections to it, give the command again: runs that are there are not made again.
     #[command(
-        after_help = "Example:\n  curate eval compare demo/pool runs/demo --everything --labels subcategory --budgets 4K --seeds 2 --out runs/eval"
+        after_help = "Example:\n  curate eval compare demo/pool runs/demo --everything --budgets 4K --seeds 2"
     )]
     Compare(Box<CompareArgs>),
     /// Write a shell script that trains one of DataComp's scales on a selection, on a machine with

@@ -1,6 +1,6 @@
 //! What is asked of a fit: candidates and budgets.
 
-use curate::scaling::{Fit, ScalingError, Span, decide::Candidate, show_count};
+use curate::scaling::{Fit, SavedFit, ScalingError, Span, decide::Candidate, show_count};
 
 use crate::{failure::Failure, plan::args::CandidateArgs};
 
@@ -9,8 +9,13 @@ const FARTHEST: f64 = 1e4;
 /// Passes over a pool that a question may be about, as many as a run may have made.
 const EPOCHS: std::ops::RangeInclusive<f64> = 1e-6..=1e5;
 
-/// The candidates asked for: pools, unions, growing unions, or every pool of the fit.
-pub(super) fn candidates_of(args: &CandidateArgs, fit: &Fit) -> Result<Vec<Candidate>, Failure> {
+/// The candidates asked for: pools, unions, growing unions, or every pool of the fit. Each is one that
+/// some law of the file has a rule for.
+pub(super) fn candidates_of(
+    args: &CandidateArgs,
+    saved: &SavedFit,
+) -> Result<Vec<Candidate>, Failure> {
+    let fit = &saved.fit;
     let named = if !args.cumulative.is_empty() {
         Candidate::cumulative(&args.cumulative)
     } else if args.candidates.is_empty() {
@@ -20,7 +25,12 @@ pub(super) fn candidates_of(args: &CandidateArgs, fit: &Fit) -> Result<Vec<Candi
     };
     let all: Vec<Candidate> = named.into_iter().map(|found| changed(found, args)).collect();
     for candidate in &all {
-        candidate.check(fit)?;
+        let others = saved.others.iter().map(|other| &other.fit);
+        if let Err(error) = candidate.check(fit)
+            && !others.into_iter().any(|fit| candidate.check(fit).is_ok())
+        {
+            return Err(error.into());
+        }
         candidate.pools().iter().try_for_each(|pool| check_pool(pool, args, fit))?;
     }
     if let (Some(parameters), Some(span)) = (args.parameters, fit.range().parameters) {

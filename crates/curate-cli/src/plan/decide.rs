@@ -126,7 +126,7 @@ pub(super) fn by_pool(
         let saved = load(path)?;
         let fit = &saved.fit;
         check_samples(fit, samples, "--samples")?;
-        let all = candidates_of(&args.of, fit)?;
+        let all = candidates_of(&args.of, &saved)?;
         all.iter().try_for_each(|candidate| check_epochs(candidate, fit, samples))?;
         let (candidates, over): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|candidate| within(args.max_epochs, candidate, fit, samples));
@@ -231,7 +231,7 @@ fn by_compute(args: &DecideArgs, compute: f64) -> Result<ComputeDecision, Failur
         let saved = load(path)?;
         check_compute(&saved.fit, compute)?;
         blend(&saved, path)?;
-        let candidates = candidates_of(&args.of, &saved.fit)?;
+        let candidates = candidates_of(&args.of, &saved)?;
         let sized = |fit: &Fit| fit.law().needs().contains(&Field::Parameters);
         let others = saved.others.iter().map(|other| (&other.fit, &other.draws));
         let all: Vec<_> =

@@ -86,7 +86,7 @@ struct Predictions {
 fn predict(args: &PredictArgs) -> Result<(), Failure> {
     let saved = load(&args.fit)?;
     let fit = &saved.fit;
-    let candidates = candidates_of(&args.of, fit)?;
+    let candidates = candidates_of(&args.of, &saved)?;
     let (blend, without) = match saved.blend()? {
         Some(blend) => blend.answering(&candidates).map(|(able, not)| (Some(able), not))?,
         None => (None, Vec::new()),
@@ -128,7 +128,7 @@ fn predict(args: &PredictArgs) -> Result<(), Failure> {
 fn plot(args: &PlotArgs, progress: &dyn Progress) -> Result<(), Failure> {
     let saved = load(&args.fit)?;
     let fit = &saved.fit;
-    let candidates = candidates_of(&args.of, fit)?;
+    let candidates = candidates_of(&args.of, &saved)?;
     let (blend, _) = blend(&saved, &args.fit)?.answering(&candidates)?;
     let usual = || fit.range().samples.map(|s| Span::new(s.low / 2.0, s.high * 10.0));
     let range = args.range.map(|(low, high)| Span::new(low, high)).or_else(usual);

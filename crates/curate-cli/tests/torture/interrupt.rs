@@ -19,7 +19,14 @@ use crate::{
 };
 
 /// Files that say when they were written or how long it took.
-const TELL_TIME: [&str; 4] = ["manifest.json", "report.html", "stage.json", "pool.json"];
+const TELL_TIME: [&str; 6] = [
+    "manifest.json",
+    "report.html",
+    "stage.json",
+    "pool.json",
+    "filter_card.json",
+    "filter_card.md",
+];
 
 /// How the files begin by which a command knows what it has done: they grow with it, and no other reader
 /// looks at them.
@@ -190,9 +197,12 @@ impl<'a> Clean<'a> {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             let whole = match file.extension().and_then(|ending| ending.to_str()) {
                 _ if name.starts_with(BOOKS) => true,
+                // Training goes on from it, to the bytes of one that nothing disturbed.
+                _ if name.starts_with("checkpoint") => true,
                 Some("json") if tells_time(&file) => {
                     serde_json::from_slice::<serde_json::Value>(&bytes).is_ok()
                 }
+                Some("md") if tells_time(&file) => bytes.ends_with(b"\n"),
                 Some("html") => bytes.ends_with(b"</html>\n"),
                 // What an earlier run of other settings left is replaced at its turn.
                 _ if self.job.name == "run again" => true,

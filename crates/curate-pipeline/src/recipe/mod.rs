@@ -113,7 +113,7 @@ impl Recipe {
         };
         let path = &self.pool.path;
         let relative = |mut error: IoError| {
-            if error.kind == Kind::NotFound && error.path == *path {
+            if error.kind == Kind::NotFound && error.path == *path && !path.exists() {
                 error.remedy = "a relative `path` of `[pool]` starts at the recipe's folder".into();
             }
             error
