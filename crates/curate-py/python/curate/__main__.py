@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from curate._curate import program
+from curate._curate import _program
 
 
 def main() -> int:
@@ -12,7 +12,7 @@ def main() -> int:
     Ctrl-C is the program's, which says what is kept, and not Python's.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return program(["curate", *sys.argv[1:]])
+    return _program(["curate", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

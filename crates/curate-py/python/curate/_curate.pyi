@@ -10,7 +10,7 @@ from typing import Any, SupportsFloat, SupportsIndex, final
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType, disjoint_base
 
-__all__ = ["Baseline", "BaselineSubset", "Clusters", "ConceptPrune", "Deduplicated", "Embedding", "Explanation", "Group", "LawFit", "Network", "Pairs", "Pool", "Pruned", "Reason", "Recipe", "Reselection", "Run", "Sample", "Scored", "Selected", "SemanticDedup", "Table", "as_ids", "assign", "compare", "explain", "fit_law", "id_texts", "inspect", "intersect", "key_ids", "kmeans", "laws", "minus", "read_subset", "reshard", "run", "select", "set_threads", "subset_info", "threads", "union", "write_subset"]
+__all__ = ["Baseline", "BaselineSubset", "Clusters", "ConceptPrune", "Deduplicated", "Embedding", "Explanation", "Group", "LawFit", "Network", "Pairs", "Pool", "Pruned", "Reason", "Recipe", "Reselection", "Run", "Sample", "Scored", "Selected", "SemanticDedup", "Table", "_program", "as_ids", "assign", "compare", "explain", "fit_law", "id_texts", "inspect", "intersect", "key_ids", "kmeans", "laws", "minus", "read_subset", "reshard", "run", "select", "set_threads", "subset_info", "threads", "union", "write_subset"]
 
 @final
 class Baseline:
@@ -954,7 +954,7 @@ class Scored(Selected):
     @property
     def scores(self, /) -> Any:
         """
-        The scores: float32 or float64 of shape (n,), as they came.
+        The scores: float16, float32 or float64 of shape (n,), as they came.
         """
 
 @disjoint_base
@@ -1135,6 +1135,12 @@ class Table:
         """
         A `pyarrow.Table`; pyarrow has to be installed.
         """
+
+def _program(words: SupportsGetItem[int, str]) -> int:
+    """
+    Carries out a command line of the program `curate`, whose name is the first word, and returns its exit
+    code. Signals are the program's from then on: it is the whole work of a process.
+    """
 
 def as_ids(ids: Any) -> Any:
     """
