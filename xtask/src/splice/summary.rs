@@ -13,15 +13,14 @@ pub(super) fn speed(root: &Path) -> Result<String> {
     let (overlap, dedup) =
         (cluster::part(root, "k-means-1024-overlap")?, cluster::part(root, "dedup")?);
     let pools = read(root, "benches/io/results.json")?;
+    let real = read(root, "benches/cluster/real.json")?;
     let mut out = String::from("| | beside | times as fast |\n|---|---|---|\n");
     let mut row = |what: &str, beside: &str, ratio: &Value| {
         out += &format!("| {what} | {beside} | {} |\n", fixed(ratio, 1));
     };
-    row(
-        "k-means, 100,000 x 512, 1,024 clusters, 20 iterations",
-        "faiss-cpu",
-        &overlap["ratios"]["faiss_over_ours"],
-    );
+    let k_means = "k-means, 1,024 clusters, 20 iterations, the least of made and real data";
+    row(k_means, "faiss-cpu", &least(&real, "faiss_over_ours", Some(&overlap)));
+    row(k_means, "SuperKMeans, approximate", &least(&real, "superkmeans_over_ours", None));
     row(
         "semantic deduplication, 50 clusters of 2,000 rows",
         "the published formulation in PyTorch",
@@ -50,4 +49,27 @@ pub(super) fn speed(root: &Path) -> Result<String> {
     );
     row("a scaling law with its bootstrap", "scipy", &laws["ratios"]["qqt_bootstrap_vs_scipy"]);
     Ok(out)
+}
+
+/// The least that a ratio is on any data: a headline that no kind data flatters.
+fn least(real: &Value, ratio: &str, more: Option<&Value>) -> Value {
+    let parts = real["parts"].as_object().into_iter().flat_map(|parts| parts.values());
+    let all = parts.chain(more).filter_map(|part| part["ratios"][ratio].as_f64());
+    all.min_by(f64::total_cmp).map_or(Value::Null, Value::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_headline_is_the_least_of_all_data() {
+        let part = |ratio: f64| json!({ "ratios": { "r": ratio } });
+        let real = json!({ "parts": { "a": part(7.0), "b": part(5.5) } });
+        assert_eq!(least(&real, "r", Some(&part(18.0))), json!(5.5));
+        assert_eq!(least(&real, "r", Some(&part(2.0))), json!(2.0));
+        assert_eq!(least(&real, "other", None), Value::Null);
+    }
 }
