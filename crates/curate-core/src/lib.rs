@@ -44,7 +44,7 @@ pub use embedding::{BLOCK_ROWS, EmbeddingSource, SourceError};
 pub use evidence::Removal;
 pub use id::{IdError, SampleId};
 pub use params::{ParamsError, Violation};
-pub use progress::{Cancelled, NoProgress, Progress, StageOf};
+pub use progress::{Cancelled, NoProgress, Progress, Quiet, StageOf};
 pub use rank::{Cut, CutError};
 pub use rows::{Given, Rows, RowsError};
 pub use score::ScoreColumn;

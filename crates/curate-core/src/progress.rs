@@ -48,6 +48,17 @@ pub struct StageOf<'a> {
 #[error("stopped: the caller asked the work to stop")]
 pub struct Cancelled;
 
+/// Passes on the wish to stop and nothing else: for work that is one unit of a larger task.
+pub struct Quiet<'a>(pub &'a dyn Progress);
+
+impl Progress for Quiet<'_> {
+    fn start(&self, _task: &str, _total: u64, _unit: &str) {}
+    fn advance(&self, _by: u64) {}
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
 /// Ignores every report.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProgress;

@@ -43,6 +43,29 @@ pub(crate) struct Answer {
     pub(crate) others: f32,
 }
 
+impl Answer {
+    /// Takes the f32 value of one more vector, by position: it is the best if it is above `above` and the
+    /// largest, ties by index, and otherwise, `eta` off the true value, one of the others.
+    pub(crate) fn take(
+        &mut self,
+        found: Nearest,
+        above: f32,
+        eta: f32,
+        index: impl Fn(u32) -> u32,
+    ) {
+        let Nearest { index: position, value } = found;
+        let old = self.best;
+        let larger =
+            value > old.value || (value == old.value && index(position) < index(old.index));
+        if value > above && larger {
+            self.best = found;
+            self.others = self.others.max(old.value + eta);
+        } else {
+            self.others = self.others.max(value + eta);
+        }
+    }
+}
+
 /// Where the vectors are.
 #[derive(Clone, Copy)]
 pub(crate) struct Vectors<'a> {
@@ -127,17 +150,9 @@ pub(crate) fn search(
     for (&(query, position), &value) in work.pairs.iter().zip(&work.values) {
         let eta = work.looks[query as usize].row.eta;
         let value = value + vectors.bias(position);
-        let answer = &mut answers[query as usize];
-        let old = answer.best;
-        let wins = value > queries[query as usize].above
-            && (value > old.value
-                || (value == old.value && vectors.index(position) < vectors.index(old.index)));
-        if wins {
-            answer.best = Nearest { index: position, value };
-            answer.others = answer.others.max(old.value + eta);
-        } else {
-            answer.others = answer.others.max(value + eta);
-        }
+        let above = queries[query as usize].above;
+        answers[query as usize]
+            .take(Nearest { index: position, value }, above, eta, |p| vectors.index(p));
     }
     work.pairs.len() as u64
 }

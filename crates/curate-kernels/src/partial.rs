@@ -405,16 +405,8 @@ fn decide(
     for (&(query, position), &value) in pairs.iter().zip(&work.values) {
         let eta = work.looks[query as usize].row.eta;
         let value = value + of.bias(position);
-        let answer = &mut answers[query as usize];
-        let old = answer.best;
-        let wins = value > queries[query as usize].above
-            && (value > old.value
-                || (value == old.value && of.index(position) < of.index(old.index)));
-        if wins {
-            answer.best = Nearest { index: position, value };
-            answer.others = answer.others.max(old.value + eta);
-        } else {
-            answer.others = answer.others.max(value + eta);
-        }
+        let above = queries[query as usize].above;
+        answers[query as usize]
+            .take(Nearest { index: position, value }, above, eta, |p| of.index(p));
     }
 }

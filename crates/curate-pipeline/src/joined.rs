@@ -49,6 +49,9 @@ pub(crate) fn join(pool: &mut Pool, folder: &Path) -> Result<(), Error> {
         files.push(arrays);
     }
     pool.join_arrays(files)?;
-    pool.add_faults(faults);
+    // It sorts all ids again.
+    if !faults.is_empty() {
+        pool.add_faults(faults);
+    }
     Ok(())
 }

@@ -5,8 +5,8 @@ use crate::fit::{Fit, FitParams, Space};
 use crate::law::Law;
 use crate::observation::{Observation, Observations};
 use crate::stats::root_mean_square;
-use crate::task::{Quiet, Task};
-use curate_core::{Cancelled, Progress};
+use crate::task::Task;
+use curate_core::{Cancelled, Progress, Quiet};
 use serde::{Deserialize, Serialize};
 
 /// Corrected Akaike criterion under normal residuals in the fit's space, with the change of

@@ -26,14 +26,3 @@ impl Drop for Task<'_> {
         self.0.finish();
     }
 }
-
-/// Passes on the wish to stop and nothing else: for work that is one unit of a larger task.
-pub(crate) struct Quiet<'a>(pub(crate) &'a dyn Progress);
-
-impl Progress for Quiet<'_> {
-    fn start(&self, _task: &str, _total: u64, _unit: &str) {}
-    fn advance(&self, _by: u64) {}
-    fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
-    }
-}

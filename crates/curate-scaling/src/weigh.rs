@@ -6,9 +6,9 @@ use crate::fit::{Fit, FitParams, Space, USUAL_NOISE};
 use crate::law::{Field, Law};
 use crate::observation::{Observation, Observations};
 use crate::stats::root_mean_square;
-use crate::task::{Quiet, Task};
+use crate::task::Task;
 use crate::uncertainty::{BootstrapParams, Ensemble, Resample};
-use curate_core::Progress;
+use curate_core::{Progress, Quiet};
 use serde::{Deserialize, Serialize};
 
 /// Held-out runs that count fully for a law's weight: beyond them errors are alike.

@@ -1,5 +1,10 @@
 //! The arguments of `curate eval`.
 
+#![cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "a program without training reads none of them")
+)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -57,10 +62,6 @@ pub(crate) enum TinyArg {
 }
 
 #[derive(Args)]
-#[cfg_attr(
-    not(feature = "train"),
-    allow(dead_code, reason = "a program without training reads none of them")
-)]
 pub(crate) struct CommandArgs {
     /// The pool's tar shards, on the machine that trains.
     pub(crate) pool: String,
@@ -121,10 +122,6 @@ pub(crate) enum ScoreArg {
 }
 
 #[derive(Args)]
-#[cfg_attr(
-    not(feature = "train"),
-    allow(dead_code, reason = "a program without training reads none of them")
-)]
 pub(crate) struct CompareArgs {
     /// The pool, with embeddings: a folder, a file, or a pattern such as `shards/{00000..00099}.tar`.
     pub(crate) pool: PathBuf,
@@ -172,10 +169,6 @@ pub(crate) struct CompareArgs {
 
 /// What models are asked.
 #[derive(Args)]
-#[cfg_attr(
-    not(feature = "train"),
-    allow(dead_code, reason = "a program without training reads none of them")
-)]
 pub(crate) struct AskedArgs {
     /// Test models on this pool instead of a part of the pool that is held out. Its ids are not
     /// trained on.
@@ -212,10 +205,6 @@ pub(crate) struct AskedArgs {
 
 /// What is trained.
 #[derive(Args)]
-#[cfg_attr(
-    not(feature = "train"),
-    allow(dead_code, reason = "a program without training reads none of them")
-)]
 pub(crate) struct ModelArgs {
     /// What is trained on every selection.
     #[arg(long, value_enum, default_value_t = ModelArg::Projections)]

@@ -91,7 +91,8 @@ pub(super) struct MixtureDecision {
     pub(super) optimum: MixtureOptimum,
 }
 
-pub(super) fn decide(args: &DecideArgs, progress: &dyn Progress) -> Result<(), Failure> {
+/// Answers, writes the answer where that is asked for, and shows it.
+pub(super) fn decide(args: &DecideArgs, progress: &dyn Progress) -> Result<Decision, Failure> {
     let decision = match (args.samples, args.compute) {
         (None, Some(compute)) => Decision::Compute(by_compute(args, compute)?),
         (Some(samples), _) if mixes(args)? => Decision::Mixture(by_mixture(args, samples)?),
@@ -107,7 +108,7 @@ pub(super) fn decide(args: &DecideArgs, progress: &dyn Progress) -> Result<(), F
     } else {
         show::text(&decision)?
     }
-    Ok(())
+    Ok(decision)
 }
 
 /// Whether the first fit is of a law of mixtures.
@@ -116,7 +117,7 @@ fn mixes(args: &DecideArgs) -> Result<bool, Failure> {
     Ok(first.law().needs().contains(&Field::Mixture))
 }
 
-pub(super) fn by_pool(
+fn by_pool(
     args: &DecideArgs,
     samples: f64,
     progress: &dyn Progress,

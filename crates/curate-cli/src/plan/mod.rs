@@ -39,7 +39,7 @@ pub(crate) fn carry_out(command: &PlanCommand, progress: &Shown) -> Result<(), F
         PlanCommand::Run(_) => Err(Failure::NoTraining),
         PlanCommand::Fit(args) => fit::fit(args, progress),
         PlanCommand::Predict(args) => predict(args),
-        PlanCommand::Decide(args) => decide::decide(args, progress),
+        PlanCommand::Decide(args) => decide::decide(args, progress).map(drop),
         PlanCommand::Plot(args) => plot(args, progress),
     }
 }

@@ -162,6 +162,31 @@ fn a_loop_of_small_runs_ends_in_a_recipe_and_goes_on_with_the_run_that_it_propos
     let more = fs::read_to_string(world.path("loop/runs.csv")).unwrap();
     assert_eq!(more.lines().count(), table.lines().count() + 2);
     assert!(more.starts_with(&table), "{more}");
+    // With no room for a larger run before the one that counts, none is made, or one on a bucket.
+    let near = fs::read_to_string(world.path("loop.toml")).unwrap().replace("16K", "6K");
+    fs::write(world.path("near.toml"), near).unwrap();
+    let words = ["plan", "run", "near.toml", "--out", "loop", "--continue"].map(str::to_owned);
+    let output = world.curate(&words);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || said.contains("no run on a bucket is proposed"), "{said}");
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn a_loop_with_wrong_words_is_refused_by_file_and_key_before_anything_is_made() {
+    let world = World::new();
+    let text = fs::read_to_string(world.path("loop.toml")).unwrap();
+    let cases = [
+        ("\"--images\"", "\"--pictures\"", "wrong.toml: `train`: unexpected argument '--pictures'"),
+        ("cosine =", "cosin =", "wrong.toml: `score`: unknown field `cosin`"),
+        ("demo/pool", "demo/none", "demo/none: does not exist"),
+    ];
+    for (right, wrong, expected) in cases {
+        fs::write(world.path("wrong.toml"), text.replacen(right, wrong, 1)).unwrap();
+        let error = refused(&world, "plan run wrong.toml --out wrong");
+        assert!(error.contains(expected) && !error.contains("Usage:"), "{error}");
+        assert!(!world.path("wrong/buckets").exists());
+    }
 }
 
 /// The program in the folder, which must refuse.

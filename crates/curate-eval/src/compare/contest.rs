@@ -7,7 +7,7 @@ use std::{
 };
 
 use burn::tensor::Device;
-use curate_core::{Progress, params::Checker};
+use curate_core::{Progress, Quiet, params::Checker};
 use curate_io::atomic;
 use serde::Serialize;
 
@@ -133,7 +133,7 @@ impl<'a> Contest<'a> {
     pub fn rehearse(&self, steps: usize, progress: &dyn Progress) -> Result<u64, CompareError> {
         let Some(&(at, _, seed)) = self.missing.first() else { return Ok(0) };
         let budget = (steps * self.compare.params.batch) as u64;
-        let run = || self.trial((at, budget, seed)).rehearse(&Silent(progress));
+        let run = || self.trial((at, budget, seed)).rehearse(&Quiet(progress));
         let threads = self.at_once();
         let answers: Vec<_> = thread::scope(|scope| {
             let started: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
@@ -242,19 +242,6 @@ impl<'a> Contest<'a> {
             run: format!("selection `{name}`, {budget} samples, seed {seed}"),
             problem,
         }
-    }
-}
-
-/// A rehearsal may be stopped, but counts for nothing.
-struct Silent<'a>(&'a dyn Progress);
-
-impl Progress for Silent<'_> {
-    fn start(&self, _task: &str, _total: u64, _unit: &str) {}
-
-    fn advance(&self, _by: u64) {}
-
-    fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{failure::Failure, values::count};
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Loop {
+    /// The file itself.
+    #[serde(skip)]
+    pub(super) file: PathBuf,
     /// The pool, with embeddings of images and texts.
     pub(super) pool: PathBuf,
     /// A folder that `curate filter embed` wrote of it.
@@ -61,6 +64,7 @@ impl Loop {
         if let Some(problem) = found.problem() {
             return Err(bad(problem).into());
         }
+        path.clone_into(&mut found.file);
         let folder = path.parent().unwrap_or(Path::new(""));
         let anchored = |path: &Path| std::path::absolute(folder.join(path));
         let absolute = |path: &Path| anchored(path).map_err(|e| IoError::os(path, "read", e));

@@ -1,17 +1,11 @@
 //! The buckets of a pool by its score: disjoint selections, best first.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use curate::{
-    core::{Cut, Progress, SampleId},
-    io::{
-        IoError,
-        subset::{self, SubsetFormat},
-    },
-    pipeline::{Error, Recipe, RunOptions, reselect::reselect, run},
+    core::{Progress, SampleId},
+    io::subset::{self, SubsetFormat},
+    pipeline::{Error, Recipe, RunOptions, compare::selected, run},
 };
 
 use super::asked::{Better, Loop};
@@ -27,50 +21,44 @@ pub(super) struct Bucket {
     pub(super) file: PathBuf,
 }
 
-/// Scores the pool and writes the buckets.
-pub(super) fn make(
+/// The buckets of a loop, best first; [`fill`] writes them.
+pub(super) fn of(asked: &Loop, out: &Path) -> Vec<Bucket> {
+    let starts = std::iter::once(&0.0).chain(&asked.buckets);
+    let bucket = |(&start, &end): (&f64, &f64)| {
+        let name = format!("{}-{}", percent(start), percent(end));
+        let file = out.join("buckets").join(format!("{name}.npy"));
+        Bucket { name, end, file }
+    };
+    starts.zip(&asked.buckets).map(bucket).collect()
+}
+
+/// Scores the pool and writes the buckets: each is what the recipe of its share keeps and that of the share
+/// before it does not.
+pub(super) fn fill(
+    buckets: &[Bucket],
     asked: &Loop,
     out: &Path,
     progress: &dyn Progress,
-) -> Result<Vec<Bucket>, Failure> {
+) -> Result<(), Failure> {
     let scored = out.join("scored");
-    run(&recipe(asked, None)?, &scored, RunOptions::default(), progress)?;
-    let folder = out.join("buckets");
-    fs::create_dir_all(&folder).map_err(|e| IoError::os(&folder, "written", e))?;
-    let mut buckets = Vec::new();
-    let (mut start, mut above): (f64, Vec<SampleId>) = (0.0, Vec::new());
-    for &end in &asked.buckets {
-        let ids = best(&scored, asked.better, end)?;
+    let mut above: Vec<SampleId> = Vec::new();
+    for Bucket { name, end, file } in buckets {
+        let mut recipe = recipe(asked, *end)?;
+        recipe.output.report = false;
+        // Another share; the score is read, not computed again.
+        run(&recipe, &scored, RunOptions { overwrite: true }, progress)?;
+        let ids = selected(&scored)?;
         let here: Vec<SampleId> =
             ids.iter().filter(|id| above.binary_search(id).is_err()).copied().collect();
-        let name = format!("{}-{}", percent(start), percent(end));
-        let file = folder.join(format!("{name}.npy"));
         if here.is_empty() {
-            let problem = format!("the bucket {name} % of the pool is empty: give other `buckets`");
+            let file = asked.file.display();
+            let problem = format!("{file}: `buckets`: no sample is in {name} %: give other shares");
             return Err(Failure::Usage(problem));
         }
-        subset::write(&file, SubsetFormat::Npy, &here)?;
-        buckets.push(Bucket { name, end, file });
-        (start, above) = (end, ids);
+        subset::write(file, SubsetFormat::Npy, &here)?;
+        above = ids;
     }
-    Ok(buckets)
-}
-
-/// The ids of the best share of the pool, sorted.
-fn best(scored: &Path, better: Better, share: f64) -> Result<Vec<SampleId>, Failure> {
-    // Of a score whose lower end is the better one, the best share is what another share leaves.
-    let keep = |share| reselect(scored, Some("score"), Cut::Fraction(share));
-    let mut ids = match better {
-        Better::HigherIsBetter => keep(share)?.ids,
-        Better::LowerIsBetter => {
-            let all = keep(1.0)?.ids;
-            let mut worst = if share < 1.0 { keep(1.0 - share)?.ids } else { Vec::new() };
-            worst.sort_unstable();
-            all.into_iter().filter(|id| worst.binary_search(id).is_err()).collect()
-        }
-    };
-    ids.sort_unstable();
-    Ok(ids)
+    Ok(())
 }
 
 /// A share in percent, without trailing zeros.
@@ -79,8 +67,11 @@ pub(super) fn percent(share: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The recipe that scores the pool and, where a share is given, keeps the best of it.
-pub(super) fn recipe(asked: &Loop, share: Option<f64>) -> Result<Recipe, Failure> {
+/// What a recipe calls the stage whose keys are those of the loop's `score`.
+const STAGE: &str = "stage 1 (`score` named `score`)";
+
+/// The recipe that scores the pool and keeps the best share of it.
+pub(super) fn recipe(asked: &Loop, share: f64) -> Result<Recipe, Failure> {
     let mut score = asked.score.clone();
     score.insert("kind".into(), "score".into());
     score.insert("name".into(), "score".into());
@@ -89,26 +80,21 @@ pub(super) fn recipe(asked: &Loop, share: Option<f64>) -> Result<Recipe, Failure
     if let Some(embeddings) = &asked.embeddings {
         pool.insert("embeddings".into(), embeddings.display().to_string().into());
     }
-    let mut stages: Vec<toml::Value> = vec![score.into()];
+    let mut fraction = toml::Table::new();
+    fraction.insert("kind".into(), "fraction".into());
+    fraction.insert("score".into(), "score".into());
+    fraction.insert("fraction".into(), share.into());
+    if asked.better == Better::LowerIsBetter {
+        fraction.insert("better".into(), "lower-is-better".into());
+    }
+    let stages: Vec<toml::Value> = vec![score.into(), fraction.into()];
     let mut whole = toml::Table::new();
     whole.insert("pool".into(), pool.into());
-    match share {
-        Some(share) => {
-            let mut fraction = toml::Table::new();
-            fraction.insert("kind".into(), "fraction".into());
-            fraction.insert("score".into(), "score".into());
-            fraction.insert("fraction".into(), share.into());
-            if asked.better == Better::LowerIsBetter {
-                fraction.insert("better".into(), "lower-is-better".into());
-            }
-            stages.push(fraction.into());
-        }
-        None => {
-            let output = toml::Table::from_iter([("report".to_owned(), false.into())]);
-            whole.insert("output".into(), output.into());
-        }
-    }
     whole.insert("stage".into(), stages.into());
     let text = toml::to_string_pretty(&whole).expect("a recipe is TOML");
-    Recipe::parse(&text).map_err(|problems| Error::Recipe { path: "score".into(), problems }.into())
+    Recipe::parse(&text).map_err(|problems| {
+        let of_loop = |problem: String| problem.replace(STAGE, "`score`");
+        let problems = problems.into_iter().map(of_loop).collect();
+        Error::Recipe { path: asked.file.clone(), problems }.into()
+    })
 }

@@ -21,11 +21,11 @@ use curate::{
 
 use self::{
     asked::Loop,
-    buckets::{Bucket, make, percent, recipe},
+    buckets::{Bucket, fill, percent, recipe},
 };
 use super::{
-    args::{DecideArgs, FitArgs, LoopArgs},
-    decide::{Decision, by_pool},
+    args::{FitArgs, LoopArgs},
+    decide::{self, Decision},
     fit,
 };
 use crate::{
@@ -37,16 +37,19 @@ use crate::{
 
 pub(super) fn run(args: &LoopArgs, shown: &Shown) -> Result<(), Failure> {
     let asked = Loop::read(&args.file)?;
-    let buckets = make(&asked, &args.out, shown)?;
+    let buckets = buckets::of(&asked, &args.out);
     let first = Part { asked: &asked, out: args.out.join("runs") };
+    // Before the pool is scored: what is wrong with the file is told at once.
+    first.args(&buckets, &asked.budgets)?;
+    fill(&buckets, &asked, &args.out, shown)?;
     first.train(&buckets, &asked.budgets, shown)?;
     let mut decided = decide(&asked, &args.out, &buckets, shown)?;
     if args.go_on {
-        let Some(proposal) = decided.next.first() else {
-            return Err(Failure::Usage("no run is proposed: nothing is left to settle".to_owned()));
+        let Some((proposal, bucket)) = decided.next_run(&buckets) else {
+            let problem = "no run on a bucket is proposed: there is none between those made and the \
+                           budget that counts that would settle more";
+            return Err(Failure::Usage(problem.to_owned()));
         };
-        let bucket = buckets.iter().find(|bucket| bucket.name == proposal.candidate);
-        let bucket = bucket.expect("a run of a bucket was proposed");
         let samples = format!("{:.0}", proposal.samples);
         let out = args.out.join(format!("more/{}-{samples}", bucket.name));
         let more = Part { asked: &asked, out };
@@ -64,6 +67,11 @@ struct Part<'a> {
 
 impl Part<'_> {
     fn train(&self, buckets: &[Bucket], budgets: &[String], shown: &Shown) -> Result<(), Failure> {
+        compare(&self.args(buckets, budgets)?, shown)
+    }
+
+    /// What `curate eval compare` is asked.
+    fn args(&self, buckets: &[Bucket], budgets: &[String]) -> Result<CompareArgs, Failure> {
         let text = |path: &Path| path.display().to_string();
         let mut words = vec![text(&self.asked.pool)];
         words.extend(buckets.iter().map(|b| format!("{}={}", b.name, text(&b.file))));
@@ -73,7 +81,8 @@ impl Part<'_> {
             words.extend(["--embeddings".into(), text(embeddings)]);
         }
         words.extend(self.asked.train.iter().cloned());
-        compare(&parsed::<CompareArgs>(words)?, shown)
+        let file = self.asked.file.display();
+        parsed(words).map_err(|error| Failure::Usage(format!("{file}: `train`: {error}")))
     }
 }
 
@@ -81,6 +90,17 @@ impl Part<'_> {
 struct Decided {
     winner: Option<(String, f64)>,
     next: Vec<Proposal>,
+}
+
+impl Decided {
+    /// The run on a bucket that would settle most.
+    fn next_run<'a>(&'a self, buckets: &'a [Bucket]) -> Option<(&'a Proposal, &'a Bucket)> {
+        let of_bucket = |proposal: &'a Proposal| {
+            let bucket = buckets.iter().find(|bucket| bucket.name == proposal.candidate)?;
+            Some((proposal, bucket))
+        };
+        self.next.iter().filter(|proposal| proposal.settles > 0.0).find_map(of_bucket)
+    }
 }
 
 /// Fits the laws to all runs in the folder, and asks them for the share to keep.
@@ -98,16 +118,12 @@ fn decide(asked: &Loop, out: &Path, buckets: &[Bucket], shown: &Shown) -> Result
             words.extend(["--try".into(), format!("{name}@{samples:.0}")]);
         }
     }
-    let args: DecideArgs = parsed(words)?;
-    let decision = by_pool(&args, asked.target(), shown)?;
-    let law = decision.laws.first().expect("one fit was asked");
+    let Decision::Pool(decision) = decide::decide(&parsed(words)?, shown)? else {
+        unreachable!("which pool for a number of samples was asked");
+    };
+    let law = decision.laws.into_iter().next().expect("one fit was asked");
     let winner = law.best.winner().map(|winner| (winner.name.clone(), winner.wins));
-    let decided = Decided { winner, next: law.next.clone() };
-    let decision = Decision::Pool(decision);
-    let json = serde_json::to_string_pretty(&decision).expect("numbers and text are JSON");
-    atomic::write(&out.join("decision.json"), (json + "\n").as_bytes())?;
-    show::text(&decision)?;
-    Ok(decided)
+    Ok(Decided { winner, next: law.next })
 }
 
 /// The tables of all parts as one.
@@ -149,7 +165,7 @@ fn answer(
     let end = buckets.iter().find(|bucket| bucket.name == last).map(|bucket| bucket.end);
     let share = end.expect("the best candidate ends with a bucket");
     let path = args.out.join("recipe.toml");
-    atomic::write(&path, recipe(asked, Some(share))?.to_toml().as_bytes())?;
+    atomic::write(&path, recipe(asked, share)?.to_toml().as_bytes())?;
     let mut said = format!(
         "\nkeep the best {} % of the pool for {} samples: the best of {} shares in {:.0} % of draws\n",
         percent(share),
@@ -165,7 +181,7 @@ fn answer(
         );
     }
     let _ = writeln!(said, "wrote {}", path.display());
-    if let Some(next) = decided.next.first().filter(|next| next.settles > 0.0) {
+    if let Some((next, _)) = decided.next_run(buckets) {
         let _ = writeln!(
             said,
             "--continue makes the run that would settle most: {} for {:.0} samples",
@@ -180,7 +196,10 @@ fn answer(
 fn parsed<T: Args + FromArgMatches>(words: Vec<String>) -> Result<T, Failure> {
     let command = T::augment_args(clap::Command::new("curate").no_binary_name(true));
     let found = command.try_get_matches_from(words).and_then(|found| T::from_arg_matches(&found));
+    // clap's first paragraph says what is wrong; the others show the usage of another command line.
     found.map_err(|e| {
-        Failure::Usage(e.to_string().trim_start_matches("error: ").trim_end().to_owned())
+        let said = e.to_string();
+        let first = said.split("\n\n").next().unwrap_or_default();
+        Failure::Usage(first.trim_start_matches("error: ").trim_end().to_owned())
     })
 }
