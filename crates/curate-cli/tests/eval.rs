@@ -213,6 +213,11 @@ fn templates_and_the_network_of_the_pool_describe_classes() {
     ];
     let ranked = said(folder.path(), &args("small/metadata", &more));
     assert!(ranked.contains("zero-shot") && ranked.contains("not in the pool"), "{ranked}");
+    // One without a place for the label is refused, not passed over.
+    fs::write(folder.path().join("templates.txt"), "a drawing of {}\nan icon\n").unwrap();
+    let error = refused(folder.path(), &args("small/metadata", &more));
+    let expected = "templates.txt: `templates`";
+    assert!(error.contains(expected) && error.contains("an icon"), "{error}");
 }
 
 /// The folder's records must not depend on how many threads made them.

@@ -241,7 +241,10 @@ pub fn openai_templates() -> Vec<&'static str> {
 }
 
 /// An error unless there are templates, each with a place for the class name.
-pub(crate) fn check_templates<T: AsRef<str>>(templates: &[T]) -> Result<(), ParamsError> {
+///
+/// # Errors
+/// Each template without `{}`.
+pub fn check_templates<T: AsRef<str>>(templates: &[T]) -> Result<(), ParamsError> {
     let mut check = Checker::default();
     check.that(!templates.is_empty(), "templates", "none", "at least one");
     for template in templates.iter().map(AsRef::as_ref) {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use curate::{
     core::{EmbeddingSource, embedding::normalize},
-    dfn::{Network, network::openai_templates},
+    dfn::Network,
     eval::compare::Prompts,
     io::{IoError, Kind, Pool},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, filter::train::templates as templates_in};
 
 /// Captions that are embedded again to see whether the network is the pool's.
 const LOOKED_AT: usize = 32;
@@ -22,15 +22,7 @@ pub(super) fn prompts(
     templates: &str,
     labels: &BTreeSet<&String>,
 ) -> Result<Prompts, Failure> {
-    let text = match templates {
-        "openai" => openai_templates().join("\n"),
-        file => std::fs::read_to_string(file).map_err(|e| IoError::os(file, "read", e))?,
-    };
-    let templates: Vec<&str> = text.lines().map(str::trim).filter(|t| t.contains("{}")).collect();
-    if templates.is_empty() {
-        let problem = "no template has {} for the label: name another file with --templates";
-        return Err(Failure::Usage(problem.to_owned()));
-    }
+    let templates = templates_in(templates)?;
     let (mut label, mut texts) = (Vec::new(), Vec::new());
     for name in labels.iter().filter(|label| !label.is_empty()) {
         for template in &templates {

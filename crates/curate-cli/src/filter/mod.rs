@@ -3,7 +3,7 @@
 pub(crate) mod args;
 mod score;
 #[cfg(feature = "train")]
-mod train;
+pub(crate) mod train;
 
 use std::{
     fmt::Write as _,

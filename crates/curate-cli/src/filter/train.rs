@@ -6,10 +6,12 @@ use curate::{
     dfn::{
         OpenClipConfig, Reading, Tokenizer, Transform, Weights,
         filter::card::{FilterCard, Training, known_limits, network_digest, thinned},
-        network::{openai_templates, read_folder, write_folder, write_folder_half},
+        network::{
+            check_templates, openai_templates, read_folder, write_folder, write_folder_half,
+        },
         train::{Augment, Captions, Loss, PoolPairs, TrainParams, Trainer},
     },
-    io::{IoError, Kind, Pool, PoolOptions, digest, lock::FolderLock, subset},
+    io::{IoError, Kind, Pool, PoolOptions, digest, files::read_text, lock::FolderLock, subset},
 };
 
 use crate::{
@@ -120,15 +122,19 @@ fn params(args: &TrainArgs) -> TrainParams {
 /// How captions are made of class names, where they are.
 fn captions(args: &TrainArgs) -> Result<Option<Captions>, Failure> {
     let Some(column) = &args.labels else { return Ok(None) };
-    let text = match args.templates.as_str() {
+    Ok(Some(Captions { column: column.clone(), templates: templates(&args.templates)? }))
+}
+
+/// Texts with `{}` for a class name: the lines of a file, or `openai`, those of CLIP's authors.
+pub(crate) fn templates(named: &str) -> Result<Vec<String>, Failure> {
+    let text = match named {
         "openai" => openai_templates().join("\n"),
-        file => std::fs::read_to_string(file).map_err(|e| IoError::os(file, "read", e))?,
+        file => read_text(Path::new(file))?,
     };
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let captions =
-        Captions { column: column.clone(), templates: lines.map(str::to_owned).collect() };
-    captions.check()?;
-    Ok(Some(captions))
+    let templates: Vec<String> = lines.map(str::to_owned).collect();
+    check_templates(&templates).map_err(|error| Failure::Usage(format!("{named}: {error}")))?;
+    Ok(templates)
 }
 
 /// An error where no row has a class name: a slip in the column's name would train on captions.

@@ -283,7 +283,7 @@ fn class_names_become_captions_through_templates() {
     };
     fs::write(folder.join("none.txt"), "a drawing\n").unwrap();
     let error = refuse(&["--labels", "label", "--templates", "none.txt"]);
-    assert!(error.contains("a text with {} in it"), "{error}");
+    assert!(error.contains("none.txt") && error.contains("a text with {} in it"), "{error}");
     assert!(refuse(&["--labels", "lable"]).contains("no sample has a class name in `lable`"));
     assert!(refuse(&["--siglip"]).contains("has no logit bias"));
     let other = ["train", pool, "--from", "net", "--out", "labels", "--steps", "3", "--batch", "8"];
