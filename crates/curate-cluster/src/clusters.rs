@@ -1,6 +1,6 @@
 //! The front door: k-means over [`Rows`], answered in rows of their source.
 
-use curate_core::{Progress, Rows, Selection, random};
+use curate_core::{ParamsError, Progress, Rows, Selection, random};
 use curate_kernels::Engine;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -78,8 +78,15 @@ impl KMeansParams {
         if usable == 0 {
             return Ok(Clusters::none(rows.dim()));
         }
-        let params = self.clusters(clusters.min(usable)).seed(random::derive(seed, "k-means"));
-        params.check()?.run_on(engine, rows, progress)
+        self.inside(clusters, seed, usable)?.run_on(engine, rows, progress)
+    }
+
+    /// The k-means of [`Self::run_inside`], for so many usable rows.
+    ///
+    /// # Errors
+    /// When a parameter is out of range.
+    pub fn inside(self, clusters: usize, seed: u64, usable: usize) -> Result<KMeans, ParamsError> {
+        self.clusters(clusters.min(usable)).seed(random::derive(seed, "k-means")).check()
     }
 }
 

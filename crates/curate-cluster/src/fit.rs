@@ -79,32 +79,9 @@ impl KMeans {
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Clustering, ClusterError> {
-        let (clusters, rows) = (self.clusters(), source.rows());
-        if ids.len() != rows {
-            return Err(ClusterError::IdsMismatch { ids: ids.len(), rows });
-        }
-        if rows < clusters {
-            return Err(ClusterError::TooFewRows { clusters, rows });
-        }
-        if source.dim() == 0 {
-            return Err(ClusterError::NoDimensions { rows });
-        }
-        let trained = match self.training_rows(ids) {
-            Some(sample) => {
-                let ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();
-                let rows = RowsOf::new(source, &sample);
-                let trained = self.train(engine, start, &rows, &ids, progress);
-                // What is known of these rows says nothing of the others.
-                Trained {
-                    search: None,
-                    facts: Facts::Unknown,
-                    ..trained.map_err(|e| e.at(&sample))?
-                }
-            }
-            None => self.train(engine, start, source, ids, progress)?,
-        };
+        let (clusters, dim, metric) = (self.clusters(), source.dim(), self.metric());
+        let trained = self.trained(engine, start, source, ids, progress)?;
         let Trained { centroids, objective, converged, reseeded, search, facts, ruled } = trained;
-        let (dim, metric) = (source.dim(), self.metric());
         let mut search = match search {
             Some(search) => search,
             None => Search::new(engine, &centroids, dim, metric)?,
@@ -116,9 +93,43 @@ impl KMeans {
         Ok(Clustering { centroids, metric, assignment, objective, converged, reseeded, ruled })
     }
 
+    /// Trains the centroids, on a sample of the rows where that is asked for.
+    pub(crate) fn trained<'e, S: EmbeddingSource + ?Sized>(
+        &self,
+        engine: Option<&'e dyn Engine>,
+        start: Option<Vec<f32>>,
+        source: &S,
+        ids: &[SampleId],
+        progress: &dyn Progress,
+    ) -> Result<Trained<'e>, ClusterError> {
+        let (clusters, rows) = (self.clusters(), source.rows());
+        if ids.len() != rows {
+            return Err(ClusterError::IdsMismatch { ids: ids.len(), rows });
+        }
+        if rows < clusters {
+            return Err(ClusterError::TooFewRows { clusters, rows });
+        }
+        if source.dim() == 0 {
+            return Err(ClusterError::NoDimensions { rows });
+        }
+        let Some(sample) = self.training_rows(ids) else {
+            return self.train(engine, start, source, ids, progress);
+        };
+        let ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();
+        let trained = self.train(engine, start, &RowsOf::new(source, &sample), &ids, progress);
+        // What is known of these rows says nothing of the others.
+        Ok(Trained { search: None, facts: Facts::Unknown, ..trained.map_err(|e| e.at(&sample))? })
+    }
+
+    /// How many of so many rows it trains on.
+    fn rows_to_train_on(&self, rows: usize) -> usize {
+        let sample = self.train_rows_per_cluster();
+        sample.map_or(rows, |each| each.saturating_mul(self.clusters()).min(rows))
+    }
+
     /// The rows to train on, ascending; `None` for all.
     fn training_rows(&self, ids: &[SampleId]) -> Option<Vec<usize>> {
-        let wanted = self.train_rows_per_cluster()?.saturating_mul(self.clusters());
+        let wanted = self.rows_to_train_on(ids.len());
         let seed = random::derive(self.seed(), "k-means training rows");
         (wanted < ids.len()).then(|| {
             let mut sample = init::smallest_hashes(ids, wanted, seed);

@@ -123,6 +123,7 @@ mod minibatch;
 mod mixture;
 mod order;
 mod params;
+mod parts;
 mod result;
 mod search;
 mod sums;
@@ -138,5 +139,6 @@ pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Leve
 pub use metric::Metric;
 pub use order::{Ordered, Preference};
 pub use params::{Cost, EmptyClusters, Init, KMeans, KMeansParams};
+pub use parts::{PartPass, Training};
 pub use result::{Clustering, assign, assign_on};
 pub use sums::CentroidSums;

@@ -54,27 +54,27 @@ pub(crate) fn train<'e, S: EmbeddingSource + ?Sized>(
 /// Sums live as long as the training: a pass takes a row off the cluster it left and adds it to the one
 /// it came to, which is exact in fixed point. In late passes, where few rows move, this saves reading
 /// nearly all of them a second time; floating-point sums would drift.
-struct Placed {
+pub(crate) struct Placed {
     metric: Metric,
-    sums: CentroidSums,
+    pub(crate) sums: CentroidSums,
     /// The cluster where the last pass put each row.
-    cluster: Vec<u32>,
+    pub(crate) cluster: Vec<u32>,
     /// How badly each row fits its centroid.
-    misfit: Vec<f32>,
-    objective: ExactSum,
+    pub(crate) misfit: Vec<f32>,
+    pub(crate) objective: ExactSum,
     /// Rows that changed their cluster in this pass.
     moved: usize,
 }
 
 /// A row that was lent to an empty cluster.
-struct Lent {
-    row: usize,
+pub(crate) struct Lent {
     vector: Vec<f32>,
+    from: u32,
     to: u32,
 }
 
 impl Placed {
-    fn new(sums: CentroidSums, metric: Metric) -> Self {
+    pub(crate) fn new(sums: CentroidSums, metric: Metric) -> Self {
         Self {
             metric,
             sums,
@@ -91,7 +91,7 @@ impl Placed {
     }
 
     /// Takes in the answers for a block.
-    fn add(&mut self, vectors: &[f32], block: &Block<'_>) {
+    pub(crate) fn add(&mut self, vectors: &[f32], block: &Block<'_>) {
         let misfits = block.nearness.iter().map(|&nearness| self.metric.distance(nearness));
         match self.misfit.get_mut(block.rows.clone()) {
             Some(known) => {
@@ -145,19 +145,14 @@ impl Placed {
         }
     }
 
-    /// Lends every empty cluster the row that fits its own centroid worst, as long as that leaves no
-    /// other cluster empty. `self.cluster` keeps telling where the search put the rows.
+    /// [`lend`] among all rows. `self.cluster` keeps telling where the search put the rows.
     fn lend<S: EmbeddingSource + ?Sized>(
         &mut self,
         source: &S,
         ids: &[SampleId],
     ) -> Result<Vec<Lent>, SourceError> {
-        let sizes = self.sums.sizes();
-        let empty: Vec<u32> =
-            (0..sizes.len()).filter(|&c| sizes[c] == 0).map(|c| c as u32).collect();
-        let mut lent = Vec::new();
-        if empty.is_empty() {
-            return Ok(lent);
+        if self.sums.sizes().iter().all(|&size| size > 0) {
+            return Ok(Vec::new());
         }
         let mut worst: Vec<usize> = (0..ids.len()).collect();
         worst.par_sort_unstable_by(|&a, &b| {
@@ -165,23 +160,36 @@ impl Placed {
                 .then_with(|| ids[a].cmp(&ids[b]))
                 .then(a.cmp(&b))
         });
-        let mut candidates = worst.into_iter();
-        for to in empty {
-            let spare = |&row: &usize| self.sums.sizes()[self.cluster[row] as usize] > 1;
-            let Some(row) = candidates.find(spare) else { break };
-            let mut vector = vec![0.0; source.dim()];
-            source.gather(&[row], &mut vector)?;
-            self.sums.subtract_some(&vector, &[0], &[self.cluster[row]]);
-            self.sums.add_some(&vector, &[0], &[to]);
-            lent.push(Lent { row, vector, to });
-        }
-        Ok(lent)
+        let cluster = &self.cluster;
+        lend(&mut self.sums, source, worst.into_iter().map(|row| (row, cluster[row])))
     }
 
-    fn take_back(&mut self, Lent { row, vector, to }: &Lent) {
+    fn take_back(&mut self, Lent { vector, from, to }: &Lent) {
         self.sums.subtract_some(vector, &[0], &[*to]);
-        self.sums.add_some(vector, &[0], &[self.cluster[*row]]);
+        self.sums.add_some(vector, &[0], &[*from]);
     }
+}
+
+/// Lends every empty cluster the row that fits its own centroid worst, as long as that leaves no other
+/// cluster empty. `worst` are rows and their clusters, the one that fits worst first.
+pub(crate) fn lend<S: EmbeddingSource + ?Sized>(
+    sums: &mut CentroidSums,
+    source: &S,
+    mut worst: impl Iterator<Item = (usize, u32)>,
+) -> Result<Vec<Lent>, SourceError> {
+    let empty: Vec<u32> =
+        (0_u32..).zip(sums.sizes()).filter(|&(_, &size)| size == 0).map(|(c, _)| c).collect();
+    let mut lent = Vec::new();
+    for to in empty {
+        let spare = |&(_, cluster): &(usize, u32)| sums.sizes()[cluster as usize] > 1;
+        let Some((row, from)) = worst.find(spare) else { break };
+        let mut vector = vec![0.0; source.dim()];
+        source.gather(&[row], &mut vector)?;
+        sums.subtract_some(&vector, &[0], &[from]);
+        sums.add_some(&vector, &[0], &[to]);
+        lent.push(Lent { vector, from, to });
+    }
+    Ok(lent)
 }
 
 #[cfg(test)]

@@ -225,7 +225,8 @@ impl KMeans {
         self.0.metric
     }
 
-    pub(crate) fn iterations(&self) -> usize {
+    /// Iterations, at most.
+    pub fn iterations(&self) -> usize {
         self.0.iterations
     }
 

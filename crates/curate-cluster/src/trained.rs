@@ -21,8 +21,13 @@ pub(crate) struct Trained<'e> {
 impl Trained<'_> {
     /// Takes down the mean objective of a pass; returns whether it stalled.
     pub(crate) fn stalled(&mut self, mean: f64, tolerance: f64) -> bool {
-        let last = self.objective.last().copied();
-        self.objective.push(mean);
-        tolerance > 0.0 && last.is_some_and(|last| last - mean <= tolerance * last)
+        stalled(&mut self.objective, mean, tolerance)
     }
+}
+
+/// Takes down the mean objective of a pass after those before it; returns whether it stalled.
+pub(crate) fn stalled(objective: &mut Vec<f64>, mean: f64, tolerance: f64) -> bool {
+    let last = objective.last().copied();
+    objective.push(mean);
+    tolerance > 0.0 && last.is_some_and(|last| last - mean <= tolerance * last)
 }

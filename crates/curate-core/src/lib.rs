@@ -26,6 +26,7 @@
 
 pub mod embedding;
 pub mod evidence;
+pub mod examined;
 pub mod fault;
 pub mod guard;
 pub mod id;
@@ -39,9 +40,11 @@ pub mod rows;
 pub mod score;
 pub mod selection;
 pub mod stream;
+pub mod vectors;
 
 pub use embedding::{BLOCK_ROWS, EmbeddingSource, SourceError};
 pub use evidence::Removal;
+pub use examined::Examined;
 pub use id::{IdError, SampleId};
 pub use params::{ParamsError, Violation};
 pub use progress::{Cancelled, NoProgress, Progress, Quiet, StageOf};

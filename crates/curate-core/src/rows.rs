@@ -1,12 +1,11 @@
 //! The rows that a method is given.
 
-use std::ops::Range;
-
 use crate::{
     Cut, CutError, EmbeddingSource, NoProgress, Progress, SampleId, Selection, SourceError,
-    embedding,
-    fault::{self, Fault, Faulty, NormPolicy},
+    examined::Examined,
+    fault::{Faulty, NormPolicy},
     rank::Direction,
+    vectors::{Scale, Vectors},
 };
 
 /// The rows that a method is given: their vectors, their ids, and which of them can be used.
@@ -94,15 +93,6 @@ impl RowsError {
     }
 }
 
-/// Whether vectors have to be scaled to have length 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scale {
-    /// Every vector has length 1 to the bit: scaling would change nothing.
-    Done,
-    /// Some do not.
-    Needed,
-}
-
 impl<'a> Rows<'a> {
     /// All rows of a source of unit vectors, with their numbers as ids. Reads all vectors once.
     ///
@@ -122,19 +112,42 @@ impl<'a> Rows<'a> {
         what: Given<'a>,
         progress: &dyn Progress,
     ) -> Result<Self, RowsError> {
-        let rows = source.rows();
-        if let Some(ids) = what.ids.filter(|ids| ids.len() != rows) {
-            return Err(RowsError::IdsMismatch { ids: ids.len(), rows });
+        let given = check(source, &what)?;
+        let examined = Examined::examine(source, &given, what.norm, progress)?;
+        Self::of(source, what.ids, given, examined)
+    }
+
+    /// [`Self::read`] of rows whose vectors were read before, perhaps in parts ([`Examined::merge`]):
+    /// reads none.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but for those of reading; when a fault is that of a row that is not given.
+    pub fn examined(
+        source: &'a dyn EmbeddingSource,
+        what: Given<'a>,
+        examined: Examined,
+    ) -> Result<Self, RowsError> {
+        let given = check(source, &what)?;
+        let mut faulty = examined.faults().iter().map(|faulty| faulty.row);
+        match faulty.find(|&row| !given.contains(row)) {
+            Some(row) => Err(RowsError::NotGiven { row, given: given.len() }),
+            None => Self::of(source, what.ids, given, examined),
         }
-        let given = what.rows.unwrap_or_else(|| Selection::all(rows));
-        if let Some(row) = given.rows().last().copied().filter(|&row| row >= rows) {
-            return Err(RowsError::NotGiven { row, given: rows });
+    }
+
+    fn of(
+        source: &'a dyn EmbeddingSource,
+        ids: Option<&'a [SampleId]>,
+        given: Selection,
+        examined: Examined,
+    ) -> Result<Self, RowsError> {
+        if let Some((count, median)) = examined.unscaled(given.len()) {
+            return Err(RowsError::NotUnit { count, rows: given.len(), median });
         }
-        let (faults, scale) = examine(source, &given, what.norm, progress)?;
-        refuse_unscaled(&faults, given.len())?;
-        let bad: Selection = faults.iter().map(|faulty| faulty.row).collect();
+        let bad: Selection = examined.faults().iter().map(|faulty| faulty.row).collect();
         let usable = given.minus(&bad);
-        Ok(Self { source, ids: what.ids, given, usable, faults, scale })
+        let (faults, scale) = examined.into_parts();
+        Ok(Self { source, ids, given, usable, faults, scale })
     }
 
     /// Some of the given rows, without reading them again.
@@ -219,118 +232,25 @@ impl<'a> Rows<'a> {
 
     /// The vectors of the usable rows, each of length 1, in row order.
     pub fn unit(&self) -> Vectors<'_> {
-        Vectors { source: self.source, rows: &self.usable, scale: self.scale }
+        Vectors::new(self.source, &self.usable, self.scale)
     }
 
     /// The vectors of the usable rows as the source has them, in row order.
     pub fn as_stored(&self) -> Vectors<'_> {
-        Vectors { source: self.source, rows: &self.usable, scale: Scale::Done }
+        Vectors::new(self.source, &self.usable, Scale::Done)
     }
 }
 
-/// The faults of the given rows, and whether the others have to be scaled.
-fn examine(
-    source: &dyn EmbeddingSource,
-    given: &Selection,
-    norm: NormPolicy,
-    progress: &dyn Progress,
-) -> Result<(Vec<Faulty>, Scale), SourceError> {
-    let dim = source.dim().max(1);
-    progress.start("check vectors", given.len() as u64, "rows");
-    let vectors = Vectors { source, rows: given, scale: Scale::Done };
-    let blocks = embedding::map_blocks(&vectors, progress, |places, block| {
-        let mut faults = Vec::new();
-        let mut scale = Scale::Done;
-        for (place, vector) in places.zip(block.chunks_exact(dim)) {
-            let length = embedding::norm(vector);
-            match fault::fault_of(vector, length, norm) {
-                Some(fault) => {
-                    faults.push(Faulty { row: given.rows()[place], fault, norm: length });
-                }
-                None if (length - 1.0).abs() > embedding::UNIT_TO_THE_BIT => scale = Scale::Needed,
-                None => {}
-            }
-        }
-        (faults, scale)
-    });
-    progress.finish();
-    let blocks = blocks?;
-    let needed = blocks.iter().any(|(_, scale)| *scale == Scale::Needed);
-    let faults = blocks.into_iter().flat_map(|(faults, _)| faults).collect();
-    Ok((faults, if needed { Scale::Needed } else { Scale::Done }))
-}
-
-/// A few vectors of another length are bad rows; when it is most of them, the embedding was never
-/// normalized, and setting it aside row by row would leave an arbitrary rest.
-fn refuse_unscaled(faults: &[Faulty], rows: usize) -> Result<(), RowsError> {
-    let unscaled = faults.iter().filter(|faulty| faulty.fault == Fault::EmbeddingNotUnit);
-    let mut lengths: Vec<f64> = unscaled.map(|faulty| faulty.norm).collect();
-    if 2 * lengths.len() <= rows {
-        return Ok(());
+/// The rows that are given, when they and the ids fit the source.
+fn check(source: &dyn EmbeddingSource, what: &Given<'_>) -> Result<Selection, RowsError> {
+    let rows = source.rows();
+    if let Some(ids) = what.ids.filter(|ids| ids.len() != rows) {
+        return Err(RowsError::IdsMismatch { ids: ids.len(), rows });
     }
-    lengths.sort_unstable_by(f64::total_cmp);
-    let median = lengths[lengths.len() / 2];
-    Err(RowsError::NotUnit { count: lengths.len(), rows, median })
-}
-
-/// The vectors of some rows of a source; row `i` is the `i`-th of those rows.
-#[derive(Clone, Copy)]
-pub struct Vectors<'r> {
-    source: &'r dyn EmbeddingSource,
-    rows: &'r Selection,
-    scale: Scale,
-}
-
-impl Vectors<'_> {
-    /// True when these are all rows of the source, so that a row's place is its number.
-    fn are_all(&self) -> bool {
-        self.rows.len() == self.source.rows()
-    }
-
-    fn scale(&self, vectors: &mut [f32]) {
-        if self.scale == Scale::Needed {
-            vectors.chunks_exact_mut(self.source.dim().max(1)).for_each(embedding::normalize);
-        }
-    }
-
-    fn source_row(&self, place: usize) -> Result<usize, SourceError> {
-        let rows = self.rows.rows();
-        let found = rows.get(place).copied();
-        found.ok_or(SourceError::OutOfRange { row: place, rows: rows.len() })
-    }
-}
-
-impl EmbeddingSource for Vectors<'_> {
-    fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn dim(&self) -> usize {
-        self.source.dim()
-    }
-
-    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
-        if self.are_all() {
-            self.source.read(rows, out)?;
-        } else if let Some(last) = rows.end.checked_sub(1) {
-            self.source_row(last)?;
-            self.source.gather(&self.rows.rows()[rows], out)?;
-        }
-        self.scale(out);
-        Ok(())
-    }
-
-    fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
-        let rows =
-            rows.iter().map(|&place| self.source_row(place)).collect::<Result<Vec<_>, _>>()?;
-        self.source.gather(&rows, out)?;
-        self.scale(out);
-        Ok(())
-    }
-
-    fn in_memory(&self, rows: Range<usize>) -> Option<&[f32]> {
-        let as_they_lie = self.are_all() && self.scale == Scale::Done;
-        as_they_lie.then(|| self.source.in_memory(rows)).flatten()
+    let given = what.rows.clone().unwrap_or_else(|| Selection::all(rows));
+    match given.rows().last().copied().filter(|&row| row >= rows) {
+        Some(row) => Err(RowsError::NotGiven { row, given: rows }),
+        None => Ok(given),
     }
 }
 
@@ -339,6 +259,7 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
+    use crate::fault::Fault;
 
     fn some() -> Array2<f32> {
         array![[0.6, 0.8], [f32::NAN, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
@@ -416,5 +337,22 @@ mod tests {
         let mut out = [0.0; 2];
         assert!(rows.unit().read(4..5, &mut out).is_err());
         assert!(rows.unit().gather(&[4], &mut out).is_err());
+    }
+
+    #[test]
+    fn vectors_examined_in_parts_are_not_read_again() {
+        let vectors = some();
+        let whole = Rows::new(&vectors).unwrap();
+        let part = |rows: Vec<usize>| {
+            let rows = Selection::from_unsorted(rows);
+            Examined::examine(&vectors, &rows, NormPolicy::RequireUnit, &NoProgress).unwrap()
+        };
+        let mut examined = part(vec![3, 4, 5]);
+        examined.merge(part(vec![0, 1, 2]));
+        let rows = Rows::examined(&vectors, Given::default(), examined.clone()).unwrap();
+        assert_eq!((rows.usable(), rows.faults().len()), (whole.usable(), 2));
+        let given = Given { rows: Some(Selection::from_unsorted(vec![0, 1])), ..Given::default() };
+        let error = Rows::examined(&vectors, given, examined).err().unwrap();
+        assert!(matches!(error, RowsError::NotGiven { row: 3, given: 2 }), "{error}");
     }
 }

@@ -23,6 +23,12 @@ pub enum DedupError {
         /// Rows there are.
         rows: usize,
     },
+    /// A search tells of a row, or names one as a cause, that is not compared.
+    #[error("row {row} is not among the rows that are compared: give what was found of these rows")]
+    NotCompared {
+        /// The first such row.
+        row: usize,
+    },
     /// A greedy search was asked for another cut than its own.
     #[error(
         "a greedy search holds for its own epsilon {epsilon} alone: search again for another one, or \

@@ -62,6 +62,7 @@
 
 mod error;
 mod exact;
+mod found;
 mod matches;
 mod params;
 mod probe;
@@ -72,6 +73,7 @@ mod suggest;
 
 pub use error::DedupError;
 pub use exact::{ContentHash, ExactDuplicates};
+pub use found::Found;
 pub use matches::Matches;
 pub use params::{ExactCopies, Mode, SemanticDedup, SemanticDedupParams, suggested_clusters};
 pub use probe::{Probing, Recall};

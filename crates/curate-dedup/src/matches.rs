@@ -2,13 +2,13 @@
 
 use curate_cluster::Ordered;
 use curate_core::{
-    BLOCK_ROWS, Cut, EmbeddingSource, Progress, SourceError, rank::similarity_threshold,
+    BLOCK_ROWS, Cut, EmbeddingSource, Progress, Selection, SourceError, rank::similarity_threshold,
 };
 use curate_kernels::Earlier;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{DedupError, Mode, stream};
+use crate::{DedupError, Mode, found::Found, stream};
 
 /// Every row's most similar preferred row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,23 @@ impl Matches {
         progress: &dyn Progress,
     ) -> Result<Self, DedupError> {
         Self::find_within(source, order, mode, BLOCK_ROWS, progress)
+    }
+
+    /// What searches found of these rows of a source.
+    pub(crate) fn of_rows(rows: &Selection, found: &[Found]) -> Result<Self, DedupError> {
+        if found.len() != rows.len() {
+            let (given, rows) = (found.len(), rows.len());
+            return Err(DedupError::Mismatch { what: "found matches", given, rows });
+        }
+        let mut matches = Self { similarity: vec![0.0; rows.len()], cause: vec![0; rows.len()] };
+        for found in found {
+            let place = |row: usize| rows.position(row).ok_or(DedupError::NotCompared { row });
+            let at = place(found.row)?;
+            matches.similarity[at] = found.similarity;
+            matches.cause[at] =
+                found.cause.map_or(Ok(0), |row| place(row).map(|at| at as u64 + 1))?;
+        }
+        Ok(matches)
     }
 
     /// [`Matches::find`] that holds at most `rows` vectors of a cluster at a time (at least 1). A

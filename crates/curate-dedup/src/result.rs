@@ -9,7 +9,7 @@ use curate_core::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DedupError, Matches, Mode, Recall, probe::Probing};
+use crate::{DedupError, Found, Matches, Mode, Recall, probe::Probing};
 
 /// The rule under which duplicates go.
 pub const SEMANTIC_DUPLICATE: &str = "semantic-duplicate";
@@ -155,6 +155,15 @@ impl Duplicates {
             Some(place) => self.matches.cause(place).map(|cause| rows.rows()[cause]),
             None => self.copy(row).map(|copy| copy.stays),
         }
+    }
+
+    /// What the search found of each row that was compared, to be put together with what other searches
+    /// found ([`crate::Inputs::found`]).
+    pub fn found(&self) -> Vec<Found> {
+        let rows = self.clusters.rows();
+        let similarities = rows.iter().zip(&self.matches.similarity);
+        let found = |(row, &similarity)| Found { row, similarity, cause: self.cause(row) };
+        similarities.map(found).collect()
     }
 
     fn copy(&self, row: usize) -> Option<&Copy> {

@@ -7,7 +7,7 @@ use curate_core::{
 };
 
 use crate::{
-    DedupError, Duplicates, ExactCopies, ExactDuplicates, Matches, SemanticDedup,
+    DedupError, Duplicates, ExactCopies, ExactDuplicates, Found, Matches, SemanticDedup,
     params::suggested_clusters,
     probe::{self, Probing},
     result::Copy,
@@ -22,6 +22,10 @@ pub struct Inputs<'a> {
     /// A score for each row of the source; of two duplicates the one with the higher score stays,
     /// whatever the preference says. Rows without a score (NaN) come last.
     pub scores: Option<&'a ScoreColumn>,
+    /// What searches inside these clusters found already ([`Duplicates::found`]), perhaps by several
+    /// processes that each had some of the clusters: they are not searched again. Counts only with
+    /// `clusters`, and has to tell of every row that is compared.
+    pub found: Option<&'a [Found]>,
     /// Where nearest centroids are searched; the native kernels if left out.
     pub engine: Option<&'a dyn Engine>,
 }
@@ -51,10 +55,7 @@ impl SemanticDedup {
             let (given, rows) = (scores.len(), rows.source_rows());
             return Err(DedupError::Mismatch { what: "scores", given, rows });
         }
-        let copies = match self.0.exact_copies {
-            ExactCopies::Search => Vec::new(),
-            ExactCopies::Collapse => copies(rows, inputs.scores, progress)?,
-        };
+        let copies = self.copies(rows, inputs.scores, progress)?;
         let copied: Selection = copies.iter().map(|copy| copy.row).collect();
         let distinct = rows.only(&rows.usable().minus(&copied))?;
         let clusters = self.clusters(rows, &distinct, inputs, progress)?;
@@ -62,12 +63,33 @@ impl SemanticDedup {
         let preferred = Preferred { method: self, clusters: &clusters, ids: &ids, inputs };
         let order = preferred.in_clusters()?;
         let vectors = distinct.unit();
-        let mut matches = Matches::find(&vectors, &order, self.0.mode, progress)?;
+        let mut matches = match inputs.found {
+            Some(found) => Matches::of_rows(distinct.usable(), found)?,
+            None => Matches::find(&vectors, &order, self.0.mode, progress)?,
+        };
         let probing = match self.0.probes {
             0 => None,
             _ => Some(self.probe(&vectors, &preferred, &order, &mut matches, progress)?),
         };
         Ok(Duplicates::new(self.0.mode, rows, copies, clusters, ids, matches, probing))
+    }
+
+    /// The rows that are copies of another to the bit and go before rows are clustered; none where copies
+    /// are left to the search. Of copies the row with the highest of `scores` stays, else the one with the
+    /// smallest id.
+    ///
+    /// # Errors
+    /// When vectors cannot be read, or the caller cancels.
+    pub fn copies(
+        &self,
+        rows: &Rows<'_>,
+        scores: Option<&ScoreColumn>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Copy>, DedupError> {
+        match self.0.exact_copies {
+            ExactCopies::Search => Ok(Vec::new()),
+            ExactCopies::Collapse => copies(rows, scores, progress),
+        }
     }
 
     fn clusters(

@@ -7,7 +7,7 @@ use curate_core::{
     Cut, Given, NoProgress, Rows, SampleId, Selection, embedding, fault::NormPolicy, random,
     rank::similarity_threshold,
 };
-use curate_dedup::{Duplicates, Inputs, Matches, Mode, SemanticDedupParams};
+use curate_dedup::{Duplicates, ExactCopies, Inputs, Matches, Mode, SemanticDedupParams};
 use ndarray::{Array2, Axis, s};
 use proptest::prelude::*;
 
@@ -336,4 +336,41 @@ fn a_result_that_was_written_answers_as_before() {
     // Rows that are written in any order, and twice, are read as a set.
     let set: Selection = serde_json::from_str("[3, 1, 3]").unwrap();
     assert_eq!(set.rows(), [1, 3]);
+}
+
+#[test]
+fn searches_of_some_clusters_each_put_together_are_the_whole_search() {
+    let (rows, ids) = (rows(400, 6, 11), ids(400));
+    let given = Given { ids: Some(&ids), ..Given::default() };
+    let all = Rows::read(&rows, given, &NoProgress).unwrap();
+    for params in [
+        SemanticDedupParams::new().clusters(8),
+        SemanticDedupParams::new().clusters(8).probes(2).exact_copies(ExactCopies::Collapse),
+        SemanticDedupParams::new().clusters(5).mode(Mode::Greedy(0.1)),
+    ] {
+        let dedup = params.clone().seed(2).check().unwrap();
+        let whole = dedup.run(&all, &NoProgress).unwrap();
+        let clusters = whole.clusters();
+        let part = params.clone().seed(2).probes(0).exact_copies(ExactCopies::Search);
+        let part = part.check().unwrap();
+        let mut found = Vec::new();
+        for some in [4..clusters.k() as u32, 0..1, 1..4] {
+            let has = |row: usize| clusters.cluster(row).is_some_and(|c| some.contains(&c));
+            let members = clusters.rows().retain(has);
+            let only = clusters.only(&members).unwrap();
+            let inputs = Inputs { clusters: Some(&only), ..Inputs::default() };
+            let rows = all.only(&members).unwrap();
+            found.extend(part.run_with(&rows, inputs, &NoProgress).unwrap().found());
+        }
+        let inputs = Inputs { clusters: Some(clusters), found: Some(&found), ..Inputs::default() };
+        assert_eq!(dedup.run_with(&all, inputs, &NoProgress).unwrap(), whole);
+
+        let inputs = Inputs { found: Some(&found[1..]), ..inputs };
+        let error = dedup.run_with(&all, inputs, &NoProgress).unwrap_err().to_string();
+        assert!(error.contains("found matches"), "{error}");
+        found[0].row = 400;
+        let inputs = Inputs { clusters: Some(clusters), found: Some(&found), ..Inputs::default() };
+        let error = dedup.run_with(&all, inputs, &NoProgress).unwrap_err().to_string();
+        assert!(error.contains("row 400 is not among"), "{error}");
+    }
 }

@@ -44,6 +44,16 @@ impl ExactSum {
         pairs.for_each(|(own, other)| *own += other);
     }
 
+    /// The sums of significands by exponent, to be written down.
+    pub fn significands(&self) -> &[i128] {
+        &self.significands[..]
+    }
+
+    /// A sum that was written down; `None` when it is not of one number for each exponent.
+    pub fn from_significands(significands: &[i128]) -> Option<Self> {
+        Some(Self { significands: Box::new(significands.try_into().ok()?) })
+    }
+
     /// The sum, rounded to f64: within 2^-50 of the sum of the absolute values. A NaN when one of the
     /// numbers was infinite or a NaN.
     pub fn value(&self) -> f64 {
@@ -76,6 +86,13 @@ impl FromIterator<f32> for ExactSum {
 mod tests {
     use super::*;
     use crate::numbers::numbers;
+
+    #[test]
+    fn a_sum_survives_being_written_down() {
+        let sum: ExactSum = [1.5, -3e-20, 7e30].into_iter().collect();
+        assert_eq!(ExactSum::from_significands(sum.significands()), Some(sum));
+        assert_eq!(ExactSum::from_significands(&[1, 2]), None);
+    }
 
     #[test]
     fn a_small_number_is_not_lost_on_large_ones_that_cancel() {
