@@ -11,6 +11,7 @@ use crate::{
     filter::args::FilterCommand,
     plan::args::PlanCommand,
     progress::HowShown,
+    tasks::TasksCommand,
     values::{IdsArg, epsilon, fraction, number, output, whole},
 };
 
@@ -110,6 +111,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  curate transfer --labels labels.npy --predictions predictions.npy --fraction 0.5"
     )]
     Transfer(Box<crate::transfer::TransferArgs>),
+    /// A run in tasks, for many processes or machines that share a folder: plan, run, status, Slurm.
+    #[command(subcommand)]
+    Tasks(TasksCommand),
     /// Fit scaling laws of data and compute to small training runs, and decide which pool to train
     /// on.
     #[command(subcommand)]
@@ -132,9 +136,12 @@ impl Command {
     /// What there is of results when a signal ended the command.
     pub(crate) fn kept(&self) -> &'static str {
         match self {
-            Self::Run(_) | Self::Demo(_) | Self::Filter(_) | Self::Eval(_) | Self::Reshard(_) => {
-                "what was finished is kept, run the same command again to go on"
-            }
+            Self::Run(_)
+            | Self::Demo(_)
+            | Self::Filter(_)
+            | Self::Eval(_)
+            | Self::Reshard(_)
+            | Self::Tasks(_) => "what was finished is kept, run the same command again to go on",
             _ => "nothing was written",
         }
     }
@@ -161,6 +168,10 @@ pub(crate) struct RunArgs {
     /// Replace results in the folder that were made with other settings.
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Carry every stage out in so many tasks, one after the other: less memory at a time, and a run
+    /// that stopped goes on at its task. The result does not depend on it.
+    #[arg(long, value_name = "N", value_parser = whole)]
+    pub(crate) tasks: Option<usize>,
     /// Print the rows, memory, disk space and work that a run needs, and stop.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -12,6 +12,15 @@ use curate::{
     transfer::TransferError,
 };
 
+/// The exit code of a command that could not be carried out.
+pub(crate) const FAILED: u8 = 1;
+/// What went in is not what it was (EX_DATAERR).
+const CHANGED: u8 = 65;
+/// This machine cannot do it (EX_UNAVAILABLE).
+const UNAVAILABLE: u8 = 69;
+/// It may go well later (EX_TEMPFAIL).
+const LATER: u8 = 75;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -62,6 +71,21 @@ impl From<IoError> for Failure {
 }
 
 impl Failure {
+    /// The exit code, which tells a scheduler whether another try can help.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Pipeline(Error::NotReady { .. }) => LATER,
+            Self::Pipeline(Error::TooLittleMemory { .. }) => UNAVAILABLE,
+            Self::Pipeline(Error::Conflict { .. } | Error::Damaged(_)) => CHANGED,
+            Self::Pipeline(Error::Io(error)) => match error.kind {
+                Kind::Busy => LATER,
+                Kind::Disagree => CHANGED,
+                _ => FAILED,
+            },
+            _ => FAILED,
+        }
+    }
+
     /// The flag that does what the error's remedy says, where the library cannot name it: what ends
     /// its sentence.
     pub(crate) fn flag(&self) -> &'static str {

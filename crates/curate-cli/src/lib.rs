@@ -12,6 +12,7 @@ mod baseline;
 mod eval;
 mod failure;
 mod filter;
+mod memory;
 mod plain;
 mod plan;
 mod progress;
@@ -20,6 +21,7 @@ mod show;
 mod signals;
 mod start;
 mod subset;
+mod tasks;
 mod transfer;
 mod values;
 
@@ -41,19 +43,17 @@ use curate::{
         plan::plan as needs,
         reselect::{rerun, reselect},
         run,
+        tasks::run_in_tasks,
     },
 };
 
 use crate::{
     args::{Cli, Command, DemoArgs, InspectArgs, ReportCommand, RunArgs, SelectArgs},
-    failure::Failure,
+    failure::{FAILED, Failure},
     filter::args::FilterCommand,
     plain::plain,
     progress::Shown,
 };
-
-/// The exit code of a command that could not be carried out.
-const FAILED: u8 = 1;
 
 /// Carries out a command line, the program's own name included, and returns its exit code. Help and what
 /// clap says of a wrong command line end the process.
@@ -70,6 +70,7 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
     let stop = signals::watch(kept);
     let shown = Shown::new(cli.how_shown(), stop.asked());
     let skip = skips_by(&cli.command);
+    let is_of_tasks = matches!(cli.command, Command::Tasks(_));
     let answer = carry_out(cli.command, &shown);
     drop(shown);
     match answer {
@@ -86,7 +87,7 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
                 eprintln!("  because: {}", plain(&error.to_string()));
                 cause = error.source();
             }
-            FAILED
+            if is_of_tasks { error.code() } else { FAILED }
         }
     }
 }
@@ -112,6 +113,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         Command::Eval(command) => return eval::carry_out(&command, shown),
         Command::Reshard(args) => return reshard::run(&args, shown),
         Command::Transfer(args) => return transfer::run(&args, shown),
+        Command::Tasks(command) => return tasks::carry_out(&command, shown),
         Command::Run(args) => run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),
@@ -149,7 +151,11 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
     let options = RunOptions { overwrite: args.overwrite };
-    let summary = run(&recipe, &out, options, shown).map_err(|mut error| {
+    let done = match args.tasks {
+        Some(tasks) => run_in_tasks(&recipe, &out, tasks, options, shown),
+        None => run(&recipe, &out, options, shown),
+    };
+    let summary = done.map_err(|mut error| {
         if let Error::Io(error) = &mut error
             && error.kind == Kind::NotFound
             && error.path == recipe.pool.path

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 
 use crate::{
     Error, Recipe,
+    ahead::Ahead,
     earlier::{Earlier, Left, POOL},
     folder,
     inputs::{self, Inputs},
     manifest::PoolNow,
-    record::{self, StageRecord},
+    record::{self, Outcome, StageRecord},
     run::Run,
     stage::{Context, Source},
     stages::Stage,
@@ -39,6 +40,18 @@ pub(crate) struct Stages<'a> {
     /// The fingerprint of each set by name: the pool's, then each stage's.
     fingerprints: BTreeMap<String, String>,
     done: Finished,
+}
+
+/// A stage whose turn it is.
+pub(crate) struct Next {
+    /// With every default.
+    pub(crate) stage: Stage,
+    /// The rows that it is given.
+    pub(crate) input: Selection,
+    /// What its record says before it is carried out.
+    pub(crate) fresh: StageRecord,
+    inputs: Inputs,
+    folder: PathBuf,
 }
 
 /// What the stages of a run have left.
@@ -95,36 +108,77 @@ impl<'a> Stages<'a> {
         progress.check()?;
         let (number, of) = (self.done.records.len() + 1, self.recipe.stages.len());
         progress.stage(Some(StageOf { number, of, name: written.name() }));
+        let next = self.next(written)?;
+        match self.find(&next)? {
+            Some(found) => self.push(next, found, true),
+            None => {
+                let computed = self.compute(&next, &Ahead::default(), progress)?;
+                self.push(next, computed, false)
+            }
+        }
+    }
+
+    /// Reads the next stage, if it is in the folder; `None` leaves everything as it was.
+    pub(crate) fn reuse(&mut self, written: &Stage) -> Result<Option<()>, Error> {
+        let next = self.next(written)?;
+        match self.find(&next)? {
+            Some(found) => self.push(next, found, true).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next stage, with what it is given.
+    pub(crate) fn next(&self, written: &Stage) -> Result<Next, Error> {
         let input = self.input(written);
         let stage = written.completed(input.len());
         let settings = serde_json::to_value(&stage).expect("a stage is JSON");
         let inputs = self.inputs(&stage)?;
-        let fingerprint = fingerprint(&settings, &inputs);
         let folder = folder::of_stage(self.folder, self.done.records.len(), stage.name());
         let fresh = StageRecord {
             name: stage.name().to_owned(),
             kind: stage.kind().to_owned(),
-            fingerprint: fingerprint.clone(),
+            fingerprint: fingerprint(&settings, &inputs),
             settings,
             inputs: inputs.digests.clone(),
             rows_in: input.len(),
             ..StageRecord::default()
         };
-        let found = self.find(&folder, &input, &fresh)?;
-        let reused = found.is_some();
-        let (record, kept) = match found {
-            Some(found) => found,
-            None => self.compute(&stage, &input, fresh, &inputs, progress)?,
-        };
+        Ok(Next { stage, input, fresh, inputs, folder })
+    }
+
+    /// What the stage may look at.
+    pub(crate) fn context<'c>(
+        &'c self,
+        next: &'c Next,
+        ahead: &'c Ahead,
+        progress: &'c dyn Progress,
+    ) -> Context<'c> {
+        Context {
+            pool: self.pool,
+            seed: self.recipe.seed,
+            input: &next.input,
+            earlier: &self.done.earlier,
+            ahead,
+            progress,
+        }
+    }
+
+    fn push(
+        &mut self,
+        next: Next,
+        (record, kept): (StageRecord, Selection),
+        reused: bool,
+    ) -> Result<(), Error> {
         if self.done.records.is_empty() && self.now.has_changed() {
             // Until here the folder may have been another pool's, and refused.
             self.now.pool.save(self.folder)?;
         }
-        let name = stage.name().to_owned();
+        let Next { stage, input, fresh, folder, .. } = next;
+        let name = fresh.name;
         if reused {
             self.done.reused.push(name.clone());
         }
-        self.fingerprints.insert(name.clone(), fingerprint);
+        self.fingerprints.insert(name.clone(), fresh.fingerprint);
         self.done.earlier.push(Left { name, folder, given: input, kept });
         self.done.completed.push(stage);
         self.done.records.push(record);
@@ -136,35 +190,38 @@ impl<'a> Stages<'a> {
     }
 
     /// Carries a stage out and saves its result.
-    fn compute(
+    pub(crate) fn compute(
         &self,
-        stage: &Stage,
-        input: &Selection,
-        mut record: StageRecord,
-        inputs: &Inputs,
+        next: &Next,
+        ahead: &Ahead,
         progress: &dyn Progress,
     ) -> Result<(StageRecord, Selection), Error> {
         // From here on the folder no longer holds the finished run it may have held.
         folder::remove_outputs(self.folder, &[])?;
         let started = Instant::now();
-        let context = Context {
-            pool: self.pool,
-            seed: self.recipe.seed,
-            input,
-            earlier: &self.done.earlier,
-            progress,
+        let outcome = match &ahead.rows {
+            Some(rows) => Outcome::new(rows.clone()),
+            None => {
+                let context = self.context(next, ahead, progress);
+                let outcome = next.stage.resolve()?.execute(&context);
+                outcome.map_err(|e| e.in_stage(next.stage.name()))?
+            }
         };
-        let outcome = stage.resolve()?.execute(&context).map_err(|e| e.in_stage(stage.name()))?;
         let kept = outcome.rows.kept();
+        let mut record = next.fresh.clone();
         record.rows_out = kept.len();
         record.removed = outcome.rows.removed();
         record.info.clone_from(&outcome.info);
         record.seconds = started.elapsed().as_secs_f64();
-        inputs.check()?;
-        self.pool.watched().iter().try_for_each(Watched::check)?;
-        let folder = folder::of_stage(self.folder, self.done.records.len(), stage.name());
-        record::save(&folder, &outcome, &mut record)?;
+        self.check_unchanged(next)?;
+        record::save(&next.folder, &outcome, &mut record)?;
         Ok((record, kept))
+    }
+
+    /// An error when a file that the stage reads is no longer as it was.
+    pub(crate) fn check_unchanged(&self, next: &Next) -> Result<(), Error> {
+        next.inputs.check()?;
+        Ok(self.pool.watched().iter().try_for_each(Watched::check)?)
     }
 
     /// The rows that a stage is given: those of its sources. With a subset file among them, which
@@ -210,12 +267,8 @@ impl<'a> Stages<'a> {
     }
 
     /// The stage's result, if it is in the folder already.
-    fn find(
-        &self,
-        folder: &Path,
-        input: &Selection,
-        fresh: &StageRecord,
-    ) -> Result<Option<(StageRecord, Selection)>, Error> {
+    pub(crate) fn find(&self, next: &Next) -> Result<Option<(StageRecord, Selection)>, Error> {
+        let Next { folder, input, fresh, .. } = next;
         let record = match record::read(folder) {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(None),

@@ -49,6 +49,51 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A plan of tasks has no such step.
+    #[error("the plan has no step `{step}`; it has {steps}")]
+    NoSuchStep {
+        /// The step asked for.
+        step: String,
+        /// Those that there are.
+        steps: String,
+    },
+    /// A step has no task of that number.
+    #[error("step `{step}` has {tasks} tasks, numbered from 0; there is no task {index}")]
+    NoSuchTask {
+        /// The step.
+        step: String,
+        /// The number asked for.
+        index: usize,
+        /// Tasks that it has.
+        tasks: usize,
+    },
+    /// A task needs what another one has not left yet.
+    #[error(
+        "step `{step}` is not done: of its {tasks} tasks {missing} are missing, the first is {first}"
+    )]
+    NotReady {
+        /// The step that has to be done first.
+        step: String,
+        /// Its tasks.
+        tasks: usize,
+        /// Those that are not done.
+        missing: usize,
+        /// The first of them.
+        first: usize,
+    },
+    /// A task needs more memory than there is.
+    #[error(
+        "a task of step `{step}` may need {needed}, and this process can have {there}: plan more tasks, \
+         or use a larger machine"
+    )]
+    TooLittleMemory {
+        /// The step.
+        step: String,
+        /// Bytes that it may need, for people.
+        needed: String,
+        /// Bytes that there are, for people.
+        there: String,
+    },
     /// A file of a finished stage is not what the stage wrote; another run may replace the stage.
     #[error(transparent)]
     Damaged(IoError),

@@ -92,7 +92,7 @@ pub fn run(
 
 /// Finds misspelt embeddings, columns and files, and devices that are not there, before the first stage
 /// spends its time.
-fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
+pub(crate) fn check_sources(recipe: &Recipe, pool: &Pool) -> Result<(), Error> {
     for stage in &recipe.stages {
         let reads = stage.settings().reads();
         for name in reads.embeddings {

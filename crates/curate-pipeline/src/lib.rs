@@ -38,6 +38,7 @@
 //! finished stage without computing it again, [`compare::compare`] sets two selections side by side.
 
 mod advance;
+mod ahead;
 pub mod compare;
 mod concept;
 pub mod concepts;
@@ -62,7 +63,9 @@ mod rows;
 pub mod run;
 mod stage;
 mod stages;
+pub mod tasks;
 mod words;
+mod work;
 
 pub use advance::RunOptions;
 pub use error::Error;

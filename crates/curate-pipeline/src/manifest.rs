@@ -116,18 +116,11 @@ impl PoolRecord {
 
     /// An error when a file of the pool is no longer the one that was curated.
     pub(crate) fn check(&self, pool: &Pool) -> Result<(), Error> {
-        let changed = |path: &Path, problem: &str| {
-            Err(IoError::new(Kind::Disagree, path, problem, "run the recipe again").into())
-        };
         if !pool.files().iter().eq(self.files.iter().map(|file| &file.path)) {
-            return changed(pool.path(), "has other files than when it was curated");
+            let problem = "has other files than when it was curated";
+            return Err(changed(pool.path(), problem).into());
         }
-        for file in &self.files {
-            if FileRecord::new(&Watched::of(&file.path)?, Some(file))?.sha256 != file.sha256 {
-                return changed(&file.path, "has changed since it was curated");
-            }
-        }
-        Ok(())
+        Ok(self.files.iter().try_for_each(FileRecord::check)?)
     }
 
     /// Bytes of all files.
@@ -146,6 +139,15 @@ impl PoolNow {
     /// The pool of a finished run, whose files were found unchanged.
     pub(crate) fn unchanged(pool: PoolRecord) -> Self {
         Self { pool, known: None }
+    }
+
+    /// A pool whose files are those of a record, as a folder knows it. A folder that knows none is told.
+    pub(crate) fn of(pool: PoolRecord, folder: &Path) -> Result<Self, Error> {
+        let known = PoolRecord::known(folder);
+        if known.is_none() {
+            pool.save(folder)?;
+        }
+        Ok(Self { pool, known })
     }
 
     /// Digests the pool's files. The folder keeps what it knows where that differs, until a stage
@@ -173,7 +175,7 @@ impl PoolNow {
 
 impl FileRecord {
     /// Looks at a file; takes the digest of a `known` record where length and time are the same.
-    fn new(file: &Watched, known: Option<&Self>) -> Result<Self, IoError> {
+    pub(crate) fn new(file: &Watched, known: Option<&Self>) -> Result<Self, IoError> {
         let Watched { path, bytes, modified } = file.clone();
         let unchanged = known.filter(|f| f.bytes == bytes && f.modified == modified);
         let sha256 = match unchanged {
@@ -182,6 +184,18 @@ impl FileRecord {
         };
         Ok(Self { path, bytes, modified, sha256 })
     }
+
+    /// An error when the file has other contents.
+    pub(crate) fn check(&self) -> Result<(), IoError> {
+        match Self::new(&Watched::of(&self.path)?, Some(self))?.sha256 == self.sha256 {
+            true => Ok(()),
+            false => Err(changed(&self.path, "has changed since it was curated")),
+        }
+    }
+}
+
+fn changed(path: &Path, problem: &str) -> IoError {
+    IoError::new(Kind::Disagree, path, problem, "run the recipe again")
 }
 
 /// A finished run on paper.

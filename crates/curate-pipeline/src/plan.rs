@@ -86,9 +86,6 @@ pub fn plan(recipe: &Recipe, progress: &dyn Progress) -> Result<Plan, Error> {
     }
     let rows = plans.iter().map(|p| p.rows).fold(usable, usize::max);
     let stages = plans.len() as u64;
-    let per_row = MEMORY_PER_ROW + MEMORY_PER_ROW_AND_STAGE * stages;
-    let threads = rayon::current_num_threads() as u64;
-    let fixed = MEMORY_FIXED + MEMORY_PER_THREAD * threads;
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
     let pool_bytes: u64 = pool.files().iter().map(size).sum();
     let images = match recipe.output.report && recipe.output.images && pool.may_have_images() {
@@ -99,15 +96,22 @@ pub fn plan(recipe: &Recipe, progress: &dyn Progress) -> Result<Plan, Error> {
     Ok(Plan {
         rows: pool.len(),
         pool_bytes,
-        memory: fixed + images + per_row * pool.len() as u64 + largest,
+        memory: fixed_memory(pool.len(), plans.len()) + images + largest,
         disk: DISK_PER_ROW * (rows * (plans.len() + 2)) as u64,
         operations: plans.iter().map(|p| p.operations).sum(),
         stages: plans,
     })
 }
 
+/// Bytes of memory for a pool of so many rows and so many stages, whatever the stages do.
+pub(crate) fn fixed_memory(rows: usize, stages: usize) -> u64 {
+    let per_row = MEMORY_PER_ROW + MEMORY_PER_ROW_AND_STAGE * stages as u64;
+    let threads = rayon::current_num_threads() as u64;
+    MEMORY_FIXED + MEMORY_PER_THREAD * threads + per_row * rows as u64
+}
+
 /// Rows that a stage is given, at most, where `left` are those that the stages before it leave.
-fn given(recipe: &Recipe, left: &[usize], index: usize, usable: usize) -> usize {
+pub(crate) fn given(recipe: &Recipe, left: &[usize], index: usize, usable: usize) -> usize {
     match recipe.stages[index].sources().as_slice() {
         [Source::Before] => left.last().copied().unwrap_or(usable),
         [Source::Named(name)] => {

@@ -64,6 +64,30 @@ impl StageRows {
         rows
     }
 
+    /// The rows of several parts, in order, each of which was judged by itself.
+    pub(crate) fn concat(parts: Vec<Self>) -> Self {
+        let rows = parts.iter().flat_map(|part| part.rows.iter());
+        let mut all = Self::new(&rows.collect());
+        let columns = |of: fn(&Self) -> &ScoreColumn| {
+            ScoreColumn::concat(&parts.iter().map(|part| of(part).clone()).collect::<Vec<_>>())
+        };
+        all.value = columns(|part| &part.value);
+        all.threshold = columns(|part| &part.threshold);
+        let mut first = 0;
+        for part in parts {
+            for position in 0..part.rows.len() {
+                if let Some(rule) = part.rule(position) {
+                    all.remove(first + position, rule);
+                }
+            }
+            first += part.rows.len();
+            all.cluster.extend(part.cluster);
+            all.related.extend(part.related);
+            all.reference.extend(part.reference);
+        }
+        all
+    }
+
     /// Removes faulty rows; their value is the length of their vector.
     pub(crate) fn set_aside(&mut self, faults: &[Faulty]) {
         for faulty in faults {

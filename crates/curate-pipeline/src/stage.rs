@@ -19,12 +19,14 @@ use curate_report::Section;
 
 use crate::{
     Error,
+    ahead::Ahead,
     concept::Concept,
     earlier::Earlier,
     error::StageError,
     page::Page,
     record::{Outcome, StageRecord},
     rows::StageRows,
+    work::Work,
 };
 
 /// A stage as a recipe writes it: the keys of its table.
@@ -70,6 +72,11 @@ pub(crate) trait Settings {
 pub(crate) trait Method {
     /// Judges the rows that it is given.
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError>;
+
+    /// How it can be carried out in parts, each by another process; by default it is one task.
+    fn work(&self) -> Work<'_> {
+        Work::Whole
+    }
 
     /// Its rule, for people: "keep …", without a full stop.
     fn in_words(&self) -> String;
@@ -272,6 +279,8 @@ pub(crate) struct Context<'a> {
     pub(crate) input: &'a Selection,
     /// What the stages before it left.
     pub(crate) earlier: &'a Earlier,
+    /// What tasks worked out of it already.
+    pub(crate) ahead: &'a Ahead,
     pub(crate) progress: &'a dyn Progress,
 }
 
@@ -292,7 +301,11 @@ impl Context<'_> {
         norm: NormPolicy,
     ) -> Result<Rows<'s>, StageError> {
         let given = Given { ids: Some(self.pool.ids()), rows: Some(self.input.clone()), norm };
-        Rows::read(embedding, given, self.progress).map_err(|error| match error {
+        let rows = match &self.ahead.examined {
+            Some(examined) => Rows::examined(embedding, given, examined.clone()),
+            None => Rows::read(embedding, given, self.progress),
+        };
+        rows.map_err(|error| match error {
             RowsError::NotUnit { count, rows, median } => StageError::Problem(format!(
                 "{count} of {rows} vectors of `{name}` do not have length 1 (median {median:.3}); set \
                  `norm = \"any\"` to scale them"

@@ -26,6 +26,7 @@ use crate::{
         Context, Cost, Done, Gives, Method, Problems, Reads, Settings, Source, anchored,
         is_default, told,
     },
+    work::{InClusters, Origin, Work},
 };
 
 /// A stage that clusters rows, for later stages to share (`clusters-from`). Removes only rows that
@@ -231,6 +232,19 @@ impl Method for Cluster {
         let told = ClusterTold { k_means: KMeansTold::of(clustering), sizes: clusters.sizes() };
         let centroids = clustering.centroids.clone();
         Ok(Outcome::new(rows).telling(&told).with_centroids(centroids))
+    }
+
+    fn work(&self) -> Work<'_> {
+        let Way::KMeans { clusters, recipe } = &self.way else { return Work::Whole };
+        if recipe.device != DeviceName::Cpu {
+            return Work::Whole;
+        }
+        Work::InClusters(InClusters {
+            embedding: &self.embedding,
+            norm: self.norm,
+            origin: Origin::Fit(*clusters, Box::new(recipe.params())),
+            search: None,
+        })
     }
 
     fn in_words(&self) -> String {

@@ -1,13 +1,13 @@
 //! Semantic deduplication.
 
-use curate_cluster::Preference;
+use curate_cluster::{Clusters, Preference};
 use curate_core::{
-    Cut,
+    Cut, Rows, ScoreColumn, Selection,
     fault::NormPolicy,
     rank::{Outcome as Decided, fraction_of, similarity_threshold},
 };
 use curate_dedup::{
-    Duplicates, EXACT_DUPLICATE, ExactCopies, Inputs, Mode, SEMANTIC_DUPLICATE,
+    Duplicates, EXACT_DUPLICATE, ExactCopies, Found, Inputs, Mode, SEMANTIC_DUPLICATE,
     SemanticDedupParams, suggested_clusters,
 };
 use curate_device::DeviceName;
@@ -31,6 +31,7 @@ use crate::{
         Context, Cost, Done, Method, Numbers, Preferred, Problems, Reads, Settings, Source,
         is_default, percent, told,
     },
+    work::{ClusterSearch, InClusters, Work},
 };
 
 /// What is kept where the recipe does not say.
@@ -246,12 +247,12 @@ impl Method for Dedup {
         if shared.rows.usable().is_empty() {
             return Ok(Outcome::new(shared.verdicts(context.input)));
         }
-        let score = self.stage.prefer_score.as_ref();
-        let scores = score.map(|score| context.score_of_pool(score)).transpose()?;
+        let scores = self.scores(context)?;
         let engine = self.clusters.engine()?;
         let inputs = Inputs {
-            clusters: shared.clusters.as_ref(),
+            clusters: shared.clusters.as_ref().or(context.ahead.clusters.as_ref()),
             scores: scores.as_ref(),
+            found: context.ahead.found.as_deref(),
             engine: engine.as_deref(),
         };
         let dedup = self.stage.params(self.mode).seed(context.seed).check()?;
@@ -271,6 +272,12 @@ impl Method for Dedup {
         let centroids = found.clusters().clustering().centroids.clone();
         let verdicts = verdicts(shared.verdicts(context.input), &found, &decided);
         Ok(Outcome::new(verdicts).telling(&told).with_centroids(centroids))
+    }
+
+    fn work(&self) -> Work<'_> {
+        let Some(origin) = self.clusters.origin() else { return Work::Whole };
+        let SemanticDedupStage { embedding, norm, .. } = &self.stage;
+        Work::InClusters(InClusters { embedding, norm: *norm, origin, search: Some(self) })
     }
 
     fn in_words(&self) -> String {
@@ -344,6 +351,37 @@ impl Method for Dedup {
 
     fn notes(&self, record: &StageRecord) -> Result<Vec<String>, Error> {
         clustering::notes(record)
+    }
+}
+
+impl ClusterSearch for Dedup {
+    fn copies(&self, rows: &Rows<'_>, context: &Context<'_>) -> Result<Selection, StageError> {
+        let scores = self.scores(context)?;
+        let dedup = self.stage.params(self.mode).seed(context.seed).check()?;
+        let copies = dedup.copies(rows, scores.as_ref(), context.progress)?;
+        Ok(copies.iter().map(|copy| copy.row).collect())
+    }
+
+    fn search(
+        &self,
+        rows: &Rows<'_>,
+        clusters: &Clusters,
+        context: &Context<'_>,
+    ) -> Result<Vec<Found>, StageError> {
+        let scores = self.scores(context)?;
+        // Copies went before, and looking into neighboring clusters comes after.
+        let params = self.stage.params(self.mode).exact_copies(ExactCopies::Search).probes(0);
+        let dedup = params.seed(context.seed).check()?;
+        let (clusters, scores) = (Some(clusters), scores.as_ref());
+        let inputs = Inputs { clusters, scores, ..Inputs::default() };
+        Ok(dedup.run_with(rows, inputs, context.progress)?.found())
+    }
+}
+
+impl Dedup {
+    fn scores(&self, context: &Context<'_>) -> Result<Option<ScoreColumn>, StageError> {
+        let score = self.stage.prefer_score.as_ref();
+        score.map(|score| context.score_of_pool(score)).transpose()
     }
 }
 

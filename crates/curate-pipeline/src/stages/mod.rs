@@ -27,6 +27,8 @@ use crate::{
     stage::{Method, Settings, Source},
 };
 
+pub(crate) use shared::given_clusters::of_stage as clusters_of_stage;
+
 pub use against::DedupAgainstStage;
 pub use baseline::BaselineStage;
 pub use classifier::ClassifierStage;

@@ -28,6 +28,7 @@ use crate::{
         Context, Cost, Done, Gives, Method, Numbers, Problems, Reads, Settings, Source, anchored,
         told,
     },
+    work::Work,
 };
 
 /// A stage that scores rows by their similarity to a target set (arXiv 2405.19547, equation 4). The
@@ -111,6 +112,10 @@ impl Method for NormSimStage {
             rows.value.set(position, score);
         }
         Ok(Outcome::new(rows))
+    }
+
+    fn work(&self) -> Work<'_> {
+        Work::RowByRow
     }
 
     fn in_words(&self) -> String {

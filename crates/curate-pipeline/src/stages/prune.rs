@@ -25,6 +25,7 @@ use crate::{
     record::{Outcome, StageRecord},
     rows::StageRows,
     stage::{Context, Cost, Done, Method, Problems, Reads, Settings, Source, percent, told},
+    work::{InClusters, Work},
 };
 
 /// A stage that prunes each concept by its complexity. Give either `fraction` or `count`.
@@ -230,7 +231,8 @@ impl Method for Prune {
             return Ok(Outcome::new(shared.verdicts(context.input)));
         }
         let engine = self.clusters.engine()?;
-        let inputs = Inputs { clusters: shared.clusters.as_ref(), engine: engine.as_deref() };
+        let clusters = shared.clusters.as_ref().or(context.ahead.clusters.as_ref());
+        let inputs = Inputs { clusters, engine: engine.as_deref() };
         let prune = self.stage.params().seed(context.seed).check()?;
         let concepts = prune.run_with(&shared.rows, inputs, context.progress)?;
         let pruned = concepts.prune(match self.cut {
@@ -248,6 +250,12 @@ impl Method for Prune {
         let centroids = concepts.clusters().clustering().centroids.clone();
         let verdicts = verdicts(shared.verdicts(context.input), &concepts, &pruned);
         Ok(Outcome::new(verdicts).telling(&told).with_centroids(centroids))
+    }
+
+    fn work(&self) -> Work<'_> {
+        let Some(origin) = self.clusters.origin() else { return Work::Whole };
+        let ConceptPruneStage { embedding, norm, .. } = &self.stage;
+        Work::InClusters(InClusters { embedding, norm: *norm, origin, search: None })
     }
 
     fn in_words(&self) -> String {

@@ -34,6 +34,7 @@ use crate::{
         Context, Cost, Done, Gives, Method, Numbers, Problems, Reads, Settings, Source, anchored,
         told,
     },
+    work::Work,
 };
 
 /// A stage that scores rows: by a column of the pool or of a table, by the cosine of two embeddings,
@@ -219,6 +220,14 @@ impl Method for Score {
             Self::Network(folder, repair) => by_network(folder, *repair, context, &mut rows)?,
         }
         Ok(Outcome::new(rows))
+    }
+
+    fn work(&self) -> Work<'_> {
+        match self {
+            Self::Cosine(_) | Self::Network(..) => Work::RowByRow,
+            // Read in one pass, which costs less than handing parts around.
+            Self::Column(_) | Self::Table { .. } => Work::Whole,
+        }
     }
 
     fn in_words(&self) -> String {

@@ -76,6 +76,9 @@ impl KMeansRecipe {
         clusters: usize,
         context: &Context<'_>,
     ) -> Result<Clusters, StageError> {
+        if let Some(clusters) = &context.ahead.clusters {
+            return Ok(clusters.clone());
+        }
         let engine = self.device.engine()?;
         let (seed, progress) = (context.seed, context.progress);
         Ok(self.params().run_inside(clusters, seed, rows, engine.as_deref(), progress)?)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use curate_cluster::{Assignment, Clustering, Clusters, Engine, Metric, assign};
 use curate_core::{EmbeddingSource, Progress, Rows, Selection, embedding, fault::Faulty};
+use curate_device::DeviceName;
 use curate_io::{IoError, Kind, Pool, vectors::StoredArray};
 use ndarray::Array2;
 
@@ -17,6 +18,7 @@ use crate::{
     record::CENTROIDS,
     rows::StageRows,
     stage::{Context, Cost},
+    work::Origin,
 };
 
 /// The rule under which rows go that have no cluster.
@@ -83,6 +85,18 @@ impl ClusterSource {
         Ok(Shared { rows, clusters: Some(clusters), lost, faults })
     }
 
+    /// For tasks that have a part of the work each; `None` where that is not possible, since nearest
+    /// centroids are searched on a device.
+    pub(crate) fn origin(&self) -> Option<Origin<'_>> {
+        match self {
+            Self::Fit { recipe, .. } if recipe.device != DeviceName::Cpu => None,
+            Self::Fit { clusters, recipe } => {
+                Some(Origin::Fit(*clusters, Box::new(recipe.params())))
+            }
+            Self::Of(stage) => Some(Origin::Stage(stage)),
+        }
+    }
+
     /// Where nearest centroids are searched; the native kernels if there is none.
     pub(crate) fn engine(&self) -> Result<Option<Box<dyn Engine>>, StageError> {
         match self {
@@ -118,7 +132,7 @@ impl ClusterSource {
 }
 
 /// The clusters that an earlier stage left. Its number of a row is the nearness to its centroid.
-fn of_stage(stage: &str, context: &Context<'_>) -> Result<Clusters, StageError> {
+pub(crate) fn of_stage(stage: &str, context: &Context<'_>) -> Result<Clusters, StageError> {
     let unknown = || StageError::Problem(format!("no earlier cluster stage is named `{stage}`"));
     let stage = context.earlier.find(stage).ok_or_else(unknown)?;
     let left = stage.rows()?;

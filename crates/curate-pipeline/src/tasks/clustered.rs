@@ -1,0 +1,350 @@
+//! The tasks of a stage that works inside clusters.
+
+use std::{ops::Range, path::Path};
+
+use curate_cluster::{Assignment, Clusters, KMeans, Metric, PartPass, Training, assign};
+use curate_core::{EmbeddingSource, Examined, Progress, Rows, Selection};
+use curate_dedup::Found;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    artefact,
+    graph::Task,
+    worker::{AtStage, Worker, only},
+};
+use crate::{
+    Error,
+    ahead::Ahead,
+    stage::{Context, Method},
+    stages::clusters_of_stage,
+    work::{InClusters, Origin, Work},
+};
+
+/// A stage that works inside clusters, and one of its tasks.
+pub(super) struct Clustered<'w> {
+    worker: &'w Worker,
+    at: &'w AtStage,
+    method: Box<dyn Method>,
+    embedding: Box<dyn EmbeddingSource + 'w>,
+    progress: &'w dyn Progress,
+}
+
+/// Which rows can be used.
+#[derive(Serialize, Deserialize)]
+struct Usable {
+    examined: Examined,
+    /// Those that are copies of another and go first.
+    copies: Selection,
+}
+
+impl<'w> Clustered<'w> {
+    pub(super) fn new(
+        worker: &'w Worker,
+        at: &'w AtStage,
+        progress: &'w dyn Progress,
+    ) -> Result<Self, Error> {
+        let method = at.method()?;
+        let Work::InClusters(work) = method.work() else {
+            unreachable!("the steps were planned for a stage that works inside clusters");
+        };
+        let embedding = Box::new(worker.pool.embedding(work.embedding)?);
+        Ok(Self { worker, at, method, embedding, progress })
+    }
+
+    fn work(&self) -> InClusters<'_> {
+        match self.method.work() {
+            Work::InClusters(work) => work,
+            Work::Whole | Work::RowByRow => unreachable!("it works inside clusters"),
+        }
+    }
+
+    /// Computes a task and writes its artefact; false where there was nothing to do.
+    pub(super) fn compute(&self, task: Task, index: usize, path: &Path) -> Result<bool, Error> {
+        match task {
+            Task::Examine => artefact::write(path, &self.examine(index)?)?,
+            Task::Usable => artefact::write(path, &self.find_usable()?)?,
+            Task::Begin | Task::Train => artefact::write(path, &self.begin(task)?)?,
+            Task::Pass(pass) => return self.pass(pass, index, path),
+            Task::Move(pass) => return self.move_centroids(pass, path),
+            Task::Assign => artefact::write(path, &self.assign(index)?)?,
+            Task::Search => artefact::write(path, &self.search(index)?)?,
+            Task::Rows | Task::Stage | Task::Finish => unreachable!("not of clusters"),
+        }
+        Ok(true)
+    }
+
+    /// What the tasks found, for the stage to be put together.
+    pub(super) fn ahead(&self) -> Result<Ahead, Error> {
+        let ahead = self.examined()?;
+        let clusters = match self.work().origin {
+            Origin::Fit(..) => Some(self.clusters()?),
+            Origin::Stage(_) => None,
+        };
+        let mut found = None;
+        if let Some(step) = self.worker.plan.of_stage(self.at.index, Task::Search) {
+            let mut all: Vec<Found> = Vec::new();
+            for path in self.worker.inputs(step)? {
+                all.extend(artefact::read::<Vec<Found>>(&path)?);
+            }
+            found = Some(all);
+        }
+        Ok(Ahead { clusters, found, ..ahead })
+    }
+
+    fn examine(&self, index: usize) -> Result<Examined, Error> {
+        let rows = self.worker.in_part(&self.at.next.input, index);
+        let norm = self.work().norm;
+        let found = Examined::examine(&*self.embedding, &rows, norm, self.progress);
+        found.map_err(|e| self.at.failed(e))
+    }
+
+    fn find_usable(&self) -> Result<Usable, Error> {
+        let step = self.step(Task::Examine)?;
+        let mut examined = Examined::default();
+        for path in self.worker.inputs(step)? {
+            examined.merge(artefact::read(&path)?);
+        }
+        let ahead = Ahead { examined: Some(examined.clone()), ..Ahead::default() };
+        let context = self.context(&ahead);
+        let copies = match self.work().search {
+            Some(search) => {
+                let (rows, _) = self.clusterable(&context)?;
+                search.copies(&rows, &context).map_err(|e| self.at.failed(e))?
+            }
+            None => Selection::default(),
+        };
+        Ok(Usable { examined, copies })
+    }
+
+    fn step(&self, task: Task) -> Result<&super::Step, Error> {
+        self.worker.plan.of_stage(self.at.index, task).ok_or_else(|| Error::NoSuchStep {
+            step: format!("{task:?}"),
+            steps: "others".to_owned(),
+        })
+    }
+
+    fn usable(&self) -> Result<Usable, Error> {
+        only(self.worker, self.step(Task::Usable)?)
+    }
+
+    fn examined(&self) -> Result<Ahead, Error> {
+        Ok(Ahead { examined: Some(self.usable()?.examined), ..Ahead::default() })
+    }
+
+    fn context<'c>(&'c self, ahead: &'c Ahead) -> Context<'c> {
+        self.worker.context(self.at, &self.at.next.input, ahead, self.progress)
+    }
+
+    /// The rows that can have a cluster, and the clusters, where an earlier stage made them.
+    fn clusterable(&self, context: &Context<'_>) -> Result<(Rows<'_>, Option<Clusters>), Error> {
+        let InClusters { embedding, norm, origin, .. } = self.work();
+        let given = curate_core::Given {
+            ids: Some(self.worker.pool.ids()),
+            rows: Some(self.at.next.input.clone()),
+            norm,
+        };
+        // The same complaints as a run of one process has.
+        context.rows(&*self.embedding, embedding, norm).map_err(|e| self.at.failed(e))?;
+        let examined = context.ahead.examined.clone().unwrap_or_default();
+        let rows = Rows::examined(&*self.embedding, given, examined);
+        let rows = rows.map_err(|e| self.at.failed(e))?;
+        match origin {
+            Origin::Fit(..) => Ok((rows, None)),
+            Origin::Stage(stage) => {
+                let clusters = clusters_of_stage(stage, context).map_err(|e| self.at.failed(e))?;
+                let with = rows.usable().intersect(clusters.rows());
+                Ok((rows.only(&with).map_err(|e| self.at.failed(e))?, Some(clusters)))
+            }
+        }
+    }
+
+    /// The rows that are clustered and compared.
+    fn distinct(&self) -> Result<(Rows<'_>, Option<Clusters>), Error> {
+        let Usable { examined, copies } = self.usable()?;
+        let ahead = Ahead { examined: Some(examined), ..Ahead::default() };
+        let (rows, clusters) = self.clusterable(&self.context(&ahead))?;
+        let left = rows.usable().minus(&copies);
+        Ok((rows.only(&left).map_err(|e| self.at.failed(e))?, clusters))
+    }
+
+    /// K-means over so many rows; `None` where there are none.
+    fn k_means(&self, rows: usize) -> Result<Option<KMeans>, Error> {
+        let Origin::Fit(clusters, params) = self.work().origin else { return Ok(None) };
+        if rows == 0 {
+            return Ok(None);
+        }
+        let k_means = params.inside(clusters, self.worker.recipe.seed, rows);
+        k_means.map(Some).map_err(|e| self.at.failed(e))
+    }
+
+    fn begin(&self, task: Task) -> Result<Option<Training>, Error> {
+        let (rows, _) = self.distinct()?;
+        let Some(k_means) = self.k_means(rows.usable().len())? else { return Ok(None) };
+        let (vectors, ids) = (rows.unit(), rows.usable_ids());
+        let training = match task {
+            Task::Begin => k_means.begin(&vectors, &ids, self.progress),
+            _ => k_means.train_at_once(&vectors, &ids, self.progress),
+        };
+        training.map(Some).map_err(|e| self.at.failed(e))
+    }
+
+    /// The centroids after so many passes; fewer where k-means had converged.
+    fn training(&self, passes: usize) -> Result<Option<Training>, Error> {
+        for pass in (1..=passes).rev() {
+            let step = self.step(Task::Move(pass))?;
+            self.worker.inputs(step)?;
+            let receipt = self.worker.place(step, 0).receipt(&self.worker.plan.fingerprint)?;
+            if receipt.is_some_and(|receipt| receipt.needed) {
+                return only(self.worker, step);
+            }
+        }
+        let trained = self.step(Task::Train).or_else(|_| self.step(Task::Begin))?;
+        only(self.worker, trained)
+    }
+
+    /// The centroids before a pass, where it is needed.
+    fn before(&self, pass: usize, rows: usize) -> Result<Option<(KMeans, Training)>, Error> {
+        let (Some(training), Some(k_means)) = (self.training(pass - 1)?, self.k_means(rows)?)
+        else {
+            return Ok(None);
+        };
+        Ok((!training.is_done(&k_means)).then_some((k_means, training)))
+    }
+
+    fn pass(&self, pass: usize, index: usize, path: &Path) -> Result<bool, Error> {
+        let (rows, _) = self.distinct()?;
+        let Some((k_means, training)) = self.before(pass, rows.usable().len())? else {
+            artefact::write(path, &())?;
+            return Ok(false);
+        };
+        let part = self.worker.in_part(rows.usable(), index);
+        let part = rows.only(&part).map_err(|e| self.at.failed(e))?;
+        let (vectors, ids) = (part.unit(), part.usable_ids());
+        let found = k_means.pass(&training, &vectors, &ids, self.progress);
+        artefact::write(path, &found.map_err(|e| self.at.failed(e))?)?;
+        Ok(true)
+    }
+
+    fn move_centroids(&self, pass: usize, path: &Path) -> Result<bool, Error> {
+        let (rows, _) = self.distinct()?;
+        let paths = self.worker.inputs(self.step(Task::Pass(pass))?)?;
+        let Some((k_means, training)) = self.before(pass, rows.usable().len())? else {
+            artefact::write(path, &())?;
+            return Ok(false);
+        };
+        let earlier = match pass {
+            1 => vec![],
+            _ => self.worker.inputs(self.step(Task::Pass(pass - 1))?)?,
+        };
+        let (mut passes, mut moved, mut first) = (Vec::new(), 0, 0);
+        for (index, path) in paths.iter().enumerate() {
+            let found: PartPass = artefact::read(path)?;
+            let before = earlier.get(index).map(|path| artefact::read(path)).transpose()?;
+            moved += found.moved_since(before.as_ref());
+            let rows = found.cluster().len();
+            passes.push((first, found));
+            first += rows;
+        }
+        let next = k_means.next(training, passes, moved, &rows.unit());
+        artefact::write(path, &Some(next.map_err(|e| self.at.failed(e))?))?;
+        Ok(true)
+    }
+
+    fn assign(&self, index: usize) -> Result<Assignment, Error> {
+        let (rows, _) = self.distinct()?;
+        let Some(k_means) = self.k_means(rows.usable().len())? else {
+            return Ok(Assignment::default());
+        };
+        let passes = if k_means.is_in_parts() { k_means.iterations() } else { 0 };
+        let Some(training) = self.training(passes)? else { return Ok(Assignment::default()) };
+        let part = self.worker.in_part(rows.usable(), index);
+        let part = rows.only(&part).map_err(|e| self.at.failed(e))?;
+        let centroids = training.centroids().view();
+        let found = assign(centroids, Metric::Spherical, &part.unit(), self.progress);
+        found.map_err(|e| self.at.failed(e))
+    }
+
+    /// The clusters that the stage made, or those of an earlier stage, of the rows that are compared.
+    fn clusters(&self) -> Result<Clusters, Error> {
+        let (rows, shared) = self.distinct()?;
+        if let Some(shared) = shared {
+            return shared.only(rows.usable()).map_err(|e| self.at.failed(e));
+        }
+        let Some(k_means) = self.k_means(rows.usable().len())? else {
+            return Ok(Clusters::none(rows.dim()));
+        };
+        let passes = if k_means.is_in_parts() { k_means.iterations() } else { 0 };
+        let Some(training) = self.training(passes)? else { return Ok(Clusters::none(rows.dim())) };
+        let paths = self.worker.inputs(self.step(Task::Assign)?)?;
+        let parts = paths.iter().map(|path| artefact::read(path));
+        let parts: Vec<Assignment> = parts.collect::<Result<_, _>>()?;
+        let clustering = training.clustering(parts).map_err(|e| self.at.failed(e))?;
+        Clusters::new(rows.usable().clone(), clustering).map_err(|e| self.at.failed(e))
+    }
+
+    fn search(&self, index: usize) -> Result<Vec<Found>, Error> {
+        let clusters = self.clusters()?;
+        let step = self.step(Task::Search)?;
+        let Some(some) = ranges(&clusters.sizes(), step.tasks).into_iter().nth(index) else {
+            return Ok(vec![]);
+        };
+        let labels = clusters.clustering().assignment.cluster();
+        let of = clusters.rows().iter().zip(labels);
+        let members: Selection = of
+            .filter(|(_, cluster)| some.contains(&(**cluster as usize)))
+            .map(|(row, _)| row)
+            .collect();
+        if members.is_empty() {
+            return Ok(vec![]);
+        }
+        let (rows, _) = self.distinct()?;
+        let rows = rows.only(&members).map_err(|e| self.at.failed(e))?;
+        let clusters = clusters.only(&members).map_err(|e| self.at.failed(e))?;
+        let ahead = Ahead::default();
+        let context = self.context(&ahead);
+        let search = self.work().search.expect("the step was planned for a search");
+        search.search(&rows, &clusters, &context).map_err(|e| self.at.failed(e))
+    }
+}
+
+/// Ranges of clusters with about the same work, which grows with the square of a cluster's size.
+fn ranges(sizes: &[usize], tasks: usize) -> Vec<Range<usize>> {
+    let work = |size: usize| (size as f64).powi(2);
+    let total: f64 = sizes.iter().map(|&size| work(size)).sum();
+    let mut ends = Vec::with_capacity(tasks);
+    let (mut done, mut cluster) = (0.0, 0);
+    for task in 1..=tasks {
+        let goal = total * task as f64 / tasks as f64;
+        while cluster < sizes.len() && (task == tasks || done + work(sizes[cluster]) / 2.0 <= goal)
+        {
+            done += work(sizes[cluster]);
+            cluster += 1;
+        }
+        ends.push(cluster);
+    }
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    starts.zip(ends.iter().copied()).map(|(from, to)| from..to).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_clusters_cover_all_and_share_the_work() {
+        for (sizes, tasks) in [
+            (vec![3, 1, 4, 1, 5, 9, 2, 6], 3),
+            (vec![0, 0, 0], 2),
+            (vec![7], 4),
+            (vec![], 2),
+            (vec![1000, 1, 1, 1], 2),
+        ] {
+            let found = ranges(&sizes, tasks);
+            assert_eq!(found.len(), tasks);
+            let all: Vec<usize> = found.iter().cloned().flatten().collect();
+            assert_eq!(all, (0..sizes.len()).collect::<Vec<_>>(), "{sizes:?}");
+        }
+        assert_eq!(ranges(&[10, 10, 10, 10], 2), [0..2, 2..4]);
+        assert_eq!(ranges(&[1000, 1, 1, 1], 2), [0..1, 1..4]);
+    }
+}

@@ -1,0 +1,349 @@
+//! Carrying out one task.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use curate_core::{Progress, Selection};
+use curate_io::{Pool, lock::FolderLock, table, watched::Watched};
+
+use super::{
+    artefact::{self, Place},
+    clustered::Clustered,
+    graph::{Step, Task},
+    plan::TaskPlan,
+};
+use crate::{
+    Error, Recipe,
+    advance::{Next, RunOptions, Stages},
+    ahead::Ahead,
+    earlier::Earlier,
+    execute, folder,
+    manifest::{FileRecord, PoolNow, PoolRecord},
+    plan::bytes,
+    record,
+    rows::StageRows,
+    stage::{Context, Method},
+};
+
+/// What became of a task that was to be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It was carried out.
+    Computed,
+    /// Its artefact was there.
+    Present,
+    /// There was nothing to do: k-means had converged before.
+    NotNeeded,
+}
+
+/// A process that carries out tasks of a plan. It opens the pool once and remembers the stage that it
+/// works at, so one for many tasks is better than one for each.
+pub struct Worker {
+    pub(super) folder: PathBuf,
+    pub(super) plan: TaskPlan,
+    pub(super) recipe: Recipe,
+    pub(super) pool: Pool,
+    record: PoolRecord,
+    options: RunOptions,
+    at: Mutex<Option<Arc<AtStage>>>,
+}
+
+/// A stage whose turn it is: what it is given.
+pub(super) struct AtStage {
+    pub(super) index: usize,
+    earlier: Earlier,
+    pub(super) next: Next,
+}
+
+impl Worker {
+    /// Opens a plan and its pool.
+    ///
+    /// # Errors
+    /// When there is no plan, or the pool or a file that a stage reads has changed since it was made.
+    pub fn open(folder: &Path, progress: &dyn Progress) -> Result<Self, Error> {
+        let plan = TaskPlan::open(folder)?;
+        let recipe = Recipe::read(&folder.join(folder::RECIPE))?;
+        Self::of(folder, plan, recipe, RunOptions::default(), progress)
+    }
+
+    pub(super) fn of(
+        folder: &Path,
+        plan: TaskPlan,
+        recipe: Recipe,
+        options: RunOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, Error> {
+        let pool = recipe.open_pool(progress)?;
+        let record = PoolRecord::known(folder).filter(|record| record.digest == plan.pool);
+        let Some(record) = record else {
+            let problem = "has lost its pool.json, or has that of another plan".to_owned();
+            return Err(Error::Run { folder: folder.to_owned(), problem });
+        };
+        record.check(&pool)?;
+        let folder = folder.to_owned();
+        let worker = Self { folder, plan, recipe, pool, record, options, at: Mutex::default() };
+        worker.check_files()?;
+        Ok(worker)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &TaskPlan {
+        &self.plan
+    }
+
+    /// The run folder.
+    pub fn run_folder(&self) -> PathBuf {
+        self.plan.run_folder(&self.folder)
+    }
+
+    /// Carries out a task, unless its artefact is there and has its digest.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] when an earlier step is not done; when there is no such task, the pool or a
+    /// file has changed, the stage cannot do what it was asked, or the caller cancels.
+    pub fn run(&self, step: &str, index: usize, progress: &dyn Progress) -> Result<Done, Error> {
+        let step = self.plan.step(step)?;
+        if index >= step.tasks {
+            let (step, tasks) = (step.name.clone(), step.tasks);
+            return Err(Error::NoSuchTask { step, index, tasks });
+        }
+        if self.is_put_together(step)? {
+            return Ok(Done::Present);
+        }
+        let place = self.place(step, index);
+        let is_last = matches!(step.task, Task::Stage | Task::Finish);
+        // A damaged artefact is replaced; that of the last step of a stage lies in the run folder.
+        if !is_last && let Ok(Some(receipt)) = place.checked(&self.plan.fingerprint) {
+            return Ok(if receipt.needed { Done::Present } else { Done::NotNeeded });
+        }
+        self.check_files()?;
+        let _working = place.work()?;
+        let started = Instant::now();
+        let needed = self.compute(step, index, progress).and_then(|needed| {
+            self.pool.watched().iter().try_for_each(Watched::check)?;
+            self.check_files()?;
+            Ok(needed)
+        });
+        match needed {
+            Ok(needed) => {
+                place.count(&self.plan.fingerprint, needed, started.elapsed().as_secs_f64())?;
+                Ok(if needed { Done::Computed } else { Done::NotNeeded })
+            }
+            Err(error) => {
+                if !error.is_cancelled() && !matches!(error, Error::NotReady { .. }) {
+                    place.fail(&error.to_string());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the stage that the step works at has left its result.
+    pub(super) fn is_put_together(&self, step: &Step) -> Result<bool, Error> {
+        let Some(stage) = step.stage else { return Ok(false) };
+        let Some(last) = self.plan.of_stage(stage, Task::Stage) else { return Ok(false) };
+        let Ok(Some(_)) = self.place(last, 0).receipt(&self.plan.fingerprint) else {
+            return Ok(false);
+        };
+        let folder = folder::of_stage(&self.run_folder(), stage, self.recipe.stages[stage].name());
+        match record::read(&folder)? {
+            Some(record) => Ok(record::check(&folder, &record).is_ok()),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn place<'p>(&'p self, step: &'p Step, index: usize) -> Place<'p> {
+        Place { folder: &self.folder, step: &step.name, index }
+    }
+
+    fn check_files(&self) -> Result<(), Error> {
+        Ok(self.plan.files.iter().try_for_each(FileRecord::check)?)
+    }
+
+    /// Computes a task and writes its artefact; false where there was nothing to do.
+    fn compute(&self, step: &Step, index: usize, progress: &dyn Progress) -> Result<bool, Error> {
+        let place = self.place(step, index);
+        let Some(stage) = step.stage else {
+            self.finish(&place.part(), progress)?;
+            return Ok(true);
+        };
+        let at = self.at(stage)?;
+        match step.task {
+            Task::Rows => self.judge(&at, index, &place.part(), progress)?,
+            Task::Stage => self.put_together(&at, &place.part(), progress)?,
+            Task::Finish => {}
+            task => {
+                return Clustered::new(self, &at, progress)?.compute(task, index, &place.part());
+            }
+        }
+        Ok(true)
+    }
+
+    /// The stage of that number, with what the stages before it left.
+    pub(super) fn at(&self, index: usize) -> Result<Arc<AtStage>, Error> {
+        let mut last = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = last.as_ref().filter(|at| at.index == index) {
+            return Ok(Arc::clone(at));
+        }
+        let run = self.run_folder();
+        let now = PoolNow::of(self.record.clone(), &run)?;
+        let stages = self.stages(index, &run, &now)?;
+        let next = stages.next(&self.recipe.stages[index])?;
+        let at = Arc::new(AtStage { index, next, earlier: stages.finished().earlier });
+        *last = Some(Arc::clone(&at));
+        Ok(at)
+    }
+
+    /// The stages before the one of that number, which have to be put together.
+    fn stages<'s>(
+        &'s self,
+        index: usize,
+        run: &'s Path,
+        now: &'s PoolNow,
+    ) -> Result<Stages<'s>, Error> {
+        let mut stages = Stages::new(&self.recipe, &self.pool, run, self.options, now);
+        for (number, stage) in self.recipe.stages[..index].iter().enumerate() {
+            if stages.reuse(stage)?.is_none() {
+                let step = self.plan.of_stage(number, Task::Stage);
+                let step = step.map_or_else(String::new, |step| step.name.clone());
+                return Err(Error::NotReady { step, tasks: 1, missing: 1, first: 0 });
+            }
+        }
+        Ok(stages)
+    }
+
+    /// What a stage may look at where it is given these rows.
+    pub(super) fn context<'c>(
+        &'c self,
+        at: &'c AtStage,
+        input: &'c Selection,
+        ahead: &'c Ahead,
+        progress: &'c dyn Progress,
+    ) -> Context<'c> {
+        let (pool, seed, earlier) = (&self.pool, self.recipe.seed, &at.earlier);
+        Context { pool, seed, input, earlier, ahead, progress }
+    }
+
+    /// Those of the rows that lie in a part.
+    pub(super) fn in_part(&self, rows: &Selection, index: usize) -> Selection {
+        let part = &self.plan.parts[index];
+        let rows = rows.rows();
+        let from = rows.partition_point(|&row| row < part.from);
+        let to = rows.partition_point(|&row| row < part.to);
+        rows[from..to].iter().copied().collect()
+    }
+
+    fn judge(
+        &self,
+        at: &AtStage,
+        index: usize,
+        path: &Path,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let input = self.in_part(&at.next.input, index);
+        let ahead = Ahead::default();
+        let context = self.context(at, &input, &ahead, progress);
+        let outcome = at.method()?.execute(&context).map_err(|e| at.failed(e))?;
+        Ok(outcome.rows.write(path)?)
+    }
+
+    /// Puts a stage together from what its tasks left.
+    fn put_together(
+        &self,
+        at: &AtStage,
+        path: &Path,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let run = self.run_folder();
+        let _lock = FolderLock::take(&run)?;
+        let now = PoolNow::of(self.record.clone(), &run)?;
+        let mut stages = self.stages(at.index, &run, &now)?;
+        let written = &self.recipe.stages[at.index];
+        let (record, _) = match stages.find(&at.next)? {
+            Some(found) => found,
+            None => stages.compute(&at.next, &self.ahead(at, progress)?, progress)?,
+        };
+        stages.reuse(written)?;
+        let text = serde_json::to_vec(&record).expect("a record is JSON");
+        Ok(curate_io::atomic::write(path, &text)?)
+    }
+
+    fn ahead(&self, at: &AtStage, progress: &dyn Progress) -> Result<Ahead, Error> {
+        if let Some(step) = self.plan.of_stage(at.index, Task::Rows) {
+            let mut parts = Vec::with_capacity(step.tasks);
+            for place in self.inputs(step)? {
+                parts.push(StageRows::read(&place, &table::Reader::open(&place)?)?);
+            }
+            return Ok(Ahead { rows: Some(StageRows::concat(parts)), ..Ahead::default() });
+        }
+        match self.plan.of_stage(at.index, Task::Usable) {
+            Some(_) => Clustered::new(self, at, progress)?.ahead(),
+            None => Ok(Ahead::default()),
+        }
+    }
+
+    fn finish(&self, path: &Path, progress: &dyn Progress) -> Result<(), Error> {
+        let run = self.run_folder();
+        let now = PoolNow::of(self.record.clone(), &run)?;
+        self.stages(self.recipe.stages.len(), &run, &now)?;
+        let done = execute::run(&self.recipe, &run, self.options, progress)?;
+        let text = serde_json::to_vec(&done.kept).expect("a number is JSON");
+        Ok(curate_io::atomic::write(path, &text)?)
+    }
+
+    /// The artefacts of a step, all of which have to be there, with their digests.
+    pub(super) fn inputs(&self, step: &Step) -> Result<Vec<PathBuf>, Error> {
+        let there = |&index: &usize| {
+            matches!(self.place(step, index).checked(&self.plan.fingerprint), Ok(Some(_)))
+        };
+        let missing: Vec<usize> = (0..step.tasks).filter(|index| !there(index)).collect();
+        match missing.first() {
+            None => Ok((0..step.tasks).map(|index| self.place(step, index).part()).collect()),
+            Some(&first) => Err(Error::NotReady {
+                step: step.name.clone(),
+                tasks: step.tasks,
+                missing: missing.len(),
+                first,
+            }),
+        }
+    }
+
+    /// Refuses a task that may need more memory than this process can have.
+    ///
+    /// # Errors
+    /// [`Error::TooLittleMemory`].
+    pub fn check_memory(&self, step: &str, limit: u64) -> Result<(), Error> {
+        let step = self.plan.step(step)?;
+        if step.estimate.memory <= limit {
+            return Ok(());
+        }
+        Err(Error::TooLittleMemory {
+            step: step.name.clone(),
+            needed: bytes(step.estimate.memory),
+            there: bytes(limit),
+        })
+    }
+}
+
+impl AtStage {
+    pub(super) fn method(&self) -> Result<Box<dyn Method>, Error> {
+        self.next.stage.resolve()
+    }
+
+    pub(super) fn failed(&self, error: impl Into<crate::error::StageError>) -> Error {
+        error.into().in_stage(self.next.stage.name())
+    }
+}
+
+/// Reads the artefact of a step that has one task.
+pub(super) fn only<T: serde::de::DeserializeOwned>(
+    worker: &Worker,
+    step: &Step,
+) -> Result<T, Error> {
+    let paths = worker.inputs(step)?;
+    let path = paths.first().expect("a step has a task");
+    Ok(artefact::read(path)?)
+}
