@@ -159,14 +159,20 @@ def main():
                     "python3 benches/memory/run.py", "bytes", versions, BARS)
 
 
-if __name__ == "__main__":
+def enter():
+    """Runs this script again inside an environment that has NumPy and pyarrow."""
     prefix = BENCH / "venv"
-    if Path(sys.prefix) != prefix and "CURATE_NO_VENV" not in os.environ:
-        if not prefix.exists():
-            BENCH.mkdir(parents=True, exist_ok=True)
-            venv.create(prefix, with_pip=True)
-            pip = [str(prefix / "bin" / "pip"), "install", "--quiet", "numpy", "pyarrow"]
-            subprocess.run(pip, check=True)
-        python = str(prefix / "bin" / "python")
-        os.execv(python, [python, *sys.argv])
+    if Path(sys.prefix) == prefix or "CURATE_NO_VENV" in os.environ:
+        return
+    if not prefix.exists():
+        BENCH.mkdir(parents=True, exist_ok=True)
+        venv.create(prefix, with_pip=True)
+        pip = [str(prefix / "bin" / "pip"), "install", "--quiet", "numpy", "pyarrow"]
+        subprocess.run(pip, check=True)
+    python = str(prefix / "bin" / "python")
+    os.execv(python, [python, *sys.argv])
+
+
+if __name__ == "__main__":
+    enter()
     main()

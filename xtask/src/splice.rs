@@ -11,6 +11,7 @@ mod keys;
 mod network;
 mod promises;
 mod summary;
+mod tasks;
 
 use std::{fs, path::Path};
 
@@ -30,6 +31,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/src/keys.md",
     "docs/src/filter.md",
     "docs/src/promises.md",
+    "docs/src/tasks.md",
     "crates/curate-scaling/src/lib.rs",
 ];
 
@@ -62,6 +64,9 @@ const TABLES: &[(&str, Table)] = &[
     ("memory", promises::memory),
     ("recipe-keys", keys::recipe_keys),
     ("torture", promises::torture),
+    ("tasks-overhead", tasks::overhead),
+    ("tasks-simulated", tasks::simulated),
+    ("tasks-soak", tasks::soak),
     ("speed", summary::speed),
 ];
 

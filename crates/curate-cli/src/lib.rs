@@ -81,7 +81,9 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
         }
         Err(error) => {
             let error = error.in_words_of_the_program(skip);
-            eprintln!("error: {}", plain(&format!("{error}{}", error.flag())));
+            // Tasks replace what is damaged without a flag.
+            let flag = if is_of_tasks { "" } else { error.flag() };
+            eprintln!("error: {}", plain(&format!("{error}{flag}")));
             let mut cause = error.source();
             while let Some(error) = cause {
                 eprintln!("  because: {}", plain(&error.to_string()));

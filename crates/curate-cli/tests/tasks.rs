@@ -160,13 +160,25 @@ fn a_scheduler_is_told_what_to_do_by_the_exit_code() {
     let (code, said) = failed(&mut curate(folder, "tasks reduce plan --step 03-dedup.examine"));
     assert!(code == 1 && said.contains("`curate tasks run --index`"), "{said}");
 
+    done(&mut curate(folder, "tasks resume plan"));
+    assert_eq!(results(&folder.join("plan/run")), expected(folder));
+    assert_eq!(failed(&mut curate(folder, "tasks run plan --step x")).0, 1);
+    assert_eq!(failed(&mut curate(folder, "tasks run plan")).0, 2);
+}
+
+#[test]
+fn a_task_that_cannot_go_well_here_or_now_says_so_by_the_exit_code() {
+    let world = world(300);
+    let folder = world.path();
+    done(&mut curate(folder, "tasks plan recipe.toml --out plan --tasks 3"));
+    let run = |words: &str| curate(folder, &format!("tasks run plan {words}"));
     if cfg!(target_os = "linux") {
         let plan = folder.join("plan/plan.json");
         let text = fs::read_to_string(&plan).unwrap();
         let memory = text.lines().find(|line| line.contains("\"memory\"")).unwrap();
         let more = "\"memory\": 1125899906842624,";
         fs::write(&plan, text.replace(memory.trim(), more)).unwrap();
-        let (code, said) = failed(&mut run("--step 02-fraction.stage"));
+        let (code, said) = failed(&mut run("--step 01-agreement.rows --index 1"));
         assert_eq!(code, 69, "{said}");
         assert!(said.contains("may need 1024.0 TiB, and this process can have "), "{said}");
         fs::write(&plan, text).unwrap();
@@ -176,14 +188,11 @@ fn a_scheduler_is_told_what_to_do_by_the_exit_code() {
     let bytes = fs::read(&metadata).unwrap();
     let uids = (500..600).map(|id| SampleId(id).to_string()).collect();
     table::write(&metadata, vec![("uid", Column::Text(uids))]).unwrap();
-    let (code, said) = failed(&mut run("--step 02-fraction.stage"));
+    let (code, said) = failed(&mut run("--step 01-agreement.rows --index 1"));
     assert_eq!(code, 65, "the pool has changed: {said}");
     assert!(said.contains("00001.parquet: has changed since"), "{said}");
     fs::write(&metadata, bytes).unwrap();
-    done(&mut curate(folder, "tasks resume plan"));
-    assert_eq!(results(&folder.join("plan/run")), expected(folder));
-    assert_eq!(failed(&mut curate(folder, "tasks run plan --step x")).0, 1);
-    assert_eq!(failed(&mut curate(folder, "tasks run plan")).0, 2);
+    done(&mut run("--step 01-agreement.rows --index 1"));
 }
 
 #[test]

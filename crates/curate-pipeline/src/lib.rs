@@ -55,6 +55,7 @@ pub mod joined;
 pub mod manifest;
 mod page;
 pub mod plan;
+mod problems;
 pub mod recipe;
 mod record;
 mod report;
@@ -65,7 +66,6 @@ mod stage;
 mod stages;
 pub mod tasks;
 mod words;
-mod work;
 
 pub use advance::RunOptions;
 pub use error::Error;

@@ -9,10 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use curate_cluster::{Clusters, KMeansParams};
 use curate_core::{
-    EmbeddingSource, Given, ParamsError, Progress, Rows, RowsError, SampleId, ScoreColumn,
-    Selection, fault::NormPolicy, rank::Direction,
+    EmbeddingSource, Given, Progress, Rows, RowsError, SampleId, ScoreColumn, Selection,
+    fault::NormPolicy, rank::Direction,
 };
+use curate_dedup::Found;
 use curate_device::DeviceName;
 use curate_io::Pool;
 use curate_report::Section;
@@ -26,8 +28,9 @@ use crate::{
     page::Page,
     record::{Outcome, StageRecord},
     rows::StageRows,
-    work::Work,
 };
+
+pub(crate) use crate::problems::Problems;
 
 /// A stage as a recipe writes it: the keys of its table.
 pub(crate) trait Settings {
@@ -127,6 +130,48 @@ pub(crate) trait Method {
     }
 }
 
+/// How a stage can be carried out in parts.
+pub(crate) enum Work<'a> {
+    /// By one process alone.
+    Whole,
+    /// Any of its rows without the others, and it tells nothing beside what it says of each row.
+    RowByRow,
+    /// Inside clusters.
+    InClusters(InClusters<'a>),
+}
+
+/// A stage that works inside clusters.
+pub(crate) struct InClusters<'a> {
+    pub(crate) embedding: &'a str,
+    pub(crate) norm: NormPolicy,
+    /// Where the clusters come from.
+    pub(crate) origin: Origin<'a>,
+    /// What it does inside clusters that takes long.
+    pub(crate) search: Option<&'a dyn ClusterSearch>,
+}
+
+/// Where clusters come from.
+pub(crate) enum Origin<'a> {
+    /// The stage makes them: as many as this, or one for each row where there are fewer.
+    Fit(usize, Box<KMeansParams>),
+    /// An earlier stage made them.
+    Stage(&'a str),
+}
+
+/// A search inside clusters, of any of them without the others.
+pub(crate) trait ClusterSearch {
+    /// The rows that go before rows are clustered.
+    fn copies(&self, rows: &Rows<'_>, context: &Context<'_>) -> Result<Selection, StageError>;
+
+    /// Searches these clusters, whose rows are those given.
+    fn search(
+        &self,
+        rows: &Rows<'_>,
+        clusters: &Clusters,
+        context: &Context<'_>,
+    ) -> Result<Vec<Found>, StageError>;
+}
+
 /// Where a stage takes rows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source<'a> {
@@ -188,38 +233,6 @@ pub(crate) enum Gives {
     Score,
     /// A cluster for each row that stays, and centroids.
     Clusters,
-}
-
-/// What is wrong with a stage, collected while it is checked.
-#[derive(Default)]
-pub(crate) struct Problems(pub(crate) Vec<String>);
-
-impl Problems {
-    pub(crate) fn must(&mut self, holds: bool, what: &str) {
-        if !holds {
-            self.0.push(what.to_owned());
-        }
-    }
-
-    /// What a method says of its parameters, under the keys that recipes have for them.
-    pub(crate) fn violations(&mut self, error: &ParamsError, key: impl Fn(&str) -> String) {
-        for violation in &error.violations {
-            let allowed = violation.allowed.trim_start_matches("a number ");
-            let key = key(&violation.field.replace('_', "-"));
-            self.0.push(format!("`{key}` must be {allowed}, not {}", violation.value));
-        }
-    }
-
-    /// A share of rows to keep.
-    pub(crate) fn fraction(&mut self, fraction: Option<f64>) {
-        let holds = fraction.is_none_or(|share| share > 0.0 && share <= 1.0);
-        self.must(holds, "`fraction` must be above 0 and at most 1: 0.3 keeps 30 %");
-    }
-
-    /// A number of rows, clusters or the like.
-    pub(crate) fn at_least_one(&mut self, key: &str, count: Option<usize>) {
-        self.must(count != Some(0), &format!("`{key}` must be at least 1"));
-    }
 }
 
 /// What a stage needs.

@@ -323,6 +323,29 @@ fn what_nobody_needs_is_removed_and_what_killed_processes_left() {
 }
 
 #[test]
+fn a_stages_result_that_was_damaged_is_named_and_put_together_again() {
+    let pool = pool();
+    let (recipe, out) = (recipe(pool.path(), STAGES), folder());
+    plan(&recipe, out.path(), Some(3), &NoProgress).unwrap();
+    resume(out.path(), &NoProgress).unwrap();
+    let expected = results(&out.path().join("run"));
+    for collected in [false, true] {
+        if collected {
+            collect(out.path(), false).unwrap();
+        }
+        let rows = out.path().join("run/stages/03-dedup/rows.parquet");
+        let bytes = fs::read(&rows).unwrap();
+        fs::write(&rows, &bytes[..bytes.len() - 9]).unwrap();
+        let found = verify(out.path(), &NoProgress).unwrap();
+        assert_eq!(found.damaged.len(), 1, "{found:?}");
+        assert!(found.damaged[0].contains("rows.parquet: is not the file"), "{found:?}");
+        assert!(resume(out.path(), &NoProgress).unwrap() > 0);
+        assert_eq!(results(&out.path().join("run")), expected, "collected: {collected}");
+        assert!(verify(out.path(), &NoProgress).unwrap().damaged.is_empty());
+    }
+}
+
+#[test]
 fn a_run_in_tasks_that_stopped_goes_on_at_its_task() {
     let pool = pool();
     let recipe = recipe(pool.path(), STAGES);

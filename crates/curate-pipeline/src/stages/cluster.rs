@@ -23,10 +23,9 @@ use crate::{
     record::{Outcome, StageRecord},
     rows::StageRows,
     stage::{
-        Context, Cost, Done, Gives, Method, Problems, Reads, Settings, Source, anchored,
-        is_default, told,
+        Context, Cost, Done, Gives, InClusters, Method, Origin, Problems, Reads, Settings, Source,
+        Work, anchored, is_default, told,
     },
-    work::{InClusters, Origin, Work},
 };
 
 /// A stage that clusters rows, for later stages to share (`clusters-from`). Removes only rows that

@@ -20,6 +20,7 @@ use super::shared::{
     clustering::{self, KMeansRecipe, KMeansTold, dim},
     duplicates_section,
     given_clusters::ClusterSource,
+    probing::ProbingTold,
 };
 use crate::{
     Error,
@@ -28,10 +29,9 @@ use crate::{
     record::{Outcome, StageRecord},
     rows::StageRows,
     stage::{
-        Context, Cost, Done, Method, Numbers, Preferred, Problems, Reads, Settings, Source,
-        is_default, percent, told,
+        ClusterSearch, Context, Cost, Done, InClusters, Method, Numbers, Preferred, Problems,
+        Reads, Settings, Source, Work, is_default, percent, told,
     },
-    work::{ClusterSearch, InClusters, Work},
 };
 
 /// What is kept where the recipe does not say.
@@ -227,18 +227,6 @@ struct DedupTold {
     k_means: Option<KMeansTold>,
 }
 
-/// What a look into neighboring clusters found.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct ProbingTold {
-    pairs: u64,
-    rows_with_a_nearer_match: usize,
-    recall_sample: usize,
-    duplicates_in_sample: usize,
-    recall_without: Option<f64>,
-    recall: Option<f64>,
-}
-
 impl Method for Dedup {
     fn execute(&self, context: &Context<'_>) -> Result<Outcome, StageError> {
         let embedding = context.pool.embedding(&self.stage.embedding)?;
@@ -266,7 +254,7 @@ impl Method for Dedup {
             threshold: decided.threshold,
             epsilon: decided.threshold.map(|t| 1.0 - t),
             exact_duplicates: self.stage.exact_duplicates.then(|| found.copies().len()),
-            probing: probing(&found, decided.threshold),
+            probing: ProbingTold::of(&found, decided.threshold),
             k_means: self.clusters.told(found.clusters()),
         };
         let centroids = found.clusters().clustering().centroids.clone();
@@ -408,20 +396,6 @@ fn verdicts(mut rows: StageRows, found: &Duplicates, decided: &Decided) -> Stage
         }
     }
     rows
-}
-
-/// What probing found, with recall at the threshold that decided.
-fn probing(found: &Duplicates, threshold: Option<f64>) -> Option<ProbingTold> {
-    let probing = found.probing()?;
-    let recall = found.recall(1.0 - threshold.unwrap_or(1.0))?;
-    Some(ProbingTold {
-        pairs: probing.pairs,
-        rows_with_a_nearer_match: probing.improved,
-        recall_sample: recall.sampled,
-        duplicates_in_sample: recall.duplicates,
-        recall_without: Some(recall.share_without_probing()),
-        recall: Some(recall.share()),
-    })
 }
 
 #[cfg(test)]

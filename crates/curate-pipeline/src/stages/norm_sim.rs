@@ -25,10 +25,9 @@ use crate::{
     record::Outcome,
     rows::StageRows,
     stage::{
-        Context, Cost, Done, Gives, Method, Numbers, Problems, Reads, Settings, Source, anchored,
-        told,
+        Context, Cost, Done, Gives, Method, Numbers, Problems, Reads, Settings, Source, Work,
+        anchored, told,
     },
-    work::Work,
 };
 
 /// A stage that scores rows by their similarity to a target set (arXiv 2405.19547, equation 4). The

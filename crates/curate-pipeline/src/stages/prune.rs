@@ -24,8 +24,10 @@ use crate::{
     page::Page,
     record::{Outcome, StageRecord},
     rows::StageRows,
-    stage::{Context, Cost, Done, Method, Problems, Reads, Settings, Source, percent, told},
-    work::{InClusters, Work},
+    stage::{
+        Context, Cost, Done, InClusters, Method, Problems, Reads, Settings, Source, Work, percent,
+        told,
+    },
 };
 
 /// A stage that prunes each concept by its complexity. Give either `fraction` or `count`.

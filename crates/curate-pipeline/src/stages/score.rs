@@ -31,10 +31,9 @@ use crate::{
     record::{Outcome, StageRecord},
     rows::StageRows,
     stage::{
-        Context, Cost, Done, Gives, Method, Numbers, Problems, Reads, Settings, Source, anchored,
-        told,
+        Context, Cost, Done, Gives, Method, Numbers, Problems, Reads, Settings, Source, Work,
+        anchored, told,
     },
-    work::Work,
 };
 
 /// A stage that scores rows: by a column of the pool or of a table, by the cosine of two embeddings,

@@ -12,19 +12,18 @@ use super::{
     artefact,
     graph::Task,
     known::{Distinct, Usable},
-    worker::{AtStage, Worker, only},
+    site::{AtStage, Site},
 };
 use crate::{
     Error,
     ahead::Ahead,
-    stage::{Context, Method},
+    stage::{Context, InClusters, Method, Origin, Work},
     stages::clusters_of_stage,
-    work::{InClusters, Origin, Work},
 };
 
 /// A stage that works inside clusters, and one of its tasks.
 pub(super) struct Clustered<'w> {
-    worker: &'w Worker,
+    site: &'w Site,
     at: &'w AtStage,
     method: Box<dyn Method>,
     embedding: Box<dyn EmbeddingSource + 'w>,
@@ -33,7 +32,7 @@ pub(super) struct Clustered<'w> {
 
 impl<'w> Clustered<'w> {
     pub(super) fn new(
-        worker: &'w Worker,
+        site: &'w Site,
         at: &'w AtStage,
         progress: &'w dyn Progress,
     ) -> Result<Self, Error> {
@@ -41,8 +40,8 @@ impl<'w> Clustered<'w> {
         let Work::InClusters(work) = method.work() else {
             unreachable!("the steps were planned for a stage that works inside clusters");
         };
-        let embedding = Box::new(worker.pool.embedding(work.embedding)?);
-        Ok(Self { worker, at, method, embedding, progress })
+        let embedding = Box::new(site.pool.embedding(work.embedding)?);
+        Ok(Self { site, at, method, embedding, progress })
     }
 
     fn work(&self) -> InClusters<'_> {
@@ -83,9 +82,9 @@ impl<'w> Clustered<'w> {
             Origin::Stage(_) => None,
         };
         let mut found = None;
-        if let Some(step) = self.worker.plan.of_stage(self.at.index, Task::Search) {
+        if let Some(step) = self.site.plan.of_stage(self.at.index, Task::Search) {
             let mut all: Vec<Found> = Vec::new();
-            for path in self.worker.inputs(step)? {
+            for path in self.site.inputs(step)? {
                 all.extend(artefact::read::<Vec<Found>>(&path)?);
             }
             found = Some(all);
@@ -94,7 +93,7 @@ impl<'w> Clustered<'w> {
     }
 
     fn examine(&self, index: usize) -> Result<Examined, Error> {
-        let rows = self.worker.in_part(&self.at.next.input, index);
+        let rows = self.site.in_part(&self.at.next.input, index);
         let norm = self.work().norm;
         let found = Examined::examine(&*self.embedding, &rows, norm, self.progress);
         found.map_err(|e| self.at.failed(e))
@@ -103,7 +102,7 @@ impl<'w> Clustered<'w> {
     fn find_usable(&self) -> Result<Usable, Error> {
         let step = self.step(Task::Examine)?;
         let mut examined = Examined::default();
-        for path in self.worker.inputs(step)? {
+        for path in self.site.inputs(step)? {
             examined.merge(artefact::read(&path)?);
         }
         let ahead = Ahead { examined: Some(examined.clone()), ..Ahead::default() };
@@ -119,7 +118,7 @@ impl<'w> Clustered<'w> {
     }
 
     fn step(&self, task: Task) -> Result<&super::Step, Error> {
-        self.worker.plan.of_stage(self.at.index, task).ok_or_else(|| Error::NoSuchStep {
+        self.site.plan.of_stage(self.at.index, task).ok_or_else(|| Error::NoSuchStep {
             step: format!("{task:?}"),
             steps: "others".to_owned(),
         })
@@ -131,17 +130,14 @@ impl<'w> Clustered<'w> {
     }
 
     fn context<'c>(&'c self, ahead: &'c Ahead) -> Context<'c> {
-        self.worker.context(self.at, &self.at.next.input, ahead, self.progress)
+        self.site.context(self.at, &self.at.next.input, ahead, self.progress)
     }
 
     /// The rows that can have a cluster, and the clusters, where an earlier stage made them.
     fn clusterable(&self, context: &Context<'_>) -> Result<(Rows<'_>, Option<Clusters>), Error> {
         let InClusters { embedding, norm, origin, .. } = self.work();
-        let given = Given {
-            ids: Some(self.worker.pool.ids()),
-            rows: Some(self.at.next.input.clone()),
-            norm,
-        };
+        let given =
+            Given { ids: Some(self.site.pool.ids()), rows: Some(self.at.next.input.clone()), norm };
         // The same complaints as a run of one process has.
         context.rows(&*self.embedding, embedding, norm).map_err(|e| self.at.failed(e))?;
         let examined = context.ahead.examined.clone().unwrap_or_default();
@@ -160,7 +156,7 @@ impl<'w> Clustered<'w> {
     /// Which rows are clustered and compared.
     fn distinct(&self) -> Result<Arc<Distinct>, Error> {
         self.at.known.distinct(|| {
-            let usable: Usable = only(self.worker, self.step(Task::Usable)?)?;
+            let usable: Usable = self.site.only(self.step(Task::Usable)?)?;
             let ahead = Ahead { examined: Some(usable.examined.clone()), ..Ahead::default() };
             let (rows, _) = self.clusterable(&self.context(&ahead))?;
             let rows = rows.usable().minus(&usable.copies);
@@ -170,7 +166,7 @@ impl<'w> Clustered<'w> {
 
     /// Some of the rows that are clustered and compared.
     fn rows_of(&self, distinct: &Distinct, rows: Selection) -> Result<Rows<'_>, Error> {
-        let (ids, norm) = (Some(self.worker.pool.ids()), self.work().norm);
+        let (ids, norm) = (Some(self.site.pool.ids()), self.work().norm);
         let given = Given { ids, rows: Some(rows), norm };
         let examined = distinct.usable.examined.without_faults();
         Rows::examined(&*self.embedding, given, examined).map_err(|e| self.at.failed(e))
@@ -182,7 +178,7 @@ impl<'w> Clustered<'w> {
         if rows == 0 {
             return Ok(None);
         }
-        let k_means = params.inside(clusters, self.worker.recipe.seed, rows);
+        let k_means = params.inside(clusters, self.site.recipe.seed, rows);
         k_means.map(Some).map_err(|e| self.at.failed(e))
     }
 
@@ -204,14 +200,14 @@ impl<'w> Clustered<'w> {
             0 => self.step(Task::Train).or_else(|_| self.step(Task::Begin))?,
             pass => self.step(Task::Move(pass))?,
         };
-        only(self.worker, step)
+        self.site.only(step)
     }
 
     /// The centroids that stay.
     fn trained(&self, k_means: &KMeans) -> Result<Option<Training>, Error> {
-        let worker = self.worker;
+        let site = self.site;
         let passes = match k_means.is_in_parts() {
-            true => worker.plan.converged(&worker.folder, self.at.index),
+            true => site.plan.converged(&site.folder, self.at.index),
             false => Some(0),
         };
         // While it has not converged, the move that is missing tells so.
@@ -232,12 +228,12 @@ impl<'w> Clustered<'w> {
     fn pass(&self, pass: usize, index: usize) -> Result<PartPass, Error> {
         let distinct = self.distinct()?;
         let (k_means, training) = self.before(pass, distinct.rows.len())?;
-        let part = self.rows_of(&distinct, self.worker.in_part(&distinct.rows, index))?;
+        let part = self.rows_of(&distinct, self.site.in_part(&distinct.rows, index))?;
         let (vectors, ids) = (part.unit(), part.usable_ids());
         let pass = |memory: Option<&mut PartMemory>| {
             k_means.pass_with(&training, &vectors, &ids, memory, self.progress)
         };
-        let found = match self.worker.remembers {
+        let found = match self.site.remembers {
             true => self.at.known.with_memory(index, pass),
             false => pass(None),
         };
@@ -247,11 +243,11 @@ impl<'w> Clustered<'w> {
     /// The centroids after a pass, and whether they stay.
     fn move_centroids(&self, pass: usize) -> Result<(Training, bool), Error> {
         let distinct = self.distinct()?;
-        let paths = self.worker.inputs(self.step(Task::Pass(pass))?)?;
+        let paths = self.site.inputs(self.step(Task::Pass(pass))?)?;
         let (k_means, training) = self.before(pass, distinct.rows.len())?;
         let earlier = match pass {
             1 => vec![],
-            _ => self.worker.inputs(self.step(Task::Pass(pass - 1))?)?,
+            _ => self.site.inputs(self.step(Task::Pass(pass - 1))?)?,
         };
         let (mut passes, mut moved, mut first) = (Vec::new(), 0, 0);
         for (index, path) in paths.iter().enumerate() {
@@ -275,7 +271,7 @@ impl<'w> Clustered<'w> {
             return Ok(Assignment::default());
         };
         let Some(training) = self.trained(&k_means)? else { return Ok(Assignment::default()) };
-        let part = self.rows_of(&distinct, self.worker.in_part(&distinct.rows, index))?;
+        let part = self.rows_of(&distinct, self.site.in_part(&distinct.rows, index))?;
         let centroids = training.centroids().view();
         let found = assign(centroids, Metric::Spherical, &part.unit(), self.progress);
         found.map_err(|e| self.at.failed(e))
@@ -292,7 +288,7 @@ impl<'w> Clustered<'w> {
         let none = || Clusters::none(self.embedding.dim());
         let Some(k_means) = self.k_means(distinct.rows.len())? else { return Ok(none()) };
         let Some(training) = self.trained(&k_means)? else { return Ok(none()) };
-        let paths = self.worker.inputs(self.step(Task::Assign)?)?;
+        let paths = self.site.inputs(self.step(Task::Assign)?)?;
         let parts = paths.iter().map(|path| artefact::read(path));
         let parts: Vec<Assignment> = parts.collect::<Result<_, _>>()?;
         let clustering = training.clustering(parts).map_err(|e| self.at.failed(e))?;

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Recipe,
-    stage::Cost,
-    work::{InClusters, Origin, Work},
+    stage::{Cost, InClusters, Origin, Work},
 };
 
 /// What the tasks of a step do.

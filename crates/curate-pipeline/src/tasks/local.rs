@@ -9,8 +9,8 @@ use super::{
     Done, Worker,
     graph::Task,
     plan::{self, RunAt, plan_at},
+    site::Lock,
     upkeep,
-    worker::Lock,
 };
 use crate::{
     Error, Recipe, RunOptions,
@@ -37,8 +37,8 @@ pub fn resume(folder: &Path, progress: &dyn Progress) -> Result<usize, Error> {
 /// Carries out all tasks of all stages; returns how many had to be computed.
 fn stages(worker: &Worker, progress: &dyn Progress) -> Result<usize, Error> {
     let mut computed = 0;
-    let of = worker.recipe.stages.len();
-    for (stage, written) in worker.recipe.stages.iter().enumerate() {
+    let of = worker.site.recipe.stages.len();
+    for (stage, written) in worker.site.recipe.stages.iter().enumerate() {
         let name = written.name();
         progress.stage(Some(StageOf { number: stage + 1, of, name }));
         let has_result = worker.has_result(stage)?;
@@ -81,7 +81,7 @@ pub fn run_in_tasks(
         plan::remove(&folder)?;
     }
     done?;
-    let summary = execute::run_opened(recipe, worker.pool, out, options, progress)?;
+    let summary = execute::run_opened(recipe, worker.site.pool, out, options, progress)?;
     plan::remove(&folder)?;
     Ok(RunSummary { reused: vec![], ..summary })
 }

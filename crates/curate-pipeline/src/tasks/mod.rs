@@ -22,6 +22,7 @@ mod graph;
 mod known;
 mod local;
 mod plan;
+mod site;
 mod slurm;
 mod status;
 mod upkeep;

@@ -18,7 +18,7 @@ use crate::{
     Error, Recipe, execute, folder,
     manifest::{FileRecord, PoolRecord},
     plan::{fixed_memory, given},
-    work::Work,
+    stage::Work,
 };
 
 /// The format of plans.

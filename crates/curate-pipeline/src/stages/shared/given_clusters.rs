@@ -17,8 +17,7 @@ use crate::{
     error::StageError,
     record::CENTROIDS,
     rows::StageRows,
-    stage::{Context, Cost},
-    work::Origin,
+    stage::{Context, Cost, Origin},
 };
 
 /// The rule under which rows go that have no cluster.

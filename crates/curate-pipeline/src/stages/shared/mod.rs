@@ -7,6 +7,7 @@ pub(crate) mod clustering;
 pub(crate) mod concepts_section;
 pub(crate) mod duplicates_section;
 pub(crate) mod given_clusters;
+pub(crate) mod probing;
 pub(crate) mod quarantine;
 pub(crate) mod reference;
 pub(crate) mod score_cut;
