@@ -99,6 +99,8 @@ pub(super) fn plan_at(
     if !problems.is_empty() {
         return Err(Error::Recipe { path: recipe.name.clone().into(), problems });
     }
+    // The tasks read the recipe from the plan's folder.
+    let recipe = &recipe.clone().anchored(Path::new(""))?;
     let pool = recipe.open_pool(progress)?;
     check_sources(recipe, &pool)?;
     folder::check_apart(out, &pool)?;
@@ -117,7 +119,8 @@ pub(super) fn plan_at(
         files: files(recipe)?,
     };
     plan.fingerprint = plan.digest(recipe);
-    if at.replace && !TaskPlan::find(out).is_ok_and(|there| there.as_ref() == Some(&plan)) {
+    let is_it = |there: TaskPlan| there.fingerprint == plan.fingerprint;
+    if at.replace && !TaskPlan::find(out).is_ok_and(|there| there.is_some_and(is_it)) {
         remove(out)?;
     }
     if let Some(there) = TaskPlan::find(out)? {
@@ -184,7 +187,9 @@ impl TaskPlan {
     }
 
     fn digest(&self, recipe: &Recipe) -> String {
-        let unnamed = Self { fingerprint: String::new(), ..self.clone() };
+        let mut unnamed = Self { fingerprint: String::new(), ..self.clone() };
+        // Estimates depend on the threads of whoever plans, what tasks leave does not.
+        unnamed.steps.iter_mut().for_each(|step| step.estimate = graph::Estimate::default());
         let files: BTreeMap<_, _> =
             unnamed.files.iter().map(|file| (&file.path, &file.sha256)).collect();
         let told = serde_json::json!({

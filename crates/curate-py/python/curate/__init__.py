@@ -13,6 +13,7 @@ depend on the number of threads, and are those of the program `curate` to the by
 
 from typing import TYPE_CHECKING, Any
 
+from curate import tasks as tasks
 from curate._curate import (
     Baseline,
     BaselineSubset,
@@ -63,6 +64,7 @@ from curate._errors import (
     FileError,
     InputError,
     NetworkError,
+    NotReady,
     ParamsError,
     RecipeError,
     RunError,
@@ -91,6 +93,7 @@ __all__ = [
     "LawFit",
     "Network",
     "NetworkError",
+    "NotReady",
     "Pairs",
     "ParamsError",
     "Pool",
@@ -127,6 +130,7 @@ __all__ = [
     "semdedup",
     "set_threads",
     "subset_info",
+    "tasks",
     "threads",
     "union",
     "write_subset",
