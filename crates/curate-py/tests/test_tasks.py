@@ -152,3 +152,11 @@ def test_a_plan_does_not_depend_on_who_makes_it_or_from_where(tmp_path, monkeypa
     # A task finds the pool from anywhere.
     monkeypatch.chdir("/")
     assert Plan.open(tmp_path / "plan").resume() > 0
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch, tmp_path):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r'pip install "curate-samples\[ray\]"'):
+        curate.ray.run(tmp_path)

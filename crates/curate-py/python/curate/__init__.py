@@ -13,6 +13,7 @@ depend on the number of threads, and are those of the program `curate` to the by
 
 from typing import TYPE_CHECKING, Any
 
+from curate import ray as ray
 from curate import tasks as tasks
 from curate._curate import (
     Baseline,
@@ -123,6 +124,7 @@ __all__ = [
     "kmeans",
     "laws",
     "minus",
+    "ray",
     "read_subset",
     "reshard",
     "run",
