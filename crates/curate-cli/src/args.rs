@@ -111,7 +111,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  curate transfer --labels labels.npy --predictions predictions.npy --fraction 0.5"
     )]
     Transfer(Box<crate::transfer::TransferArgs>),
-    /// A run in tasks, for many processes or machines that share a folder: plan, run, status, Slurm.
+    /// Carry a recipe out in tasks, by many processes or machines that share a folder.
     #[command(subcommand)]
     Tasks(TasksCommand),
     /// Fit scaling laws of data and compute to small training runs, and decide which pool to train
@@ -168,8 +168,8 @@ pub(crate) struct RunArgs {
     /// Replace results in the folder that were made with other settings.
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Carry every stage out in so many tasks, one after the other: less memory at a time, and a run
-    /// that stopped goes on at its task. The result does not depend on it.
+    /// Carry every stage out in so many tasks, one after the other, so that a run that stopped goes on
+    /// at its task. The result does not depend on it.
     #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) tasks: Option<usize>,
     /// Print the rows, memory, disk space and work that a run needs, and stop.

@@ -26,13 +26,17 @@ pub(crate) enum TasksCommand {
     Plan(PlanArgs),
     /// Carry out one task, unless what it leaves is there.
     ///
-    /// Exit codes: 0 it is done; 75 an earlier step is not done or the folder is busy, try again later;
-    /// 65 the pool, a file or the plan has changed; 69 it may need more memory than there is; 1 it
-    /// failed; 2 the command line is wrong; 128 and the number of the signal that ended it.
-    #[command(after_help = "Example:\n  curate tasks run runs/plan --step 01-clip.rows --index 0")]
+    /// The exit code tells a scheduler what to do: 0, it is done; 75, an earlier step is not done or
+    /// another process writes to the run folder, so try again later; 65, the pool or a file has changed
+    /// since the plan; 69, it may need more memory than there is; 2, the command line is wrong; 1, it
+    /// failed for another reason; 128 and its number, a signal ended it.
+    #[command(after_help = "Example:\n  curate tasks run runs/plan --step 01-dfn.rows --index 0")]
     Run(RunArgs),
+    /// Carry out all tasks that are not done, one after the other.
+    #[command(after_help = "Example:\n  curate tasks resume runs/plan")]
+    Resume(ResumeArgs),
     /// Carry out a step that has one task: put together what the tasks before it left.
-    #[command(after_help = "Example:\n  curate tasks reduce runs/plan --step 01-clip.stage")]
+    #[command(after_help = "Example:\n  curate tasks reduce runs/plan --step 01-dfn.stage")]
     Reduce(ReduceArgs),
     /// Show which tasks are done, running, failed or missing, and why.
     #[command(after_help = "Example:\n  curate tasks status runs/plan")]
@@ -40,9 +44,6 @@ pub(crate) enum TasksCommand {
     /// Read every artefact, and name those that are damaged, of another plan, or nobody's.
     #[command(after_help = "Example:\n  curate tasks verify runs/plan")]
     Verify(LookArgs),
-    /// Carry out all tasks that are not done, one after the other.
-    #[command(after_help = "Example:\n  curate tasks resume runs/plan")]
-    Resume(ResumeArgs),
     /// Remove artefacts of stages that are finished, and what killed processes left.
     #[command(after_help = "Example:\n  curate tasks gc runs/plan")]
     Gc(GcArgs),

@@ -236,6 +236,7 @@ fn help_names_every_command() {
       reshard   Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
       subset    Combine subset files, or count the ids in one. An id may occur several times
       transfer  Rank the classes of a pre-training set by what a target needs, and keep the best
+      tasks     Carry a recipe out in tasks, by many processes or machines that share a folder
       plan      Fit scaling laws of data and compute to small training runs, and decide which pool to
                 train on
       schema    Print the JSON Schema of recipes

@@ -66,14 +66,29 @@ impl AtomicFile {
     /// # Errors
     /// When the bytes do not reach the disk. The file that stood there before is then unharmed.
     pub fn commit(self) -> Result<(), IoError> {
-        let Self { file, path } = self;
         // In this order: bytes that were not flushed before the rename could be missing after a crash
         // from a file that is there; a folder that was not flushed after it could lose the name.
+        let folder = parent(&self.path).to_owned();
+        self.put(|file| file.sync_all())?;
+        sync_folder(&folder)
+    }
+
+    /// [`Self::commit`] that waits for no disk: after a crash of the machine, not of the process, bytes of
+    /// the file may be missing. For files whose digest is checked by whoever reads them.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_unflushed(self) -> Result<(), IoError> {
+        self.put(|_| Ok(()))
+    }
+
+    fn put(self, flush: impl FnOnce(&File) -> io::Result<()>) -> Result<(), IoError> {
+        let Self { file, path } = self;
         let file = file.into_inner().map_err(|e| IoError::os(&path, "written", e.into_error()))?;
         allow_others_to_read(file.as_file()).map_err(|e| IoError::os(&path, "written", e))?;
-        file.as_file().sync_all().map_err(|e| IoError::os(&path, "written", e))?;
+        flush(file.as_file()).map_err(|e| IoError::os(&path, "written", e))?;
         file.persist(&path).map_err(|e| IoError::os(&path, "written", e.error))?;
-        sync_folder(parent(&path))
+        Ok(())
     }
 }
 
@@ -101,6 +116,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(|e| IoError::os(path, "written", e))?;
     file.commit()
+}
+
+/// [`write()`] that waits for no disk ([`AtomicFile::commit_unflushed`]).
+///
+/// # Errors
+/// When the bytes cannot be written.
+pub fn write_unflushed(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(|e| IoError::os(path, "written", e))?;
+    file.commit_unflushed()
 }
 
 /// Locks a file that was just made. False if someone who clears the folder came first.

@@ -54,7 +54,13 @@ pub fn run(
     options: RunOptions,
     progress: &dyn Progress,
 ) -> Result<RunSummary, Error> {
-    let started = Instant::now();
+    let pool = open(recipe, out, progress)?;
+    let _lock = FolderLock::take(out)?;
+    run_opened(recipe, pool, out, options, progress)
+}
+
+/// The pool of a recipe, once it is known that the run folder can be written to.
+pub(crate) fn open(recipe: &Recipe, out: &Path, progress: &dyn Progress) -> Result<Pool, Error> {
     let problems = recipe::problems(recipe);
     if !problems.is_empty() {
         return Err(Error::Recipe { path: recipe.name.clone().into(), problems });
@@ -63,7 +69,18 @@ pub fn run(
     check_sources(recipe, &pool)?;
     folder::check_apart(out, &pool)?;
     folder::check_ours(out)?;
-    let _lock = FolderLock::take(out)?;
+    Ok(pool)
+}
+
+/// [`run`] in a folder that is locked.
+pub(crate) fn run_opened(
+    recipe: &Recipe,
+    pool: Pool,
+    out: &Path,
+    options: RunOptions,
+    progress: &dyn Progress,
+) -> Result<RunSummary, Error> {
+    let started = Instant::now();
     folder::remove_leftovers(out)?;
     let now = PoolNow::look(&pool, out, progress)?;
     let mut stages = Stages::new(recipe, &pool, out, options, &now);

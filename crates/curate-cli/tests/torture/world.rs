@@ -207,6 +207,9 @@ pub(crate) struct Job {
 const JOBS: &[(&str, &str)] = &[
     ("run", "run recipe.toml --out OUT"),
     ("run again", "run recipe.toml --out OUT --overwrite"),
+    ("run in tasks", "run recipe.toml --out OUT --tasks 2"),
+    ("tasks plan", "tasks plan recipe.toml --out OUT --tasks 3"),
+    ("tasks resume", "tasks resume OUT"),
     ("filter embed", "filter embed tars --network net --out OUT"),
     ("filter score", "filter score tars --network net --embedded OUT/e --top 9 --out OUT/kept.npy"),
     ("reshard", "reshard tars -s a.npy -o OUT -c 7"),

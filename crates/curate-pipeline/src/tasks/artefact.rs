@@ -23,11 +23,10 @@ pub(super) struct Receipt {
     pub(super) plan: String,
     pub(super) step: String,
     pub(super) index: usize,
-    /// False where there was nothing to do, since k-means had converged before.
-    pub(super) needed: bool,
+    /// Whether k-means is done with it, so that later passes have nothing to do.
+    pub(super) last: bool,
     pub(super) bytes: u64,
     pub(super) sha256: String,
-    pub(super) seconds: f64,
 }
 
 /// The process that works on a task, or did when it ended.
@@ -113,20 +112,20 @@ impl<'a> Place<'a> {
     }
 
     /// Writes the receipt of an artefact that is there, and removes what a failed try left.
-    pub(super) fn count(self, plan: &str, needed: bool, seconds: f64) -> Result<(), IoError> {
+    pub(super) fn count(self, plan: &str, last: bool) -> Result<(), IoError> {
         let part = self.part();
         let bytes = fs::metadata(&part).map_err(|e| IoError::os(&part, "read", e))?.len();
         let receipt = Receipt {
             plan: plan.to_owned(),
             step: self.step.to_owned(),
             index: self.index,
-            needed,
+            last,
             bytes,
             sha256: digest::of_file(&part)?,
-            seconds,
         };
         let text = serde_json::to_string(&receipt).expect("a receipt is JSON") + "\n";
-        atomic::write(&self.receipt_path(), text.as_bytes())?;
+        // Unflushed: what a crash of the machine loses is seen by its digest, and made again.
+        atomic::write_unflushed(&self.receipt_path(), text.as_bytes())?;
         let _ = fs::remove_file(self.failure_path());
         Ok(())
     }
@@ -166,7 +165,7 @@ impl<'a> Place<'a> {
 pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), IoError> {
     let bytes = postcard::to_stdvec(value)
         .map_err(|e| IoError::malformed(path, "cannot be written").caused_by(e))?;
-    atomic::write(path, &bytes)
+    atomic::write_unflushed(path, &bytes)
 }
 
 /// Reads a value that [`write`] wrote.

@@ -58,19 +58,27 @@ impl<'w> Clustered<'w> {
         }
     }
 
-    /// Computes a task and writes its artefact; false where there was nothing to do.
+    /// Computes a task and writes its artefact; true where k-means is done with it.
     pub(super) fn compute(&self, task: Task, index: usize, path: &Path) -> Result<bool, Error> {
         match task {
             Task::Examine => artefact::write(path, &self.examine(index)?)?,
             Task::Usable => artefact::write(path, &self.find_usable()?)?,
-            Task::Begin | Task::Train => artefact::write(path, &self.begin(task)?)?,
-            Task::Pass(pass) => return self.pass(pass, index, path),
-            Task::Move(pass) => return self.move_centroids(pass, path),
+            Task::Begin | Task::Train => {
+                let training = self.begin(task)?;
+                artefact::write(path, &training)?;
+                return Ok(training.is_none());
+            }
+            Task::Pass(pass) => artefact::write(path, &self.pass(pass, index)?)?,
+            Task::Move(pass) => {
+                let (training, last) = self.move_centroids(pass)?;
+                artefact::write(path, &Some(training))?;
+                return Ok(last);
+            }
             Task::Assign => artefact::write(path, &self.assign(index)?)?,
             Task::Search => artefact::write(path, &self.search(index)?)?,
             Task::Rows | Task::Stage | Task::Finish => unreachable!("not of clusters"),
         }
-        Ok(true)
+        Ok(false)
     }
 
     /// What the tasks found, for the stage to be put together.
@@ -188,50 +196,52 @@ impl<'w> Clustered<'w> {
         training.map(Some).map_err(|e| self.at.failed(e))
     }
 
-    /// The centroids after so many passes; fewer where k-means had converged.
+    /// The centroids after so many passes; `None` where there is nothing to cluster.
     fn training(&self, passes: usize) -> Result<Option<Training>, Error> {
-        for pass in (1..=passes).rev() {
-            let step = self.step(Task::Move(pass))?;
-            self.worker.inputs(step)?;
-            let receipt = self.worker.place(step, 0).receipt(&self.worker.plan.fingerprint)?;
-            if receipt.is_some_and(|receipt| receipt.needed) {
-                return only(self.worker, step);
-            }
+        let step = match passes {
+            0 => self.step(Task::Train).or_else(|_| self.step(Task::Begin))?,
+            pass => self.step(Task::Move(pass))?,
+        };
+        only(self.worker, step)
+    }
+
+    /// The centroids that stay.
+    fn trained(&self, k_means: &KMeans) -> Result<Option<Training>, Error> {
+        let worker = self.worker;
+        let passes = match k_means.is_in_parts() {
+            true => worker.plan.converged(&worker.folder, self.at.index),
+            false => Some(0),
+        };
+        // While it has not converged, the move that is missing tells so.
+        self.training(passes.unwrap_or(k_means.iterations()))
+    }
+
+    /// The centroids before a pass.
+    fn before(&self, pass: usize, rows: usize) -> Result<(KMeans, Training), Error> {
+        match (self.training(pass - 1)?, self.k_means(rows)?) {
+            (Some(training), Some(k_means)) => Ok((k_means, training)),
+            _ => Err(Error::Stage {
+                stage: self.at.next.stage.name().to_owned(),
+                problem: "there is nothing to cluster, and so no pass".to_owned(),
+            }),
         }
-        let trained = self.step(Task::Train).or_else(|_| self.step(Task::Begin))?;
-        only(self.worker, trained)
     }
 
-    /// The centroids before a pass, where it is needed.
-    fn before(&self, pass: usize, rows: usize) -> Result<Option<(KMeans, Training)>, Error> {
-        let (Some(training), Some(k_means)) = (self.training(pass - 1)?, self.k_means(rows)?)
-        else {
-            return Ok(None);
-        };
-        Ok((!training.is_done(&k_means)).then_some((k_means, training)))
-    }
-
-    fn pass(&self, pass: usize, index: usize, path: &Path) -> Result<bool, Error> {
+    fn pass(&self, pass: usize, index: usize) -> Result<PartPass, Error> {
         let (rows, _) = self.distinct()?;
-        let Some((k_means, training)) = self.before(pass, rows.usable().len())? else {
-            artefact::write(path, &())?;
-            return Ok(false);
-        };
+        let (k_means, training) = self.before(pass, rows.usable().len())?;
         let part = self.worker.in_part(rows.usable(), index);
         let part = rows.only(&part).map_err(|e| self.at.failed(e))?;
         let (vectors, ids) = (part.unit(), part.usable_ids());
         let found = k_means.pass(&training, &vectors, &ids, self.progress);
-        artefact::write(path, &found.map_err(|e| self.at.failed(e))?)?;
-        Ok(true)
+        found.map_err(|e| self.at.failed(e))
     }
 
-    fn move_centroids(&self, pass: usize, path: &Path) -> Result<bool, Error> {
+    /// The centroids after a pass, and whether they stay.
+    fn move_centroids(&self, pass: usize) -> Result<(Training, bool), Error> {
         let (rows, _) = self.distinct()?;
         let paths = self.worker.inputs(self.step(Task::Pass(pass))?)?;
-        let Some((k_means, training)) = self.before(pass, rows.usable().len())? else {
-            artefact::write(path, &())?;
-            return Ok(false);
-        };
+        let (k_means, training) = self.before(pass, rows.usable().len())?;
         let earlier = match pass {
             1 => vec![],
             _ => self.worker.inputs(self.step(Task::Pass(pass - 1))?)?,
@@ -246,8 +256,9 @@ impl<'w> Clustered<'w> {
             first += rows;
         }
         let next = k_means.next(training, passes, moved, &rows.unit());
-        artefact::write(path, &Some(next.map_err(|e| self.at.failed(e))?))?;
-        Ok(true)
+        let next = next.map_err(|e| self.at.failed(e))?;
+        let last = next.is_done(&k_means);
+        Ok((next, last))
     }
 
     fn assign(&self, index: usize) -> Result<Assignment, Error> {
@@ -255,8 +266,7 @@ impl<'w> Clustered<'w> {
         let Some(k_means) = self.k_means(rows.usable().len())? else {
             return Ok(Assignment::default());
         };
-        let passes = if k_means.is_in_parts() { k_means.iterations() } else { 0 };
-        let Some(training) = self.training(passes)? else { return Ok(Assignment::default()) };
+        let Some(training) = self.trained(&k_means)? else { return Ok(Assignment::default()) };
         let part = self.worker.in_part(rows.usable(), index);
         let part = rows.only(&part).map_err(|e| self.at.failed(e))?;
         let centroids = training.centroids().view();
@@ -273,8 +283,7 @@ impl<'w> Clustered<'w> {
         let Some(k_means) = self.k_means(rows.usable().len())? else {
             return Ok(Clusters::none(rows.dim()));
         };
-        let passes = if k_means.is_in_parts() { k_means.iterations() } else { 0 };
-        let Some(training) = self.training(passes)? else { return Ok(Clusters::none(rows.dim())) };
+        let Some(training) = self.trained(&k_means)? else { return Ok(Clusters::none(rows.dim())) };
         let paths = self.worker.inputs(self.step(Task::Assign)?)?;
         let parts = paths.iter().map(|path| artefact::read(path));
         let parts: Vec<Assignment> = parts.collect::<Result<_, _>>()?;

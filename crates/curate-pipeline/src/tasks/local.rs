@@ -1,21 +1,20 @@
 //! All tasks of a plan, one after the other, in one process.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use curate_core::Progress;
-use curate_io::IoError;
+use curate_core::{Progress, StageOf};
+use curate_io::lock::FolderLock;
 
 use super::{
-    Done, TaskPlan, Worker,
+    Done, Worker,
     graph::Task,
-    plan::{RunAt, plan_at},
+    plan::{self, RunAt, plan_at},
+    upkeep,
+    worker::Lock,
 };
 use crate::{
     Error, Recipe, RunOptions,
-    execute::{RunSummary, run},
+    execute::{self, RunSummary},
 };
 
 /// The folder of the plan inside a run folder, while the run goes on.
@@ -27,13 +26,33 @@ const INSIDE: &str = "tasks";
 /// As [`Worker::run`], at the first task that fails.
 pub fn resume(folder: &Path, progress: &dyn Progress) -> Result<usize, Error> {
     let worker = Worker::open(folder, progress)?;
+    upkeep::tidy(folder, worker.plan())?;
+    let computed = stages(&worker, progress)?;
+    let last = worker.plan().steps.iter().rfind(|step| step.task == Task::Finish);
+    let Some(last) = last else { return Ok(computed) };
+    let finished = worker.run(&last.name, 0, progress)?;
+    Ok(computed + usize::from(finished == Done::Computed))
+}
+
+/// Carries out all tasks of all stages; returns how many had to be computed.
+fn stages(worker: &Worker, progress: &dyn Progress) -> Result<usize, Error> {
     let mut computed = 0;
-    for step in &worker.plan().steps {
-        for index in 0..step.tasks {
-            progress.check()?;
-            computed += usize::from(worker.run(&step.name, index, progress)? == Done::Computed);
+    let of = worker.recipe.stages.len();
+    for (stage, written) in worker.recipe.stages.iter().enumerate() {
+        let name = written.name();
+        progress.stage(Some(StageOf { number: stage + 1, of, name }));
+        let has_result = worker.has_result(stage)?;
+        for step in worker.plan().steps.iter().filter(|step| step.stage == Some(stage)) {
+            if has_result && step.task != Task::Stage {
+                continue;
+            }
+            for index in 0..step.tasks {
+                progress.check()?;
+                computed += usize::from(worker.run(&step.name, index, progress)? == Done::Computed);
+            }
         }
     }
+    progress.stage(None);
     Ok(computed)
 }
 
@@ -49,17 +68,20 @@ pub fn run_in_tasks(
     options: RunOptions,
     progress: &dyn Progress,
 ) -> Result<RunSummary, Error> {
+    let pool = execute::open(recipe, out, progress)?;
+    let _lock = FolderLock::take(out)?;
     let folder = out.join(INSIDE);
     let at = RunAt { run: PathBuf::from(".."), replace: true };
-    let plan: TaskPlan = plan_at(recipe, &folder, Some(tasks), &at, progress)?;
-    let worker = Worker::of(&folder, plan, recipe.clone(), options, progress)?;
-    for step in worker.plan().steps.iter().filter(|step| step.task != Task::Finish) {
-        for index in 0..step.tasks {
-            progress.check()?;
-            worker.run(&step.name, index, progress)?;
-        }
+    let plan = plan_at(recipe, &pool, &folder, Some(tasks), &at, progress)?;
+    let worker = Worker::of(&folder, plan, recipe.clone(), pool, Lock::Held(options))?;
+    upkeep::tidy(&folder, worker.plan())?;
+    let done = stages(&worker, progress);
+    if let Err(Error::Conflict { .. }) = &done {
+        // The folder is another run's, which is to stay as it is.
+        plan::remove(&folder)?;
     }
-    let summary = run(recipe, out, options, progress)?;
-    fs::remove_dir_all(&folder).map_err(|e| IoError::os(&folder, "removed", e))?;
+    done?;
+    let summary = execute::run_opened(recipe, worker.pool, out, options, progress)?;
+    plan::remove(&folder)?;
     Ok(RunSummary { reused: vec![], ..summary })
 }

@@ -10,14 +10,14 @@ use curate_core::{EmbeddingSource, Progress};
 use curate_io::{IoError, Kind, Pool, atomic, digest, watched::Watched};
 use serde::{Deserialize, Serialize};
 
-use super::graph::{self, Planned, Step};
+use super::{
+    artefact::Place,
+    graph::{self, Planned, Step, Task},
+};
 use crate::{
-    Error, Recipe,
-    execute::check_sources,
-    folder,
+    Error, Recipe, execute, folder,
     manifest::{FileRecord, PoolRecord},
     plan::{fixed_memory, given},
-    recipe,
     work::Work,
 };
 
@@ -76,8 +76,11 @@ pub fn plan(
     tasks: Option<usize>,
     progress: &dyn Progress,
 ) -> Result<TaskPlan, Error> {
+    // The tasks read the recipe from the plan's folder.
+    let recipe = &recipe.clone().anchored(Path::new(""))?;
+    let pool = execute::open(recipe, out, progress)?;
     let at = RunAt { run: PathBuf::from("run"), replace: false };
-    plan_at(recipe, out, tasks, &at, progress)
+    plan_at(recipe, &pool, out, tasks, &at, progress)
 }
 
 /// Where the run folder of a plan lies, and what becomes of another plan.
@@ -90,30 +93,22 @@ pub(super) struct RunAt {
 
 pub(super) fn plan_at(
     recipe: &Recipe,
+    pool: &Pool,
     out: &Path,
     tasks: Option<usize>,
     at: &RunAt,
     progress: &dyn Progress,
 ) -> Result<TaskPlan, Error> {
-    let problems = recipe::problems(recipe);
-    if !problems.is_empty() {
-        return Err(Error::Recipe { path: recipe.name.clone().into(), problems });
-    }
-    // The tasks read the recipe from the plan's folder.
-    let recipe = &recipe.clone().anchored(Path::new(""))?;
-    let pool = recipe.open_pool(progress)?;
-    check_sources(recipe, &pool)?;
-    folder::check_apart(out, &pool)?;
     let known = PoolRecord::known(out);
-    let record = PoolRecord::new(&pool, known.as_ref(), progress)?;
-    let parts = parts(&pool, tasks);
+    let record = PoolRecord::new(pool, known.as_ref(), progress)?;
+    let parts = parts(pool, tasks);
     let mut plan = TaskPlan {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         fingerprint: String::new(),
         run: at.run.clone(),
         rows: pool.len(),
-        steps: steps(recipe, &pool, parts.len())?,
+        steps: steps(recipe, pool, parts.len())?,
         parts,
         pool: record.digest.clone(),
         files: files(recipe)?,
@@ -199,13 +194,42 @@ impl TaskPlan {
         digest::of_bytes(told.to_string().as_bytes())
     }
 
+    /// The pass of k-means after which a stage's centroids stay, as far as its tasks have come: 0 where
+    /// there is nothing to cluster.
+    pub(super) fn converged(&self, folder: &Path, stage: usize) -> Option<usize> {
+        let is_last = |step: &Step| {
+            let place = Place { folder, step: &step.name, index: 0 };
+            place.receipt(&self.fingerprint).ok().flatten().map(|receipt| receipt.last)
+        };
+        if is_last(self.of_stage(stage, Task::Begin)?)? {
+            return Some(0);
+        }
+        for pass in 1.. {
+            if is_last(self.of_stage(stage, Task::Move(pass))?)? {
+                return Some(pass);
+            }
+        }
+        None
+    }
+
+    /// Whether a step has nothing to do, since k-means converged before.
+    pub(super) fn is_idle(&self, folder: &Path, step: &Step) -> bool {
+        match (step.task, step.stage) {
+            (Task::Pass(pass) | Task::Move(pass), Some(stage)) => {
+                self.converged(folder, stage).is_some_and(|last| last < pass)
+            }
+            _ => false,
+        }
+    }
+
     /// The step of a stage that does something.
-    pub(super) fn of_stage(&self, stage: usize, task: graph::Task) -> Option<&Step> {
+    pub(super) fn of_stage(&self, stage: usize, task: Task) -> Option<&Step> {
         self.steps.iter().find(|step| step.stage == Some(stage) && step.task == task)
     }
 }
 
-fn remove(folder: &Path) -> Result<(), Error> {
+/// Removes a folder, if it is there.
+pub(super) fn remove(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             Err(IoError::os(folder, "removed", e).into())

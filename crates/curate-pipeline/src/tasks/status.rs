@@ -61,7 +61,8 @@ pub fn status(folder: &Path) -> Result<Status, Error> {
 fn of_step(folder: &Path, plan: &TaskPlan, step: &Step) -> StepStatus {
     let name = step.name.clone();
     let place = |index| Place { folder, step: &step.name, index };
-    if step.task != Task::Stage && is_put_together(folder, plan, step) {
+    let is_over = step.task != Task::Stage && is_put_together(folder, plan, step);
+    if is_over || plan.is_idle(folder, step) {
         return StepStatus { step: name, tasks: step.tasks, done: step.tasks, open: vec![] };
     }
     let state = |index| Some((index, of_task(place(index), plan)?));

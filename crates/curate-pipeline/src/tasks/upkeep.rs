@@ -137,34 +137,49 @@ pub fn collect(folder: &Path, everything: bool) -> Result<Collected, Error> {
         // Artefacts may be made again from the pool, but only a finished run does not need them.
         Manifest::read(&plan.run_folder(folder).join(folder::MANIFEST))?;
     }
+    tidy_into(folder, &plan, &mut gone)?;
+    for step in &plan.steps {
+        let is_last = matches!(step.task, Task::Stage | Task::Finish);
+        if is_last || !(everything || is_put_together(folder, &plan, step)) {
+            continue;
+        }
+        for index in 0..step.tasks {
+            let place = Place { folder, step: &step.name, index };
+            // The receipt first: without it the artefact does not count.
+            gone.remove(&place.receipt_path())?;
+            gone.remove(&place.part())?;
+            gone.remove(&place.failure_path())?;
+        }
+        // A process that works on one of its tasks in vain keeps the folder.
+        let _ = fs::remove_dir(Place { folder, step: &step.name, index: 0 }.parts());
+    }
+    Ok(gone)
+}
+
+/// Removes what killed processes had not finished, and notes of failures that were made good.
+pub(super) fn tidy(folder: &Path, plan: &TaskPlan) -> Result<(), Error> {
+    tidy_into(folder, plan, &mut Collected::default())
+}
+
+fn tidy_into(folder: &Path, plan: &TaskPlan, gone: &mut Collected) -> Result<(), Error> {
+    atomic::remove_leftovers(folder)?;
     for step in &plan.steps {
         let parts = Place { folder, step: &step.name, index: 0 }.parts();
         if !parts.exists() {
             continue;
         }
         atomic::remove_leftovers(&parts)?;
-        let is_last = matches!(step.task, Task::Stage | Task::Finish);
-        let needed = is_last || !is_put_together(folder, &plan, step);
         for index in 0..step.tasks {
             let place = Place { folder, step: &step.name, index };
-            let is_done = matches!(place.receipt(&plan.fingerprint), Ok(Some(_)));
-            if !needed || (everything && !is_last) {
-                // The receipt first: without it the artefact does not count.
-                gone.remove(&place.receipt_path())?;
-                gone.remove(&place.part())?;
-            }
-            let is_worked_on = place.worked_on().is_some_and(|(_, lives)| lives);
-            if !is_worked_on {
+            if place.worked_on().is_some_and(|(_, lives)| !lives) {
                 gone.remove(&place.working_path())?;
             }
-            if is_done || !needed {
+            if matches!(place.receipt(&plan.fingerprint), Ok(Some(_))) {
                 gone.remove(&place.failure_path())?;
             }
         }
-        // Empty now, or not: both are fine.
-        let _ = fs::remove_dir(&parts);
     }
-    Ok(gone)
+    Ok(())
 }
 
 impl Collected {

@@ -3,11 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use curate_core::{Progress, Selection};
-use curate_io::{Pool, lock::FolderLock, table, watched::Watched};
+use curate_io::{Kind, Pool, digest, lock::FolderLock, table, watched::Watched};
 
 use super::{
     artefact::{self, Place},
@@ -21,7 +20,7 @@ use crate::{
     ahead::Ahead,
     earlier::Earlier,
     execute, folder,
-    manifest::{FileRecord, PoolNow, PoolRecord},
+    manifest::{FileRecord, Manifest, PoolNow, PoolRecord},
     plan::bytes,
     record,
     rows::StageRows,
@@ -47,8 +46,17 @@ pub struct Worker {
     pub(super) recipe: Recipe,
     pub(super) pool: Pool,
     record: PoolRecord,
-    options: RunOptions,
+    lock: Lock,
     at: Mutex<Option<Arc<AtStage>>>,
+}
+
+/// Who keeps the run folder from other processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// A task that writes to it.
+    Taken,
+    /// The caller, for as long as the worker lives; results of other settings there may be replaced.
+    Held(RunOptions),
 }
 
 /// A stage whose turn it is: what it is given.
@@ -66,17 +74,17 @@ impl Worker {
     pub fn open(folder: &Path, progress: &dyn Progress) -> Result<Self, Error> {
         let plan = TaskPlan::open(folder)?;
         let recipe = Recipe::read(&folder.join(folder::RECIPE))?;
-        Self::of(folder, plan, recipe, RunOptions::default(), progress)
+        let pool = recipe.open_pool(progress)?;
+        Self::of(folder, plan, recipe, pool, Lock::Taken)
     }
 
     pub(super) fn of(
         folder: &Path,
         plan: TaskPlan,
         recipe: Recipe,
-        options: RunOptions,
-        progress: &dyn Progress,
+        pool: Pool,
+        lock: Lock,
     ) -> Result<Self, Error> {
-        let pool = recipe.open_pool(progress)?;
         let record = PoolRecord::known(folder).filter(|record| record.digest == plan.pool);
         let Some(record) = record else {
             let problem = "has lost its pool.json, or has that of another plan".to_owned();
@@ -84,7 +92,7 @@ impl Worker {
         };
         record.check(&pool)?;
         let folder = folder.to_owned();
-        let worker = Self { folder, plan, recipe, pool, record, options, at: Mutex::default() };
+        let worker = Self { folder, plan, recipe, pool, record, lock, at: Mutex::default() };
         worker.check_files()?;
         Ok(worker)
     }
@@ -113,27 +121,33 @@ impl Worker {
         if self.is_put_together(step)? {
             return Ok(Done::Present);
         }
+        if self.plan.is_idle(&self.folder, step) {
+            return Ok(Done::NotNeeded);
+        }
         let place = self.place(step, index);
-        let is_last = matches!(step.task, Task::Stage | Task::Finish);
-        // A damaged artefact is replaced; that of the last step of a stage lies in the run folder.
-        if !is_last && let Ok(Some(receipt)) = place.checked(&self.plan.fingerprint) {
-            return Ok(if receipt.needed { Done::Present } else { Done::NotNeeded });
+        // A damaged artefact is replaced.
+        if let Ok(Some(_)) = place.checked(&self.plan.fingerprint) {
+            match step.task {
+                // What it left lies in the run folder, and is gone.
+                Task::Stage => {}
+                Task::Finish if !self.is_finished() => {}
+                _ => return Ok(Done::Present),
+            }
         }
         self.check_files()?;
         let _working = place.work()?;
-        let started = Instant::now();
-        let needed = self.compute(step, index, progress).and_then(|needed| {
+        let last = self.compute(step, index, progress).and_then(|last| {
             self.pool.watched().iter().try_for_each(Watched::check)?;
             self.check_files()?;
-            Ok(needed)
+            Ok(last)
         });
-        match needed {
-            Ok(needed) => {
-                place.count(&self.plan.fingerprint, needed, started.elapsed().as_secs_f64())?;
-                Ok(if needed { Done::Computed } else { Done::NotNeeded })
+        match last {
+            Ok(last) => {
+                place.count(&self.plan.fingerprint, last)?;
+                Ok(Done::Computed)
             }
             Err(error) => {
-                if !error.is_cancelled() && !matches!(error, Error::NotReady { .. }) {
+                if !may_go_well_later(&error) {
                     place.fail(&error.to_string());
                 }
                 Err(error)
@@ -155,6 +169,16 @@ impl Worker {
         }
     }
 
+    /// Whether the run folder has the outputs that its manifest names.
+    fn is_finished(&self) -> bool {
+        let run = self.run_folder();
+        Manifest::read(&run.join(folder::MANIFEST)).is_ok_and(|manifest| {
+            manifest.outputs.iter().all(|(name, digest)| {
+                digest::of_file(&run.join(name)).is_ok_and(|found| found == *digest)
+            })
+        })
+    }
+
     pub(super) fn place<'p>(&'p self, step: &'p Step, index: usize) -> Place<'p> {
         Place { folder: &self.folder, step: &step.name, index }
     }
@@ -163,12 +187,12 @@ impl Worker {
         Ok(self.plan.files.iter().try_for_each(FileRecord::check)?)
     }
 
-    /// Computes a task and writes its artefact; false where there was nothing to do.
+    /// Computes a task and writes its artefact; true where k-means is done with it.
     fn compute(&self, step: &Step, index: usize, progress: &dyn Progress) -> Result<bool, Error> {
         let place = self.place(step, index);
         let Some(stage) = step.stage else {
             self.finish(&place.part(), progress)?;
-            return Ok(true);
+            return Ok(false);
         };
         let at = self.at(stage)?;
         match step.task {
@@ -180,6 +204,13 @@ impl Worker {
             }
         }
         Ok(true)
+    }
+
+    fn options(&self) -> RunOptions {
+        match self.lock {
+            Lock::Taken => RunOptions::default(),
+            Lock::Held(options) => options,
+        }
     }
 
     /// The stage of that number, with what the stages before it left.
@@ -204,7 +235,7 @@ impl Worker {
         run: &'s Path,
         now: &'s PoolNow,
     ) -> Result<Stages<'s>, Error> {
-        let mut stages = Stages::new(&self.recipe, &self.pool, run, self.options, now);
+        let mut stages = Stages::new(&self.recipe, &self.pool, run, self.options(), now);
         for (number, stage) in self.recipe.stages[..index].iter().enumerate() {
             if stages.reuse(stage)?.is_none() {
                 let step = self.plan.of_stage(number, Task::Stage);
@@ -258,7 +289,10 @@ impl Worker {
         progress: &dyn Progress,
     ) -> Result<(), Error> {
         let run = self.run_folder();
-        let _lock = FolderLock::take(&run)?;
+        let _lock = match self.lock {
+            Lock::Taken => Some(FolderLock::take(&run)?),
+            Lock::Held(_) => None,
+        };
         let now = PoolNow::of(self.record.clone(), &run)?;
         let mut stages = self.stages(at.index, &run, &now)?;
         let written = &self.recipe.stages[at.index];
@@ -267,8 +301,18 @@ impl Worker {
             None => stages.compute(&at.next, &self.ahead(at, progress)?, progress)?,
         };
         stages.reuse(written)?;
-        let text = serde_json::to_vec(&record).expect("a record is JSON");
+        // Not the record itself, which says how long it took.
+        let left = (&record.fingerprint, &record.files);
+        let text = serde_json::to_vec(&left).expect("names and digests are JSON");
         Ok(curate_io::atomic::write(path, &text)?)
+    }
+
+    /// Whether the result of a stage is in the run folder, whoever put it there.
+    pub(super) fn has_result(&self, stage: usize) -> Result<bool, Error> {
+        let run = self.run_folder();
+        let now = PoolNow::of(self.record.clone(), &run)?;
+        let stages = self.stages(stage, &run, &now)?;
+        Ok(stages.find(&stages.next(&self.recipe.stages[stage])?)?.is_some())
     }
 
     fn ahead(&self, at: &AtStage, progress: &dyn Progress) -> Result<Ahead, Error> {
@@ -289,7 +333,7 @@ impl Worker {
         let run = self.run_folder();
         let now = PoolNow::of(self.record.clone(), &run)?;
         self.stages(self.recipe.stages.len(), &run, &now)?;
-        let done = execute::run(&self.recipe, &run, self.options, progress)?;
+        let done = execute::run(&self.recipe, &run, self.options(), progress)?;
         let text = serde_json::to_vec(&done.kept).expect("a number is JSON");
         Ok(curate_io::atomic::write(path, &text)?)
     }
@@ -336,6 +380,12 @@ impl AtStage {
     pub(super) fn failed(&self, error: impl Into<crate::error::StageError>) -> Error {
         error.into().in_stage(self.next.stage.name())
     }
+}
+
+/// Whether an error says nothing against the task: it was stopped, or others were not done.
+fn may_go_well_later(error: &Error) -> bool {
+    let is_busy = matches!(error, Error::Io(error) if error.kind == Kind::Busy);
+    error.is_cancelled() || is_busy || matches!(error, Error::NotReady { .. })
 }
 
 /// Reads the artefact of a step that has one task.
