@@ -227,7 +227,7 @@ fn run(
             )));
         }
     };
-    let worker = Worker::open(folder, shown)?;
+    let worker = Worker::open(folder, shown)?.for_one_task();
     if !asked.ignore_memory
         && let Some(limit) = memory::limit()
     {

@@ -139,6 +139,6 @@ pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Leve
 pub use metric::Metric;
 pub use order::{Ordered, Preference};
 pub use params::{Cost, EmptyClusters, Init, KMeans, KMeansParams};
-pub use parts::{PartPass, Training};
+pub use parts::{PartMemory, PartPass, Training};
 pub use result::{Clustering, assign, assign_on};
 pub use sums::CentroidSums;

@@ -85,7 +85,7 @@ impl Placed {
         }
     }
 
-    fn begin_pass(&mut self) {
+    pub(crate) fn begin_pass(&mut self) {
         self.objective = ExactSum::default();
         self.moved = 0;
     }

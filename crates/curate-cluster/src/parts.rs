@@ -64,6 +64,12 @@ pub struct PartPass {
     worst: Vec<Worst>,
 }
 
+/// What a process remembers of a part from one pass to the next, so that most rows need not be searched for
+/// again: bounds on every row's similarities, as one process has them that trains at once. The answer does
+/// not depend on it; a process that is new to a part starts with none.
+#[derive(Default)]
+pub struct PartMemory(Option<(Search<'static>, Placed)>);
+
 /// A row that fits its centroid badly, and so may be lent to an empty cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Worst {
@@ -186,16 +192,48 @@ impl KMeans {
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<PartPass, ClusterError> {
+        self.pass_with(training, part, ids, None, progress)
+    }
+
+    /// [`Self::pass`] by a process that comes to the same part again: `memory` is what it remembers of it,
+    /// and then what it will.
+    ///
+    /// # Errors
+    /// As [`Self::pass`].
+    pub fn pass_with<S: EmbeddingSource + ?Sized>(
+        &self,
+        training: &Training,
+        part: &S,
+        ids: &[SampleId],
+        memory: Option<&mut PartMemory>,
+        progress: &dyn Progress,
+    ) -> Result<PartPass, ClusterError> {
         if ids.len() != part.rows() {
             return Err(ClusterError::IdsMismatch { ids: ids.len(), rows: part.rows() });
         }
         let (metric, dim) = (self.metric(), part.dim());
         let centroids = training.centroids.as_standard_layout();
         let centroids = centroids.as_slice().expect("standard layout");
-        let mut search = Search::new(None, centroids, dim, metric)?;
+        let mut forgotten = PartMemory::default();
+        let is_remembered = memory.is_some();
+        let memory = memory.unwrap_or(&mut forgotten);
+        let remembered = memory.0.take().filter(|(_, placed)| placed.cluster.len() == part.rows());
+        let (mut search, mut placed) = match remembered {
+            Some((mut search, placed)) => {
+                search.move_to(centroids)?;
+                (search, placed)
+            }
+            None => {
+                let search = match is_remembered {
+                    true => Search::tracking(None, centroids, dim, metric, part.rows())?,
+                    false => Search::new(None, centroids, dim, metric)?,
+                };
+                let sums = CentroidSums::of_unit_rows(self.clusters(), dim);
+                (search, Placed::new(sums, metric))
+            }
+        };
         search.expect(part.rows());
-        let sums = CentroidSums::of_unit_rows(self.clusters(), dim);
-        let mut placed = Placed::new(sums, metric);
+        placed.begin_pass();
         let name = format!("k-means pass {} of {}", training.passes() + 1, self.iterations());
         let facts = if training.passes() > 0 { Facts::Unit } else { Facts::Unknown };
         task(progress, &name, part.rows(), || {
@@ -203,8 +241,9 @@ impl KMeans {
             search.each_block(part, &facts, progress, add)
         })?;
         let worst = self.worst(&placed, ids);
-        let Placed { sums, objective, cluster, .. } = placed;
-        let objective = objective.significands().to_vec();
+        let objective = placed.objective.significands().to_vec();
+        let (sums, cluster) = (placed.sums.clone(), placed.cluster.clone());
+        memory.0 = Some((search, placed));
         Ok(PartPass { sums, objective, cluster, worst })
     }
 
@@ -214,14 +253,21 @@ impl KMeans {
         if self.empty_clusters() != EmptyClusters::WorstRow {
             return Vec::new();
         }
+        let wanted = 2 * self.clusters();
+        // First by the numbers alone, which are a tenth of the bytes; of equal ones the ids decide.
+        let mut misfits = placed.misfit.clone();
+        let least = match wanted < misfits.len() {
+            true => *misfits.select_nth_unstable_by(wanted, |a, b| b.total_cmp(a)).1,
+            false => f32::NEG_INFINITY,
+        };
+        let is_bad = |row: &usize| placed.misfit[*row] >= least;
         let row = |row: usize| Worst {
             row,
             id: ids[row],
             cluster: placed.cluster[row],
             misfit: placed.misfit[row],
         };
-        let mut worst: Vec<Worst> = (0..ids.len()).map(row).collect();
-        let wanted = 2 * self.clusters();
+        let mut worst: Vec<Worst> = (0..ids.len()).filter(is_bad).map(row).collect();
         if wanted < worst.len() {
             worst.select_nth_unstable_by(wanted, Worst::first);
             worst.truncate(wanted);
@@ -305,7 +351,8 @@ mod tests {
         (0..n as u128).map(|i| SampleId(i * 77 + 5)).collect()
     }
 
-    /// Trains in parts that begin at these rows, the last part first, each written down and read back.
+    /// Trains in parts that begin at these rows, the last part first, each written down and read back. Some
+    /// parts are remembered from pass to pass, some from every third, some never.
     fn in_parts(params: &KMeansParams, rows: &Array2<f32>, begins: &[usize]) -> Clustering {
         let kmeans = params.clone().check().unwrap();
         let (ids, n) = (ids(rows.nrows()), rows.nrows());
@@ -315,15 +362,23 @@ mod tests {
             begins.iter().zip(ends).map(|(&from, to)| (from..to).collect()).collect();
         let mut training = kmeans.begin(rows, &ids, &NoProgress).unwrap();
         let mut before: Vec<PartPass> = Vec::new();
+        let mut memory: Vec<PartMemory> = parts.iter().map(|_| PartMemory::default()).collect();
         while !training.is_done(&kmeans) {
-            let pass = |part: &Vec<usize>| {
+            let pass = |(p, (part, memory)): (usize, (&Vec<usize>, &mut PartMemory))| {
                 let source = RowsOf::new(rows, part);
                 let ids: Vec<_> = part.iter().map(|&row| ids[row]).collect();
-                let found = kmeans.pass(&training, &source, &ids, &NoProgress).unwrap();
+                let memory = match p % 3 {
+                    0 => Some(memory),
+                    1 => (training.passes() % 3 == 0).then_some(memory),
+                    _ => None,
+                };
+                let found =
+                    kmeans.pass_with(&training, &source, &ids, memory, &NoProgress).unwrap();
                 let written = serde_json::to_string(&found).unwrap();
                 serde_json::from_str(&written).unwrap()
             };
-            let passes: Vec<PartPass> = parts.iter().map(pass).collect();
+            let each = parts.iter().zip(&mut memory).enumerate();
+            let passes: Vec<PartPass> = each.map(pass).collect();
             let moved = passes.iter().enumerate().map(|(p, pass)| pass.moved_since(before.get(p)));
             let moved = moved.sum();
             let numbered = begins.iter().copied().zip(passes.iter().cloned()).rev();

@@ -72,6 +72,12 @@ impl Examined {
         self.faults.sort_by_key(|faulty| faulty.row);
     }
 
+    /// The same of rows that can all be used.
+    #[must_use]
+    pub fn without_faults(&self) -> Self {
+        Self { faults: Vec::new(), scale: self.scale }
+    }
+
     /// The rows that cannot be used, in row order.
     pub fn faults(&self) -> &[Faulty] {
         &self.faults

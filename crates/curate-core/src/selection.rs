@@ -77,17 +77,31 @@ impl Selection {
 
     /// Rows in either set.
     pub fn union(&self, other: &Self) -> Self {
-        self.merge(other, |_| true)
+        match self.is_empty() || self.is_shared_with(other) {
+            true => other.clone(),
+            false => self.merge(other, |_| true),
+        }
     }
 
     /// Rows in both sets.
     pub fn intersect(&self, other: &Self) -> Self {
+        if self.is_shared_with(other) {
+            return self.clone();
+        }
         self.merge(other, |side| side == Ordering::Equal)
     }
 
     /// Rows of `self` that are not in `other`.
     pub fn minus(&self, other: &Self) -> Self {
+        if other.is_empty() {
+            return self.clone();
+        }
         self.merge(other, |side| side == Ordering::Less)
+    }
+
+    /// True when both are one set in memory.
+    fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rows, &other.rows)
     }
 
     /// Walks both sets at once. `keep` is asked with `Less` for a row of `self` alone, `Greater` for
@@ -137,6 +151,15 @@ mod tests {
     fn algebra_agrees_with_the_textbook() {
         let (a, b) = (set(&[5, 1, 3, 3]), set(&[3, 4]));
         assert_eq!(a.union(&b), set(&[1, 3, 4, 5]));
+        let (none, same) = (set(&[]), a.clone());
+        assert_eq!(
+            (a.minus(&none), none.union(&a), a.union(&none)),
+            (a.clone(), a.clone(), a.clone())
+        );
+        assert_eq!(
+            (a.minus(&same), a.intersect(&same), a.union(&same)),
+            (none, a.clone(), a.clone())
+        );
         assert_eq!(a.intersect(&b), set(&[3]));
         assert_eq!(a.minus(&b), set(&[1, 5]));
         assert_eq!(b.minus(&a), set(&[4]));

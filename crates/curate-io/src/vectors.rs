@@ -149,16 +149,35 @@ impl EmbeddingSource for Embedding {
     fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
         let end = rows.iter().max().map_or(0, |row| row.saturating_add(1));
         self.check(end, rows.len(), out)?;
-        let mut done = 0;
-        // Neighbors in the pool are read together.
-        for run in rows.chunk_by(|a, b| a + 1 == *b) {
-            let out = &mut out[done * self.dim..][..run.len() * self.dim];
-            self.read(run[0]..run[0] + run.len(), out)?;
-            done += run.len();
+        let (mut done, mut room) = (0, Vec::new());
+        let gap = SKIPPED_BYTES / (4 * self.dim.max(1));
+        // Neighbors in the pool are read together, with the few rows between them that nobody asked for: a
+        // stage that kept most rows would else ask the system for each of its rows.
+        for near in rows.chunk_by(|&a, &b| b > a && b - a - 1 <= gap) {
+            for run in near.chunks(READ_TOGETHER) {
+                let out = &mut out[done * self.dim..][..run.len() * self.dim];
+                let span = run[0]..run[run.len() - 1] + 1;
+                done += run.len();
+                if span.len() == run.len() {
+                    self.read(span, out)?;
+                    continue;
+                }
+                room.resize(span.len() * self.dim, 0.0);
+                self.read(span.clone(), &mut room)?;
+                for (&row, out) in run.iter().zip(out.chunks_exact_mut(self.dim.max(1))) {
+                    out.copy_from_slice(&room[(row - span.start) * self.dim..][..self.dim]);
+                }
+            }
         }
         Ok(())
     }
 }
+
+/// Bytes that are read for nobody rather than asking the system again, in single precision.
+const SKIPPED_BYTES: usize = 4096;
+
+/// Rows that are read together, at most, where there are others between them.
+const READ_TOGETHER: usize = 1024;
 
 impl StoredArray {
     /// The array in an npy file.

@@ -71,6 +71,37 @@ fn every_float_type_stored_or_deflated_reads_the_same() {
 }
 
 #[test]
+fn rows_are_gathered_in_any_order_near_and_far_within_and_across_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    // An npy pool of two files; rows of 64 numbers, so that fifteen others are skipped and sixteen are not.
+    let (dim, sizes) = (64, [700, 1_800]);
+    let value = |row: usize, t: usize| (row * dim + t) as f32;
+    for (shard, from) in [(0, 0), (1, sizes[0])] {
+        let rows = from..from + sizes[shard];
+        let values: Vec<f32> = rows.flat_map(|row| (0..dim).map(move |t| value(row, t))).collect();
+        let bytes = f32_table(&values, sizes[shard], dim);
+        fs::write(folder.path().join(format!("{shard}.npy")), bytes).unwrap();
+    }
+    let pool = open(folder.path()).unwrap();
+    let embedding = pool.embedding("embedding").unwrap();
+    let cases: Vec<Vec<usize>> = vec![
+        vec![],
+        (0..2_500).collect(),
+        (0..2_500).filter(|row| row % 5 != 3).collect(),
+        (0..2_500).step_by(16).collect(),
+        (0..2_500).step_by(17).collect(),
+        vec![699, 700, 690, 715, 716, 699, 699, 2_499, 0],
+    ];
+    for rows in cases {
+        let mut out = vec![-1.0; rows.len() * dim];
+        embedding.gather(&rows, &mut out).unwrap();
+        let expected: Vec<f32> =
+            rows.iter().flat_map(|&row| (0..dim).map(move |t| value(row, t))).collect();
+        assert_eq!(out, expected, "{rows:?}");
+    }
+}
+
+#[test]
 fn embeddings_that_do_not_fit_name_both_files_the_array_and_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let npz = folder.path().join("a.npz");

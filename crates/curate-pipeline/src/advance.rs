@@ -37,6 +37,12 @@ pub(crate) struct Stages<'a> {
     folder: &'a Path,
     options: RunOptions,
     now: &'a PoolNow,
+    reached: Reached,
+}
+
+/// How far the stages of a run have come.
+#[derive(Clone)]
+pub(crate) struct Reached {
     /// The fingerprint of each set by name: the pool's, then each stage's.
     fingerprints: BTreeMap<String, String>,
     done: Finished,
@@ -54,7 +60,19 @@ pub(crate) struct Next {
     folder: PathBuf,
 }
 
+impl Reached {
+    pub(crate) fn earlier(&self) -> &Earlier {
+        &self.done.earlier
+    }
+
+    /// Stages that have left their result.
+    pub(crate) fn stages(&self) -> usize {
+        self.done.records.len()
+    }
+}
+
 /// What the stages of a run have left.
+#[derive(Clone)]
 pub(crate) struct Finished {
     pub(crate) earlier: Earlier,
     /// The stages, with every default.
@@ -78,23 +96,34 @@ impl<'a> Stages<'a> {
             folder,
             options,
             now,
-            fingerprints: BTreeMap::from([(POOL.to_owned(), now.pool.digest.clone())]),
-            done: Finished {
-                earlier: Earlier::new(pool),
-                completed: vec![],
-                records: vec![],
-                reused: vec![],
+            reached: Reached {
+                fingerprints: BTreeMap::from([(POOL.to_owned(), now.pool.digest.clone())]),
+                done: Finished {
+                    earlier: Earlier::new(pool),
+                    completed: vec![],
+                    records: vec![],
+                    reused: vec![],
+                },
             },
         }
+    }
+
+    /// Goes on from where stages of the same run had come.
+    pub(crate) fn from(self, reached: Reached) -> Self {
+        Self { reached, ..self }
+    }
+
+    pub(crate) fn reached(self) -> Reached {
+        self.reached
     }
 
     /// Goes on after some stages of a finished run, which left these rows, in another folder.
     pub(crate) fn after(run: &'a Run, left: Vec<Left>, folder: &'a Path, now: &'a PoolNow) -> Self {
         let mut stages = Self::new(&run.recipe, &run.pool, folder, RunOptions::default(), now);
-        stages.done.records = run.records[..left.len()].to_vec();
+        stages.reached.done.records = run.records[..left.len()].to_vec();
         for (record, left) in run.records.iter().zip(left) {
-            stages.fingerprints.insert(record.name.clone(), record.fingerprint.clone());
-            stages.done.earlier.push(left);
+            stages.reached.fingerprints.insert(record.name.clone(), record.fingerprint.clone());
+            stages.reached.done.earlier.push(left);
         }
         stages
     }
@@ -106,7 +135,7 @@ impl<'a> Stages<'a> {
         progress: &dyn Progress,
     ) -> Result<(), Error> {
         progress.check()?;
-        let (number, of) = (self.done.records.len() + 1, self.recipe.stages.len());
+        let (number, of) = (self.reached.done.records.len() + 1, self.recipe.stages.len());
         progress.stage(Some(StageOf { number, of, name: written.name() }));
         let next = self.next(written)?;
         match self.find(&next)? {
@@ -133,7 +162,7 @@ impl<'a> Stages<'a> {
         let stage = written.completed(input.len());
         let settings = serde_json::to_value(&stage).expect("a stage is JSON");
         let inputs = self.inputs(&stage)?;
-        let folder = folder::of_stage(self.folder, self.done.records.len(), stage.name());
+        let folder = folder::of_stage(self.folder, self.reached.done.records.len(), stage.name());
         let fresh = StageRecord {
             name: stage.name().to_owned(),
             kind: stage.kind().to_owned(),
@@ -157,7 +186,7 @@ impl<'a> Stages<'a> {
             pool: self.pool,
             seed: self.recipe.seed,
             input: &next.input,
-            earlier: &self.done.earlier,
+            earlier: &self.reached.done.earlier,
             ahead,
             progress,
         }
@@ -169,24 +198,24 @@ impl<'a> Stages<'a> {
         (record, kept): (StageRecord, Selection),
         reused: bool,
     ) -> Result<(), Error> {
-        if self.done.records.is_empty() && self.now.has_changed() {
+        if self.reached.done.records.is_empty() && self.now.has_changed() {
             // Until here the folder may have been another pool's, and refused.
             self.now.pool.save(self.folder)?;
         }
         let Next { stage, input, fresh, folder, .. } = next;
         let name = fresh.name;
         if reused {
-            self.done.reused.push(name.clone());
+            self.reached.done.reused.push(name.clone());
         }
-        self.fingerprints.insert(name.clone(), fresh.fingerprint);
-        self.done.earlier.push(Left { name, folder, given: input, kept });
-        self.done.completed.push(stage);
-        self.done.records.push(record);
+        self.reached.fingerprints.insert(name.clone(), fresh.fingerprint);
+        self.reached.done.earlier.push(Left { name, folder, given: input, kept });
+        self.reached.done.completed.push(stage);
+        self.reached.done.records.push(record);
         Ok(())
     }
 
     pub(crate) fn finished(self) -> Finished {
-        self.done
+        self.reached.done
     }
 
     /// Carries a stage out and saves its result.
@@ -227,7 +256,7 @@ impl<'a> Stages<'a> {
     /// The rows that a stage is given: those of its sources. With a subset file among them, which
     /// removed nothing itself, the whole pool.
     fn input(&self, stage: &Stage) -> Selection {
-        let earlier = &self.done.earlier;
+        let earlier = &self.reached.done.earlier;
         let set = |source| match source {
             Source::Before => earlier.last(),
             Source::Named(name) => earlier.set(name).unwrap_or(earlier.pool()),
@@ -240,7 +269,7 @@ impl<'a> Stages<'a> {
 
     /// Everything that the stage's result depends on beside its settings.
     fn inputs(&self, stage: &Stage) -> Result<Inputs, Error> {
-        let before = self.done.records.last().map_or(POOL, |record| &record.name);
+        let before = self.reached.done.records.last().map_or(POOL, |record| &record.name);
         let reads = stage.settings().reads();
         let sets = stage.sources().into_iter().chain(reads.sets);
         let sources = sets.filter_map(|source| match source {
@@ -253,7 +282,7 @@ impl<'a> Stages<'a> {
         inputs.add(inputs::SEED, self.recipe.seed.to_string());
         inputs.add(inputs::VERSION, env!("CARGO_PKG_VERSION"));
         for name in sources.chain(reads.scores).chain(reads.clusters) {
-            if let Some(fingerprint) = self.fingerprints.get(name) {
+            if let Some(fingerprint) = self.reached.fingerprints.get(name) {
                 inputs.add(format!("stage `{name}`"), fingerprint);
             }
         }

@@ -12,6 +12,7 @@ pub const POOL: &str = "pool";
 
 /// What the pool and the stages carried out so far have left, by name: sets of rows in memory, and what
 /// was said of each row on disk, where a stage that asks reads it.
+#[derive(Clone)]
 pub(crate) struct Earlier {
     pool: Selection,
     stages: Vec<Left>,

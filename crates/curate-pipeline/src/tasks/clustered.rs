@@ -1,15 +1,17 @@
 //! The tasks of a stage that works inside clusters.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, sync::Arc};
 
-use curate_cluster::{Assignment, Clusters, KMeans, Metric, PartPass, Training, assign};
-use curate_core::{EmbeddingSource, Examined, Progress, Rows, Selection};
+use curate_cluster::{
+    Assignment, Clusters, KMeans, Metric, PartMemory, PartPass, Training, assign,
+};
+use curate_core::{EmbeddingSource, Examined, Given, Progress, Rows, Selection};
 use curate_dedup::Found;
-use serde::{Deserialize, Serialize};
 
 use super::{
     artefact,
     graph::Task,
+    known::{Distinct, Usable},
     worker::{AtStage, Worker, only},
 };
 use crate::{
@@ -27,14 +29,6 @@ pub(super) struct Clustered<'w> {
     method: Box<dyn Method>,
     embedding: Box<dyn EmbeddingSource + 'w>,
     progress: &'w dyn Progress,
-}
-
-/// Which rows can be used.
-#[derive(Serialize, Deserialize)]
-struct Usable {
-    examined: Examined,
-    /// Those that are copies of another and go first.
-    copies: Selection,
 }
 
 impl<'w> Clustered<'w> {
@@ -85,7 +79,7 @@ impl<'w> Clustered<'w> {
     pub(super) fn ahead(&self) -> Result<Ahead, Error> {
         let ahead = self.examined()?;
         let clusters = match self.work().origin {
-            Origin::Fit(..) => Some(self.clusters()?),
+            Origin::Fit(..) => Some(self.clusters(&*self.distinct()?)?),
             Origin::Stage(_) => None,
         };
         let mut found = None;
@@ -131,12 +125,9 @@ impl<'w> Clustered<'w> {
         })
     }
 
-    fn usable(&self) -> Result<Usable, Error> {
-        only(self.worker, self.step(Task::Usable)?)
-    }
-
     fn examined(&self) -> Result<Ahead, Error> {
-        Ok(Ahead { examined: Some(self.usable()?.examined), ..Ahead::default() })
+        let examined = Some(self.distinct()?.usable.examined.clone());
+        Ok(Ahead { examined, ..Ahead::default() })
     }
 
     fn context<'c>(&'c self, ahead: &'c Ahead) -> Context<'c> {
@@ -146,7 +137,7 @@ impl<'w> Clustered<'w> {
     /// The rows that can have a cluster, and the clusters, where an earlier stage made them.
     fn clusterable(&self, context: &Context<'_>) -> Result<(Rows<'_>, Option<Clusters>), Error> {
         let InClusters { embedding, norm, origin, .. } = self.work();
-        let given = curate_core::Given {
+        let given = Given {
             ids: Some(self.worker.pool.ids()),
             rows: Some(self.at.next.input.clone()),
             norm,
@@ -166,13 +157,23 @@ impl<'w> Clustered<'w> {
         }
     }
 
-    /// The rows that are clustered and compared.
-    fn distinct(&self) -> Result<(Rows<'_>, Option<Clusters>), Error> {
-        let Usable { examined, copies } = self.usable()?;
-        let ahead = Ahead { examined: Some(examined), ..Ahead::default() };
-        let (rows, clusters) = self.clusterable(&self.context(&ahead))?;
-        let left = rows.usable().minus(&copies);
-        Ok((rows.only(&left).map_err(|e| self.at.failed(e))?, clusters))
+    /// Which rows are clustered and compared.
+    fn distinct(&self) -> Result<Arc<Distinct>, Error> {
+        self.at.known.distinct(|| {
+            let usable: Usable = only(self.worker, self.step(Task::Usable)?)?;
+            let ahead = Ahead { examined: Some(usable.examined.clone()), ..Ahead::default() };
+            let (rows, _) = self.clusterable(&self.context(&ahead))?;
+            let rows = rows.usable().minus(&usable.copies);
+            Ok(Distinct { usable, rows })
+        })
+    }
+
+    /// Some of the rows that are clustered and compared.
+    fn rows_of(&self, distinct: &Distinct, rows: Selection) -> Result<Rows<'_>, Error> {
+        let (ids, norm) = (Some(self.worker.pool.ids()), self.work().norm);
+        let given = Given { ids, rows: Some(rows), norm };
+        let examined = distinct.usable.examined.without_faults();
+        Rows::examined(&*self.embedding, given, examined).map_err(|e| self.at.failed(e))
     }
 
     /// K-means over so many rows; `None` where there are none.
@@ -186,8 +187,9 @@ impl<'w> Clustered<'w> {
     }
 
     fn begin(&self, task: Task) -> Result<Option<Training>, Error> {
-        let (rows, _) = self.distinct()?;
-        let Some(k_means) = self.k_means(rows.usable().len())? else { return Ok(None) };
+        let distinct = self.distinct()?;
+        let Some(k_means) = self.k_means(distinct.rows.len())? else { return Ok(None) };
+        let rows = self.rows_of(&distinct, distinct.rows.clone())?;
         let (vectors, ids) = (rows.unit(), rows.usable_ids());
         let training = match task {
             Task::Begin => k_means.begin(&vectors, &ids, self.progress),
@@ -228,20 +230,25 @@ impl<'w> Clustered<'w> {
     }
 
     fn pass(&self, pass: usize, index: usize) -> Result<PartPass, Error> {
-        let (rows, _) = self.distinct()?;
-        let (k_means, training) = self.before(pass, rows.usable().len())?;
-        let part = self.worker.in_part(rows.usable(), index);
-        let part = rows.only(&part).map_err(|e| self.at.failed(e))?;
+        let distinct = self.distinct()?;
+        let (k_means, training) = self.before(pass, distinct.rows.len())?;
+        let part = self.rows_of(&distinct, self.worker.in_part(&distinct.rows, index))?;
         let (vectors, ids) = (part.unit(), part.usable_ids());
-        let found = k_means.pass(&training, &vectors, &ids, self.progress);
+        let pass = |memory: Option<&mut PartMemory>| {
+            k_means.pass_with(&training, &vectors, &ids, memory, self.progress)
+        };
+        let found = match self.worker.remembers {
+            true => self.at.known.with_memory(index, pass),
+            false => pass(None),
+        };
         found.map_err(|e| self.at.failed(e))
     }
 
     /// The centroids after a pass, and whether they stay.
     fn move_centroids(&self, pass: usize) -> Result<(Training, bool), Error> {
-        let (rows, _) = self.distinct()?;
+        let distinct = self.distinct()?;
         let paths = self.worker.inputs(self.step(Task::Pass(pass))?)?;
-        let (k_means, training) = self.before(pass, rows.usable().len())?;
+        let (k_means, training) = self.before(pass, distinct.rows.len())?;
         let earlier = match pass {
             1 => vec![],
             _ => self.worker.inputs(self.step(Task::Pass(pass - 1))?)?,
@@ -255,6 +262,7 @@ impl<'w> Clustered<'w> {
             passes.push((first, found));
             first += rows;
         }
+        let rows = self.rows_of(&distinct, distinct.rows.clone())?;
         let next = k_means.next(training, passes, moved, &rows.unit());
         let next = next.map_err(|e| self.at.failed(e))?;
         let last = next.is_done(&k_means);
@@ -262,37 +270,38 @@ impl<'w> Clustered<'w> {
     }
 
     fn assign(&self, index: usize) -> Result<Assignment, Error> {
-        let (rows, _) = self.distinct()?;
-        let Some(k_means) = self.k_means(rows.usable().len())? else {
+        let distinct = self.distinct()?;
+        let Some(k_means) = self.k_means(distinct.rows.len())? else {
             return Ok(Assignment::default());
         };
         let Some(training) = self.trained(&k_means)? else { return Ok(Assignment::default()) };
-        let part = self.worker.in_part(rows.usable(), index);
-        let part = rows.only(&part).map_err(|e| self.at.failed(e))?;
+        let part = self.rows_of(&distinct, self.worker.in_part(&distinct.rows, index))?;
         let centroids = training.centroids().view();
         let found = assign(centroids, Metric::Spherical, &part.unit(), self.progress);
         found.map_err(|e| self.at.failed(e))
     }
 
     /// The clusters that the stage made, or those of an earlier stage, of the rows that are compared.
-    fn clusters(&self) -> Result<Clusters, Error> {
-        let (rows, shared) = self.distinct()?;
-        if let Some(shared) = shared {
-            return shared.only(rows.usable()).map_err(|e| self.at.failed(e));
+    fn clusters(&self, distinct: &Distinct) -> Result<Clusters, Error> {
+        if let Origin::Stage(stage) = self.work().origin {
+            let ahead = Ahead::default();
+            let shared = clusters_of_stage(stage, &self.context(&ahead));
+            let shared = shared.map_err(|e| self.at.failed(e))?;
+            return shared.only(&distinct.rows).map_err(|e| self.at.failed(e));
         }
-        let Some(k_means) = self.k_means(rows.usable().len())? else {
-            return Ok(Clusters::none(rows.dim()));
-        };
-        let Some(training) = self.trained(&k_means)? else { return Ok(Clusters::none(rows.dim())) };
+        let none = || Clusters::none(self.embedding.dim());
+        let Some(k_means) = self.k_means(distinct.rows.len())? else { return Ok(none()) };
+        let Some(training) = self.trained(&k_means)? else { return Ok(none()) };
         let paths = self.worker.inputs(self.step(Task::Assign)?)?;
         let parts = paths.iter().map(|path| artefact::read(path));
         let parts: Vec<Assignment> = parts.collect::<Result<_, _>>()?;
         let clustering = training.clustering(parts).map_err(|e| self.at.failed(e))?;
-        Clusters::new(rows.usable().clone(), clustering).map_err(|e| self.at.failed(e))
+        Clusters::new(distinct.rows.clone(), clustering).map_err(|e| self.at.failed(e))
     }
 
     fn search(&self, index: usize) -> Result<Vec<Found>, Error> {
-        let clusters = self.clusters()?;
+        let distinct = self.distinct()?;
+        let clusters = self.clusters(&distinct)?;
         let step = self.step(Task::Search)?;
         let Some(some) = ranges(&clusters.sizes(), step.tasks).into_iter().nth(index) else {
             return Ok(vec![]);
@@ -306,8 +315,7 @@ impl<'w> Clustered<'w> {
         if members.is_empty() {
             return Ok(vec![]);
         }
-        let (rows, _) = self.distinct()?;
-        let rows = rows.only(&members).map_err(|e| self.at.failed(e))?;
+        let rows = self.rows_of(&distinct, members.clone())?;
         let clusters = clusters.only(&members).map_err(|e| self.at.failed(e))?;
         let ahead = Ahead::default();
         let context = self.context(&ahead);

@@ -19,6 +19,7 @@
 mod artefact;
 mod clustered;
 mod graph;
+mod known;
 mod local;
 mod plan;
 mod slurm;

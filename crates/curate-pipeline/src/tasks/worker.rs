@@ -12,13 +12,13 @@ use super::{
     artefact::{self, Place},
     clustered::Clustered,
     graph::{Step, Task},
+    known::Known,
     plan::TaskPlan,
 };
 use crate::{
     Error, Recipe,
-    advance::{Next, RunOptions, Stages},
+    advance::{Next, Reached, RunOptions, Stages},
     ahead::Ahead,
-    earlier::Earlier,
     execute, folder,
     manifest::{FileRecord, Manifest, PoolNow, PoolRecord},
     plan::bytes,
@@ -47,6 +47,8 @@ pub struct Worker {
     pub(super) pool: Pool,
     record: PoolRecord,
     lock: Lock,
+    /// Whether it gets ready for more tasks of a stage than one.
+    pub(super) remembers: bool,
     at: Mutex<Option<Arc<AtStage>>>,
 }
 
@@ -62,8 +64,10 @@ pub(super) enum Lock {
 /// A stage whose turn it is: what it is given.
 pub(super) struct AtStage {
     pub(super) index: usize,
-    earlier: Earlier,
+    reached: Reached,
     pub(super) next: Next,
+    /// What tasks of the stage that came before in this process have worked out.
+    pub(super) known: Known,
 }
 
 impl Worker {
@@ -92,9 +96,16 @@ impl Worker {
         };
         record.check(&pool)?;
         let folder = folder.to_owned();
-        let worker = Self { folder, plan, recipe, pool, record, lock, at: Mutex::default() };
+        let at = Mutex::default();
+        let worker = Self { folder, plan, recipe, pool, record, lock, remembers: true, at };
         worker.check_files()?;
         Ok(worker)
+    }
+
+    /// The same for a process that carries out one task: it does not get ready for others.
+    #[must_use]
+    pub fn for_one_task(self) -> Self {
+        Self { remembers: false, ..self }
     }
 
     /// The plan.
@@ -213,7 +224,7 @@ impl Worker {
         }
     }
 
-    /// The stage of that number, with what the stages before it left.
+    /// The stage of that number, with what the stages before it left, which have to be put together.
     pub(super) fn at(&self, index: usize) -> Result<Arc<AtStage>, Error> {
         let mut last = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = last.as_ref().filter(|at| at.index == index) {
@@ -221,23 +232,31 @@ impl Worker {
         }
         let run = self.run_folder();
         let now = PoolNow::of(self.record.clone(), &run)?;
-        let stages = self.stages(index, &run, &now)?;
+        let before = last.take().filter(|at| at.index < index).map(|at| at.reached.clone());
+        let stages = self.stages(index, before, &run, &now)?;
         let next = stages.next(&self.recipe.stages[index])?;
-        let at = Arc::new(AtStage { index, next, earlier: stages.finished().earlier });
+        let (reached, known) = (stages.reached(), Known::default());
+        let at = Arc::new(AtStage { index, reached, next, known });
         *last = Some(Arc::clone(&at));
         Ok(at)
     }
 
-    /// The stages before the one of that number, which have to be put together.
+    /// The stages before the one of that number, of which some were reached already.
     fn stages<'s>(
         &'s self,
         index: usize,
+        reached: Option<Reached>,
         run: &'s Path,
         now: &'s PoolNow,
     ) -> Result<Stages<'s>, Error> {
-        let mut stages = Stages::new(&self.recipe, &self.pool, run, self.options(), now);
-        for (number, stage) in self.recipe.stages[..index].iter().enumerate() {
-            if stages.reuse(stage)?.is_none() {
+        let first = reached.as_ref().map_or(0, Reached::stages);
+        let fresh = Stages::new(&self.recipe, &self.pool, run, self.options(), now);
+        let mut stages = match reached {
+            Some(reached) => fresh.from(reached),
+            None => fresh,
+        };
+        for number in first..index {
+            if stages.reuse(&self.recipe.stages[number])?.is_none() {
                 let step = self.plan.of_stage(number, Task::Stage);
                 let step = step.map_or_else(String::new, |step| step.name.clone());
                 return Err(Error::NotReady { step, tasks: 1, missing: 1, first: 0 });
@@ -254,7 +273,7 @@ impl Worker {
         ahead: &'c Ahead,
         progress: &'c dyn Progress,
     ) -> Context<'c> {
-        let (pool, seed, earlier) = (&self.pool, self.recipe.seed, &at.earlier);
+        let (pool, seed, earlier) = (&self.pool, self.recipe.seed, at.reached.earlier());
         Context { pool, seed, input, earlier, ahead, progress }
     }
 
@@ -294,13 +313,11 @@ impl Worker {
             Lock::Held(_) => None,
         };
         let now = PoolNow::of(self.record.clone(), &run)?;
-        let mut stages = self.stages(at.index, &run, &now)?;
-        let written = &self.recipe.stages[at.index];
+        let stages = self.stages(at.index, Some(at.reached.clone()), &run, &now)?;
         let (record, _) = match stages.find(&at.next)? {
             Some(found) => found,
             None => stages.compute(&at.next, &self.ahead(at, progress)?, progress)?,
         };
-        stages.reuse(written)?;
         // Not the record itself, which says how long it took.
         let left = (&record.fingerprint, &record.files);
         let text = serde_json::to_vec(&left).expect("names and digests are JSON");
@@ -311,8 +328,9 @@ impl Worker {
     pub(super) fn has_result(&self, stage: usize) -> Result<bool, Error> {
         let run = self.run_folder();
         let now = PoolNow::of(self.record.clone(), &run)?;
-        let stages = self.stages(stage, &run, &now)?;
-        Ok(stages.find(&stages.next(&self.recipe.stages[stage])?)?.is_some())
+        let at = self.at(stage)?;
+        let stages = self.stages(stage, Some(at.reached.clone()), &run, &now)?;
+        Ok(stages.find(&at.next)?.is_some())
     }
 
     fn ahead(&self, at: &AtStage, progress: &dyn Progress) -> Result<Ahead, Error> {
@@ -332,7 +350,7 @@ impl Worker {
     fn finish(&self, path: &Path, progress: &dyn Progress) -> Result<(), Error> {
         let run = self.run_folder();
         let now = PoolNow::of(self.record.clone(), &run)?;
-        self.stages(self.recipe.stages.len(), &run, &now)?;
+        self.stages(self.recipe.stages.len(), None, &run, &now)?;
         let done = execute::run(&self.recipe, &run, self.options(), progress)?;
         let text = serde_json::to_vec(&done.kept).expect("a number is JSON");
         Ok(curate_io::atomic::write(path, &text)?)

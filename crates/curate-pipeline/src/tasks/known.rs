@@ -1,0 +1,70 @@
+//! What a process knows of a stage from tasks that it carried out before. Everything here can be read or
+//! worked out again; a process that is new to the stage does so.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use curate_cluster::PartMemory;
+use curate_core::{Examined, Selection};
+use serde::{Deserialize, Serialize};
+
+/// Parts whose search is remembered, at most: each holds its own packed centroids.
+const PARTS: usize = 16;
+
+/// What a process knows of a stage.
+#[derive(Default)]
+pub(super) struct Known {
+    usable: Mutex<Option<Arc<Distinct>>>,
+    searches: Mutex<BTreeMap<usize, PartMemory>>,
+}
+
+/// Which rows can be used.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Usable {
+    pub(super) examined: Examined,
+    /// Those that are copies of another and go first.
+    pub(super) copies: Selection,
+}
+
+/// The rows that are clustered and compared.
+pub(super) struct Distinct {
+    pub(super) usable: Usable,
+    pub(super) rows: Selection,
+}
+
+impl Known {
+    /// What is known of the rows, or what `find` finds.
+    pub(super) fn distinct<E>(
+        &self,
+        find: impl FnOnce() -> Result<Distinct, E>,
+    ) -> Result<Arc<Distinct>, E> {
+        let mut known = self.usable.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(distinct) = known.as_ref() {
+            return Ok(Arc::clone(distinct));
+        }
+        let found = Arc::new(find()?);
+        *known = Some(Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Hands out what is remembered of a part, for as long as `work` lasts; nothing where too many others
+    /// are remembered.
+    pub(super) fn with_memory<T>(
+        &self,
+        part: usize,
+        work: impl FnOnce(Option<&mut PartMemory>) -> T,
+    ) -> T {
+        let all = || self.searches.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all().remove(&part);
+        let mut memory = match known {
+            Some(memory) => memory,
+            None if all().len() < PARTS => PartMemory::default(),
+            None => return work(None),
+        };
+        let answer = work(Some(&mut memory));
+        all().insert(part, memory);
+        answer
+    }
+}
