@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::{CHECKED, cargo, root, run};
 
 /// What the tests use beside the package itself; numpy comes with it.
-const TOOLS: [&str; 13] = [
+const TOOLS: [&str; 14] = [
     "maturin>=1.16,<2",
     "pytest",
     "numpy",
@@ -24,6 +24,8 @@ const TOOLS: [&str; 13] = [
     "pillow",
     "webdataset",
     "duckdb",
+    // 80 MB.
+    "ray",
     "pdoc",
 ];
 

@@ -22,8 +22,8 @@ pub trait Engine: Sync {
     ) -> Result<Box<dyn LoadedCentroids + 'a>, EngineError>;
 }
 
-/// Centroids that lie on an [`Engine`].
-pub trait LoadedCentroids {
+/// Centroids that lie on an [`Engine`]. Whatever holds them may go to another thread.
+pub trait LoadedCentroids: Send {
     /// Writes the index of the centroid with the largest inner product plus bias for each row, ties
     /// to the lowest index. `rows` holds `out.len()` rows, one after the other. For a row with a
     /// NaN or an infinity any index will do.

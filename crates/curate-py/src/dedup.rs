@@ -157,7 +157,7 @@ impl SemanticDedup {
         let clusters = clusters.map(|clusters| &clusters.get().clusters);
         let asked = Asked { vectors: X, ids, rows, norm, progress };
         let (found, told) = asked.carry_out(py, |rows, progress| {
-            let inputs = Inputs { clusters, scores: scores.as_ref(), engine: None };
+            let inputs = Inputs { clusters, scores: scores.as_ref(), ..Inputs::default() };
             Ok(method.run_with(rows, inputs, progress)?)
         })?;
         State { found: Arc::new(found), ids: told.ids, rows: told.rows }.cut(py, self.cut.into())

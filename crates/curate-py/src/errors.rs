@@ -21,6 +21,7 @@ pub(crate) mod classes {
     pyo3::import_exception!(curate._errors, FileError);
     pyo3::import_exception!(curate._errors, InputError);
     pyo3::import_exception!(curate._errors, NetworkError);
+    pyo3::import_exception!(curate._errors, NotReady);
     pyo3::import_exception!(curate._errors, ParamsError);
     pyo3::import_exception!(curate._errors, RecipeError);
     pyo3::import_exception!(curate._errors, RunError);
@@ -212,6 +213,14 @@ impl From<Failure> for PyErr {
             Failure::Pipeline(PipelineError::Recipe { problems, .. }) => {
                 with(classes::RecipeError::new_err(text), |py, raised| {
                     raised.setattr(py, "problems", problems.into_py_any(py)?)
+                })
+            }
+            Failure::Pipeline(PipelineError::NotReady { step, tasks, missing, first }) => {
+                with(classes::NotReady::new_err(text), |py, raised| {
+                    raised.setattr(py, "step", step)?;
+                    raised.setattr(py, "tasks", tasks)?;
+                    raised.setattr(py, "missing", missing)?;
+                    raised.setattr(py, "first", first)
                 })
             }
             Failure::Pipeline(_) => classes::RunError::new_err(text),

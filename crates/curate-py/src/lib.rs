@@ -24,6 +24,7 @@ mod scored;
 mod selected;
 mod subset;
 mod table;
+mod tasks;
 mod threads;
 mod watch;
 
@@ -51,6 +52,7 @@ mod _curate {
             write_subset,
         },
         table::Table,
+        tasks::{PyPlan, PyStatus, PyStep, PyWorker, plan_tasks},
         threads::{set_threads, threads},
     };
 }

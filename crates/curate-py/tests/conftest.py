@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -39,3 +40,39 @@ def unit(rows, dim, seed=0, groups=None):
         vectors = centers[np.arange(rows) % groups] + 0.1 * vectors
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors.astype(np.float32)
+
+
+def write_pairs(folder, rows, dim=32, seed=0):
+    """A pool of pairs in two shards: `img` in groups of near copies, `txt` near it, a row that is no vector."""
+    folder.mkdir(parents=True)
+    img = unit(rows, dim, seed, groups=rows // 3)
+    txt = img + 0.1 * unit(rows, dim, seed + 1)
+    txt /= np.linalg.norm(txt, axis=1, keepdims=True)
+    img[rows // 2] = np.nan
+    for shard, some in enumerate([slice(None, rows // 3), slice(rows // 3, None)]):
+        ids = range(rows)[some]
+        lines = "".join(json.dumps({"uid": f"{7919 * i:032x}", "text": f"pair {i}"}) + "\n" for i in ids)
+        (folder / f"{shard:03}.jsonl").write_text(lines)
+        np.savez(folder / f"{shard:03}.npz", img=img[some], txt=txt[some].astype(np.float32))
+    return folder
+
+
+def in_clusters(pool, clusters=12, iterations=8):
+    """A recipe with every kind of step: rows one by one, k-means in passes, searches, quotas."""
+    k_means = {"iterations": iterations, "tolerance": 0.0}
+    return {
+        "seed": 5,
+        "pool": {"path": str(pool)},
+        "output": {"images": False},
+        "stage": [
+            {"kind": "score", "name": "agreement", "cosine": ["img", "txt"]},
+            {"kind": "fraction", "score": "agreement", "fraction": 0.9},
+            {"kind": "semantic-dedup", "embedding": "img", "epsilon": 0.02, "clusters": clusters, "k-means": k_means},
+            {"kind": "concept-prune", "embedding": "img", "fraction": 0.6, "clusters": clusters, "k-means": k_means},
+        ],
+    }
+
+
+def artefacts(run):
+    """The bytes of what a run is there for."""
+    return {name: (Path(run) / name).read_bytes() for name in ("subset.npy", "evidence.parquet")}

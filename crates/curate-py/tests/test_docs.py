@@ -1,6 +1,7 @@
 """The book's chapter and the notebooks do what they say."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import re
@@ -35,6 +36,20 @@ def test_the_chapters_examples(workplace):
     told = carry_out(blocks)
     assert "semantic-duplicate" in told and "`epsilon` is 2.5" in told
     assert (workplace / "curves.svg").exists() and (workplace / "runs/mine/report.html").exists()
+
+
+def test_the_chapter_on_ray(workplace, monkeypatch):
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    import ray
+
+    # Not one that somebody else has started here.
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    try:
+        assert "kept" in carry_out(blocks_of("ray.md"))
+    finally:
+        ray.shutdown()
+    assert (workplace / "plans/mine/run/report.html").exists()
 
 
 def test_every_name_that_the_chapter_mentions_is_there():

@@ -46,7 +46,7 @@ def public(names):
 
 def test_the_stub_has_the_modules_names():
     assert public(members(STUB)) == public(dir(_curate))
-    assert public(curate.__all__) >= public(dir(_curate))
+    assert public([*curate.__all__, *curate.tasks.__all__]) >= public(dir(_curate))
 
 
 @pytest.mark.parametrize("name", sorted(public(dir(_curate))))
@@ -64,9 +64,14 @@ def test_the_stub_has_the_modules_signatures(name):
         assert parameters(stubs["__new__"]) == signature(found)
 
 
+def names():
+    """Everything public, by its name in `curate` or one of its modules."""
+    for module in (curate, curate.tasks):
+        yield from ((name, getattr(module, name)) for name in module.__all__)
+
+
 def documented():
-    for name in curate.__all__:
-        found = getattr(curate, name)
+    for name, found in names():
         yield name, found
         if inspect.isclass(found) and not issubclass(found, Exception):
             for member in public(vars(found)):
@@ -83,8 +88,8 @@ def test_examples_in_docstrings_hold(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
     examples = finder.find(curate, "curate")
-    for name in curate.__all__:
-        examples += finder.find(getattr(curate, name), name, module=False, globs={})
+    for name, found in names():
+        examples += finder.find(found, name, module=False, globs={})
     assert sum(len(test.examples) for test in examples) >= 10
     for test in examples:
         runner.run(test)

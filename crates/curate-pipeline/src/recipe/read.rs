@@ -14,18 +14,23 @@ impl Recipe {
     /// Everything that is wrong with it, naming stage and field.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = curate_io::files::read_text(path)?;
-        let mut recipe = Self::parse(&text)
+        let recipe = Self::parse(&text)
             .map_err(|problems| Error::Recipe { path: path.to_owned(), problems })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        if !is_url(&recipe.pool.path) {
-            recipe.pool.path = anchored(&recipe.pool.path, folder)?;
+        recipe.anchored(path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// The same recipe, whose relative paths start at a folder: absolute paths, for whoever reads it
+    /// from elsewhere.
+    pub(crate) fn anchored(mut self, folder: &Path) -> Result<Self, Error> {
+        if !is_url(&self.pool.path) {
+            self.pool.path = anchored(&self.pool.path, folder)?;
         }
-        if let Some(embeddings) = &mut recipe.pool.embeddings {
+        if let Some(embeddings) = &mut self.pool.embeddings {
             *embeddings = absolute(&folder.join(&*embeddings))?;
         }
         let folder = absolute(folder)?;
-        recipe.stages.iter_mut().for_each(|stage| stage.anchor(&folder));
-        Ok(recipe)
+        self.stages.iter_mut().for_each(|stage| stage.anchor(&folder));
+        Ok(self)
     }
 
     /// Parses and checks a recipe.

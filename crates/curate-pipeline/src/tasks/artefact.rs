@@ -133,7 +133,7 @@ impl<'a> Place<'a> {
     /// Marks the task as being worked on.
     pub(super) fn work(self) -> Result<Working, IoError> {
         let path = self.working_path();
-        fs::create_dir_all(self.parts()).map_err(|e| IoError::os(&self.parts(), "created", e))?;
+        fs::create_dir_all(self.parts()).map_err(|e| IoError::os(self.parts(), "created", e))?;
         let at = At { host: host(), process: std::process::id() };
         let text = serde_json::to_string(&at).expect("a mark is JSON");
         fs::write(&path, text).map_err(|e| IoError::os(&path, "written", e))?;

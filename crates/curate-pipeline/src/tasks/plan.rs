@@ -76,6 +76,8 @@ pub fn plan(
     tasks: Option<usize>,
     progress: &dyn Progress,
 ) -> Result<TaskPlan, Error> {
+    // The tasks read the recipe from the plan's folder.
+    let recipe = &recipe.clone().anchored(Path::new(""))?;
     let pool = execute::open(recipe, out, progress)?;
     let at = RunAt { run: PathBuf::from("run"), replace: false };
     plan_at(recipe, &pool, out, tasks, &at, progress)
@@ -112,7 +114,8 @@ pub(super) fn plan_at(
         files: files(recipe)?,
     };
     plan.fingerprint = plan.digest(recipe);
-    if at.replace && !TaskPlan::find(out).is_ok_and(|there| there.as_ref() == Some(&plan)) {
+    let is_it = |there: TaskPlan| there.fingerprint == plan.fingerprint;
+    if at.replace && !TaskPlan::find(out).is_ok_and(|there| there.is_some_and(is_it)) {
         remove(out)?;
     }
     if let Some(there) = TaskPlan::find(out)? {
@@ -179,7 +182,9 @@ impl TaskPlan {
     }
 
     fn digest(&self, recipe: &Recipe) -> String {
-        let unnamed = Self { fingerprint: String::new(), ..self.clone() };
+        let mut unnamed = Self { fingerprint: String::new(), ..self.clone() };
+        // Estimates depend on the threads of whoever plans, what tasks leave does not.
+        unnamed.steps.iter_mut().for_each(|step| step.estimate = graph::Estimate::default());
         let files: BTreeMap<_, _> =
             unnamed.files.iter().map(|file| (&file.path, &file.sha256)).collect();
         let told = serde_json::json!({

@@ -13,6 +13,8 @@ depend on the number of threads, and are those of the program `curate` to the by
 
 from typing import TYPE_CHECKING, Any
 
+from curate import ray as ray
+from curate import tasks as tasks
 from curate._curate import (
     Baseline,
     BaselineSubset,
@@ -63,6 +65,7 @@ from curate._errors import (
     FileError,
     InputError,
     NetworkError,
+    NotReady,
     ParamsError,
     RecipeError,
     RunError,
@@ -91,6 +94,7 @@ __all__ = [
     "LawFit",
     "Network",
     "NetworkError",
+    "NotReady",
     "Pairs",
     "ParamsError",
     "Pool",
@@ -120,6 +124,7 @@ __all__ = [
     "kmeans",
     "laws",
     "minus",
+    "ray",
     "read_subset",
     "reshard",
     "run",
@@ -127,6 +132,7 @@ __all__ = [
     "semdedup",
     "set_threads",
     "subset_info",
+    "tasks",
     "threads",
     "union",
     "write_subset",

@@ -10,7 +10,7 @@ from typing import Any, SupportsFloat, SupportsIndex, final
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType, disjoint_base
 
-__all__ = ["Baseline", "BaselineSubset", "Clusters", "ConceptPrune", "Deduplicated", "Embedding", "Explanation", "Group", "LawFit", "Network", "Pairs", "Pool", "Pruned", "Reason", "Recipe", "Reselection", "Run", "Sample", "Scored", "Selected", "SemanticDedup", "Table", "_program", "as_ids", "assign", "compare", "explain", "fit_law", "id_texts", "inspect", "intersect", "key_ids", "kmeans", "laws", "minus", "read_subset", "reshard", "run", "select", "set_threads", "subset_info", "threads", "union", "write_subset"]
+__all__ = ["Baseline", "BaselineSubset", "Clusters", "ConceptPrune", "Deduplicated", "Embedding", "Explanation", "Group", "LawFit", "Network", "Pairs", "Plan", "Pool", "Pruned", "Reason", "Recipe", "Reselection", "Run", "Sample", "Scored", "Selected", "SemanticDedup", "Status", "Step", "Table", "Worker", "_program", "as_ids", "assign", "compare", "explain", "fit_law", "id_texts", "inspect", "intersect", "key_ids", "kmeans", "laws", "minus", "plan", "read_subset", "reshard", "run", "select", "set_threads", "subset_info", "threads", "union", "write_subset"]
 
 @final
 class Baseline:
@@ -541,6 +541,65 @@ class Pairs:
     def select(self, /, *, threshold: SupportsFloat | SupportsIndex | None = None, fraction: SupportsFloat | SupportsIndex | None = None, count: SupportsIndex | None = None) -> Selected:
         """
         The pairs that stay: one of `threshold`, `fraction` and `count`.
+        """
+
+@final
+class Plan:
+    """
+    A run that is cut into tasks: steps, each after the one before, of tasks that do not wait for each
+    other. `Plan.open` opens one, `curate.tasks.plan` makes one.
+    """
+    def __reduce__(self, /) -> tuple[Any, tuple[Path]]: ...
+    def __repr__(self, /) -> str: ...
+    def collect(self, /, everything: bool = False) -> Any:
+        """
+        Removes what nobody needs any more: artefacts of stages that are put together, and what killed
+        processes left. With `everything`, all artefacts of a finished run; its run folder stays.
+        Returns a dictionary: how many `files`, of how many `bytes`.
+        """
+    @property
+    def fingerprint(self, /) -> str:
+        """
+        What tells this plan from any other: a digest of the recipe, the pool, the ranges and the steps.
+        """
+    @property
+    def folder(self, /) -> Path:
+        """
+        The plan's folder.
+        """
+    @staticmethod
+    def open(folder: str | PathLike[str]) -> Plan:
+        """
+        Opens the plan in a folder.
+        """
+    def resume(self, /, *, progress: bool | Progress | None = None) -> int:
+        """
+        Carries out all tasks that are not done, one after the other; returns how many that were.
+        """
+    @property
+    def rows(self, /) -> int:
+        """
+        Rows of the pool.
+        """
+    @property
+    def run_folder(self, /) -> Path:
+        """
+        The run folder: `curate.Run(plan.run_folder)` once the last step is done.
+        """
+    def status(self, /) -> Status:
+        """
+        Which tasks are done, running, failed or missing, by what their receipts say.
+        """
+    @property
+    def steps(self, /) -> list[Step]:
+        """
+        The steps, in order.
+        """
+    def verify(self, /, *, progress: bool | Progress | None = None) -> Any:
+        """
+        Reads every artefact and what finished stages left: a dictionary, as `curate tasks verify --json`
+        tells it. `whole` is how many artefacts are what was written, `damaged` says what is wrong with
+        the others, `foreign` are files that no task writes.
         """
 
 @final
@@ -1095,6 +1154,73 @@ class SemanticDedup:
         """
 
 @final
+class Status:
+    """
+    What is done of a plan; its text is what `curate tasks status` prints.
+    """
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def is_done(self, /) -> bool:
+        """
+        Whether every task is done.
+        """
+    @property
+    def steps(self, /) -> Any:
+        """
+        The steps, in order: dictionaries of `step`, `tasks`, `done`, and `open`, which lists the number
+        of each task that is not done with its `state` (missing, running, stopped, failed, damaged) and
+        the `reason`.
+        """
+
+@final
+class Step:
+    """
+    A step of a plan: tasks that do not wait for each other, numbered from 0.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def after(self, /) -> str | None:
+        """
+        The step that has to be done before; None for the first.
+        """
+    @property
+    def disk(self, /) -> int:
+        """
+        Bytes that one of its tasks leaves, at most.
+        """
+    @property
+    def memory(self, /) -> int:
+        """
+        Bytes of memory that one of its tasks needs, at most.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Its name: `02-dedup.pass-07`.
+        """
+    @property
+    def seconds(self, /) -> float:
+        """
+        Seconds that one of its tasks needs on one slow processor core, at most.
+        """
+    @property
+    def stage(self, /) -> int | None:
+        """
+        The number of its stage, from 0; None for the last step.
+        """
+    @property
+    def tasks(self, /) -> int:
+        """
+        How many tasks it has.
+        """
+    @property
+    def work(self, /) -> str:
+        """
+        What its tasks do: rows, examine, usable, begin, train, pass, move, assign, search, stage, finish.
+        """
+
+@final
 class Table:
     """
     A table: columns of equal length.
@@ -1134,6 +1260,51 @@ class Table:
     def to_pyarrow(self, /) -> Any:
         """
         A `pyarrow.Table`; pyarrow has to be installed.
+        """
+
+@final
+class Worker:
+    """
+    A process that carries out tasks of a plan. It opens the pool once, so one for many tasks is better
+    than one for each. Calls from several threads work side by side.
+
+    Parameters
+    ----------
+    folder : path
+        The plan's.
+    progress : bool or callable, optional
+    """
+    def __new__(cls, /, folder: str | PathLike[str], *, progress: bool | Progress | None = None) -> Worker: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[Path]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def plan(self, /) -> Plan:
+        """
+        The plan, as it was when this was made.
+        """
+    def run(self, /, step: str, index: SupportsIndex = 0, *, progress: bool | Progress | None = None) -> str:
+        """
+        Carries out a task, unless what it leaves is there. Any process may, any number of times: a task
+        always leaves the same bytes.
+
+        Parameters
+        ----------
+        step : str
+            The step's name.
+        index : int
+            The task's number, from 0.
+        progress : bool or callable, optional
+
+        Returns
+        -------
+        str
+            "computed"; "present", when its artefact was there; "not-needed", when k-means had converged
+            before.
+
+        Raises
+        ------
+        NotReady
+            An earlier step is not done, or what it left is damaged.
         """
 
 def _program(words: SupportsGetItem[int, str]) -> int:
@@ -1285,6 +1456,42 @@ def minus(first: Any, *others: Any, copies: bool = False) -> Any:
     """
     Ids of the first subset that no other has. One occurrence in another removes every copy; with
     `copies`, it removes one.
+    """
+
+def plan(recipe: Any, out: str | PathLike[str], tasks: SupportsIndex | None = None, *, progress: bool | Progress | None = None) -> Plan:
+    """
+    Cuts a run into tasks and writes the plan to a folder, as `curate tasks plan` does: fixes ranges of
+    rows and the steps of every stage. The same plan in the same folder is left as it is, with what its
+    tasks have left.
+
+    Parameters
+    ----------
+    recipe : Recipe, path of a TOML file, or dict
+    out : folder to write the plan to
+        Every process that works on it has to see it, and the pool.
+    tasks : int, optional
+        Into how many ranges the rows are cut; by default into ranges of a million. The result does not
+        depend on it.
+    progress : bool or callable, optional
+
+    Returns
+    -------
+    Plan
+
+    Examples
+    --------
+    >>> import curate, numpy
+    >>> X = numpy.random.default_rng(0).normal(size=(500, 16)).astype("float32")
+    >>> numpy.save("rows.npy", X / numpy.linalg.norm(X, axis=1, keepdims=True))
+    >>> stage = {"kind": "semantic-dedup", "embedding": "embedding", "clusters": 5}
+    >>> plan = curate.tasks.plan({"pool": {"path": "rows.npy"}, "stage": [stage]}, "plan", tasks=3)
+    >>> worker = curate.tasks.Worker("plan")
+    >>> for step in plan.steps:
+    ...     done = [worker.run(step.name, index) for index in range(step.tasks)]
+    >>> plan.status().is_done
+    True
+    >>> len(curate.Run(plan.run_folder)) > 0
+    True
     """
 
 def read_subset(path: str | PathLike[str]) -> Any:

@@ -43,7 +43,7 @@ class FileError(CurateError, OSError):
     ----------
     path : pathlib.Path
     kind : str
-        NotFound, Truncated, Malformed, Unsupported, Disagree, Occupied, DiskFull or Os.
+        NotFound, Truncated, Malformed, Unsupported, Disagree, Occupied, Busy, DiskFull or Os.
     """
 
     path: os.PathLike[str]
@@ -64,6 +64,28 @@ class RecipeError(CurateError, ValueError):
 
 class RunError(CurateError):
     """A run, or a look at one, failed."""
+
+
+class NotReady(RunError):
+    """A task needs what an earlier step has not left yet, or what it left is damaged: carry that step out,
+    then try again.
+
+    Attributes
+    ----------
+    step : str
+        The step that has to be done first.
+    tasks : int
+        How many tasks it has.
+    missing : int
+        How many of them are not done.
+    first : int
+        The number of the first of these.
+    """
+
+    step: str
+    tasks: int
+    missing: int
+    first: int
 
 
 class ScalingError(CurateError, ValueError):
