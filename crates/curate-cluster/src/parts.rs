@@ -369,7 +369,7 @@ mod tests {
                 let ids: Vec<_> = part.iter().map(|&row| ids[row]).collect();
                 let memory = match p % 3 {
                     0 => Some(memory),
-                    1 => (training.passes() % 3 == 0).then_some(memory),
+                    1 => training.passes().is_multiple_of(3).then_some(memory),
                     _ => None,
                 };
                 let found =
