@@ -234,7 +234,7 @@ impl<'w> Clustered<'w> {
             k_means.pass_with(&training, &vectors, &ids, memory, self.progress)
         };
         let found = match self.site.remembers {
-            true => self.at.known.with_memory(index, pass),
+            true => self.at.known.with_memory(index, training.centroids().len(), pass),
             false => pass(None),
         };
         found.map_err(|e| self.at.failed(e))

@@ -10,8 +10,11 @@ use curate_cluster::PartMemory;
 use curate_core::{Examined, Selection};
 use serde::{Deserialize, Serialize};
 
-/// Parts whose search is remembered, at most: each holds its own packed centroids.
-const PARTS: usize = 16;
+/// Bytes that remembered searches take beside what they know of each row: each holds its own packed
+/// centroids and sums.
+const BYTES: usize = 256 << 20;
+/// Bytes of that for each number of a centroid: it in three precisions, turned, and its sum.
+const BYTES_A_NUMBER: usize = 32;
 
 /// What a process knows of a stage.
 #[derive(Default)]
@@ -50,17 +53,19 @@ impl Known {
     }
 
     /// Hands out what is remembered of a part, for as long as `work` lasts; nothing where too many others
-    /// are remembered.
+    /// are remembered. Centroids have so many numbers, all together.
     pub(super) fn with_memory<T>(
         &self,
         part: usize,
+        numbers: usize,
         work: impl FnOnce(Option<&mut PartMemory>) -> T,
     ) -> T {
         let all = || self.searches.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = BYTES / (BYTES_A_NUMBER * numbers.max(1));
         let known = all().remove(&part);
         let mut memory = match known {
             Some(memory) => memory,
-            None if all().len() < PARTS => PartMemory::default(),
+            None if all().len() < most => PartMemory::default(),
             None => return work(None),
         };
         let answer = work(Some(&mut memory));
