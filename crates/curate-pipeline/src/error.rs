@@ -50,7 +50,9 @@ pub enum Error {
         problem: String,
     },
     /// A plan of tasks has no such step.
-    #[error("the plan has no step `{step}`; it has {steps}")]
+    #[error(
+        "the plan has no step `{step}`; it has {steps}, and later passes of k-means if there is a first"
+    )]
     NoSuchStep {
         /// The step asked for.
         step: String,

@@ -171,7 +171,11 @@ impl TaskPlan {
     /// When there is none of that name.
     pub fn step(&self, name: &str) -> Result<&Step, Error> {
         self.steps.iter().find(|step| step.name == name).ok_or_else(|| {
-            let names: Vec<&str> = self.steps.iter().map(|step| &*step.name).collect();
+            // Of k-means the first pass stands for all.
+            let is_later =
+                |step: &&Step| matches!(step.task, Task::Pass(n) | Task::Move(n) if n > 1);
+            let named = self.steps.iter().filter(|step| !is_later(step));
+            let names: Vec<&str> = named.map(|step| &*step.name).collect();
             Error::NoSuchStep { step: name.to_owned(), steps: names.join(", ") }
         })
     }
