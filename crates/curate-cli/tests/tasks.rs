@@ -140,7 +140,7 @@ fn a_scheduler_is_told_what_to_do_by_the_exit_code() {
     let (code, said) = failed(&mut run("--step 01-agreement.stage"));
     assert_eq!(code, 75, "an earlier step is not done: {said}");
     assert!(
-        said.contains("`01-agreement.rows` is not done: of its 3 tasks 3 are missing"),
+        said.contains("`01-agreement.rows` has to be done first: 0 of 3 tasks are done"),
         "{said}"
     );
 

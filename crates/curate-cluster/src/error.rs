@@ -51,6 +51,12 @@ pub enum ClusterError {
         /// Dimensions of the rows.
         rows: usize,
     },
+    /// A k-means that is not trained in parts was asked to be.
+    #[error(
+        "k-means by Euclidean distance, in mini-batches or on a sample of the rows is not trained in \
+         parts: train it at once, then assign in parts"
+    )]
+    NotInParts,
     /// The rows have no numbers.
     #[error("the {rows} rows have no dimensions: give an embedding of at least one")]
     NoDimensions {

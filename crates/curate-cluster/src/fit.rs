@@ -102,16 +102,7 @@ impl KMeans {
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Trained<'e>, ClusterError> {
-        let (clusters, rows) = (self.clusters(), source.rows());
-        if ids.len() != rows {
-            return Err(ClusterError::IdsMismatch { ids: ids.len(), rows });
-        }
-        if rows < clusters {
-            return Err(ClusterError::TooFewRows { clusters, rows });
-        }
-        if source.dim() == 0 {
-            return Err(ClusterError::NoDimensions { rows });
-        }
+        self.check_rows(source, ids)?;
         let Some(sample) = self.training_rows(ids) else {
             return self.train(engine, start, source, ids, progress);
         };
@@ -119,6 +110,25 @@ impl KMeans {
         let trained = self.train(engine, start, &RowsOf::new(source, &sample), &ids, progress);
         // What is known of these rows says nothing of the others.
         Ok(Trained { search: None, facts: Facts::Unknown, ..trained.map_err(|e| e.at(&sample))? })
+    }
+
+    /// An error unless there are rows enough to train on, with an id each.
+    pub(crate) fn check_rows<S: EmbeddingSource + ?Sized>(
+        &self,
+        source: &S,
+        ids: &[SampleId],
+    ) -> Result<(), ClusterError> {
+        let (clusters, rows) = (self.clusters(), source.rows());
+        if ids.len() != rows {
+            return Err(ClusterError::IdsMismatch { ids: ids.len(), rows });
+        }
+        if rows < clusters {
+            return Err(ClusterError::TooFewRows { clusters, rows });
+        }
+        match source.dim() {
+            0 => Err(ClusterError::NoDimensions { rows }),
+            _ => Ok(()),
+        }
     }
 
     /// How many of so many rows it trains on.

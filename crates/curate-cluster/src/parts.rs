@@ -49,6 +49,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     centroids: Array2<f32>,
+    metric: Metric,
     objective: Vec<f64>,
     converged: bool,
     reseeded: usize,
@@ -126,8 +127,8 @@ impl Training {
             }
             assignment.extend(part.cluster(), part.nearness());
         }
-        let Self { centroids, objective, converged, reseeded } = self;
-        let (metric, ruled) = (Metric::Spherical, Default::default());
+        let Self { centroids, metric, objective, converged, reseeded } = self;
+        let ruled = Default::default();
         Ok(Clustering { centroids, metric, assignment, objective, converged, reseeded, ruled })
     }
 }
@@ -141,20 +142,41 @@ impl KMeans {
             && self.train_rows_per_cluster().is_none()
     }
 
+    fn check_in_parts(&self) -> Result<(), ClusterError> {
+        if self.is_in_parts() { Ok(()) } else { Err(ClusterError::NotInParts) }
+    }
+
+    /// An error unless the centroids are as many as the clusters, of rows of this length.
+    fn check_training(&self, training: &Training, dim: usize) -> Result<(), ClusterError> {
+        self.check_in_parts()?;
+        let (k, clusters) = (training.centroids.nrows(), self.clusters());
+        if k != clusters {
+            return Err(ClusterError::StartMismatch { centroids: k, clusters });
+        }
+        match training.centroids.ncols() {
+            centroids if centroids != dim => {
+                Err(ClusterError::DimMismatch { centroids, rows: dim })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The start of a training in parts: its centroids before the first pass.
     ///
     /// # Errors
-    /// As [`KMeans::fit`].
+    /// As [`KMeans::fit`], and when it is not trained in parts ([`Self::is_in_parts`]).
     pub fn begin<S: EmbeddingSource + ?Sized>(
         &self,
         source: &S,
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Training, ClusterError> {
-        let facts = Facts::before(self.metric(), source, progress)?;
-        let centroids = crate::init::start(self, source, &facts, ids, progress)?;
+        self.check_in_parts()?;
+        self.check_rows(source, ids)?;
+        let centroids = crate::init::start(self, source, &Facts::Unknown, ids, progress)?;
         Ok(Training {
             centroids: shaped(centroids, source.dim()),
+            metric: self.metric(),
             objective: Vec::new(),
             converged: false,
             reseeded: 0,
@@ -174,6 +196,7 @@ impl KMeans {
         let trained = self.trained(None, None, source, ids, progress)?;
         Ok(Training {
             centroids: shaped(trained.centroids, source.dim()),
+            metric: self.metric(),
             objective: trained.objective,
             converged: trained.converged,
             reseeded: trained.reseeded,
@@ -183,8 +206,9 @@ impl KMeans {
     /// One pass over a part of the rows.
     ///
     /// # Errors
-    /// When there is not one id a row, a row is not finite or not of length 1, rows cannot be read, or
-    /// the caller cancels. The rows that errors name are places in the part.
+    /// When it is not trained in parts, the training is of another number of clusters or length of rows,
+    /// there is not one id a row, a row is not finite or not of length 1, rows cannot be read, or the
+    /// caller cancels. The rows that errors name are places in the part.
     pub fn pass<S: EmbeddingSource + ?Sized>(
         &self,
         training: &Training,
@@ -212,6 +236,7 @@ impl KMeans {
             return Err(ClusterError::IdsMismatch { ids: ids.len(), rows: part.rows() });
         }
         let (metric, dim) = (self.metric(), part.dim());
+        self.check_training(training, dim)?;
         let centroids = training.centroids.as_standard_layout();
         let centroids = centroids.as_slice().expect("standard layout");
         let mut forgotten = PartMemory::default();
@@ -281,7 +306,7 @@ impl KMeans {
     /// them.
     ///
     /// # Errors
-    /// When parts do not fit together, or a row cannot be read.
+    /// When it is not trained in parts, parts or centroids do not fit together, or a row cannot be read.
     pub fn next<S: EmbeddingSource + ?Sized>(
         &self,
         training: Training,
@@ -289,6 +314,7 @@ impl KMeans {
         moved: usize,
         source: &S,
     ) -> Result<Training, ClusterError> {
+        self.check_training(&training, source.dim())?;
         let mut next = training;
         let mut sums = CentroidSums::of_unit_rows(self.clusters(), source.dim());
         let mut objective = ExactSum::default();
@@ -341,109 +367,4 @@ fn shaped(centroids: Vec<f32>, dim: usize) -> Array2<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use curate_core::{NoProgress, embedding::RowsOf};
-
-    use super::*;
-    use crate::{Init, KMeansParams, mixture::mixture, result::assign};
-
-    fn ids(n: usize) -> Vec<SampleId> {
-        (0..n as u128).map(|i| SampleId(i * 77 + 5)).collect()
-    }
-
-    /// Trains in parts that begin at these rows, the last part first, each written down and read back. Some
-    /// parts are remembered from pass to pass, some from every third, some never.
-    fn in_parts(params: &KMeansParams, rows: &Array2<f32>, begins: &[usize]) -> Clustering {
-        let kmeans = params.clone().check().unwrap();
-        let (ids, n) = (ids(rows.nrows()), rows.nrows());
-        assert!(kmeans.is_in_parts());
-        let ends = begins.iter().skip(1).copied().chain([n]);
-        let parts: Vec<Vec<usize>> =
-            begins.iter().zip(ends).map(|(&from, to)| (from..to).collect()).collect();
-        let mut training = kmeans.begin(rows, &ids, &NoProgress).unwrap();
-        let mut before: Vec<PartPass> = Vec::new();
-        let mut memory: Vec<PartMemory> = parts.iter().map(|_| PartMemory::default()).collect();
-        while !training.is_done(&kmeans) {
-            let pass = |(p, (part, memory)): (usize, (&Vec<usize>, &mut PartMemory))| {
-                let source = RowsOf::new(rows, part);
-                let ids: Vec<_> = part.iter().map(|&row| ids[row]).collect();
-                let memory = match p % 3 {
-                    0 => Some(memory),
-                    1 => training.passes().is_multiple_of(3).then_some(memory),
-                    _ => None,
-                };
-                let found =
-                    kmeans.pass_with(&training, &source, &ids, memory, &NoProgress).unwrap();
-                let written = serde_json::to_string(&found).unwrap();
-                serde_json::from_str(&written).unwrap()
-            };
-            let each = parts.iter().zip(&mut memory).enumerate();
-            let passes: Vec<PartPass> = each.map(pass).collect();
-            let moved = passes.iter().enumerate().map(|(p, pass)| pass.moved_since(before.get(p)));
-            let moved = moved.sum();
-            let numbered = begins.iter().copied().zip(passes.iter().cloned()).rev();
-            training = kmeans.next(training, numbered, moved, rows).unwrap();
-            before = passes;
-        }
-        let assigned: Vec<Assignment> = parts
-            .iter()
-            .map(|part| {
-                let source = RowsOf::new(rows, part);
-                assign(training.centroids().view(), Metric::Spherical, &source, &NoProgress)
-            })
-            .collect::<Result<_, _>>()
-            .unwrap();
-        training.clustering(assigned).unwrap()
-    }
-
-    #[test]
-    fn parts_of_any_size_have_the_bytes_of_one_process() {
-        let rows = mixture(1_500, 30, 12);
-        for (k, init, empty) in [
-            (20, Init::Random, EmptyClusters::WorstRow),
-            (200, Init::Random, EmptyClusters::WorstRow),
-            (200, Init::PlusPlus, EmptyClusters::Split),
-            (300, Init::Random, EmptyClusters::Split),
-        ] {
-            let params =
-                KMeansParams::new(k).init(init).empty_clusters(empty).seed(3).iterations(12);
-            let whole = params.clone().check().unwrap();
-            let whole = whole.fit(&rows, &ids(1_500), &NoProgress).unwrap();
-            for begins in [vec![0], vec![0, 1, 700], vec![0, 100, 100, 900, 1_499]] {
-                assert_eq!(in_parts(&params, &rows, &begins), whole, "{k} {begins:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn empty_clusters_are_lent_rows_of_any_part() {
-        // Equal rows, of which more are drawn as starts than there are places: clusters are empty.
-        let rows = Array2::from_shape_fn((60, 2), |(i, t)| match (i % 10, t) {
-            (0, 0) => -((i / 10) as f32 * 0.2).cos(),
-            (0, _) => (i as f32 / 10.0 * 0.2).sin(),
-            (_, t) => f32::from(t == 0),
-        });
-        let params = KMeansParams::new(12).seed(5).tolerance(0.0);
-        let whole = params.clone().check().unwrap().fit(&rows, &ids(60), &NoProgress).unwrap();
-        assert!(whole.reseeded > 0, "the case is about empty clusters");
-        assert_eq!(in_parts(&params, &rows, &[0, 13, 40]), whole);
-    }
-
-    #[test]
-    fn what_cannot_be_taken_apart_is_trained_at_once() {
-        let rows = mixture(900, 9, 8);
-        let ids = ids(900);
-        for params in [
-            KMeansParams::new(9).train_rows_per_cluster(Some(10)),
-            KMeansParams::new(9).batch_rows(Some(100)),
-        ] {
-            let kmeans = params.check().unwrap();
-            assert!(!kmeans.is_in_parts());
-            let whole = kmeans.fit(&rows, &ids, &NoProgress).unwrap();
-            let training = kmeans.train_at_once(&rows, &ids, &NoProgress).unwrap();
-            let view = training.centroids().view();
-            let assigned = assign(view, Metric::Spherical, &rows, &NoProgress).unwrap();
-            assert_eq!(training.clustering([assigned]).unwrap(), whole);
-        }
-    }
-}
+mod tests;

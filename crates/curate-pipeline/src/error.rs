@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// A task needs what another one has not left yet.
     #[error(
-        "step `{step}` is not done: of its {tasks} tasks {missing} are missing, the first is {first}"
+        "step `{step}` has to be done first: {} of {tasks} tasks are done, the next is task {first}", tasks - missing
     )]
     NotReady {
         /// The step that has to be done first.

@@ -55,6 +55,7 @@ pub fn run(
     progress: &dyn Progress,
 ) -> Result<RunSummary, Error> {
     let pool = open(recipe, out, progress)?;
+    folder::check_ours(out)?;
     let _lock = FolderLock::take(out)?;
     run_opened(recipe, pool, out, options, progress)
 }
@@ -68,7 +69,6 @@ pub(crate) fn open(recipe: &Recipe, out: &Path, progress: &dyn Progress) -> Resu
     let pool = recipe.open_pool(progress)?;
     check_sources(recipe, &pool)?;
     folder::check_apart(out, &pool)?;
-    folder::check_ours(out)?;
     Ok(pool)
 }
 
@@ -96,6 +96,7 @@ pub(crate) fn run_opened(
     let kept = finished.earlier.into_last();
     let run = Run { recipe, pool, records: finished.records, kept, folder: out.to_owned() };
     let files = write_outputs(&run, out, now.pool, started, progress)?;
+    folder::remove_all(&out.join(folder::TASKS))?;
     Ok(RunSummary {
         rows: run.pool.len(),
         kept: run.kept.len(),

@@ -30,6 +30,11 @@ pub(crate) const EVIDENCE: &str = "evidence.parquet";
 /// All of a run to look at.
 pub(crate) const REPORT: &str = "report.html";
 
+/// The plan of a run in tasks, and what its tasks left, until the run is finished.
+pub(crate) const TASKS: &str = ".curate-tasks";
+/// The plan of tasks in a folder of its own.
+pub(crate) const PLAN: &str = "plan.json";
+
 /// The folder of a stage.
 pub(crate) fn of_stage(run: &Path, index: usize, name: &str) -> PathBuf {
     stages(run).join(format!("{:02}-{name}", index + 1))
@@ -53,6 +58,11 @@ pub(crate) fn check_apart(folder: &Path, pool: &Pool) -> Result<(), Error> {
 
 /// A folder of embeddings has a manifest of that name too, which a run would remove.
 pub(crate) fn check_ours(folder: &Path) -> Result<(), Error> {
+    if folder.join(PLAN).exists() {
+        // Its recipe.toml and pool.json are the plan's.
+        let problem = "holds a plan of tasks; choose another folder".to_owned();
+        return Err(Error::Run { folder: folder.to_owned(), problem });
+    }
     let text = fs::read(folder.join(MANIFEST)).unwrap_or_default();
     let found = serde_json::from_slice::<serde_json::Value>(&text).unwrap_or_default();
     // One that cannot be read is a damaged one of a run.
@@ -85,6 +95,27 @@ pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// An error where a run lies in a folder that is to hold a plan.
+pub(crate) fn check_no_run(folder: &Path) -> Result<(), Error> {
+    if !stages(folder).exists() && !folder.join(MANIFEST).exists() {
+        return Ok(());
+    }
+    let problem =
+        "holds a run, or the manifest.json of something else; choose another folder for the plan"
+            .to_owned();
+    Err(Error::Run { folder: folder.to_owned(), problem })
+}
+
+/// Removes a folder and all that is in it, if it is there.
+pub(crate) fn remove_all(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(IoError::os(folder, "removed", e).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes a file, if it is there.

@@ -87,7 +87,7 @@ fn any_number_of_tasks_in_any_order_gives_the_bytes_of_one_process() {
     let options = RunOptions::default();
     let summary = run_in_tasks(&recipe, out.path(), 5, options, &NoProgress).unwrap();
     assert_eq!((results(out.path()), summary.reused.len()), (expected, 0));
-    assert!(!out.path().join("tasks").exists());
+    assert!(!out.path().join(".curate-tasks").exists());
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_task_waits_for_the_steps_before_and_skips_what_is_done() {
     assert_eq!(run("03-dedup.examine", 1).unwrap(), Done::Present);
     let error = run("03-dedup.usable", 0).unwrap_err().to_string();
     let expected =
-        "step `03-dedup.examine` is not done: of its 3 tasks 2 are missing, the first is 0";
+        "step `03-dedup.examine` has to be done first: 1 of 3 tasks are done, the next is task 0";
     assert_eq!(error, expected);
 
     let now = status(out.path()).unwrap();
@@ -366,7 +366,7 @@ fn a_run_in_tasks_that_stopped_goes_on_at_its_task() {
     }
     assert!(stopped > 3, "it was stopped {stopped} times");
     assert_eq!(results(out.path()), expected);
-    assert!(!out.path().join("tasks").exists());
+    assert!(!out.path().join(".curate-tasks").exists());
 }
 
 #[test]

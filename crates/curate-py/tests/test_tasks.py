@@ -73,7 +73,7 @@ def test_a_scheduler_can_tell_what_is_not_ready_from_what_is_wrong(whole, tmp_pa
     recipe, _ = whole
     made = plan(recipe, tmp_path / "plan", tasks=2)
     worker = pickle.loads(pickle.dumps(Worker(made.folder)))
-    with pytest.raises(curate.NotReady, match="is not done") as raised:
+    with pytest.raises(curate.NotReady, match="has to be done first") as raised:
         worker.run(made.steps[1].name)
     error = pickle.loads(pickle.dumps(raised.value))
     assert (error.step, error.tasks, error.missing, error.first) == (made.steps[0].name, 2, 2, 0)

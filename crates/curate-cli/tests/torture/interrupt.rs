@@ -213,7 +213,7 @@ impl<'a> Clean<'a> {
                 Some("html") => bytes.ends_with(b"</html>\n"),
                 // Notes of who works on a task and of one that failed, and all of a run's plan, go in the end.
                 Some("running" | "failed") => true,
-                _ if file.starts_with("tasks") => true,
+                _ if file.starts_with(".curate-tasks") => true,
                 // What an earlier run of other settings left is replaced at its turn.
                 _ if self.job.name == "run again" => true,
                 _ => self.files.get(&file) == Some(&bytes),

@@ -118,9 +118,12 @@ impl<'w> Clustered<'w> {
     }
 
     fn step(&self, task: Task) -> Result<&super::Step, Error> {
-        self.site.plan.of_stage(self.at.index, task).ok_or_else(|| Error::NoSuchStep {
-            step: format!("{task:?}"),
-            steps: "others".to_owned(),
+        self.site.plan.of_stage(self.at.index, task).ok_or_else(|| Error::Run {
+            folder: self.site.folder.clone(),
+            problem: format!(
+                "its plan has no step {task:?} for stage `{}`; plan again in another folder",
+                self.at.next.stage.name()
+            ),
         })
     }
 

@@ -8,17 +8,15 @@ use curate_io::lock::FolderLock;
 use super::{
     Done, Worker,
     graph::Task,
-    plan::{self, RunAt, plan_at},
+    plan::{RunAt, plan_at},
     site::Lock,
     upkeep,
 };
 use crate::{
     Error, Recipe, RunOptions,
     execute::{self, RunSummary},
+    folder,
 };
-
-/// The folder of the plan inside a run folder, while the run goes on.
-const INSIDE: &str = "tasks";
 
 /// Carries out all tasks of a plan that are not done yet; returns how many that were.
 ///
@@ -56,8 +54,8 @@ fn stages(worker: &Worker, progress: &dyn Progress) -> Result<usize, Error> {
     Ok(computed)
 }
 
-/// [`crate::run()`] in so many tasks a step, one after the other: the same bytes, and less memory at a
-/// time. A run that stopped goes on at the task that it had not finished.
+/// [`crate::run()`] in so many tasks a step, one after the other: the same bytes. A run that stopped goes
+/// on at the task that it had not finished.
 ///
 /// # Errors
 /// As [`crate::run()`].
@@ -69,8 +67,9 @@ pub fn run_in_tasks(
     progress: &dyn Progress,
 ) -> Result<RunSummary, Error> {
     let pool = execute::open(recipe, out, progress)?;
+    folder::check_ours(out)?;
     let _lock = FolderLock::take(out)?;
-    let folder = out.join(INSIDE);
+    let folder = out.join(folder::TASKS);
     let at = RunAt { run: PathBuf::from(".."), replace: true };
     let plan = plan_at(recipe, &pool, &folder, Some(tasks), &at, progress)?;
     let worker = Worker::of(&folder, plan, recipe.clone(), pool, Lock::Held(options))?;
@@ -78,10 +77,9 @@ pub fn run_in_tasks(
     let done = stages(&worker, progress);
     if let Err(Error::Conflict { .. }) = &done {
         // The folder is another run's, which is to stay as it is.
-        plan::remove(&folder)?;
+        folder::remove_all(&folder)?;
     }
     done?;
     let summary = execute::run_opened(recipe, worker.site.pool, out, options, progress)?;
-    plan::remove(&folder)?;
     Ok(RunSummary { reused: vec![], ..summary })
 }

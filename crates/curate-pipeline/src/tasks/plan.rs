@@ -7,7 +7,7 @@ use std::{
 };
 
 use curate_core::{EmbeddingSource, Progress};
-use curate_io::{IoError, Kind, Pool, atomic, digest, watched::Watched};
+use curate_io::{IoError, Kind, Pool, atomic, digest, lock::FolderLock, watched::Watched};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,7 +23,6 @@ use crate::{
 
 /// The format of plans.
 const FORMAT: u32 = 1;
-const PLAN: &str = "plan.json";
 /// Rows of a part where nothing is said.
 const ROWS_PER_PART: usize = 1 << 20;
 
@@ -79,6 +78,8 @@ pub fn plan(
     // The tasks read the recipe from the plan's folder.
     let recipe = &recipe.clone().anchored(Path::new(""))?;
     let pool = execute::open(recipe, out, progress)?;
+    folder::check_no_run(out)?;
+    let _lock = FolderLock::take(out)?;
     let at = RunAt { run: PathBuf::from("run"), replace: false };
     plan_at(recipe, &pool, out, tasks, &at, progress)
 }
@@ -116,7 +117,7 @@ pub(super) fn plan_at(
     plan.fingerprint = plan.digest(recipe);
     let is_it = |there: TaskPlan| there.fingerprint == plan.fingerprint;
     if at.replace && !TaskPlan::find(out).is_ok_and(|there| there.is_some_and(is_it)) {
-        remove(out)?;
+        folder::remove_all(out)?;
     }
     if let Some(there) = TaskPlan::find(out)? {
         if there.fingerprint == plan.fingerprint {
@@ -127,7 +128,7 @@ pub(super) fn plan_at(
     }
     atomic::write(&out.join(folder::RECIPE), recipe.to_toml().as_bytes())?;
     record.save(out)?;
-    atomic::write(&out.join(PLAN), plan.to_json().as_bytes())?;
+    atomic::write(&out.join(folder::PLAN), plan.to_json().as_bytes())?;
     Ok(plan)
 }
 
@@ -144,7 +145,7 @@ impl TaskPlan {
     }
 
     fn find(folder: &Path) -> Result<Option<Self>, Error> {
-        let path = folder.join(PLAN);
+        let path = folder.join(folder::PLAN);
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -183,6 +184,16 @@ impl TaskPlan {
     /// As JSON, as it lies in the folder.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a plan is JSON") + "\n"
+    }
+
+    /// An error unless the recipe is the one that was planned, and nobody changed the plan.
+    pub(super) fn check(&self, folder: &Path, recipe: &Recipe) -> Result<(), Error> {
+        if self.digest(recipe) == self.fingerprint {
+            return Ok(());
+        }
+        let problem = "has another recipe.toml or plan.json than was planned";
+        let remedy = "plan again in another folder";
+        Err(IoError::new(Kind::Disagree, folder, problem, remedy).into())
     }
 
     fn digest(&self, recipe: &Recipe) -> String {
@@ -229,16 +240,6 @@ impl TaskPlan {
     /// The step of a stage that does something.
     pub(super) fn of_stage(&self, stage: usize, task: Task) -> Option<&Step> {
         self.steps.iter().find(|step| step.stage == Some(stage) && step.task == task)
-    }
-}
-
-/// Removes a folder, if it is there.
-pub(super) fn remove(folder: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(IoError::os(folder, "removed", e).into())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     graph::{Step, Task},
     plan::TaskPlan,
     site::{AtStage, Lock, Site},
+    status,
 };
 use crate::{
     Error, Recipe,
@@ -49,6 +50,7 @@ impl Worker {
     pub fn open(folder: &Path, progress: &dyn Progress) -> Result<Self, Error> {
         let plan = TaskPlan::open(folder)?;
         let recipe = Recipe::read(&folder.join(folder::RECIPE))?;
+        plan.check(folder, &recipe)?;
         let pool = recipe.open_pool(progress)?;
         Self::of(folder, plan, recipe, pool, Lock::Taken)
     }
@@ -140,10 +142,9 @@ impl Worker {
     /// Whether the stage that the step works at has left its result.
     pub(super) fn is_put_together(&self, step: &Step) -> Result<bool, Error> {
         let Some(stage) = step.stage else { return Ok(false) };
-        let Some(last) = self.site.plan.of_stage(stage, Task::Stage) else { return Ok(false) };
-        let Ok(Some(_)) = self.site.place(last, 0).receipt(&self.site.plan.fingerprint) else {
+        if !status::is_put_together(&self.site.folder, &self.site.plan, step) {
             return Ok(false);
-        };
+        }
         let folder =
             folder::of_stage(&self.site.run_folder(), stage, self.site.recipe.stages[stage].name());
         match record::read(&folder)? {
