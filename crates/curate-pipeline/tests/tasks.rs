@@ -299,6 +299,38 @@ fn a_plan_is_made_once() {
 }
 
 #[test]
+fn a_run_and_a_plan_keep_out_of_each_others_folders() {
+    let pool = pool();
+    let (recipe, out) = (recipe(pool.path(), COSINE), folder());
+    go(&recipe, out.path()).unwrap();
+    let before = results(out.path());
+    let error = plan(&recipe, out.path(), Some(2), &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("holds a run"), "{error}");
+
+    // A folder of that name is the user's; the plan of a run in tasks goes, whoever finishes the run.
+    fs::create_dir(out.path().join("tasks")).unwrap();
+    fs::write(out.path().join("tasks/notes.txt"), "mine").unwrap();
+    run_in_tasks(&recipe, out.path(), 2, RunOptions::default(), &NoProgress).unwrap();
+    assert_eq!(results(out.path()), before);
+    assert_eq!(fs::read_to_string(out.path().join("tasks/notes.txt")).unwrap(), "mine");
+    fs::create_dir(out.path().join(".curate-tasks")).unwrap();
+    go(&recipe, out.path()).unwrap();
+    assert!(!out.path().join(".curate-tasks").exists());
+
+    let planned = folder();
+    plan(&recipe, planned.path(), Some(2), &NoProgress).unwrap();
+    let error = go(&recipe, planned.path()).unwrap_err().to_string();
+    assert!(error.contains("holds a plan of tasks"), "{error}");
+    let file = planned.path().join("recipe.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("0.9", "0.8")).unwrap();
+    let error = Worker::open(planned.path(), &NoProgress).err().unwrap().to_string();
+    assert!(error.contains("has another recipe.toml or plan.json than was planned"), "{error}");
+    fs::write(&file, text).unwrap();
+    resume(planned.path(), &NoProgress).unwrap();
+}
+
+#[test]
 fn what_nobody_needs_is_removed_and_what_killed_processes_left() {
     let pool = pool();
     let (recipe, out) = (recipe(pool.path(), STAGES), folder());
