@@ -83,6 +83,14 @@ fn any_number_of_tasks_in_any_order_gives_the_bytes_of_one_process() {
         let out = in_tasks(&recipe, tasks);
         assert_eq!(results(&out.path().join("run")), expected, "{tasks} tasks");
     }
+    // The same rows in other shards, whose ranges cut through them elsewhere.
+    let other = folder();
+    write_pool(other.path(), &spoiled(300), 41);
+    let out = in_tasks(&common::recipe(other.path(), STAGES), 5);
+    for name in ["subset.npy", "evidence.parquet"] {
+        let (_, bytes) = expected.iter().find(|(file, _)| file == Path::new(name)).unwrap();
+        assert_eq!(fs::read(out.path().join("run").join(name)).unwrap(), *bytes, "{name}");
+    }
     let out = folder();
     let options = RunOptions::default();
     let summary = run_in_tasks(&recipe, out.path(), 5, options, &NoProgress).unwrap();

@@ -85,7 +85,7 @@ impl<'a> Place<'a> {
             Err(e) => return Err(IoError::os(&path, "read", e)),
         };
         let receipt: Receipt = serde_json::from_slice(&text)
-            .map_err(|e| IoError::malformed(&path, "is not the receipt of a task").caused_by(e))?;
+            .map_err(|e| damaged(&path, "is not the receipt of a task").caused_by(e))?;
         if receipt.plan != plan {
             return Err(damaged(&path, "is of another plan"));
         }
@@ -172,7 +172,7 @@ pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), IoError>
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, IoError> {
     let bytes = fs::read(path).map_err(|e| IoError::os(path, "read", e))?;
     postcard::from_bytes(&bytes)
-        .map_err(|e| IoError::malformed(path, "is not an artefact of its step").caused_by(e))
+        .map_err(|e| damaged(path, "is not an artefact of its step").caused_by(e))
 }
 
 pub(super) fn damaged(path: &Path, problem: &str) -> IoError {

@@ -152,11 +152,10 @@ impl TaskPlan {
             Err(e) => return Err(IoError::os(&path, "read", e).into()),
         };
         let plan: Self = serde_json::from_slice(&text)
-            .map_err(|e| IoError::malformed(&path, "is not a plan of tasks").caused_by(e))?;
+            .map_err(|e| unusable(&path, Kind::Malformed, "is not a plan of tasks").caused_by(e))?;
         if (plan.format, &*plan.version) != (FORMAT, env!("CARGO_PKG_VERSION")) {
-            let problem = format!("was made by curate {}", plan.version);
-            let remedy = "use that version, or plan again in another folder";
-            return Err(IoError::new(Kind::Unsupported, &path, problem, remedy).into());
+            let problem = format!("was made by curate {}, not by this version", plan.version);
+            return Err(unusable(&path, Kind::Unsupported, problem).into());
         }
         Ok(Some(plan))
     }
@@ -192,8 +191,7 @@ impl TaskPlan {
             return Ok(());
         }
         let problem = "has another recipe.toml or plan.json than was planned";
-        let remedy = "plan again in another folder";
-        Err(IoError::new(Kind::Disagree, folder, problem, remedy).into())
+        Err(unusable(folder, Kind::Disagree, problem).into())
     }
 
     fn digest(&self, recipe: &Recipe) -> String {
@@ -241,6 +239,11 @@ impl TaskPlan {
     pub(super) fn of_stage(&self, stage: usize, task: Task) -> Option<&Step> {
         self.steps.iter().find(|step| step.stage == Some(stage) && step.task == task)
     }
+}
+
+/// A plan that no task can be carried out of.
+fn unusable(path: &Path, kind: Kind, problem: impl Into<String>) -> IoError {
+    IoError::new(kind, path, problem, "plan again in another folder")
 }
 
 /// Ranges of equal size, but for one row.
