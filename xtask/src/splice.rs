@@ -55,7 +55,7 @@ const TABLES: &[(&str, Table)] = &[
     ("dfn-small-arms", dfn_small_arms),
     ("dfn-small-filters", dfn_small_filters),
     ("scaling-ahead", scaling_ahead),
-    ("scaling-claims", scaling_claims),
+    ("scaling-claims", |root| claims(root, "scaling")),
     ("scaling-coverage", scaling_coverage),
     ("scaling-five-runs", scaling_five_runs),
     ("scaling-ridge", scaling_ridge),
@@ -158,10 +158,16 @@ pub(crate) fn missed_claims(path: &Path) -> Result<Vec<String>> {
     Ok(missed.map(|claim| text(&claim["name"]).to_owned()).collect())
 }
 
-fn scaling_claims(root: &Path) -> Result<String> {
-    let report = scaling(root)?;
-    let mut out = String::from("| claim | kind | bar | measured | met |\n|---|---|---|---|---|\n");
-    for claim in list(&report["claims"])?.iter().filter(|claim| claim["kind"] != "coverage") {
+/// The claims of an experiment, `name` being its result file's: those of coverage have a table of
+/// their own. Then what is out of reach, with the reason.
+fn claims(root: &Path, name: &str) -> Result<String> {
+    let report = read(root, &format!("docs/results/{name}.json"))?;
+    let claims = list(&report["claims"])?;
+    let quoted = claims.iter().any(|claim| claim["quoted"].is_string());
+    let paper = if quoted { " the paper says |" } else { "" };
+    let mut out = format!("| claim |{paper} kind | bar | measured | met |\n|---|---|---|---|---|");
+    out += if quoted { "---|\n" } else { "\n" };
+    for claim in claims.iter().filter(|claim| claim["kind"] != "coverage") {
         let (expected, tolerance) =
             (significant(&claim["expected"]), significant(&claim["tolerance"]));
         let bar = match text(&claim["bar"]) {
@@ -172,9 +178,15 @@ fn scaling_claims(root: &Path) -> Result<String> {
         };
         let met = if claim["passed"] == true { "yes" } else { "**no**" };
         let kind = text(&claim["kind"]).replace('_', " ");
-        let name = text(&claim["name"]);
-        out +=
-            &format!("| {name} | {kind} | {bar} | {} | {met} |\n", significant(&claim["measured"]));
+        let paper = if quoted { format!(" {} |", text(&claim["quoted"])) } else { String::new() };
+        let (name, measured) = (text(&claim["name"]), significant(&claim["measured"]));
+        out += &format!("| {name} |{paper} {kind} | {bar} | {measured} | {met} |\n");
+    }
+    if let Some(others) = report["out_of_reach"].as_array().filter(|others| !others.is_empty()) {
+        out += "\nNot looked at:\n\n";
+        for other in others {
+            out += &format!("- {}: {}\n", text(&other["quoted"]), text(&other["why"]));
+        }
     }
     Ok(out)
 }

@@ -28,6 +28,8 @@ pub enum Kind {
     RealDataAfterLook,
     /// Frequencies over synthetic data of known truth.
     Coverage,
+    /// What a paper says of large models, looked for with small ones.
+    ScaledDown,
 }
 
 /// One number to reproduce.
@@ -47,9 +49,27 @@ pub struct Claim {
     pub tolerance: f64,
     /// Whether the bar is met.
     pub passed: bool,
+    /// What the paper says, where it is not the number to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted: Option<String>,
+}
+
+/// A claim of a paper that cannot be looked at here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutOfReach {
+    /// What the paper says.
+    pub quoted: String,
+    /// Why it is not measured.
+    pub why: String,
 }
 
 impl Claim {
+    /// With what the paper says.
+    pub fn quoting(mut self, quoted: impl Into<String>) -> Claim {
+        self.quoted = Some(quoted.into());
+        self
+    }
+
     /// A number that must be `expected`, give or take `tolerance`.
     pub fn within(
         name: impl Into<String>,
@@ -59,21 +79,22 @@ impl Claim {
         tolerance: f64,
     ) -> Claim {
         let passed = (measured - expected).abs() <= tolerance;
-        Claim { name: name.into(), kind, bar: Bar::Within, expected, measured, tolerance, passed }
+        let (name, bar) = (name.into(), Bar::Within);
+        Claim { name, kind, bar, expected, measured, tolerance, passed, quoted: None }
     }
 
     /// A number that may not exceed `expected`.
     pub fn at_most(name: impl Into<String>, kind: Kind, expected: f64, measured: f64) -> Claim {
         let passed = measured <= expected;
         let (name, bar) = (name.into(), Bar::AtMost);
-        Claim { name, kind, bar, expected, measured, tolerance: 0.0, passed }
+        Claim { name, kind, bar, expected, measured, tolerance: 0.0, passed, quoted: None }
     }
 
     /// A number that may not be below `expected`.
     pub fn at_least(name: impl Into<String>, kind: Kind, expected: f64, measured: f64) -> Claim {
         let passed = measured >= expected;
         let (name, bar) = (name.into(), Bar::AtLeast);
-        Claim { name, kind, bar, expected, measured, tolerance: 0.0, passed }
+        Claim { name, kind, bar, expected, measured, tolerance: 0.0, passed, quoted: None }
     }
 }
 

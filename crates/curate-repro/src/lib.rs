@@ -1,14 +1,17 @@
 //! Claims of the papers, measured again with the crates of this workspace.
 //!
 //! A module for each subject: [`scaling`] for the laws of data and compute. Each brings the
-//! published data it needs (`data/SUBJECT`, with its provenance), fixes the numbers to reproduce and
-//! their tolerances as [`Claim`]s, and writes one result file below `docs/results`, from which the
-//! book's tables are spliced. The next paper's claims are the next module, with a word for it in
-//! `main.rs`.
+//! published data it needs (`data/SUBJECT`, with its provenance) or trains on real data
+//! ([`fashion`]), fixes the numbers to reproduce and their tolerances as [`Claim`]s before it is
+//! first run, and writes one result file below `docs/results`, from which the book's tables are
+//! spliced. The next paper's claims are the next module, with a word for it in `main.rs`.
 //!
 //! Nothing here is published: a user of the crates needs none of it.
 
 mod claim;
+pub mod fashion;
+mod record;
 pub mod scaling;
 
-pub use claim::{Bar, Claim, Kind};
+pub use claim::{Bar, Claim, Kind, OutOfReach};
+pub use record::write;
