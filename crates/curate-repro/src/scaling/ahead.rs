@@ -158,7 +158,7 @@ fn by_compute(
 }
 
 /// What a user gets who names no law.
-pub(super) fn laws(data: &Observations) -> Vec<FitParams> {
+pub(crate) fn laws(data: &Observations) -> Vec<FitParams> {
     let named = LawKind::all(data.domains().len()).into_iter();
     let sound = named.filter(|law| !law.name().ends_with("-compat"));
     sound.map(|law| FitParams::cautious(law, data)).collect()

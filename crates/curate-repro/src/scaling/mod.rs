@@ -15,6 +15,7 @@ mod real;
 mod statistics;
 mod tables;
 
+pub(crate) use ahead::laws;
 pub use ahead::{Ahead, ahead};
 pub use coverage::{Coverage, coverage};
 pub use grid::{Cell, Given, grid, linspace};
