@@ -88,8 +88,8 @@ impl Answers {
 pub fn judge(trained: &Trained) -> Result<(Answers, String)> {
     let all = |_: u64| true;
     let law = Fitted::of(trained, &all)?;
-    let blend = law.blend()?;
     let candidates = candidates();
+    let blend = law.blend(&candidates)?;
     let choices = choices(trained, &blend, &candidates)?;
     let picked = |choice: &Choice| choice.law.clone();
     let names: Vec<String> = candidates.iter().map(|one| one.name().to_owned()).collect();
@@ -146,8 +146,11 @@ impl Fitted {
         Ok(Self { found })
     }
 
-    fn blend(&self) -> Result<Blend<'_, LawKind>> {
-        Ok(Blend::new(self.found.members.iter().map(|(fit, draws)| (fit, draws)).collect())?)
+    /// The laws that have a rule for unions, as `curate plan decide` asks them.
+    fn blend(&self, all: &[Candidate]) -> Result<Blend<'_, LawKind>> {
+        let whole =
+            Blend::new(self.found.members.iter().map(|(fit, draws)| (fit, draws)).collect())?;
+        Ok(whole.answering(all)?.0)
     }
 }
 
@@ -167,7 +170,6 @@ fn choices(
     blend: &Blend<'_, LawKind>,
     all: &[Candidate],
 ) -> Result<Vec<Choice>> {
-    let (blend, _) = blend.answering(all)?;
     let one = |times: u64| {
         let samples = (times * trained.bucket as u64) as f64;
         let answer = blend.best_pool(all, samples, LEVEL)?;
@@ -228,7 +230,7 @@ fn of_one_seed(trained: &Trained, all: &[Candidate]) -> Result<Worth> {
     let (mut right, mut regret) = (0.0, 0.0);
     for &seed in &seeds {
         let law = Fitted::of(trained, &|of| of == seed)?;
-        let choices = choices(trained, &law.blend()?, all)?;
+        let choices = choices(trained, &law.blend(all)?, all)?;
         let of = worth(trained, &choices, &|choice| choice.law.clone());
         (right, regret) = (right + of.right, regret + of.regret);
     }
