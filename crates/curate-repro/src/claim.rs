@@ -30,6 +30,8 @@ pub enum Kind {
     Coverage,
     /// What a paper says of large models, looked for with small ones.
     ScaledDown,
+    /// The same, with what was changed after a first look at the answer.
+    ScaledDownAfterLook,
 }
 
 /// One number to reproduce.

@@ -1,6 +1,6 @@
 //! What the law chooses, what would have been right, and what others would have chosen.
 
-use super::study::{SEEN, TIMES, Trained, name, pools};
+use super::study::{LARGEST, LEAST, SEEN, TIMES, Trained, name, pools};
 use crate::scaling::laws;
 use anyhow::{Context, Result};
 use curate_core::NoProgress;
@@ -22,7 +22,7 @@ const POINTS: usize = 60;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Choice {
     /// The budget, as a multiple of a bucket.
-    pub times: u64,
+    pub times: f64,
     /// What the law chooses.
     pub law: String,
     /// The share of draws in which it wins.
@@ -44,11 +44,30 @@ pub struct Worth {
     pub regret: f64,
 }
 
+/// Which small runs the laws see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Design {
+    /// Of one to four times a bucket, as it was fixed before the first run.
+    Repeats,
+    /// Also of a quarter and a half, added after the first look: without runs that repeat nothing,
+    /// laws cannot tell a floor of the error from what repeats take away.
+    Fresh,
+}
+
+impl Design {
+    fn shows(self, times: f64) -> bool {
+        times <= SEEN && (self == Self::Fresh || times >= LEAST)
+    }
+}
+
 /// What became of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answers {
     /// The study.
     pub study: String,
+    /// The small runs that the laws saw.
+    pub design: Design,
     /// The candidates.
     pub candidates: Vec<String>,
     /// The laws and their shares of the draws.
@@ -85,9 +104,8 @@ impl Answers {
 ///
 /// # Errors
 /// Runs that no law can be fitted to.
-pub fn judge(trained: &Trained) -> Result<(Answers, String)> {
-    let all = |_: u64| true;
-    let law = Fitted::of(trained, &all)?;
+pub fn judge(trained: &Trained, design: Design) -> Result<(Answers, String)> {
+    let law = Fitted::of(trained, design, &|_| true)?;
     let candidates = candidates();
     let blend = law.blend(&candidates)?;
     let choices = choices(trained, &blend, &candidates)?;
@@ -100,10 +118,11 @@ pub fn judge(trained: &Trained) -> Result<(Answers, String)> {
         .to_vec();
     let answers = Answers {
         study: trained.study.clone(),
+        design,
         shares: blend.shares(),
         law: worth(trained, &choices, &picked),
         baselines,
-        law_of_one_seed: of_one_seed(trained, &candidates)?,
+        law_of_one_seed: of_one_seed(trained, design, &candidates)?,
         best_changes: best(trained, &names, TIMES[0])
             != best(trained, &names, TIMES[TIMES.len() - 1]),
         union_error: union_error(&choices),
@@ -129,16 +148,16 @@ struct Fitted {
 }
 
 impl Fitted {
-    /// Of the buckets' runs at up to [`SEEN`] times a bucket, of some seeds.
-    fn of(trained: &Trained, seed: &dyn Fn(u64) -> bool) -> Result<Self> {
+    /// Of the buckets' runs that a design shows, of some seeds.
+    fn of(trained: &Trained, design: Design, seed: &dyn Fn(u64) -> bool) -> Result<Self> {
         let alone: Vec<String> =
             pools().iter().filter(|pool| pool.len() == 1).map(|p| name(p)).collect();
         let small = trained
             .runs
             .iter()
-            .filter(|run| alone.contains(&run.pool) && run.times <= SEEN && seed(run.seed));
+            .filter(|run| alone.contains(&run.pool) && design.shows(run.times) && seed(run.seed));
         let row = |run: &super::Run| {
-            let samples = (run.times * trained.bucket as u64) as f64;
+            let samples = run.times * trained.bucket as f64;
             Observation::new(&*run.pool, run.error).samples(samples).unique(trained.bucket as f64)
         };
         let runs = Observations::new(Metric::Error, Vec::new(), small.map(row).collect())?;
@@ -161,7 +180,7 @@ fn candidates() -> Vec<Candidate> {
     Candidate::cumulative(&alone)
 }
 
-fn beyond() -> impl Iterator<Item = u64> {
+fn beyond() -> impl Iterator<Item = f64> {
     TIMES.into_iter().filter(|times| *times > SEEN)
 }
 
@@ -170,8 +189,8 @@ fn choices(
     blend: &Blend<'_, LawKind>,
     all: &[Candidate],
 ) -> Result<Vec<Choice>> {
-    let one = |times: u64| {
-        let samples = (times * trained.bucket as u64) as f64;
+    let one = |times: f64| {
+        let samples = times * trained.bucket as f64;
         let answer = blend.best_pool(all, samples, LEVEL)?;
         let names: Vec<String> = all.iter().map(|one| one.name().to_owned()).collect();
         let predicted = |one: &Candidate| Ok(blend.predict(one, samples, LEVEL)?.metric);
@@ -188,7 +207,7 @@ fn choices(
 }
 
 /// The candidate of least mean error.
-fn best(trained: &Trained, names: &[String], times: u64) -> String {
+fn best(trained: &Trained, names: &[String], times: f64) -> String {
     let by_error =
         |a: &&String, b: &&String| trained.mean(a, times).total_cmp(&trained.mean(b, times));
     names.iter().min_by(by_error).cloned().unwrap_or_default()
@@ -223,13 +242,13 @@ fn is_right(trained: &Trained, picked: &str, choice: &Choice) -> bool {
 }
 
 /// The mean worth of the choices of a law that saw the runs of one seed only.
-fn of_one_seed(trained: &Trained, all: &[Candidate]) -> Result<Worth> {
+fn of_one_seed(trained: &Trained, design: Design, all: &[Candidate]) -> Result<Worth> {
     let mut seeds: Vec<u64> = trained.runs.iter().map(|run| run.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
     let (mut right, mut regret) = (0.0, 0.0);
     for &seed in &seeds {
-        let law = Fitted::of(trained, &|of| of == seed)?;
+        let law = Fitted::of(trained, design, &|of| of == seed)?;
         let choices = choices(trained, &law.blend(all)?, all)?;
         let of = worth(trained, &choices, &|choice| choice.law.clone());
         (right, regret) = (right + of.right, regret + of.regret);
@@ -250,7 +269,7 @@ fn held(trained: &Trained, blend: &Blend<'_, LawKind>, all: &[Candidate]) -> Res
     let (mut inside, mut runs) = (0, 0);
     for times in beyond() {
         for one in all {
-            let at = blend.predict(one, (times * trained.bucket as u64) as f64, LEVEL)?.new_run;
+            let at = blend.predict(one, times * trained.bucket as f64, LEVEL)?.new_run;
             let errors = trained.errors(one.name(), times);
             runs += errors.len();
             inside += errors.iter().filter(|error| (at.low..=at.high).contains(*error)).count();
@@ -262,8 +281,7 @@ fn held(trained: &Trained, blend: &Blend<'_, LawKind>, all: &[Candidate]) -> Res
 /// Where a difference turns from below zero to above, within the budgets.
 fn crossing(difference: impl Fn(f64) -> Result<f64>) -> Result<Option<f64>> {
     let steps = 200;
-    let largest = TIMES[TIMES.len() - 1] as f64;
-    let at = |step: usize| largest.powf(step as f64 / f64::from(steps));
+    let at = |step: usize| LARGEST.powf(step as f64 / f64::from(steps));
     let mut before = difference(at(0))?;
     for step in 1..=steps as usize {
         let now = difference(at(step))?;
@@ -277,7 +295,7 @@ fn crossing(difference: impl Fn(f64) -> Result<f64>) -> Result<Option<f64>> {
 
 /// The mean error between two budgets, in a line over the logarithm of the budget.
 fn between(trained: &Trained, pool: &str, times: f64) -> f64 {
-    let place = times.log2().clamp(0.0, (TIMES.len() - 1) as f64);
+    let place = (times / TIMES[0]).log2().clamp(0.0, (TIMES.len() - 1) as f64);
     let low = (place.floor() as usize).min(TIMES.len() - 2);
     let share = place - low as f64;
     trained.mean(pool, TIMES[low]) * (1.0 - share) + trained.mean(pool, TIMES[low + 1]) * share
@@ -286,12 +304,12 @@ fn between(trained: &Trained, pool: &str, times: f64) -> f64 {
 /// The candidates' curves with their intervals, and the means of all trainings.
 fn plot(trained: &Trained, blend: &Blend<'_, LawKind>, all: &[Candidate]) -> Result<String> {
     let bucket = trained.bucket as f64;
-    let range = Span::new(bucket, bucket * TIMES[TIMES.len() - 1] as f64);
+    let range = Span::new(bucket * TIMES[0], bucket * LARGEST);
     let curves = blend.curves(all, range, POINTS, LEVEL, &NoProgress)?;
     let mut rows = Vec::new();
     for one in all {
         for times in TIMES {
-            let samples = times as f64 * bucket;
+            let samples = times * bucket;
             let error = trained.mean(one.name(), times);
             let unique = bucket * one.pools().len() as f64;
             rows.push(Observation::new(one.name(), error).samples(samples).unique(unique));

@@ -7,9 +7,13 @@ use serde::Serialize;
 /// Buckets of a pool.
 pub(super) const BUCKETS: usize = 4;
 /// Budgets, as multiples of a bucket.
-pub(super) const TIMES: [u64; 6] = [1, 2, 4, 8, 16, 32];
-/// The largest budget that the law sees.
-pub(super) const SEEN: u64 = 4;
+pub(super) const TIMES: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+/// The least budget of the protocol as it was fixed first.
+pub(super) const LEAST: f64 = 1.0;
+/// The largest budget that laws see.
+pub(super) const SEEN: f64 = 4.0;
+/// The largest budget.
+pub(super) const LARGEST: f64 = 32.0;
 
 /// A pool in buckets of equal size, and what a model makes of some of its rows.
 pub struct Study<'a> {
@@ -29,7 +33,7 @@ pub struct Run {
     /// The bucket or union.
     pub pool: String,
     /// The budget, as a multiple of a bucket.
-    pub times: u64,
+    pub times: f64,
     /// Its seed.
     pub seed: u64,
     /// The share of wrong answers.
@@ -72,11 +76,11 @@ impl Study<'_> {
                 asked.extend((0..seeds).map(|seed| (times, pool.clone(), seed)));
             }
         }
-        let one = |(times, pool, seed): &(u64, Vec<usize>, u64)| {
+        let one = |(times, pool, seed): &(f64, Vec<usize>, u64)| {
             let buckets = (self.buckets)(*seed);
             let rows: Vec<usize> =
                 pool.iter().flat_map(|&bucket| &buckets[bucket]).copied().collect();
-            let error = (self.train)(&rows, times * self.bucket as u64, *seed)?;
+            let error = (self.train)(&rows, (times * self.bucket as f64) as u64, *seed)?;
             Ok(Run { pool: name(pool), times: *times, seed: *seed, error })
         };
         let runs = asked.par_iter().with_max_len(1).map(one).collect::<Result<_>>()?;
@@ -86,7 +90,7 @@ impl Study<'_> {
 
 impl Trained {
     /// The errors of a pool at a budget, by seed.
-    pub(super) fn errors(&self, pool: &str, times: u64) -> Vec<f64> {
+    pub(super) fn errors(&self, pool: &str, times: f64) -> Vec<f64> {
         let mut of: Vec<&Run> =
             self.runs.iter().filter(|run| run.pool == pool && run.times == times).collect();
         of.sort_by_key(|run| run.seed);
@@ -94,7 +98,7 @@ impl Trained {
     }
 
     /// Their mean.
-    pub(super) fn mean(&self, pool: &str, times: u64) -> f64 {
+    pub(super) fn mean(&self, pool: &str, times: f64) -> f64 {
         let errors = self.errors(pool, times);
         errors.iter().sum::<f64>() / errors.len() as f64
     }
