@@ -5,6 +5,7 @@
 //! whose prefix the lines between get too.
 
 mod cluster;
+mod compute_aware;
 mod eval;
 mod io;
 mod keys;
@@ -24,6 +25,7 @@ const DOCUMENTS: &[&str] = &[
     "demo/filter/README.md",
     "docs/src/baselines.md",
     "docs/src/clustering.md",
+    "docs/src/compute-aware.md",
     "docs/src/devices.md",
     "docs/src/eval.md",
     "docs/src/scaling.md",
@@ -43,6 +45,9 @@ const TABLES: &[(&str, Table)] = &[
     ("cluster-beside", cluster::beside),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
+    ("compute-aware-choices", compute_aware::choices),
+    ("compute-aware-claims", |root| claims(root, "compute_aware")),
+    ("compute-aware-regret", compute_aware::regret),
     ("kernels-speed", network::kernels),
     ("conformance-wgpu", network::conformance),
     ("demo-filter", network::demo_filter),

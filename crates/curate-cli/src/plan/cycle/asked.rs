@@ -96,10 +96,14 @@ impl Loop {
         count(&self.budget).expect("a count, which was checked")
     }
 
+    /// Samples seen of the small runs.
+    pub(super) fn sizes(&self) -> Vec<f64> {
+        self.budgets.iter().filter_map(|text| count(text).ok()).collect()
+    }
+
     /// Samples seen of the largest small run.
     pub(super) fn largest(&self) -> f64 {
-        let counts = self.budgets.iter().filter_map(|text| count(text).ok());
-        counts.fold(0.0, f64::max)
+        self.sizes().into_iter().fold(0.0, f64::max)
     }
 }
 

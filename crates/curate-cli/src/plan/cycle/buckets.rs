@@ -33,14 +33,14 @@ pub(super) fn of(asked: &Loop, out: &Path) -> Vec<Bucket> {
 }
 
 /// Scores the pool and writes the buckets: each is what the recipe of its share keeps and that of the share
-/// before it does not.
+/// before it does not. Returns the rows of each.
 pub(super) fn fill(
     buckets: &[Bucket],
     asked: &Loop,
     out: &Path,
     progress: &dyn Progress,
-) -> Result<(), Failure> {
-    let scored = out.join("scored");
+) -> Result<Vec<usize>, Failure> {
+    let (scored, mut rows) = (out.join("scored"), Vec::with_capacity(buckets.len()));
     let mut above: Vec<SampleId> = Vec::new();
     for Bucket { name, end, file } in buckets {
         let mut recipe = recipe(asked, *end)?;
@@ -56,9 +56,10 @@ pub(super) fn fill(
             return Err(Failure::Usage(problem));
         }
         subset::write(file, SubsetFormat::Npy, &here)?;
+        rows.push(here.len());
         above = ids;
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// A share in percent, without trailing zeros.

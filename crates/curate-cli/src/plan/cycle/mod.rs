@@ -41,7 +41,10 @@ pub(super) fn run(args: &LoopArgs, shown: &Shown) -> Result<(), Failure> {
     let first = Part { asked: &asked, out: args.out.join("runs") };
     // Before the pool is scored: what is wrong with the file is told at once.
     first.args(&buckets, &asked.budgets)?;
-    fill(&buckets, &asked, &args.out, shown)?;
+    let rows = fill(&buckets, &asked, &args.out, shown)?;
+    if let Some(advice) = only_repeats(&rows, &asked.sizes()) {
+        show::text(advice)?;
+    }
     first.train(&buckets, &asked.budgets, shown)?;
     let mut decided = decide(&asked, &args.out, &buckets, shown)?;
     if args.go_on {
@@ -57,6 +60,20 @@ pub(super) fn run(args: &LoopArgs, shown: &Shown) -> Result<(), Failure> {
         decided = decide(&asked, &args.out, &buckets, shown)?;
     }
     answer(&asked, args, &buckets, &decided)
+}
+
+/// Said where no bucket has two budgets that repeat nothing: errors fall more slowly with the budget
+/// because of a floor and because of repeats, and only runs without repeats tell one from the other.
+fn only_repeats(rows: &[usize], budgets: &[f64]) -> Option<String> {
+    let fresh = |rows: usize| budgets.iter().filter(|budget| **budget <= rows as f64).count();
+    let largest = rows.iter().copied().max()?;
+    rows.iter().all(|rows| fresh(*rows) < 2).then(|| {
+        format!(
+            "note: nearly all small runs see their bucket more than once, so that a law cannot tell a floor of \
+             the error from what repeats lose, and promises too much of larger shares: add budgets below {largest} \
+             samples\n"
+        )
+    })
 }
 
 /// Some of the small runs, in a folder of their own.
@@ -202,4 +219,16 @@ fn parsed<T: Args + FromArgMatches>(words: Vec<String>) -> Result<T, Failure> {
         let first = said.split("\n\n").next().unwrap_or_default();
         Failure::Usage(first.trim_start_matches("error: ").trim_end().to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::only_repeats;
+
+    #[test]
+    fn budgets_that_all_repeat_are_told() {
+        let advice = only_repeats(&[900, 2300], &[2000.0, 4000.0]).unwrap();
+        assert!(advice.contains("add budgets below 2300 samples"), "{advice}");
+        assert_eq!(only_repeats(&[900, 2300], &[1000.0, 2000.0, 4000.0]), None);
+    }
 }
