@@ -26,6 +26,7 @@ Tasks of the curate workspace
   cargo xtask data clean     render the pairs that demo/filter is trained on (same downloads)
   cargo xtask repro scaling  measure the claims on scaling laws again; write docs/results and plots
   cargo xtask repro compute-aware  train on buckets of Fashion-MNIST; ask the laws what to keep for larger budgets
+  cargo xtask repro compute-aware-demo  the same on data/pool; needs `data build` first
   cargo xtask repro dfn-small  run the small DFN experiment on data/pool; needs `data build` first
   cargo xtask repro demo-filter  train demo/filter on data/clean and measure it; needs `data clean` first
   cargo xtask splice         put the numbers of the result files into the documents
@@ -179,7 +180,7 @@ fn data(rest: &[&str]) -> Result<()> {
 }
 
 /// What `curate-repro` measures again.
-const REPEATED: [&str; 2] = ["scaling", "compute-aware"];
+const REPEATED: [&str; 3] = ["scaling", "compute-aware", "compute-aware-demo"];
 
 /// Measures every claim, draws the book's plots, and puts the numbers where they are shown. A claim
 /// that is missed is an error, after everything is written.

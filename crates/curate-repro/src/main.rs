@@ -12,7 +12,12 @@ fn main() -> Result<()> {
     let written = match words[..] {
         ["scaling", root] => curate_repro::scaling::write_results(Path::new(root))?,
         ["compute-aware", root] => curate_repro::compute_aware::write_results(Path::new(root))?,
-        _ => bail!("give the subject (scaling, compute-aware) and the workspace's folder"),
+        ["compute-aware-demo", root] => {
+            curate_repro::compute_aware::write_demo_results(Path::new(root))?
+        }
+        _ => bail!(
+            "give the subject (scaling, compute-aware, compute-aware-demo) and the workspace's folder"
+        ),
     };
     println!("wrote {}", written.display());
     Ok(())

@@ -39,6 +39,11 @@ impl Entry {
         &self.name
     }
 
+    /// Rows of the pool to train on, ascending; one that was selected several times is there as often.
+    pub fn rows(&self) -> &[usize] {
+        &self.rows
+    }
+
     /// Different rows to train on.
     pub fn unique(&self) -> usize {
         self.unique
