@@ -11,7 +11,12 @@ fn main() -> Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let written = match words[..] {
         ["scaling", root] => curate_repro::scaling::write_results(Path::new(root))?,
-        _ => bail!("give the subject (scaling) and the workspace's folder"),
+        ["select-tiny", root] => curate_repro::select_tiny::write_results(Path::new(root))?,
+        ["dp4tl-tiny", root] => curate_repro::dp4tl_tiny::write_results(Path::new(root))?,
+        ["dbp-tiny", root] => curate_repro::dbp_tiny::write_results(Path::new(root))?,
+        _ => bail!(
+            "give the subject (scaling, select-tiny, dp4tl-tiny, dbp-tiny) and the workspace's folder"
+        ),
     };
     println!("wrote {}", written.display());
     Ok(())
