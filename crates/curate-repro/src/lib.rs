@@ -13,6 +13,7 @@ mod claim;
 pub mod dbp_tiny;
 pub mod dp4tl_tiny;
 pub mod fashion;
+mod intervals;
 mod record;
 pub mod scaling;
 pub mod select_tiny;

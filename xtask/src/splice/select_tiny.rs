@@ -83,15 +83,19 @@ pub(super) fn properties(root: &Path) -> Result<String> {
 pub(super) fn transfer(root: &Path) -> Result<String> {
     let report = read(root, "docs/results/dp4tl_tiny.json")?;
     let mut out = String::from(
-        "| classes pruned | choice | pictures kept | without votes | accuracy | against everything |\n|---|---|---|---|---|---|\n",
+        "| classes pruned | choice | pictures kept | without votes | accuracy | against everything | against random |\n|---|---|---|---|---|---|---|\n",
     );
     for row in list(&report["arms"])? {
         let difference = match row["arm"] == "everything" {
             true => "-".to_owned(),
             false => points(&row["difference"]),
         };
+        let over_random = match row["over_random"].is_null() {
+            true => "-".to_owned(),
+            false => points(&row["over_random"]),
+        };
         out += &format!(
-            "| {} % | {} | {} % | {} | {} | {difference} |\n",
+            "| {} % | {} | {} % | {} | {} | {difference} | {over_random} |\n",
             row["pruned"].as_f64().map_or(0.0, |share| 100.0 * share),
             text(&row["name"]),
             percent(&row["rows"]),

@@ -8,8 +8,11 @@ use serde::Serialize;
 use super::{judge::Trial, strategies::Strategy};
 use crate::tiny::{difference, mean};
 
+/// How a number is read from a trial.
+pub type Read = fn(&Trial) -> f64;
+
 /// Properties of a set, and how they are read from a trial.
-pub const PROPERTIES: [(&str, fn(&Trial) -> f64); 5] = [
+pub const PROPERTIES: [(&str, Read); 5] = [
     ("effective classes", |trial| trial.effective_classes),
     ("share of the largest class", |trial| trial.largest_class),
     ("wrong labels", |trial| trial.wrong_labels),
