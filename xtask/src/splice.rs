@@ -4,6 +4,7 @@
 //! between them is written by the table of that name. The marks may stand in a comment (`//! `),
 //! whose prefix the lines between get too.
 
+mod claims;
 mod cluster;
 mod compute_aware;
 mod eval;
@@ -11,6 +12,7 @@ mod io;
 mod keys;
 mod network;
 mod promises;
+mod select_tiny;
 mod summary;
 mod tasks;
 
@@ -19,11 +21,15 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use claims::claims;
+pub(crate) use claims::missed_claims;
+
 /// The documents with marks.
 const DOCUMENTS: &[&str] = &[
     "README.md",
     "demo/filter/README.md",
     "docs/src/baselines.md",
+    "docs/src/choosing.md",
     "docs/src/clustering.md",
     "docs/src/compute-aware.md",
     "docs/src/devices.md",
@@ -33,7 +39,9 @@ const DOCUMENTS: &[&str] = &[
     "docs/src/keys.md",
     "docs/src/filter.md",
     "docs/src/promises.md",
+    "docs/src/select.md",
     "docs/src/tasks.md",
+    "docs/src/transfer.md",
     "crates/curate-scaling/src/lib.rs",
 ];
 
@@ -53,6 +61,8 @@ const TABLES: &[(&str, Table)] = &[
     ("demo-filter", network::demo_filter),
     ("eval-demo", eval::demo),
     ("io-speed", io::speed),
+    ("dbp-choices", select_tiny::concepts),
+    ("dbp-claims", |root| claims(root, "dbp_tiny")),
     ("dfn-shares", network::shares),
     ("dfn-speed", network::speed),
     ("dfn-training", network::training),
@@ -68,7 +78,13 @@ const TABLES: &[(&str, Table)] = &[
     ("scaling-speed", scaling_speed),
     ("memory", promises::memory),
     ("recipe-keys", keys::recipe_keys),
+    ("select-claims", |root| claims(root, "select_tiny")),
+    ("select-families", select_tiny::families),
+    ("select-leaderboard", select_tiny::leaderboard),
+    ("select-properties", select_tiny::properties),
     ("torture", promises::torture),
+    ("transfer-choices", select_tiny::transfer),
+    ("transfer-claims", |root| claims(root, "dp4tl_tiny")),
     ("tasks-overhead", tasks::overhead),
     ("tasks-simulated", tasks::simulated),
     ("tasks-soak", tasks::soak),
@@ -154,46 +170,6 @@ fn text(value: &Value) -> &str {
 
 fn list(value: &Value) -> Result<&Vec<Value>> {
     value.as_array().context("the result file lacks a list; run its command again")
-}
-
-/// Names of the claims that a result file says are missed.
-pub(crate) fn missed_claims(path: &Path) -> Result<Vec<String>> {
-    let report: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
-    let missed = list(&report["claims"])?.iter().filter(|claim| claim["passed"] != true);
-    Ok(missed.map(|claim| text(&claim["name"]).to_owned()).collect())
-}
-
-/// The claims of an experiment, `name` being its result file's: those of coverage have a table of
-/// their own. Then what is out of reach, with the reason.
-fn claims(root: &Path, name: &str) -> Result<String> {
-    let report = read(root, &format!("docs/results/{name}.json"))?;
-    let claims = list(&report["claims"])?;
-    let quoted = claims.iter().any(|claim| claim["quoted"].is_string());
-    let paper = if quoted { " the paper says |" } else { "" };
-    let mut out = format!("| claim |{paper} kind | bar | measured | met |\n|---|---|---|---|---|");
-    out += if quoted { "---|\n" } else { "\n" };
-    for claim in claims.iter().filter(|claim| claim["kind"] != "coverage") {
-        let (expected, tolerance) =
-            (significant(&claim["expected"]), significant(&claim["tolerance"]));
-        let bar = match text(&claim["bar"]) {
-            "at_most" => format!("at most {expected}"),
-            "at_least" => format!("at least {expected}"),
-            _ if tolerance == "0" => format!("exactly {expected}"),
-            _ => format!("{expected} within {tolerance}"),
-        };
-        let met = if claim["passed"] == true { "yes" } else { "**no**" };
-        let kind = text(&claim["kind"]).replace('_', " ");
-        let paper = if quoted { format!(" {} |", text(&claim["quoted"])) } else { String::new() };
-        let (name, measured) = (text(&claim["name"]), significant(&claim["measured"]));
-        out += &format!("| {name} |{paper} {kind} | {bar} | {measured} | {met} |\n");
-    }
-    if let Some(others) = report["out_of_reach"].as_array().filter(|others| !others.is_empty()) {
-        out += "\nNot looked at:\n\n";
-        for other in others {
-            out += &format!("- {}: {}\n", text(&other["quoted"]), text(&other["why"]));
-        }
-    }
-    Ok(out)
 }
 
 /// Coverage claims come in pairs, of the covariance and of the bootstrap.

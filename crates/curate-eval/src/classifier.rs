@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EvalError, Order, Repeats,
+    class_net::ClassNet,
     fit::{Fit, steps_of},
     net::{Net, Shape, is_picture},
     order::times_seen,
@@ -300,37 +301,6 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, class: &[usize]) -> Tensor<1> {
     class.iter().enumerate().for_each(|(row, &class)| own[row * classes + class] = 1.0);
     let own = Tensor::<2>::from_data(TensorData::new(own, [n, classes]), &logits.device());
     (activation::log_softmax(logits, 1) * own).sum().mul_scalar(-1.0 / n as f32)
-}
-
-/// A trained classifier.
-#[derive(Clone, Debug)]
-pub struct ClassNet {
-    net: Net,
-    inputs: usize,
-}
-
-/// Rows scored together: the answer does not depend on it beyond rounding, the memory does.
-const BLOCK: usize = 512;
-
-impl ClassNet {
-    /// The logits of each row, `n x classes`, one row after the other.
-    ///
-    /// # Errors
-    /// When the features have another length than those of the training, or cannot be read.
-    pub fn scores(&self, rows: &dyn EmbeddingSource) -> Result<Vec<f32>, EvalError> {
-        let (found, expected) = (rows.dim(), self.inputs);
-        if found != expected {
-            return Err(EvalError::Width { argument: "rows", found, expected });
-        }
-        let device = self.net.devices().into_iter().next().unwrap_or_else(Device::flex);
-        let mut out = Vec::new();
-        for first in (0..rows.rows()).step_by(BLOCK) {
-            let block: Vec<usize> = (first..(first + BLOCK).min(rows.rows())).collect();
-            let logits = self.net.forward(gather(rows, &block, &device)?).into_data();
-            out.extend(logits.try_to_vec::<f32>().expect("logits are f32"));
-        }
-        Ok(out)
-    }
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@
 //! - Fang et al. 2023, *Data Filtering Networks*, arXiv 2309.17425: filters judged by the models they induce.
 //! - Radford et al. 2021, *CLIP*, arXiv 2103.00020: the loss, figure 3.
 
+mod class_net;
 mod classifier;
 pub mod compare;
 pub mod distill;
@@ -87,7 +88,8 @@ pub mod scales;
 mod towers;
 mod train;
 
-pub use classifier::{ClassNet, Classifier, ClassifierParams, Labeled};
+pub use class_net::ClassNet;
+pub use classifier::{Classifier, ClassifierParams, Labeled};
 pub use error::EvalError;
 pub use logistic::{Logistic, LogisticParams, LogisticRegression};
 pub use order::{Order, Repeats};

@@ -83,11 +83,24 @@ impl Net {
 
     /// The logits of rows.
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.last.forward(self.features(x))
+    }
+
+    /// What the last layer sees of rows.
+    pub(crate) fn features(&self, x: Tensor<2>) -> Tensor<2> {
         let x = if self.convolutions.is_empty() { x } else { self.look(x) };
         match &self.hidden {
-            Some(hidden) => self.last.forward(activation::gelu(hidden.forward(x))),
-            None => self.last.forward(x),
+            Some(hidden) => activation::gelu(hidden.forward(x)),
+            None => x,
         }
+    }
+
+    /// The last layer's answer to one row of features.
+    #[cfg(test)]
+    pub(crate) fn last(&self, features: &[f32]) -> Vec<f32> {
+        let row = TensorData::new(features.to_vec(), [1, features.len()]);
+        let row = Tensor::<2>::from_data(row, &Device::flex());
+        self.last.forward(row).into_data().try_to_vec::<f32>().expect("logits are f32")
     }
 
     /// The mean of the last convolution over the picture.

@@ -1,7 +1,8 @@
 //! Claims of the papers, measured again with the crates of this workspace.
 //!
-//! A module for each subject: [`scaling`] for the laws of data and compute, [`compute_aware`] for what they choose.
-//! Each brings the
+//! A module for each subject: [`scaling`] for the laws of data and compute, [`compute_aware`] for
+//! what they choose, [`select_tiny`], [`dp4tl_tiny`] and [`dbp_tiny`] for ways to choose what a small
+//! network learns. Each brings the
 //! published data it needs (`data/SUBJECT`, with its provenance) or trains on real data
 //! ([`fashion`]), fixes the numbers to reproduce and their tolerances as [`Claim`]s before it is
 //! first run, and writes one result file below `docs/results`, from which the book's tables are
@@ -11,9 +12,14 @@
 
 mod claim;
 pub mod compute_aware;
+pub mod dbp_tiny;
+pub mod dp4tl_tiny;
 pub mod fashion;
+mod intervals;
 mod record;
 pub mod scaling;
+pub mod select_tiny;
+mod tiny;
 
 pub use claim::{Bar, Claim, Kind, OutOfReach};
 pub use record::write;

@@ -3,22 +3,31 @@
 
 #![allow(clippy::print_stdout, reason = "a program for the command line")]
 
-use anyhow::{Result, bail};
-use std::path::Path;
+use anyhow::{Context, Result, bail};
+use curate_repro::{compute_aware, dbp_tiny, dp4tl_tiny, scaling, select_tiny};
+use std::path::{Path, PathBuf};
+
+/// Measures a subject and writes its result file below the workspace's folder.
+type Measure = fn(&Path) -> Result<PathBuf>;
+
+/// What can be measured.
+const SUBJECTS: &[(&str, Measure)] = &[
+    ("scaling", scaling::write_results),
+    ("compute-aware", compute_aware::write_results),
+    ("compute-aware-demo", compute_aware::write_demo_results),
+    ("select-tiny", select_tiny::write_results),
+    ("dp4tl-tiny", dp4tl_tiny::write_results),
+    ("dbp-tiny", dbp_tiny::write_results),
+];
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let written = match words[..] {
-        ["scaling", root] => curate_repro::scaling::write_results(Path::new(root))?,
-        ["compute-aware", root] => curate_repro::compute_aware::write_results(Path::new(root))?,
-        ["compute-aware-demo", root] => {
-            curate_repro::compute_aware::write_demo_results(Path::new(root))?
-        }
-        _ => bail!(
-            "give the subject (scaling, compute-aware, compute-aware-demo) and the workspace's folder"
-        ),
+    let names = || SUBJECTS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let [subject, root] = &args[..] else {
+        bail!("give the subject ({}) and the workspace's folder", names());
     };
-    println!("wrote {}", written.display());
+    let found = SUBJECTS.iter().find(|(name, _)| name == subject);
+    let (_, measure) = found.with_context(|| format!("the subjects are {}", names()))?;
+    println!("wrote {}", measure(Path::new(root))?.display());
     Ok(())
 }

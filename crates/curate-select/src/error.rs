@@ -62,6 +62,12 @@ pub enum SelectError {
         /// How many there have to be.
         least: usize,
     },
+    /// A picture that cannot be corrupted.
+    #[error("`picture` {problem}")]
+    Picture {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A row that is no distribution over classes.
     #[error("`probabilities`: row {row} {problem}: give softmax answers")]
     NoDistribution {

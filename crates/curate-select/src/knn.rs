@@ -7,7 +7,7 @@ use curate_kernels::{Centroids, Nearest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    SelectError,
+    Impute, SelectError,
     error::{check_classes, check_lengths},
 };
 
@@ -28,16 +28,19 @@ const TOGETHER: usize = 1024;
 pub struct KnnProbeParams {
     neighbors: Vec<usize>,
     temperature: f64,
+    impute: Impute,
+    seed: u64,
 }
 
 impl Default for KnnProbeParams {
     fn default() -> Self {
-        Self { neighbors: vec![10, 20, 100, 200], temperature: 0.07 }
+        let neighbors = vec![10, 20, 100, 200];
+        Self { neighbors, temperature: 0.07, impute: Impute::None, seed: 0 }
     }
 }
 
 impl KnnProbeParams {
-    /// SELECT's: 10, 20, 100 and 200 neighbors, temperature 0.07.
+    /// SELECT's: 10, 20, 100 and 200 neighbors, temperature 0.07; but no row is made up.
     pub fn new() -> Self {
         Self::default()
     }
@@ -54,6 +57,18 @@ impl KnnProbeParams {
         self
     }
 
+    /// Whether classes with few rows are filled up.
+    pub fn impute(mut self, impute: Impute) -> Self {
+        self.impute = impute;
+        self
+    }
+
+    /// The seed of rows that are made up.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
     /// The probe, if every parameter is in range.
     ///
     /// # Errors
@@ -67,6 +82,8 @@ impl KnnProbeParams {
         check.that(least.is_some_and(|k| k > 0), "neighbors", text, "at least 1, once or more");
         let t = self.temperature;
         check.that(t.is_finite() && t > 0.0, "temperature", t, "a number above 0");
+        let filled = self.impute != (Impute::Gaussian { per_class: 0 });
+        check.that(filled, "per-class", 0, "at least 1");
         check.finish()?;
         Ok(KnnProbe(self))
     }
@@ -85,6 +102,9 @@ pub struct KnnAccuracy {
     pub test_rows: usize,
     /// Training rows that could be used.
     pub train_rows: usize,
+    /// Rows that were made up beside them ([`Impute`]).
+    #[serde(default)]
+    pub imputed_rows: usize,
     /// Classes of the test rows that no training row has: they cannot be told.
     pub unseen_classes: usize,
 }
@@ -135,6 +155,10 @@ impl KnnProbe {
         check_classes("labels", &known, classes)?;
         let mut vectors = vec![0.0; known.len() * train.dim()];
         train.unit().read(0..known.len(), &mut vectors)?;
+        let unseen_classes = unseen(&known, &truth, classes);
+        let (train_rows, mut known) = (known.len(), known);
+        let seed = self.0.seed;
+        self.0.impute.fill(&mut vectors, &mut known, classes, train.dim(), seed);
         let neighbors = Centroids::new(&vectors, train.dim(), None);
         drop(vectors);
         let most = self.0.neighbors.last().copied().unwrap_or(0).min(known.len());
@@ -154,16 +178,12 @@ impl KnnProbe {
             progress.advance(truth.len() as u64);
         }
         progress.finish();
-        let mut seen = vec![false; classes];
-        known.iter().for_each(|&class| seen[class as usize] = true);
-        let mut unseen: Vec<u32> = truth.iter().copied().filter(|&c| !seen[c as usize]).collect();
-        unseen.sort_unstable();
-        unseen.dedup();
         Ok(KnnAccuracy {
             right,
             test_rows: truth.len(),
-            train_rows: known.len(),
-            unseen_classes: unseen.len(),
+            train_rows,
+            imputed_rows: known.len() - train_rows,
+            unseen_classes,
         })
     }
 
@@ -190,4 +210,14 @@ impl KnnProbe {
             *right += usize::from(most.is_some_and(|(&class, _)| class == truth));
         }
     }
+}
+
+/// Classes of the test rows that no training row has.
+fn unseen(known: &[u32], truth: &[u32], classes: usize) -> usize {
+    let mut seen = vec![false; classes];
+    known.iter().for_each(|&class| seen[class as usize] = true);
+    let mut unseen: Vec<u32> = truth.iter().copied().filter(|&c| !seen[c as usize]).collect();
+    unseen.sort_unstable();
+    unseen.dedup();
+    unseen.len()
 }

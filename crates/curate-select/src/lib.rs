@@ -43,10 +43,13 @@
 //! | | paper | published code | this crate |
 //! |---|---|---|---|
 //! | tables of classes | 1,000 classes | 1,004 and 1,012 rows: some class names twice | one count for each class |
-//! | k-NN: too few samples of a class | - | filled with Gaussian noise around the class's mean, not said in the readme | not filled: [`KnnProbe`] says how many classes have none |
+//! | k-NN: too few samples of a class | - | filled with Gaussian noise around the class's mean, not said in the readme | as you ask: not filled, or filled ([`Impute`]); [`KnnAccuracy`] says how many rows are made up, and how many classes have none |
 //! | k-NN: fewer than 100 test rows | - | crashes | the same as any |
 //! | Inception Score | on images in $[0, 1]$ | casts them to bytes: all black but saturated pixels; a mean over batches of 64 | on class probabilities that are given, over all of them |
 //! | correlation with a constant | - | NaN | `None` |
+//!
+//! # Shifted tests
+//! [`corrupt`] makes test pictures worse in 17 ways at five severities, for the accuracy on shifted test sets.
 //!
 //! # Features
 //! `schema` adds JSON Schema of the parameters.
@@ -60,17 +63,22 @@
 //! best. These are for the table beside what was trained (`curate-eval`).
 //!
 //! # References
-//! - Xu et al. 2024, *SELECT: A Large-Scale Benchmark of Data Curation Strategies for Image Recognition*,
+//! - Xu et al. 2024, *SELECT: A Large-Scale Benchmark of Data Curation Strategies for Image Classification*,
 //!   arXiv 2410.05057.
 //! - Wu et al. 2018, *Unsupervised Feature Learning via Non-Parametric Instance Discrimination*, arXiv
 //!   1805.01978: the weighted k-NN.
 //! - Jayasumana et al. 2024, *Rethinking FID*, arXiv 2401.09603: CMMD.
+//! - Hendrycks and Dietterich 2019, *Benchmarking Neural Network Robustness to Common Corruptions and
+//!   Perturbations*, arXiv 1903.12261: the corruptions.
 //! - Salimans et al. 2016, *Improved Techniques for Training GANs*, arXiv 1606.03498: Inception Score.
 
 mod class_profile;
 mod confusion;
 mod correlation;
+pub mod corrupt;
+mod draws;
 mod error;
+mod impute;
 mod knn;
 mod sets;
 
@@ -78,6 +86,7 @@ pub use class_profile::ClassProfile;
 pub use confusion::{ConfusionProfile, MOST_CONFUSED};
 pub use correlation::{pearson, spearman};
 pub use error::SelectError;
+pub use impute::Impute;
 pub use knn::{KnnAccuracy, KnnProbe, KnnProbeParams};
 pub use sets::{CMMD_SCALE, CMMD_SIGMA, cmmd, cmmd_with, inception_score};
 

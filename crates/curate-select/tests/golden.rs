@@ -4,7 +4,8 @@
 
 use curate_core::{Given, NoProgress, Rows, fault::NormPolicy};
 use curate_select::{
-    ClassProfile, ConfusionProfile, KnnProbeParams, cmmd, inception_score, pearson, spearman,
+    ClassProfile, ConfusionProfile, Impute, KnnProbeParams, cmmd, inception_score, pearson,
+    spearman,
 };
 use ndarray::{Array2, array};
 use proptest::prelude::*;
@@ -136,6 +137,31 @@ fn neighbors_vote_as_in_numpy() {
     let cold = KnnProbeParams::new().neighbors([1, 50]).temperature(1e-4).check().unwrap();
     let cold = cold.run(&train, &labels, &test, &test_labels, &NoProgress).unwrap();
     assert_eq!(cold.accuracy(50), found.accuracy(1));
+}
+
+/// With as many rows as SELECT's code makes up; the rows themselves are compared beside their source.
+#[test]
+fn made_up_rows_vote_and_are_counted() {
+    let golden: Value = serde_json::from_str(include_str!("data/imputation.json")).unwrap();
+    let (train, test) = (vectors(&golden, "train"), vectors(&golden, "test"));
+    let (labels, truth): (Vec<u32>, Vec<u32>) = (of(&golden, "labels"), of(&golden, "truth"));
+    let given = || Given { norm: NormPolicy::Any, ..Given::default() };
+    let train = Rows::read(&train, given(), &NoProgress).unwrap();
+    let test = Rows::read(&test, given(), &NoProgress).unwrap();
+    let params = || KnnProbeParams::new().neighbors([1, 5, 20]).seed(11);
+    let filled = params().impute(Impute::Gaussian { per_class: 12 });
+    for (params, key, imputed) in [(params(), "right_without", 0), (filled, "right", 28)] {
+        let probe = params.check().unwrap();
+        let found = probe.run(&train, &labels, &test, &truth, &NoProgress).unwrap();
+        assert_eq!((found.train_rows, found.imputed_rows), (40, imputed));
+        assert_eq!(found.unseen_classes, 1, "a made-up row is no sample of a class");
+        for (neighbors, right) in golden[key].as_object().unwrap() {
+            let expected = right.as_f64().unwrap() / 45.0;
+            assert_eq!(found.accuracy(neighbors.parse().unwrap()), Some(expected), "{neighbors}");
+        }
+    }
+    let error = params().impute(Impute::Gaussian { per_class: 0 }).check().unwrap_err();
+    assert_eq!(error.to_string(), "`per-class` is 0, but must be at least 1");
 }
 
 #[test]

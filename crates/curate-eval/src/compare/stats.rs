@@ -17,7 +17,7 @@ pub struct Mean {
 impl Mean {
     /// `None` for no value. `level` is the share of such intervals that hold the true mean, if values
     /// spread as a normal distribution does.
-    pub(crate) fn of(values: &[f64], level: f64) -> Option<Self> {
+    pub fn of(values: &[f64], level: f64) -> Option<Self> {
         let spread = spread(values)?;
         let n = values.len() as f64;
         let freedom = StudentsT::new(0.0, 1.0, n - 1.0).ok();
