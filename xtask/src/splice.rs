@@ -7,6 +7,7 @@
 mod cluster;
 mod eval;
 mod io;
+mod kd_pruning;
 mod keys;
 mod network;
 mod promises;
@@ -25,6 +26,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/src/baselines.md",
     "docs/src/clustering.md",
     "docs/src/devices.md",
+    "docs/src/distill.md",
     "docs/src/eval.md",
     "docs/src/scaling.md",
     "docs/src/experiment.md",
@@ -48,6 +50,10 @@ const TABLES: &[(&str, Table)] = &[
     ("demo-filter", network::demo_filter),
     ("eval-demo", eval::demo),
     ("io-speed", io::speed),
+    ("kd-pruning-claims", |root| claims(root, "kd_pruning")),
+    ("kd-pruning-students", kd_pruning::students),
+    ("kd-pruning-teachers", kd_pruning::teachers),
+    ("kd-pruning-theory", kd_pruning::theory),
     ("dfn-shares", network::shares),
     ("dfn-speed", network::speed),
     ("dfn-training", network::training),

@@ -73,7 +73,11 @@ fn idx(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
         let shape: Vec<usize> =
             sizes.iter().map(|size| u32::from_be_bytes(*size) as usize).collect();
         let values = rest[4 * shape.len()..].to_vec();
-        ensure!(values.len() == shape.iter().product(), "{} bytes for {shape:?}", values.len());
+        ensure!(
+            values.len() == shape.iter().product::<usize>(),
+            "{} bytes for {shape:?}",
+            values.len()
+        );
         Ok((shape, values))
     };
     read().with_context(|| {

@@ -1,6 +1,7 @@
 //! Claims of the papers, measured again with the crates of this workspace.
 //!
-//! A module for each subject: [`scaling`] for the laws of data and compute. Each brings the
+//! A module for each subject: [`scaling`] for the laws of data and compute, [`kd_pruning`] for
+//! distillation on pruned data. Each brings the
 //! published data it needs (`data/SUBJECT`, with its provenance) or trains on real data
 //! ([`fashion`]), fixes the numbers to reproduce and their tolerances as [`Claim`]s before it is
 //! first run, and writes one result file below `docs/results`, from which the book's tables are
@@ -10,6 +11,7 @@
 
 mod claim;
 pub mod fashion;
+pub mod kd_pruning;
 mod record;
 pub mod scaling;
 

@@ -11,7 +11,8 @@ fn main() -> Result<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let written = match words[..] {
         ["scaling", root] => curate_repro::scaling::write_results(Path::new(root))?,
-        _ => bail!("give the subject (scaling) and the workspace's folder"),
+        ["kd-pruning", root] => curate_repro::kd_pruning::write_results(Path::new(root))?,
+        _ => bail!("give the subject (scaling, kd-pruning) and the workspace's folder"),
     };
     println!("wrote {}", written.display());
     Ok(())
