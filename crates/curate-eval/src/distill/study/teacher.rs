@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_core::{Progress, SampleId, embedding::RowsOf};
+use curate_core::{Progress, SampleId, embedding::RowsOf, random};
 use curate_io::digest;
 use serde::{Deserialize, Serialize};
 
@@ -134,8 +134,10 @@ fn taught(
     let arena = &school.arena;
     let class = arena.class_or_first();
     let data = arena.labeled_with(&class);
-    let net =
-        study.teacher.classifier(study.params.teacher_samples, 0)?.run(&data, rows, progress)?;
+    // Other weights than any student's: from its own start a student of the same size would get there.
+    let classifier =
+        study.teacher.classifier(study.params.teacher_samples, random::derive(0, "teacher"))?;
+    let net = classifier.run(&data, rows, progress)?;
     let scores = net.scores(&RowsOf::new(data.features, rows))?;
     Ok(Taught {
         soft: SoftLabels::of(&scores, data.classes, study.params.logits)?,
