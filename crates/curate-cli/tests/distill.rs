@@ -130,7 +130,7 @@ fn a_dry_run_says_what_runs_cost_and_writes_nothing() {
     let found = said(folder.path(), &args(&["tenth.npy", "--dry-run", "--teacher-samples", "6K"]));
     // A selection and its random one, five alphas, two seeds: 20 students of 2,944 samples.
     assert!(found.starts_with("21 runs, 0 of them made"), "{found}");
-    assert!(found.contains("to train: 64.8K samples") && found.contains("about "), "{found}");
+    assert!(found.contains("to train: 64.77K samples") && found.contains("about "), "{found}");
     assert!(!folder.path().join("out").exists());
 }
 
@@ -196,10 +196,13 @@ fn the_chapter_works() {
         chapter.lines().filter_map(|line| line.strip_prefix("$ curate ")).collect();
     assert!(commands.len() >= 5, "{commands:?}");
     for command in commands {
-        let small = command.replace("--samples 50K", "--samples 1K").replace("200K", "2K");
+        let small = command.replace("--samples 50K", "--samples 1K");
         let mut words: Vec<&str> = small.split_whitespace().collect();
         if words[0] == "distill" {
-            words.extend(["--seeds", "1", "--hidden", "8"]);
+            words.extend(["--hidden", "8"]);
+        }
+        if words[0] == "distill" && !words.contains(&"--seeds") {
+            words.extend(["--seeds", "1"]);
         }
         said(folder.path(), &words);
     }

@@ -109,7 +109,8 @@ impl Cells<'_> {
     fn noise_is_repaired(&self) -> Vec<Claim> {
         let hard = Which { share: 0.1, pruning: Pruning::El2n, ..NOISY };
         let random = Which { share: 0.1, ..NOISY };
-        let quoted = "at small f, pruning by scores keeps wrong labels, which mislead the student; the teacher repairs it";
+        let quoted =
+            "at small f, pruning by scores keeps noisy and poor samples, whose hard labels mislead";
         let claim = |name: &str, bar: f64, measured: f64| {
             Claim::at_least(name, Kind::ScaledDown, bar, measured).quoting(quoted)
         };
