@@ -21,6 +21,8 @@ const SIDE: usize = 32;
 struct Clock(Mutex<(Vec<Instant>, Vec<f64>)>);
 
 impl Progress for Clock {
+    fn start(&self, _task: &str, _total: u64, _unit: &str) {}
+
     fn advance(&self, _by: u64) {
         self.0.lock().unwrap().0.push(Instant::now());
     }
