@@ -84,7 +84,7 @@ pub(crate) enum Command {
     /// Train the same small model on several selections of a pool, and rank them.
     #[command(subcommand)]
     Eval(EvalCommand),
-    /// Train a teacher on a whole pool, and students on selections of it that also learn from the teacher.
+    /// Train a teacher on a whole pool, and students of it on selections.
     ///
     /// Needs a program built with the feature `train`, and a pool with labels. A student hears its labels
     /// and, with the share alpha, what a teacher that was trained on everything says of the same rows. Alpha
@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// size. To resume, or to add alphas, seeds and selections, give the command again: runs that are
     /// there are not made again.
     #[command(
-        after_help = "Example:\n  curate distill demo/pool runs/demo --labels source --images img --samples 4K --seeds 2 --alphas 0,0.5,1"
+        after_help = "Example:\n  curate distill demo/pool runs/demo --labels source --images img --samples 4K"
     )]
     Distill(Box<crate::distill::args::DistillArgs>),
     /// Filter DataComp metadata with one of DataComp's baselines.
