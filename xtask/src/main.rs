@@ -30,6 +30,7 @@ Tasks of the curate workspace
   cargo xtask repro select-tiny  compare ways to curate a labeled set (SELECT) on Fashion-MNIST
   cargo xtask repro dp4tl-tiny  prune source classes for a target (DP4TL) on Fashion-MNIST
   cargo xtask repro dbp-tiny  keep pictures by the complexity of their concept (DBP) on Fashion-MNIST
+  cargo xtask repro kd-pruning  distill on pruned Fashion-MNIST (needs Debian's dataset-fashion-mnist; 10 minutes)
   cargo xtask repro dfn-small  run the small DFN experiment on data/pool; needs `data build` first
   cargo xtask repro demo-filter  train demo/filter on data/clean and measure it; needs `data clean` first
   cargo xtask splice         put the numbers of the result files into the documents
@@ -183,8 +184,15 @@ fn data(rest: &[&str]) -> Result<()> {
 }
 
 /// What `curate-repro` measures again.
-const REPEATED: [&str; 6] =
-    ["scaling", "compute-aware", "compute-aware-demo", "select-tiny", "dp4tl-tiny", "dbp-tiny"];
+const REPEATED: [&str; 7] = [
+    "scaling",
+    "compute-aware",
+    "compute-aware-demo",
+    "select-tiny",
+    "dp4tl-tiny",
+    "dbp-tiny",
+    "kd-pruning",
+];
 
 /// Measures every claim, draws the book's plots, and puts the numbers where they are shown. A claim
 /// that is missed is an error, after everything is written.

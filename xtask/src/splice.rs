@@ -9,6 +9,7 @@ mod cluster;
 mod compute_aware;
 mod eval;
 mod io;
+mod kd_pruning;
 mod keys;
 mod network;
 mod promises;
@@ -33,6 +34,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/src/clustering.md",
     "docs/src/compute-aware.md",
     "docs/src/devices.md",
+    "docs/src/distill.md",
     "docs/src/eval.md",
     "docs/src/scaling.md",
     "docs/src/experiment.md",
@@ -63,6 +65,10 @@ const TABLES: &[(&str, Table)] = &[
     ("io-speed", io::speed),
     ("dbp-choices", select_tiny::concepts),
     ("dbp-claims", |root| claims(root, "dbp_tiny")),
+    ("kd-pruning-claims", |root| claims(root, "kd_pruning")),
+    ("kd-pruning-students", kd_pruning::students),
+    ("kd-pruning-teachers", kd_pruning::teachers),
+    ("kd-pruning-theory", kd_pruning::theory),
     ("dfn-shares", network::shares),
     ("dfn-speed", network::speed),
     ("dfn-training", network::training),

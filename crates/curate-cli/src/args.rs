@@ -84,6 +84,17 @@ pub(crate) enum Command {
     /// Train the same small model on several selections of a pool, and rank them.
     #[command(subcommand)]
     Eval(EvalCommand),
+    /// Train a teacher on a whole pool, and students of it on selections.
+    ///
+    /// Needs a program built with the feature `train`, and a pool with labels. A student hears its labels
+    /// and, with the share alpha, what a teacher that was trained on everything says of the same rows. Alpha
+    /// is chosen on rows that are held out for it; beside each selection stands a random one of the same
+    /// size. To resume, or to add alphas, seeds and selections, give the command again: runs that are
+    /// there are not made again.
+    #[command(
+        after_help = "Example:\n  curate distill demo/pool runs/demo --labels source --images img --samples 4K"
+    )]
+    Distill(Box<crate::distill::args::DistillArgs>),
     /// Filter DataComp metadata with one of DataComp's baselines.
     ///
     /// The subset file equals that of DataComp's baselines.py byte for byte, repeated ids included,
@@ -140,6 +151,7 @@ impl Command {
             | Self::Demo(_)
             | Self::Filter(_)
             | Self::Eval(_)
+            | Self::Distill(_)
             | Self::Reshard(_)
             | Self::Tasks(_) => "what was finished is kept, run the same command again to go on",
             _ => "nothing was written",

@@ -9,6 +9,7 @@
 
 mod args;
 mod baseline;
+mod distill;
 mod eval;
 mod failure;
 mod filter;
@@ -113,6 +114,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         Command::Baseline(args) => return baseline::run(&args, shown),
         Command::Filter(command) => return filter::carry_out(&command, shown),
         Command::Eval(command) => return eval::carry_out(&command, shown),
+        Command::Distill(args) => return distill::carry_out(&args, shown),
         Command::Reshard(args) => return reshard::run(&args, shown),
         Command::Transfer(args) => return transfer::run(&args, shown),
         Command::Tasks(command) => return tasks::carry_out(&command, shown),

@@ -232,6 +232,7 @@ fn help_names_every_command() {
       select    Apply another threshold to a finished stage, without computing it again
       filter    Data filtering networks: train one, embed a pool with it, score, select
       eval      Train the same small model on several selections of a pool, and rank them
+      distill   Train a teacher on a whole pool, and students of it on selections
       baseline  Filter DataComp metadata with one of DataComp's baselines
       reshard   Write the samples of a subset into new WebDataset shards, as DataComp's resharder does
       subset    Combine subset files, or count the ids in one. An id may occur several times

@@ -121,7 +121,10 @@ fn settings(args: &CompareArgs, pool: &Pool) -> Result<Compare, Failure> {
     }
     let (images, texts) = match model {
         Model::Cnn => ("the pictures".to_owned(), String::new()),
-        _ => named::embeddings(pool, &args.model, model.learns_labels())?,
+        _ => {
+            let named = (args.model.images.as_ref(), args.model.texts.as_ref());
+            named::embeddings(pool, named, model.learns_labels())?
+        }
     };
     let usual = usual(args.scale, model);
     let budgets = args.budgets.as_ref().map(|b| b.iter().map(|&budget| budget as u64).collect());

@@ -6,11 +6,11 @@ mod command;
 #[cfg(feature = "train")]
 pub(crate) mod compare;
 #[cfg(feature = "train")]
-mod named;
+pub(crate) mod named;
 #[cfg(feature = "train")]
 mod prompts;
 #[cfg(feature = "train")]
-mod text;
+pub(crate) mod text;
 
 use crate::{eval::args::EvalCommand, failure::Failure, progress::Shown};
 

@@ -11,10 +11,10 @@ use curate::{
     pipeline::compare::selected,
 };
 
-use crate::{eval::args::ModelArgs, failure::Failure, progress::Shown, values::plain_name};
+use crate::{failure::Failure, progress::Shown, values::plain_name};
 
 /// Each selection's name and ids.
-pub(super) fn selections(given: &[String]) -> Result<Vec<(String, Vec<SampleId>)>, Failure> {
+pub(crate) fn selections(given: &[String]) -> Result<Vec<(String, Vec<SampleId>)>, Failure> {
     given.iter().map(|text| selection(text)).collect()
 }
 
@@ -34,7 +34,7 @@ fn selection(text: &str) -> Result<(String, Vec<SampleId>), Failure> {
 }
 
 /// A folder's name; a file's without its ending, but of `subset.npy` its folder's.
-pub(super) fn name_of(path: &Path) -> Result<String, Failure> {
+pub(crate) fn name_of(path: &Path) -> Result<String, Failure> {
     let whole = std::path::absolute(path).map_err(|e| IoError::os(path, "read", e))?;
     let stem = if path.is_dir() { whole.file_name() } else { whole.file_stem() };
     let named = match stem {
@@ -47,9 +47,9 @@ pub(super) fn name_of(path: &Path) -> Result<String, Failure> {
 }
 
 /// The names of the embeddings of images and texts. A model that learns labels needs no texts.
-pub(super) fn embeddings(
+pub(crate) fn embeddings(
     pool: &Pool,
-    args: &ModelArgs,
+    (images, texts): (Option<&String>, Option<&String>),
     learns_labels: bool,
 ) -> Result<(String, String), Failure> {
     let there = pool.embedding_names()?;
@@ -57,7 +57,7 @@ pub(super) fn embeddings(
         let texts = format!("{}txt", images.strip_suffix("img")?);
         (learns_labels || there.contains(&texts)).then_some(texts)
     };
-    let images = match (&args.images, &args.texts) {
+    let images = match (images, texts) {
         (Some(images), _) => images.clone(),
         (None, Some(texts)) => match texts.strip_suffix("txt") {
             Some(name) => format!("{name}img"),
@@ -73,7 +73,7 @@ pub(super) fn embeddings(
             }
         }
     };
-    let texts = args.texts.clone().or_else(|| texts_of(&images));
+    let texts = texts.cloned().or_else(|| texts_of(&images));
     match texts {
         Some(texts) => Ok((images, texts)),
         None => Err(unclear(pool, &there, learns_labels)),
@@ -93,7 +93,7 @@ fn unclear(pool: &Pool, there: &[String], learns_labels: bool) -> Failure {
 }
 
 /// The label of each row of the pool: its own, or those of a table by id.
-pub(super) fn labels(
+pub(crate) fn labels(
     pool: &Pool,
     column: &str,
     table: Option<&Path>,

@@ -45,7 +45,7 @@ impl fmt::Display for Spent {
     }
 }
 
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 100.0 => format!("{s:.0} s"),
         s if s < 6000.0 => format!("{:.0} min", s / 60.0),
@@ -123,7 +123,7 @@ fn table(f: &mut fmt::Formatter<'_>, ranking: &Ranking, report: &Report) -> fmt:
     }
 }
 
-fn range(mean: &Mean) -> String {
+pub(crate) fn range(mean: &Mean) -> String {
     match mean.interval {
         Some([low, high]) => format!("{:.2} to {:.2}", 100.0 * low, 100.0 * high),
         None => "one seed".to_owned(),

@@ -47,8 +47,9 @@ macro_rules! chapters {
     /// Every chapter with commands is one of those.
     #[test]
     fn every_chapter_with_commands_is_run() {
-        // `tests/eval.rs` runs the chapter on comparisons, with smaller budgets.
-        let known = [$($chapter,)* "docs/src/eval.md"];
+        // `tests/eval.rs` and `tests/distill.rs` run those on comparisons and distillation, with smaller
+        // budgets.
+        let known = [$($chapter,)* "docs/src/eval.md", "docs/src/distill.md"];
         let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src");
         for entry in fs::read_dir(book).unwrap() {
             let entry = entry.unwrap();

@@ -79,7 +79,10 @@ impl World {
             _ => panic!("{chapter}: `{command}` is neither run nor said not to be"),
         };
         // What a program without training cannot do.
-        let trains = matches!(words, ["eval", ..] | ["plan", "run", ..] | ["filter", "train", ..]);
+        let trains = matches!(
+            words,
+            ["eval" | "distill", ..] | ["plan", "run", ..] | ["filter", "train", ..]
+        );
         if trains && !cfg!(feature = "train") {
             return;
         }

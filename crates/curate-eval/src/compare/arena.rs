@@ -51,6 +51,8 @@ impl Prompts {
 pub(crate) enum Use {
     Train,
     HeldOut,
+    /// Held out too, for choices between models.
+    KeptBack,
     Unusable,
 }
 

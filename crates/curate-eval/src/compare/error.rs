@@ -38,6 +38,9 @@ pub enum CompareError {
     /// Models that cannot be tested.
     #[error("{0}")]
     Test(String),
+    /// A teacher that cannot teach these students.
+    #[error("the teacher: {0}")]
+    Teacher(String),
     /// A training or a measurement that failed.
     #[error("{run}: {problem}")]
     Run {

@@ -41,21 +41,24 @@
 //! its rows), or the pictures' pixels, up to 4 GiB; 50 bytes for each row of the pool; and one model a thread,
 //! whatever the number of runs.
 
-mod arena;
+pub(crate) mod arena;
 mod contest;
-mod entry;
+mod cost;
+pub(crate) mod entry;
 mod error;
 mod features;
-mod folder;
+pub(crate) mod folder;
 mod params;
 mod pixels;
 mod record;
 mod report;
-mod stats;
-mod trial;
+pub(crate) mod stats;
+pub(crate) mod trial;
+pub(crate) mod workers;
 
 pub use arena::{Arena, Prompts, Source};
-pub use contest::{Contest, Cost};
+pub use contest::Contest;
+pub use cost::Cost;
 pub use entry::{Entry, UnknownIds};
 pub use error::CompareError;
 pub use folder::Existing;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use curate_core::{Progress, embedding::RowsOf};
+use curate_core::{ParamsError, Progress, embedding::RowsOf};
 use ndarray::ArrayView2;
 
 use crate::{
@@ -38,7 +38,7 @@ impl Trial<'_> {
             Model::Projections => self.projections(progress)?,
             Model::Linear | Model::Mlp | Model::Cnn => self.labels(progress)?,
         };
-        let Repeats { samples, distinct, most } = self.by_row(&times);
+        let Repeats { samples, distinct, most } = repeats_of(&self.entry.rows, &times);
         Ok(Record {
             selection: self.entry.name.clone(),
             budget: self.budget,
@@ -50,17 +50,6 @@ impl Trial<'_> {
             tasks,
             inputs,
         })
-    }
-
-    /// Samples that occur several times in the selection count together.
-    fn by_row(&self, times: &[u64]) -> Repeats {
-        let mut of_row = Vec::with_capacity(self.entry.unique);
-        let mut first = 0;
-        for same in self.entry.rows.chunk_by(|a, b| a == b) {
-            of_row.push(times[first..first + same.len()].iter().sum());
-            first += same.len();
-        }
-        Repeats::of(&of_row)
     }
 
     /// Trains, and throws the model away.
@@ -103,22 +92,35 @@ impl Trial<'_> {
     fn labels(&self, progress: &dyn Progress) -> Result<Answers, EvalError> {
         let classifier = self.classifier()?;
         let net = self.net(&classifier, progress)?;
-        let (own, classes) = (&self.arena.test.known.class, self.arena.classes.len());
-        let ranks = ranks_of_scores(&net.scores(&self.arena.test.images)?, own, classes)?;
-        let tasks = self.arena.classified("labels", &ranks, own)?;
+        let tasks = self.arena.ask_labels(&net)?;
         Ok((tasks.into_iter().collect(), classifier.times_seen(self.entry.rows.len())))
     }
 
     fn net(&self, classifier: &Classifier, progress: &dyn Progress) -> Result<ClassNet, EvalError> {
-        let class: Vec<usize> =
-            self.arena.class.iter().map(|class| class.unwrap_or_default()).collect();
-        let classes = self.arena.classes.len();
-        let data = Labeled { features: self.arena.images.table(), class: &class, classes };
-        classifier.run(&data, &self.entry.rows, progress)
+        let class = self.arena.class_or_first();
+        classifier.run(&self.arena.labeled_with(&class), &self.entry.rows, progress)
     }
 
     fn classifier(&self) -> Result<Classifier, EvalError> {
-        let params = &self.compare.params;
+        Ok(self.compare.classifier(self.budget, self.seed)?)
+    }
+}
+
+/// How often rows were seen; those that occur several times in a selection count together.
+pub(crate) fn repeats_of(rows: &[usize], times: &[u64]) -> Repeats {
+    let mut of_row = Vec::with_capacity(rows.len());
+    let mut first = 0;
+    for same in rows.chunk_by(|a, b| a == b) {
+        of_row.push(times[first..first + same.len()].iter().sum());
+        first += same.len();
+    }
+    Repeats::of(&of_row)
+}
+
+impl Compare {
+    /// The classifier that a budget and a seed train.
+    pub(crate) fn classifier(&self, budget: u64, seed: u64) -> Result<Classifier, ParamsError> {
+        let params = &self.params;
         let classifier = match params.model {
             Model::Mlp => ClassifierParams::mlp(params.hidden),
             Model::Cnn => ClassifierParams::cnn(params.hidden),
@@ -126,12 +128,12 @@ impl Trial<'_> {
         };
         let classifier = classifier
             .batch(params.batch)
-            .samples(self.budget)
+            .samples(budget)
             .rate(params.rate)
             .weight_decay(params.weight_decay)
-            .seed(self.seed)
+            .seed(seed)
             .order(params.order);
-        Ok(classifier.check()?.on(self.compare.device.clone()))
+        Ok(classifier.check()?.on(self.device.clone()))
     }
 }
 
@@ -159,6 +161,23 @@ impl Arena {
             }
             None => Ok(()),
         }
+    }
+
+    /// The class of every row; the first for rows without one, which are never trained on.
+    pub(crate) fn class_or_first(&self) -> Vec<usize> {
+        self.class.iter().map(|class| class.unwrap_or_default()).collect()
+    }
+
+    /// The pool's features with these classes.
+    pub(crate) fn labeled_with<'a>(&'a self, class: &'a [usize]) -> Labeled<'a> {
+        Labeled { features: self.images.table(), class, classes: self.classes.len() }
+    }
+
+    /// Asks a model that learned labels for those of the test's rows.
+    pub(crate) fn ask_labels(&self, net: &ClassNet) -> Result<Option<(String, Task)>, EvalError> {
+        let (own, classes) = (&self.test.known.class, self.classes.len());
+        let ranks = ranks_of_scores(&net.scores(&self.test.images)?, own, classes)?;
+        self.classified("labels", &ranks, own)
     }
 
     /// Asks two projections everything that can be asked.

@@ -60,6 +60,30 @@ pub fn expected_error(
     Ok(bias.iter().copied().map(squares).sum::<f64>() + squares(of.noise) * variance)
 }
 
+/// Ridge regression: the `θ` that minimizes `‖X θ - y‖² + penalty ‖θ‖²`, for `X` with a row a sample.
+///
+/// # Errors
+/// When there is not one label for each row.
+///
+/// ```
+/// use curate_eval::distill::linear::ridge;
+/// use ndarray::array;
+///
+/// let rows = array![[1.0], [1.0]];
+/// assert_eq!(ridge(rows.view(), array![3.0, 3.0].view(), 1.0)?, array![2.0]);
+/// # Ok::<(), curate_eval::EvalError>(())
+/// ```
+pub fn ridge(
+    rows: ArrayView2<'_, f64>,
+    labels: ArrayView1<'_, f64>,
+    penalty: f64,
+) -> Result<Array1<f64>, EvalError> {
+    EvalError::unless_length("labels", labels.len(), rows.nrows())?;
+    let right = rows.t().dot(&labels).insert_axis(Axis(1));
+    let gram = rows.t().dot(&rows) + Array2::<f64>::eye(rows.ncols()) * penalty;
+    Ok(solve(&gram, right).column(0).to_owned())
+}
+
 /// Ridge regression on some rows as a map of all labels, `d x n`; other rows have no say.
 fn map_of(of: &Regression<'_>, some: &[usize]) -> Array2<f64> {
     let part = of.rows.select(Axis(0), some);
@@ -126,10 +150,7 @@ mod tests {
         let of = Regression { rows: rows.view(), truth: truth.view(), noise: 0.7, ridge: 2.0 };
         let (kept, seen): (Vec<usize>, Vec<usize>) = ((0..8).collect(), (0..30).collect());
         let exact = expected_error(&of, &kept, &seen, 0.6).unwrap();
-        let fit = |rows: &Array2<f64>, y: Array1<f64>| {
-            let right = rows.t().dot(&y).insert_axis(Axis(1));
-            solve(&penalized(rows, 2.0), right).column(0).to_owned()
-        };
+        let fit = |rows: &Array2<f64>, y: Array1<f64>| ridge(rows.view(), y.view(), 2.0).unwrap();
         let part = rows.select(Axis(0), &kept);
         let draws = 4000;
         let total: f64 = (0..draws)

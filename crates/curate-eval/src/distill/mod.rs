@@ -31,6 +31,7 @@
 //! | teacher | trained on all data; the student's architecture unless said otherwise | any logits |
 //! | soft labels | all classes | the largest `k`, as shares of those `k` |
 //! | choice of $\alpha$ | by hand, falling with the share kept | [`Alpha`], or [`Distill::sweep`] on held-out rows |
+//! | students of a pool on disk | | [`study`] |
 //! | scores to prune by | DeepCore's | [`scores`]: EL2N, margin, forgetting |
 //! | theory | regularized linear regression | [`linear::expected_error`], exact |
 
@@ -38,6 +39,7 @@ pub mod linear;
 pub mod scores;
 mod soft;
 mod student;
+pub mod study;
 
 pub use soft::SoftLabels;
 pub use student::{Alpha, Distill, DistillParams};

@@ -89,6 +89,39 @@ impl SoftLabels {
     /// # Errors
     /// When there is not one id for each row, or the file cannot be written.
     pub fn write(&self, path: &Path, ids: &[SampleId]) -> Result<(), IoError> {
+        self.write_columns(path, ids, None)
+    }
+
+    /// [`Self::write`] with a column `label`, the name of each row's first class: by it a reader knows
+    /// whether its own classes are these, see [`Self::read_named`].
+    ///
+    /// # Errors
+    /// As [`Self::write`], and when there is not one name for each class.
+    pub fn write_named(
+        &self,
+        path: &Path,
+        ids: &[SampleId],
+        names: &[String],
+    ) -> Result<(), IoError> {
+        if names.len() != self.classes {
+            let problem = format!("would get {} names for {} classes", names.len(), self.classes);
+            return Err(IoError::new(
+                Kind::Disagree,
+                path,
+                problem,
+                "give one name for each class",
+            ));
+        }
+        let first = (0..self.rows()).map(|row| names[self.class[row * self.k] as usize].clone());
+        self.write_columns(path, ids, Some(first.collect()))
+    }
+
+    fn write_columns(
+        &self,
+        path: &Path,
+        ids: &[SampleId],
+        label: Option<Vec<String>>,
+    ) -> Result<(), IoError> {
         if ids.len() != self.rows() {
             let problem = format!("would get {} ids for {} rows", ids.len(), self.rows());
             return Err(IoError::new(Kind::Disagree, path, problem, "give one id for each row"));
@@ -99,11 +132,67 @@ impl SoftLabels {
         let uids = ids.iter().map(SampleId::to_string).collect();
         let classes = vec![self.classes as u32; self.rows()];
         let mut columns = vec![("uid", Column::Text(uids)), ("classes", Column::U32(classes))];
+        columns.extend(label.map(|label| ("label", Column::Text(label))));
         for (at, [class, logit]) in names.iter().enumerate() {
             columns.push((class, Column::U32(column(at).map(|i| self.class[i]).collect())));
             columns.push((logit, Column::F32(column(at).map(|i| self.logit[i]).collect())));
         }
         table::write(path, columns)
+    }
+
+    /// [`Self::read`] of a teacher that tells apart the classes of these names, in this order.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and when the table is of other classes; one without the column `label` says only
+    /// how many there are.
+    pub fn read_named(path: &Path, names: &[String]) -> Result<(Vec<SampleId>, Self), IoError> {
+        let (ids, soft) = Self::read(path)?;
+        let other = |problem: String| {
+            let remedy = "take a teacher that was trained on the same labels";
+            Err(IoError::new(Kind::Disagree, path, problem, remedy))
+        };
+        if soft.classes != names.len() {
+            let (teacher, student) = (soft.classes, names.len());
+            return other(format!(
+                "its teacher tells {teacher} classes apart, but there are {student}"
+            ));
+        }
+        let table = Reader::open(path)?;
+        let (mut row, mut wrong) = (0, None);
+        if table.has("label") {
+            table.each_text("label", None, |label| {
+                let expected = &names[soft.class[row * soft.k] as usize];
+                if label != Some(expected.as_str()) && wrong.is_none() {
+                    wrong = Some((row, label.unwrap_or_default().to_owned(), expected.clone()));
+                }
+                row += 1;
+            })?;
+        }
+        match wrong {
+            Some((row, label, expected)) => other(format!(
+                "row {row}: its teacher says `{label}` where these classes say `{expected}`: it knows others"
+            )),
+            None => Ok((ids, soft)),
+        }
+    }
+
+    /// What the teacher says of these rows instead, in their order. Those of which `place` is
+    /// `None` get equal logits.
+    pub(crate) fn at(&self, place: &[Option<usize>]) -> Self {
+        let (mut class, mut logit) = (Vec::new(), Vec::new());
+        for place in place {
+            match place {
+                Some(row) => {
+                    class.extend_from_slice(&self.class[row * self.k..(row + 1) * self.k]);
+                    logit.extend_from_slice(&self.logit[row * self.k..(row + 1) * self.k]);
+                }
+                None => {
+                    class.extend(0..self.k as u32);
+                    logit.extend(std::iter::repeat_n(0.0, self.k));
+                }
+            }
+        }
+        Self { classes: self.classes, k: self.k, class, logit }
     }
 
     /// Reads what [`Self::write`] wrote: the ids, and what the teacher says of them.
@@ -165,6 +254,21 @@ mod tests {
         let ids = [SampleId(7), SampleId(3)];
         soft.write(&file, &ids).unwrap();
         assert_eq!(SoftLabels::read(&file).unwrap(), (ids.to_vec(), soft.clone()));
+        let names = ["a", "b", "c", "d"].map(str::to_owned);
+        soft.write_named(&file, &ids, &names).unwrap();
+        assert_eq!(SoftLabels::read_named(&file, &names).unwrap(), (ids.to_vec(), soft.clone()));
+        let mut others = names.clone();
+        others.swap(2, 3);
+        let error = SoftLabels::read_named(&file, &others).unwrap_err().to_string();
+        assert!(
+            error.contains("row 0: its teacher says `c` where these classes say `d`"),
+            "{error}"
+        );
+        let error = SoftLabels::read_named(&file, &names[..3]).unwrap_err().to_string();
+        assert!(error.contains("tells 4 classes apart, but there are 3"), "{error}");
+        assert!(soft.write_named(&file, &ids, &names[..3]).is_err());
+        let moved = soft.at(&[Some(1), None]);
+        assert_eq!((&moved.class[..], &moved.logit[..2]), (&[3, 2, 0, 1][..], &soft.logit[2..]));
         assert!(soft.write(&file, &ids[..1]).unwrap_err().to_string().contains("1 ids for 2 rows"));
         let columns =
             vec![("uid", Column::Text(vec!["1".into()])), ("classes", Column::U32(vec![2]))];
