@@ -111,8 +111,9 @@ pub(crate) struct TaughtArgs {
     /// Samples that the teacher sees; by default as many as a student.
     #[arg(long, value_name = "COUNT", value_parser = whole)]
     pub(crate) teacher_samples: Option<usize>,
-    /// Classes of which the teacher's logit is written for each row, the largest.
-    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = whole)]
+    /// Classes of which the teacher's logit is written for each row, the largest; 8 bytes each, in memory
+    /// too. Fewer than there are cost accuracy, the more the higher the temperature.
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = whole)]
     pub(crate) logits: usize,
     /// The share of the rows beside the test's to hold out to choose alpha on.
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
