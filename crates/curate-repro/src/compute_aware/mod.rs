@@ -25,7 +25,7 @@ mod pairs;
 mod study;
 
 pub use judge::{Answers, Choice, Design, judge};
-pub use study::{Run, Study, Trained};
+pub use study::{Run, Study, Train, Trained};
 
 use crate::{Claim, Kind, OutOfReach, fashion};
 use anyhow::{Context, Result};

@@ -15,6 +15,9 @@ pub(super) const SEEN: f64 = 4.0;
 /// The largest budget.
 pub(super) const LARGEST: f64 = 32.0;
 
+/// The error of a model trained on rows, for so many samples, with a seed.
+pub type Train<'a> = dyn Fn(&[usize], u64, u64) -> Result<f64> + Sync + 'a;
+
 /// A pool in buckets of equal size, and what a model makes of some of its rows.
 pub struct Study<'a> {
     /// Its name in the report.
@@ -23,8 +26,8 @@ pub struct Study<'a> {
     pub bucket: usize,
     /// The rows of each bucket, best first, for a seed.
     pub buckets: &'a (dyn Fn(u64) -> Vec<Vec<usize>> + Sync),
-    /// The error of a model trained on rows, for so many samples, with a seed.
-    pub train: &'a (dyn Fn(&[usize], u64, u64) -> Result<f64> + Sync),
+    /// How a model is trained.
+    pub train: &'a Train<'a>,
 }
 
 /// One training.
