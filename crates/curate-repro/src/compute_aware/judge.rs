@@ -76,7 +76,7 @@ pub struct Answers {
     pub choices: Vec<Choice>,
     /// The law's choices.
     pub law: Worth,
-    /// Those of [`BASELINES`].
+    /// Those of the rules beside it: the best bucket, everything, the best of the largest small runs.
     pub baselines: Vec<Worth>,
     /// The law's choices when it sees the runs of one seed only: the mean over the seeds.
     pub law_of_one_seed: Worth,

@@ -45,7 +45,9 @@ fn entries(pool: &Pool, arena: &Arena, compare: &Compare) -> Result<Vec<Entry>> 
     let buckets: Vec<&[SampleId]> = ids.chunks(BUCKET).collect();
     let of = |pool: &Vec<usize>| {
         let ids: Vec<SampleId> = pool.iter().flat_map(|&bucket| buckets[bucket]).copied().collect();
-        Ok(arena.entry(compare, &name(pool), &ids, UnknownIds::Refuse)?)
+        // Names become folders, which take no `+`.
+        let folder = name(pool).replace('+', "-");
+        Ok(arena.entry(compare, &folder, &ids, UnknownIds::Refuse)?)
     };
     pools().iter().map(of).collect()
 }
@@ -82,7 +84,8 @@ fn runs(report: &Report) -> Result<Trained> {
     let runs = report.runs.iter().map(|run| {
         let score = Score::ZeroShot.of(run).context("zero-shot accuracy")?;
         let times = run.budget as f64 / BUCKET as f64;
-        Ok(Run { pool: run.selection.clone(), times, seed: run.seed, error: 1.0 - score })
+        let pool = run.selection.replace('-', "+");
+        Ok(Run { pool, times, seed: run.seed, error: 1.0 - score })
     });
     Ok(Trained {
         study: "demonstration pool".into(),
