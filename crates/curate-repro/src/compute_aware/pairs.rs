@@ -26,8 +26,10 @@ pub(super) fn train(pool: &Path, folder: &Path) -> Result<Trained> {
         budgets: budgets.to_vec(),
         seeds: SEEDS,
         batch: 250,
-        hidden: 128,
-        dim: 64,
+        hidden: 64,
+        dim: 32,
+        // Probes are asked too, but not looked at: they need not take longer than the training.
+        bank: 200,
         ..CompareParams::default()
     };
     let compare = compare.check()?;
