@@ -57,6 +57,7 @@ const TABLES: &[(&str, Table)] = &[
     ("cluster-speed", cluster::speed),
     ("compute-aware-choices", compute_aware::choices),
     ("compute-aware-claims", |root| claims(root, "compute_aware")),
+    ("compute-aware-demo-claims", |root| claims(root, "compute_aware_demo")),
     ("compute-aware-regret", compute_aware::regret),
     ("kernels-speed", network::kernels),
     ("conformance-wgpu", network::conformance),

@@ -7,8 +7,14 @@ use serde_json::Value;
 
 use super::{list, read, text};
 
+/// Those on pictures, and the one on image-text pairs.
 fn studies(root: &Path) -> Result<Vec<Value>> {
-    Ok(list(&read(root, "docs/results/compute_aware.json")?["studies"])?.clone())
+    let mut all = Vec::new();
+    for file in ["compute_aware", "compute_aware_demo"] {
+        let report = read(root, &format!("docs/results/{file}.json"))?;
+        all.extend(list(&report["studies"])?.iter().cloned());
+    }
+    Ok(all)
 }
 
 /// The studies as a law of one design judged them.

@@ -86,15 +86,19 @@ pub struct Answers {
     pub union_error: f64,
     /// Share of trainings beyond the runs inside the interval of a new run.
     pub held: f64,
-    /// Where everything overtakes the best bucket, as a multiple of a bucket: predicted, measured.
+    /// Where everything overtakes the best bucket, as a multiple of a bucket: predicted, measured; 1
+    /// also where it is ahead before, `None` where it is not within the budgets.
     pub crossing: (Option<f64>, Option<f64>),
 }
 
 impl Answers {
-    /// How far the crossing that was predicted is from the one that was measured; `None` where one
-    /// of them is outside the budgets.
+    /// How far the crossing that was predicted is from the one that was measured, at least; `None`
+    /// where both are beyond the budgets.
     pub fn crossing_factor(&self) -> Option<f64> {
-        let (predicted, measured) = (self.crossing.0?, self.crossing.1?);
+        let (predicted, measured) = match self.crossing {
+            (None, None) => return None,
+            (predicted, measured) => (predicted.unwrap_or(LARGEST), measured.unwrap_or(LARGEST)),
+        };
         Some((predicted / measured).max(measured / predicted))
     }
 }
@@ -278,17 +282,15 @@ fn held(trained: &Trained, blend: &Blend<'_, LawKind>, all: &[Candidate]) -> Res
     Ok(f64::from(inside as u32) / f64::from(runs as u32))
 }
 
-/// Where a difference turns from below zero to above, within the budgets.
+/// Where a difference turns from below zero to above: 1 where it is above from there on, `None` where
+/// it does not turn within the budgets.
 fn crossing(difference: impl Fn(f64) -> Result<f64>) -> Result<Option<f64>> {
     let steps = 200;
     let at = |step: usize| LARGEST.powf(step as f64 / f64::from(steps));
-    let mut before = difference(at(0))?;
-    for step in 1..=steps as usize {
-        let now = difference(at(step))?;
-        if before <= 0.0 && now > 0.0 {
+    for step in 0..=steps as usize {
+        if difference(at(step))? > 0.0 {
             return Ok(Some(at(step)));
         }
-        before = now;
     }
     Ok(None)
 }
