@@ -39,6 +39,7 @@ Tasks of the curate workspace
   cargo xtask torture        kill, starve and damage the program for some minutes (the tests hold a short form)
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
   cargo xtask package        package every published crate, without building it
+  cargo xtask package verify package them and build each from its package, as before publishing (10 minutes)
   cargo xtask hdf5           test the HDF5 features, where the system has libhdf5
   cargo xtask python         build the Python package and run its tests, where there is Python 3.11 (and pip)
   cargo xtask python stubs   write its type stubs anew
@@ -60,7 +61,8 @@ fn main() -> ExitCode {
         ["splice"] => splice::all(&root()),
         ["schema"] => schema(),
         ["cuda"] => cuda(),
-        ["package"] => package(),
+        ["package"] => package(&["--no-verify"]),
+        ["package", "verify"] => package(&[]),
         ["hdf5"] => hdf5(),
         ["python", "stubs"] => python::write_stubs(),
         ["python", rest @ ..] => python::python(rest),
@@ -140,7 +142,7 @@ fn ci() -> Result<()> {
     let mut docs = cargo(&[&["doc", "--workspace", "--no-deps"], &CHECKED[..]].concat());
     docs.env("RUSTDOCFLAGS", "-D warnings");
     run(docs)?;
-    package()?;
+    package(&["--no-verify"])?;
     cuda()?;
     hdf5()?;
     python::python(&[])
@@ -150,11 +152,12 @@ fn ci() -> Result<()> {
 const UNPUBLISHED: [&str; 5] =
     ["xtask", "xtask-data", "curate-repro", "curate-conformance", "curate-py"];
 
-/// What crates.io would be given: finds files and metadata that are missing. Nothing is built, so it
-/// takes seconds.
-fn package() -> Result<()> {
-    let mut package = cargo(&["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]);
-    package.args(UNPUBLISHED.iter().flat_map(|name| ["--exclude", name]));
+/// What crates.io would be given: finds files and metadata that are missing. With `--no-verify`
+/// nothing is built, so it takes seconds; without, each crate is built from the packages of those that
+/// it needs.
+fn package(how: &[&str]) -> Result<()> {
+    let mut package = cargo(&["package", "--workspace", "--allow-dirty", "--quiet"]);
+    package.args(how).args(UNPUBLISHED.iter().flat_map(|name| ["--exclude", name]));
     run(package)
 }
 
