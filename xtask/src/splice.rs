@@ -63,6 +63,7 @@ const TABLES: &[(&str, Table)] = &[
     ("conformance-wgpu", network::conformance),
     ("demo-filter", network::demo_filter),
     ("eval-demo", eval::demo),
+    ("eval-speed", eval::speed),
     ("io-speed", io::speed),
     ("dbp-choices", select_tiny::concepts),
     ("dbp-claims", |root| claims(root, "dbp_tiny")),

@@ -41,6 +41,19 @@ pub(super) fn demo(root: &Path) -> Result<String> {
     Ok(out)
 }
 
+/// A step of each trainer beside the same step in PyTorch.
+pub(super) fn speed(root: &Path) -> Result<String> {
+    let report = read(root, "benches/eval/results.json")?;
+    let mut out = "| model | ms a step | PyTorch's time over ours |\n|---|---|---|\n".to_owned();
+    for model in ["projections", "mlp", "cnn"] {
+        let part = &report["parts"][model];
+        let seconds = part["seconds"]["ours"].as_f64().context("seconds")?;
+        let ratio = fixed(&part["ratios"]["torch_over_ours"], 2);
+        writeln!(out, "| `{model}` | {:.1} | {ratio} |", 1e3 * seconds)?;
+    }
+    Ok(out)
+}
+
 fn interval(mean: &Value, scale: f64) -> Result<(f64, f64)> {
     let of = |at: usize| mean["interval"][at].as_f64().context("interval");
     let (a, b) = (scale * of(0)?, scale * of(1)?);
