@@ -71,7 +71,8 @@ pub(crate) fn right(net: &ClassNet, test: &Labeled, classes: usize) -> Result<f6
     top_1(&net.scores(&test.pixels)?, &test.class, classes)
 }
 
-fn top_1(scores: &[f32], class: &[usize], classes: usize) -> Result<f64> {
+/// The share of rows whose own class has the highest score.
+pub(crate) fn top_1(scores: &[f32], class: &[usize], classes: usize) -> Result<f64> {
     let ranks = ranks_of_scores(scores, class, classes)?;
     Ok(Accuracy::of(&ranks, class)?.context("no pictures to judge by")?.top_1)
 }

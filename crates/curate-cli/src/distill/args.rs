@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use curate_device::DeviceName;
 
-use crate::values::{IdsArg, output, positive, share, whole};
+use crate::{
+    eval::args::{RunsArgs, TestedArgs},
+    values::{output, positive, share, whole},
+};
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum NetArg {
@@ -59,20 +62,8 @@ pub(crate) struct DistillArgs {
     /// a label, which a recipe's stage `score` reads.
     #[arg(long, value_name = "FILE", value_parser = output)]
     pub(crate) write_scores: Option<PathBuf>,
-    /// Leave out ids that are not in the pool, instead of refusing the selection.
-    #[arg(long)]
-    pub(crate) skip_unknown_ids: bool,
     #[command(flatten)]
-    pub(crate) ids: IdsArg,
-    /// Make runs in the folder again that were made with other settings.
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-    /// Print what the runs cost, and stop.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) runs: RunsArgs,
 }
 
 /// What the teacher is, and how much students listen.
@@ -147,16 +138,8 @@ pub(crate) struct StudentArgs {
     /// Decoupled weight decay.
     #[arg(long, default_value_t = 0.01)]
     pub(crate) weight_decay: f32,
-    /// Test students on this pool instead of a part of the pool that is held out. Its ids are not
-    /// trained on.
-    #[arg(long, value_name = "POOL", conflicts_with = "held_out")]
-    pub(crate) test: Option<PathBuf>,
-    /// The share of the pool to hold out; by default as many rows as are tested, at most a tenth.
-    #[arg(long, value_name = "SHARE")]
-    pub(crate) held_out: Option<f64>,
-    /// The most rows to test students on.
-    #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = whole)]
-    pub(crate) test_rows: usize,
+    #[command(flatten)]
+    pub(crate) tested: TestedArgs,
     /// The device: auto, cpu, wgpu, cuda or cuda:N.
     #[arg(long, default_value_t)]
     pub(crate) device: DeviceName,

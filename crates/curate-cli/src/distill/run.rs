@@ -15,9 +15,9 @@ use serde::Serialize;
 use crate::{
     distill::{
         args::{DistillArgs, NetArg},
-        text::{Spent, Taught},
+        text::Taught,
     },
-    eval::named,
+    eval::{named, text::Spent},
     failure::Failure,
     progress::Shown,
     show,
@@ -29,12 +29,12 @@ const TIMED: usize = 8;
 
 pub(super) fn distill(args: &DistillArgs, shown: &Shown) -> Result<(), Failure> {
     let chosen = named::selections(&args.selections)?;
-    let options = PoolOptions { ids: args.ids.ids, ..PoolOptions::default() };
+    let options = PoolOptions { ids: args.runs.ids.ids, ..PoolOptions::default() };
     let pool = open(&args.pool, options, args.embeddings.as_deref(), shown)?;
     let study = settings(args, &pool)?;
     let opened = Opened { args, pool: &pool, options, shown };
     let students = opened.school(|pool, test| Ok(study.students_of(pool, test, shown)?))?;
-    let unknown = if args.skip_unknown_ids { UnknownIds::Skip } else { UnknownIds::Refuse };
+    let unknown = if args.runs.skip_unknown_ids { UnknownIds::Skip } else { UnknownIds::Refuse };
     let mut entries = Vec::new();
     for (name, ids) in &chosen {
         entries.push(students.arena().entry(study.compare(), name, ids, unknown)?);
@@ -54,9 +54,9 @@ pub(super) fn distill(args: &DistillArgs, shown: &Shown) -> Result<(), Failure> 
         None => Teacher::Trained(looks.as_ref().unwrap_or(&students)),
     };
     teach(args, &study, &students, teacher, &entries, shown)?;
-    if let Some(file) = args.write_scores.as_ref().filter(|_| !args.dry_run) {
+    if let Some(file) = args.write_scores.as_ref().filter(|_| !args.runs.dry_run) {
         study.scores(&students, shown)?.write(file)?;
-        if !args.json {
+        if !args.runs.json {
             show::text(format_args!("wrote {}\n", file.display()))?;
         }
     }
@@ -71,25 +71,25 @@ fn teach(
     entries: &[Entry],
     shown: &Shown,
 ) -> Result<(), Failure> {
-    let existing = if args.overwrite { Existing::Replace } else { Existing::Keep };
+    let existing = if args.runs.overwrite { Existing::Replace } else { Existing::Keep };
     let lessons = Lessons::open(study, students, teacher, entries, &args.out, existing)?;
     let spent = Spent {
         cost: lessons.cost(),
         seconds: seconds(&lessons, shown)?,
-        test_rows: students.arena().test_rows(),
-        chosen_on_rows: students.chosen_on(),
+        test: students.arena().test_rows(),
+        chosen_on: Some(students.chosen_on()),
         rows: students.arena().rows(),
         labeled: students.arena().labeled(),
         classes: students.arena().classes().len(),
     };
-    if args.dry_run {
-        return Ok(if args.json { show::json(&spent) } else { show::text(&spent) }?);
+    if args.runs.dry_run {
+        return Ok(if args.runs.json { show::json(&spent) } else { show::text(&spent) }?);
     }
-    if !args.json {
+    if !args.runs.json {
         show::text(&spent)?;
     }
     let report = lessons.run(args.level, shown)?;
-    if args.json {
+    if args.runs.json {
         show::json(&Answer { cost: &spent, report: &report })?;
     } else {
         show::text(Taught { report: &report, out: &args.out })?;
@@ -132,7 +132,7 @@ impl Opened<'_> {
     ) -> Result<School, Failure> {
         let (column, table) = (&self.args.labels, self.args.labels_from.as_deref());
         let labels = named::labels(self.pool, column, table, self.shown)?;
-        let test = match &self.args.students.test {
+        let test = match &self.args.students.tested.test {
             Some(path) => Some(Pool::open(path, self.options, self.shown)?),
             None => None,
         };
@@ -165,8 +165,8 @@ fn settings(args: &DistillArgs, pool: &Pool) -> Result<Study, Failure> {
         texts: String::new(),
         model,
         seeds: args.seeds,
-        held_out: students.held_out,
-        test_rows: students.test_rows,
+        held_out: students.tested.held_out,
+        test_rows: students.tested.test_rows,
         pixels: students.pixels,
         batch: students.batch,
         hidden,

@@ -2,54 +2,12 @@
 
 use std::{fmt, path::Path};
 
-use curate::{
-    eval::{
-        compare::{Cost, Mean, Model},
-        distill::study::{Studied, StudyReport},
-    },
-    scaling::show_count,
+use curate::eval::{
+    compare::{Mean, Model},
+    distill::study::{Studied, StudyReport},
 };
-use serde::Serialize;
 
-use crate::eval::text::{duration, range};
-
-/// What runs cost, before they begin.
-#[derive(Serialize)]
-pub(super) struct Spent {
-    #[serde(flatten)]
-    pub(super) cost: Cost,
-    /// Seconds of training, as a rehearsal says.
-    pub(super) seconds: Option<f64>,
-    pub(super) test_rows: usize,
-    pub(super) chosen_on_rows: usize,
-    /// Rows of the pool, those of them that have a label, and classes.
-    pub(super) rows: usize,
-    pub(super) labeled: usize,
-    pub(super) classes: usize,
-}
-
-impl fmt::Display for Spent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cost { runs, made, samples, operations, at_once } = self.cost;
-        let Self { test_rows, chosen_on_rows, rows, labeled, classes, .. } = self;
-        writeln!(
-            f,
-            "{runs} runs, {made} of them made already; tested on {test_rows} rows, alpha is chosen on \
-             {chosen_on_rows} others"
-        )?;
-        writeln!(f, "{labeled} of the pool's {rows} rows have a label, of {classes} classes")?;
-        if let Some(seconds) = self.seconds {
-            let (samples, tera) = (show_count(samples as f64), operations / 1e12);
-            let time = duration(seconds);
-            writeln!(
-                f,
-                "to train: {samples} samples, {tera:.1} tera-operations, about {time} and the tests, \
-                 {at_once} at a time"
-            )?;
-        }
-        Ok(())
-    }
-}
+use crate::eval::text::{left_out, range};
 
 /// What students learned.
 pub(super) struct Taught<'a> {
@@ -60,11 +18,7 @@ pub(super) struct Taught<'a> {
 impl fmt::Display for Taught<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = self.report;
-        for (name, reasons) in &report.left_out {
-            let reasons: Vec<String> =
-                reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-            writeln!(f, "{name}: not trained on: {}", reasons.join(", "))?;
-        }
+        left_out(f, &report.left_out)?;
         if let Some(teacher) = &report.teacher {
             let size = match teacher.model {
                 Model::Linear => "a linear model".to_owned(),

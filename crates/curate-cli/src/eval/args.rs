@@ -151,6 +151,13 @@ pub(crate) struct CompareArgs {
     pub(crate) asked: AskedArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) runs: RunsArgs,
+}
+
+/// How runs in a folder are made, and shown.
+#[derive(Args)]
+pub(crate) struct RunsArgs {
     /// Leave out ids that are not in the pool, instead of refusing the selection.
     #[arg(long)]
     pub(crate) skip_unknown_ids: bool,
@@ -167,9 +174,9 @@ pub(crate) struct CompareArgs {
     pub(crate) json: bool,
 }
 
-/// What models are asked.
+/// The rows that models are tested on.
 #[derive(Args)]
-pub(crate) struct AskedArgs {
+pub(crate) struct TestedArgs {
     /// Test models on this pool instead of a part of the pool that is held out. Its ids are not
     /// trained on.
     #[arg(long, value_name = "POOL", conflicts_with = "held_out")]
@@ -180,6 +187,13 @@ pub(crate) struct AskedArgs {
     /// The most rows to test models on.
     #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = whole)]
     pub(crate) test_rows: usize,
+}
+
+/// What models are asked.
+#[derive(Args)]
+pub(crate) struct AskedArgs {
+    #[command(flatten)]
+    pub(crate) tested: TestedArgs,
     /// The column of labels, for zero-shot classification, linear probe and neighbors, and for models
     /// that learn labels.
     #[arg(long, value_name = "COLUMN")]

@@ -35,12 +35,12 @@ const TIMED: usize = 8;
 
 pub(crate) fn compare(args: &CompareArgs, shown: &Shown) -> Result<(), Failure> {
     let chosen = named::selections(&args.selections)?;
-    let options = PoolOptions { ids: args.ids.ids, ..PoolOptions::default() };
+    let options = PoolOptions { ids: args.runs.ids.ids, ..PoolOptions::default() };
     let pool = open(&args.pool, options, args.embeddings.as_deref(), shown)?;
     let compare = settings(args, &pool)?;
     let arena = arena(args, &compare, &pool, options, shown)?;
     arena.check_asked(&compare, score(args.asked.score))?;
-    let unknown = if args.skip_unknown_ids { UnknownIds::Skip } else { UnknownIds::Refuse };
+    let unknown = if args.runs.skip_unknown_ids { UnknownIds::Skip } else { UnknownIds::Refuse };
     let mut entries = Vec::new();
     for (name, ids) in &chosen {
         entries.push(arena.entry(&compare, name, ids, unknown)?);
@@ -59,25 +59,26 @@ fn contest(
     entries: &[Entry],
     shown: &Shown,
 ) -> Result<(), Failure> {
-    let existing = if args.overwrite { Existing::Replace } else { Existing::Keep };
+    let existing = if args.runs.overwrite { Existing::Replace } else { Existing::Keep };
     let contest = Contest::open(compare, arena, entries, &args.out, existing)?;
     let cost = contest.cost();
     let spent = Spent {
         cost,
         seconds: seconds(&contest, &cost, shown)?,
         test: arena.test_rows(),
+        chosen_on: None,
         rows: arena.rows(),
         labeled: arena.labeled(),
         classes: arena.classes().len(),
     };
-    if args.dry_run {
-        return Ok(if args.json { show::json(&spent) } else { show::text(spent) }?);
+    if args.runs.dry_run {
+        return Ok(if args.runs.json { show::json(&spent) } else { show::text(spent) }?);
     }
-    if !args.json {
+    if !args.runs.json {
         show::text(&spent)?;
     }
     let report = contest.run(score(args.asked.score), args.asked.level, shown)?;
-    if args.json {
+    if args.runs.json {
         show::json(&Answer { cost: &spent, report: &report })?;
     } else {
         show::text(Ranked { report: &report, out: &args.out })?;
@@ -134,8 +135,8 @@ fn settings(args: &CompareArgs, pool: &Pool) -> Result<Compare, Failure> {
         model,
         budgets: budgets.unwrap_or(usual.budgets),
         seeds: args.seeds,
-        held_out: asked.held_out,
-        test_rows: asked.test_rows,
+        held_out: asked.tested.held_out,
+        test_rows: asked.tested.test_rows,
         pixels: args.model.pixels,
         batch: args.model.batch.unwrap_or(usual.batch),
         hidden: args.model.hidden.unwrap_or(usual.hidden),
@@ -175,7 +176,7 @@ fn arena(
         let of = |column: &String| named::labels(pool, column, asked.labels_from.as_deref(), shown);
         asked.labels.as_ref().map(of).transpose()
     };
-    let test = match &asked.test {
+    let test = match &asked.tested.test {
         Some(path) => Some(Pool::open(path, options, shown)?),
         None => None,
     };

@@ -1,6 +1,10 @@
 //! What `curate eval` prints for people.
 
-use std::{collections::BTreeSet, fmt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use curate::{
     eval::compare::{Cost, Mean, Ranking, Report},
@@ -10,23 +14,30 @@ use serde::Serialize;
 
 /// What runs cost, before they begin.
 #[derive(Serialize)]
-pub(super) struct Spent {
+pub(crate) struct Spent {
     #[serde(flatten)]
-    pub(super) cost: Cost,
+    pub(crate) cost: Cost,
     /// Seconds of training, as a rehearsal says.
-    pub(super) seconds: Option<f64>,
+    pub(crate) seconds: Option<f64>,
     #[serde(rename = "test_rows")]
-    pub(super) test: usize,
+    pub(crate) test: usize,
+    /// Further rows, on which a setting is chosen.
+    #[serde(rename = "chosen_on_rows", skip_serializing_if = "Option::is_none")]
+    pub(crate) chosen_on: Option<usize>,
     /// Rows of the pool, those of them that have a label, and classes.
-    pub(super) rows: usize,
-    pub(super) labeled: usize,
-    pub(super) classes: usize,
+    pub(crate) rows: usize,
+    pub(crate) labeled: usize,
+    pub(crate) classes: usize,
 }
 
 impl fmt::Display for Spent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Cost { runs, made, samples, operations, at_once } = self.cost;
-        writeln!(f, "{runs} runs, {made} of them made already; tested on {} rows", self.test)?;
+        write!(f, "{runs} runs, {made} of them made already; tested on {} rows", self.test)?;
+        if let Some(rows) = self.chosen_on {
+            write!(f, ", alpha is chosen on {rows} others")?;
+        }
+        writeln!(f)?;
         let Self { rows, labeled, classes, .. } = self;
         if *classes > 0 {
             writeln!(f, "{labeled} of the pool's {rows} rows have a label, of {classes} classes")?;
@@ -61,17 +72,26 @@ pub(super) struct Ranked<'a> {
 
 impl fmt::Display for Ranked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, reasons) in &self.report.left_out {
-            let reasons: Vec<String> =
-                reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-            writeln!(f, "{name}: not trained on: {}", reasons.join(", "))?;
-        }
+        left_out(f, &self.report.left_out)?;
         for ranking in &self.report.rankings {
             table(f, ranking, self.report)?;
         }
         let out = self.out.display();
         writeln!(f, "\nwrote {out}/report.json and {out}/runs.csv")
     }
+}
+
+/// Says of each selection how many of its ids nobody trains on, and why.
+pub(crate) fn left_out(
+    f: &mut fmt::Formatter<'_>,
+    selections: &BTreeMap<String, BTreeMap<String, usize>>,
+) -> fmt::Result {
+    for (name, reasons) in selections {
+        let reasons: Vec<String> =
+            reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        writeln!(f, "{name}: not trained on: {}", reasons.join(", "))?;
+    }
+    Ok(())
 }
 
 fn table(f: &mut fmt::Formatter<'_>, ranking: &Ranking, report: &Report) -> fmt::Result {

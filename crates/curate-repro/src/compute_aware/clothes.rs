@@ -2,9 +2,9 @@
 
 use super::study::{BUCKETS, Study};
 use crate::fashion::{CLASSES, FashionMnist};
-use anyhow::{Context, Result};
+use crate::tiny::right;
+use anyhow::Result;
 use curate_core::{NoProgress, SampleId, random};
-use curate_eval::metrics::{Accuracy, ranks_of_scores};
 use curate_eval::{ClassifierParams, Labeled};
 
 /// Pictures of a bucket.
@@ -54,9 +54,7 @@ impl Clothes<'_> {
         let data = Labeled { features: &train.pixels, class: &class, classes: CLASSES };
         let params = ClassifierParams::mlp(HIDDEN).batch(BATCH).rate(RATE).samples(samples);
         let net = params.seed(seed).check()?.run(&data, rows, &NoProgress)?;
-        let ranks = ranks_of_scores(&net.scores(&test.pixels)?, &test.class, CLASSES)?;
-        let right = Accuracy::of(&ranks, &test.class)?.context("pictures to test on")?;
-        Ok(1.0 - right.top_1)
+        Ok(1.0 - right(&net, test, CLASSES)?)
     }
 
     /// The labels of all pictures for a seed: in a bucket, so many are another class's.

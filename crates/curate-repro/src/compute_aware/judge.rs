@@ -2,13 +2,13 @@
 
 use super::study::{LARGEST, LEAST, SEEN, TIMES, Trained, name, pools};
 use crate::scaling::laws;
+use crate::tiny::{difference, low};
 use anyhow::{Context, Result};
 use curate_core::NoProgress;
 use curate_scaling::decide::{Blend, Candidate};
 use curate_scaling::weigh::weigh;
 use curate_scaling::{BootstrapParams, LawKind, Metric, Observation, Observations, Span};
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// What is compared with the law.
 pub(super) const BASELINES: [&str; 3] =
@@ -117,14 +117,14 @@ pub fn judge(trained: &Trained, design: Design) -> Result<(Answers, String)> {
     let names: Vec<String> = candidates.iter().map(|one| one.name().to_owned()).collect();
     let last = names.last().context("candidates")?;
     let best_small = best(trained, &names, SEEN);
-    let baselines = [&names[0], last, &best_small]
-        .map(|fixed| worth(trained, &choices, &|_| fixed.clone()))
-        .to_vec();
+    let rules = [&names[0], last, &best_small];
+    let baselines = rules.map(|rule| worth(trained, &choices, &|_| rule.clone()));
+    let baselines = baselines.into_iter().collect::<Result<_>>()?;
     let answers = Answers {
         study: trained.study.clone(),
         design,
         shares: blend.shares(),
-        law: worth(trained, &choices, &picked),
+        law: worth(trained, &choices, &picked)?,
         baselines,
         law_of_one_seed: of_one_seed(trained, design, &candidates)?,
         best_changes: best(trained, &names, TIMES[0])
@@ -218,31 +218,26 @@ fn best(trained: &Trained, names: &[String], times: f64) -> String {
 }
 
 /// How good it is to choose `pick` of each question.
-fn worth(trained: &Trained, choices: &[Choice], pick: &dyn Fn(&Choice) -> String) -> Worth {
+fn worth(trained: &Trained, choices: &[Choice], pick: &dyn Fn(&Choice) -> String) -> Result<Worth> {
     let (mut right, mut regret) = (0.0, 0.0);
     for choice in choices {
         let picked = pick(choice);
         let least = trained.mean(&choice.measured, choice.times);
         regret += 100.0 * (trained.mean(&picked, choice.times) - least);
-        right += f64::from(u8::from(is_right(trained, &picked, choice)));
+        right += f64::from(u8::from(is_right(trained, &picked, choice)?));
     }
     let n = choices.len() as f64;
-    Worth { right: right / n, regret: regret / n }
+    Ok(Worth { right: right / n, regret: regret / n })
 }
 
 /// Whether the best is not told from what was picked by the 95 % interval of the differences.
-fn is_right(trained: &Trained, picked: &str, choice: &Choice) -> bool {
+fn is_right(trained: &Trained, picked: &str, choice: &Choice) -> Result<bool> {
     if picked == choice.measured {
-        return true;
+        return Ok(true);
     }
     let (a, b) =
         (trained.errors(picked, choice.times), trained.errors(&choice.measured, choice.times));
-    let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - b).collect();
-    let n = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / n;
-    let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let Ok(t) = StudentsT::new(0.0, 1.0, n - 1.0) else { return false };
-    mean <= t.inverse_cdf(0.975) * (variance / n).sqrt()
+    Ok(low(&difference(&a, &b)?) <= 0.0)
 }
 
 /// The mean worth of the choices of a law that saw the runs of one seed only.
@@ -254,7 +249,7 @@ fn of_one_seed(trained: &Trained, design: Design, all: &[Candidate]) -> Result<W
     for &seed in &seeds {
         let law = Fitted::of(trained, design, &|of| of == seed)?;
         let choices = choices(trained, &law.blend(all)?, all)?;
-        let of = worth(trained, &choices, &|choice| choice.law.clone());
+        let of = worth(trained, &choices, &|choice| choice.law.clone())?;
         (right, regret) = (right + of.right, regret + of.regret);
     }
     let n = seeds.len() as f64;

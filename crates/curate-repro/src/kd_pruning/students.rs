@@ -1,15 +1,15 @@
 //! Teachers, scores and students.
 
 use crate::fashion::{CLASSES, FashionMnist, SIDE};
+use crate::tiny::top_1;
 use anyhow::Result;
 use curate_core::embedding::RowsOf;
 use curate_core::{NoProgress, SampleId, random};
 use curate_eval::distill::{DistillParams, SoftLabels, scores};
-use curate_eval::metrics::{Accuracy, ranks_of_scores};
 use curate_eval::{ClassNet, Classifier, ClassifierParams, Labeled};
 use ndarray::{Array2, ArrayView2, s};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, PoisonError};
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -142,31 +142,14 @@ pub fn measure(pictures: &Pictures, protocol: &Protocol) -> Result<Vec<Cell>> {
     let worlds =
         protocol.wrong.iter().flat_map(|&wrong| (0..protocol.seeds).map(move |seed| (wrong, seed)));
     let worlds: Vec<(f64, u64)> = worlds.collect();
-    let queue = Mutex::new(worlds.iter().enumerate());
-    let work = || -> Result<Vec<(usize, Vec<Cell>)>> {
-        let mut done = Vec::new();
-        loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((at, &(wrong, seed))) = next else { return Ok(done) };
-            done.push((at, World::new(pictures, protocol, wrong, seed)?.cells()?));
-        }
-    };
-    let mut done = std::thread::scope(|scope| -> Result<Vec<(usize, Vec<Cell>)>> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let started: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let mut all = Vec::new();
-        for one in started {
-            all.extend(one.join().map_err(|_| anyhow::anyhow!("a training panicked"))??);
-        }
-        Ok(all)
-    })?;
-    done.sort_by_key(|(at, _)| *at);
-    Ok(joined(done.into_iter().map(|(_, cells)| cells), protocol.seeds as usize))
+    let cells = |&(wrong, seed): &(f64, u64)| World::new(pictures, protocol, wrong, seed)?.cells();
+    let done: Vec<Vec<Cell>> =
+        worlds.par_iter().with_max_len(1).map(cells).collect::<Result<_>>()?;
+    Ok(joined(&done, protocol.seeds as usize))
 }
 
 /// The seeds of one cell in one cell.
-fn joined(worlds: impl Iterator<Item = Vec<Cell>>, seeds: usize) -> Vec<Cell> {
-    let worlds: Vec<Vec<Cell>> = worlds.collect();
+fn joined(worlds: &[Vec<Cell>], seeds: usize) -> Vec<Cell> {
     let mut all = Vec::new();
     for same in worlds.chunks(seeds) {
         let mut cells = same[0].clone();
@@ -312,18 +295,13 @@ impl<'a> World<'a> {
     fn right_where_chosen(&self, net: &ClassNet) -> Result<f64> {
         let rows: Vec<usize> = (self.protocol.pool..self.class.len()).collect();
         let logits = net.scores(&RowsOf::new(&self.pictures.pixels, &rows))?;
-        right(&logits, &self.class[self.protocol.pool..], self.pictures.classes)
+        top_1(&logits, &self.class[self.protocol.pool..], self.pictures.classes)
     }
 
     fn right_on_test(&self, net: &ClassNet) -> Result<f64> {
         let logits = net.scores(&self.pictures.test)?;
-        right(&logits, &self.pictures.test_class, self.pictures.classes)
+        top_1(&logits, &self.pictures.test_class, self.pictures.classes)
     }
-}
-
-fn right(logits: &[f32], own: &[usize], classes: usize) -> Result<f64> {
-    let ranks = ranks_of_scores(logits, own, classes)?;
-    Ok(Accuracy::of(&ranks, own)?.map_or(0.0, |found| found.top_1))
 }
 
 fn add(sum: &mut [f32], part: &[f32]) {

@@ -165,7 +165,7 @@ impl Properties {
             &truth,
             &NoProgress,
         )?;
-        // Sets may be sorted by class: every so-manieth row instead of the first.
+        // Sets may be sorted by class: rows at equal steps instead of the first ones.
         let step = own.nrows().div_ceil(CMMD_ROWS).max(1);
         let some = own.slice(s![..;step, ..]);
         let reference = reference.slice(s![..asked / 2, ..]);
