@@ -282,13 +282,24 @@ fn bad_input_is_refused_with_its_name_and_a_remedy() {
     };
     write("empty.npy", &[]);
     write("strange.npy", &[SampleId(1), SampleId(2)]);
+    let mut mixed = subset::read_sorted(&folder.path().join("even.npy")).unwrap();
+    mixed.push(SampleId(1));
+    let all = mixed.len();
+    write("mixed.npy", &mixed);
+    let some = complaint(&["mixed.npy"]);
+    let expected = format!(
+        "error: selection `mixed`: 1 of its {all} ids are not in the pool \
+         (00000000000000000000000000000001): name the pool that it was made from, or skip unknown ids with \
+         --skip-unknown-ids\n"
+    );
+    assert_eq!(some, expected);
+    assert!(complaint(&["x=."]).contains(".: holds no finished run: it has no manifest.json"));
     for (more, expected) in [
         (&["empty.npy"][..], "selection `empty`: it is empty: there is nothing to train on"),
         (
             &["strange.npy"],
             "selection `strange`: 2 of its 2 ids are not in the pool (00000000000000000000000000000001, \
-             00000000000000000000000000000002): name the pool that it was made from, or skip unknown ids \
-             with --skip-unknown-ids",
+             00000000000000000000000000000002): name the pool that it was made from",
         ),
         (
             &["even.npy", "even=odd.npy"],

@@ -331,6 +331,10 @@ fn selections_that_cannot_be_trained_on_say_why() {
     assert!(known.unique() < 10);
     let none = of(&ids(9000..9005), UnknownIds::Skip).unwrap_err().to_string();
     assert!(none.contains("5 of its 5 ids"), "{none}");
+    // To skip all of them would leave nothing, so that is no remedy; and an id is named once.
+    assert!(none.ends_with("…): name the pool that it was made from"), "{none}");
+    let same = said(&ids([9000, 9000]));
+    assert!(same.contains("2 of its 2 ids") && same.matches("00002328").count() == 1, "{same}");
     let few = said(&ids([5]));
     assert!(few.contains("0 rows to train on are too few (1 without usable features)"), "{few}");
 

@@ -68,7 +68,7 @@ pub fn subset_file(path: &Path) -> Result<PathBuf, Error> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    let manifest = Manifest::read(&path.join("manifest.json"))?;
+    let manifest = Manifest::of_run(path)?;
     let file = manifest.outputs.keys().find(|name| name.starts_with("subset."));
     file.map(|file| path.join(file)).ok_or_else(|| {
         let problem = "wrote no subset file: name one under `output.formats`".to_owned();
@@ -88,8 +88,7 @@ fn settings(first: &Path, second: &Path) -> Result<Vec<String>, Error> {
     if !first.is_dir() || !second.is_dir() {
         return Ok(vec![]);
     }
-    let read = |path: &Path| Manifest::read(&path.join("manifest.json"));
-    let (a, b) = (read(first)?, read(second)?);
+    let (a, b) = (Manifest::of_run(first)?, Manifest::of_run(second)?);
     let mut differences = Vec::new();
     if a.pool.digest != b.pool.digest {
         differences.push("the pools differ".to_owned());

@@ -12,7 +12,11 @@ use curate_io::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, folder::FORMAT, record::StageRecord};
+use crate::{
+    Error,
+    folder::{FORMAT, MANIFEST},
+    record::StageRecord,
+};
 
 /// The run folder's record of its pool.
 const POOL: &str = "pool.json";
@@ -227,6 +231,19 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Reads the manifest of a finished run.
+    ///
+    /// # Errors
+    /// When there is none in the folder, and as [`Self::read`].
+    pub fn of_run(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(MANIFEST);
+        if !path.exists() {
+            let problem = "holds no finished run: it has no manifest.json".to_owned();
+            return Err(Error::Run { folder: folder.to_owned(), problem });
+        }
+        Self::read(&path)
+    }
+
     /// Reads a manifest.
     ///
     /// # Errors

@@ -10,7 +10,6 @@ use crate::{
     advance::Stages,
     earlier::{Earlier, Left},
     error::StageError,
-    folder::MANIFEST,
     manifest::{Manifest, PoolNow},
     rows::StageRows,
     run::Run,
@@ -86,7 +85,7 @@ pub fn rerun(
     let before = (0..run.records.len()).map(|at| left(&run, at)).collect::<Result<Vec<_>, _>>()?;
     let mut first: Vec<Left> = before[..=index].to_vec();
     first[index].kept = cut.kept.clone();
-    let now = PoolNow::unchanged(Manifest::read(&folder.join(MANIFEST))?.pool);
+    let now = PoolNow::unchanged(Manifest::of_run(folder)?.pool);
     let scratch = tempfile::tempdir().map_err(|e| IoError::os(folder, "read", e))?;
     let mut stages = Stages::after(&run, first, scratch.path(), &now);
     for stage in &run.recipe.stages[index + 1..] {

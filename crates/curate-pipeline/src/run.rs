@@ -38,12 +38,7 @@ impl Run {
     /// # Errors
     /// When there is no finished run in the folder, its files were changed, or its pool is gone.
     pub fn open(folder: &Path, progress: &dyn Progress) -> Result<Self, Error> {
-        let path = folder.join(layout::MANIFEST);
-        if !path.exists() {
-            let problem = "holds no finished run: it has no manifest.json".to_owned();
-            return Err(Error::Run { folder: folder.to_owned(), problem });
-        }
-        let manifest = Manifest::read(&path)?;
+        let manifest = Manifest::of_run(folder)?;
         let recipe_path = folder.join(layout::RECIPE);
         let text =
             fs::read_to_string(&recipe_path).map_err(|e| IoError::os(&recipe_path, "read", e))?;

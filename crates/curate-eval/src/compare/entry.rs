@@ -1,6 +1,6 @@
 //! A selection, as rows of the pool.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use curate_core::SampleId;
 use curate_io::digest;
@@ -82,7 +82,11 @@ impl Arena {
         }
         if !strangers.is_empty() {
             let problem = said_of(&strangers, ids.len());
-            if unknown == UnknownIds::Refuse || strangers.len() == ids.len() {
+            if rows.is_empty() {
+                let remedy = "name the pool that it was made from";
+                return Err(CompareError::selection(name, format!("{problem}: {remedy}")));
+            }
+            if unknown == UnknownIds::Refuse {
                 return Err(CompareError::Unknown { name: name.to_owned(), problem });
             }
             left_out.insert("not in the pool".to_owned(), strangers.len());
@@ -157,8 +161,9 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn said_of(strangers: &[SampleId], all: usize) -> String {
-    let named: Vec<String> = strangers.iter().take(NAMED).map(SampleId::to_string).collect();
-    let more = if strangers.len() > NAMED { ", …" } else { "" };
+    let different: BTreeSet<&SampleId> = strangers.iter().collect();
+    let named: Vec<String> = different.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if different.len() > NAMED { ", …" } else { "" };
     let count = strangers.len();
     format!("{count} of its {all} ids are not in the pool ({}{more})", named.join(", "))
 }

@@ -22,7 +22,7 @@ pub enum CompareError {
         /// What is wrong, and what to do.
         problem: String,
     },
-    /// A selection with ids that the pool does not have.
+    /// A selection with some ids that the pool does not have.
     #[error(
         "selection `{name}`: {problem}: name the pool that it was made from, or skip unknown ids"
     )]
