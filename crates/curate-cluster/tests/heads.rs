@@ -68,7 +68,9 @@ fn heads_change_no_byte_on_any_number_of_threads() {
         let pairs = (found.objective.len() + 1) * n * k;
         assert_eq!(found.ruled.pairs, pairs as u64);
         assert!(found.ruled.heads > found.ruled.pairs / 4, "{:?}", found.ruled);
-        assert!(found.ruled.exact_share() < 0.05, "{:?}", found.ruled);
+        // Where the processor has no products of integers, what heads leave open is decided in f32.
+        let most = if found.ruled.integers > 0 { 0.05 } else { 0.25 };
+        assert!(found.ruled.exact_share() < most, "{:?}", found.ruled);
 
         assert_eq!(found.reseeded, 0);
         assert_eq!(found.centroids, plain(&rows, start.clone(), metric, passes), "{metric:?}");
