@@ -25,6 +25,8 @@ mod subset;
 mod tasks;
 mod transfer;
 mod values;
+#[cfg(feature = "train")]
+mod words;
 
 use std::{
     error::Error as _,
@@ -50,6 +52,7 @@ use curate::{
 
 use crate::{
     args::{Cli, Command, DemoArgs, InspectArgs, ReportCommand, RunArgs, SelectArgs},
+    eval::Evaluation,
     failure::{FAILED, Failure},
     filter::args::FilterCommand,
     plain::plain,
@@ -118,7 +121,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
         Command::Reshard(args) => return reshard::run(&args, shown),
         Command::Transfer(args) => return transfer::run(&args, shown),
         Command::Tasks(command) => return tasks::carry_out(&command, shown),
-        Command::Run(args) => run_recipe(&args, shown),
+        Command::Run(args) => return run_recipe(&args, shown),
         Command::Demo(args) => run_demo(&args, shown),
         Command::Inspect(args) => inspect_pool(&args, shown),
         Command::Explain(args) => show::text(explain(&args.run, &args.id)?),
@@ -137,7 +140,7 @@ fn carry_out(command: Command, shown: &Shown) -> Result<(), Failure> {
     Ok(())
 }
 
-fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
+fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Failure> {
     let mut recipe = Recipe::read(&args.recipe)?;
     if let Some(pool) = &args.pool {
         recipe.pool.path = if is_url(pool) { pool.clone() } else { absolute(pool)? };
@@ -150,10 +153,11 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
     }
     if args.dry_run {
         let needed = needs(&recipe, shown)?;
-        return if args.json { show::json(&needed) } else { show::text(needed) };
+        return Ok(if args.json { show::json(&needed) } else { show::text(needed) }?);
     }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
+    let evaluation = Evaluation::of(&recipe, &args.recipe, &out, args.overwrite)?;
     let options = RunOptions { overwrite: args.overwrite };
     let done = match args.tasks {
         Some(tasks) => run_in_tasks(&recipe, &out, tasks, options, shown),
@@ -169,7 +173,8 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Error> {
         }
         error
     })?;
-    show::text(show::Summary { recipe: &recipe, summary: &summary })
+    show::text(show::Summary { recipe: &recipe, summary: &summary })?;
+    evaluation.map_or(Ok(()), |asked| asked.carry_out(shown))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, IoError> {

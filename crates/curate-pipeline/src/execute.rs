@@ -45,6 +45,9 @@ pub struct RunSummary {
 /// Stages whose result is there already, for the same settings, inputs and pool, are read. A run
 /// that stopped, for whatever reason, goes on at the stage that it had not finished.
 ///
+/// What the recipe asks for in `[evaluate]` is left to the caller, since this crate trains nothing; one that
+/// does not train either asks [`Recipe::check_no_training`] first.
+///
 /// # Errors
 /// When a file cannot be read or written, a stage cannot do what it was asked, the folder holds
 /// results of other settings (and [`RunOptions::overwrite`] is not set), or the caller cancels.

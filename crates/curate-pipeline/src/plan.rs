@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     Error, Recipe,
+    recipe::EvaluateRecipe,
     stage::{Cost, Source},
 };
 
@@ -27,6 +28,8 @@ pub struct Plan {
     pub disk: u64,
     /// Floating-point operations.
     pub operations: f64,
+    /// Trainings that follow, which are not part of these numbers.
+    pub trainings: u64,
 }
 
 /// What a stage will need.
@@ -99,6 +102,7 @@ pub fn plan(recipe: &Recipe, progress: &dyn Progress) -> Result<Plan, Error> {
         memory: fixed_memory(pool.len(), plans.len()) + images + largest,
         disk: DISK_PER_ROW * (rows * (plans.len() + 2)) as u64,
         operations: plans.iter().map(|p| p.operations).sum(),
+        trainings: recipe.evaluate.as_ref().map_or(0, EvaluateRecipe::trainings),
         stages: plans,
     })
 }
@@ -146,7 +150,11 @@ impl fmt::Display for Plan {
             "disk:   about {} in the run folder, and the report's images",
             bytes(self.disk)
         )?;
-        writeln!(f, "work:   at most {:.1} GFLOP", self.operations / 1e9)
+        writeln!(f, "work:   at most {:.1} GFLOP", self.operations / 1e9)?;
+        match self.trainings {
+            0 => Ok(()),
+            trainings => writeln!(f, "then:   {} (`[evaluate]`)", counted(trainings, "training")),
+        }
     }
 }
 

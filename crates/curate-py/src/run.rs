@@ -62,6 +62,7 @@ pub(crate) fn run(
         Some(pool) => with_pool(recipe, pool),
         None => recipe,
     };
+    recipe.recipe.check_no_training()?;
     watched(py, progress, |progress| {
         let options = RunOptions { overwrite };
         let summary = curate::pipeline::run(&recipe.recipe, &out, options, progress)?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::read;
 
-/// The keys of a recipe: those of its own, of `[pool]` and `[output]`, of each kind of stage, and of the
+/// The keys of a recipe: those of its own, of `[pool]`, `[output]` and `[evaluate]`, of each kind of stage, and of the
 /// tables that stages have in them.
 pub(super) fn recipe_keys(root: &Path) -> Result<String> {
     let schema = read(root, "docs/recipe.schema.json")?;
@@ -16,6 +16,7 @@ pub(super) fn recipe_keys(root: &Path) -> Result<String> {
     all.section(&mut page, "The recipe", &schema)?;
     all.section(&mut page, "`[pool]`", all.definition("PoolRecipe")?)?;
     all.section(&mut page, "`[output]`", all.definition("OutputRecipe")?)?;
+    all.section(&mut page, "`[evaluate]`", all.definition("EvaluateRecipe")?)?;
     let stages = all.definition("Stage")?["oneOf"].as_array().context("no kinds of stages")?;
     for stage in stages {
         let kind = stage["properties"]["kind"]["const"].as_str().context("a stage has no kind")?;

@@ -18,9 +18,10 @@ pub(crate) enum EvalCommand {
     /// seeds, and rank the selections.
     ///
     /// Needs a program built with the feature `train`. A part of the pool is held out and never trained
-    /// on; models are tested on it, or on another pool. The folder gets a small file for each run, and
-    /// runs.csv, which `curate plan fit` reads. To resume an interrupted comparison, or to add budgets,
-    /// seeds and selections to it, give the command again: runs that are there are not made again.
+    /// on; models are tested on it, or on another pool. The folder gets a small file for each run,
+    /// report.html, and runs.csv, which `curate plan fit` reads. To resume an interrupted comparison, or to
+    /// add budgets, seeds and selections to it, give the command again: runs that are there are not made
+    /// again.
     #[command(
         after_help = "Example:\n  curate eval compare demo/pool runs/demo --everything --budgets 4K --seeds 2"
     )]

@@ -12,7 +12,7 @@ use curate::{
         },
         scales,
     },
-    io::{Pool, PoolOptions},
+    io::{Pool, PoolOptions, atomic},
     pipeline::joined::open,
 };
 use serde::Serialize;
@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::{
     eval::{
         args::{CompareArgs, ModelArg, ScoreArg, TinyArg},
-        named, prompts,
+        named, page, prompts,
         text::{Ranked, Spent},
     },
     failure::Failure,
@@ -34,8 +34,17 @@ const WARM: usize = 2;
 const TIMED: usize = 8;
 
 pub(crate) fn compare(args: &CompareArgs, shown: &Shown) -> Result<(), Failure> {
-    let chosen = named::selections(&args.selections)?;
     let options = PoolOptions { ids: args.runs.ids.ids, ..PoolOptions::default() };
+    compare_in(args, options, shown)
+}
+
+/// [`compare`] in a pool that is opened with these options.
+pub(super) fn compare_in(
+    args: &CompareArgs,
+    options: PoolOptions,
+    shown: &Shown,
+) -> Result<(), Failure> {
+    let chosen = named::selections(&args.selections)?;
     let pool = open(&args.pool, options, args.embeddings.as_deref(), shown)?;
     let compare = settings(args, &pool)?;
     let arena = arena(args, &compare, &pool, options, shown)?;
@@ -78,6 +87,8 @@ fn contest(
         show::text(&spent)?;
     }
     let report = contest.run(score(args.asked.score), args.asked.level, shown)?;
+    let page = page::of(&report, &spent, compare.params());
+    atomic::write(&args.out.join("report.html"), page.to_html().as_bytes())?;
     if args.runs.json {
         show::json(&Answer { cost: &spent, report: &report })?;
     } else {

@@ -1,5 +1,7 @@
 //! `curate eval`: selections judged by the models that they train.
 
+#[cfg(feature = "train")]
+mod after;
 pub(crate) mod args;
 #[cfg(feature = "train")]
 mod command;
@@ -8,9 +10,18 @@ pub(crate) mod compare;
 #[cfg(feature = "train")]
 pub(crate) mod named;
 #[cfg(feature = "train")]
+mod page;
+#[cfg(feature = "train")]
 mod prompts;
 #[cfg(feature = "train")]
 pub(crate) mod text;
+#[cfg(not(feature = "train"))]
+mod untrained;
+
+#[cfg(feature = "train")]
+pub(crate) use after::Evaluation;
+#[cfg(not(feature = "train"))]
+pub(crate) use untrained::Evaluation;
 
 use crate::{eval::args::EvalCommand, failure::Failure, progress::Shown};
 

@@ -77,7 +77,7 @@ impl fmt::Display for Ranked<'_> {
             table(f, ranking, self.report)?;
         }
         let out = self.out.display();
-        writeln!(f, "\nwrote {out}/report.json and {out}/runs.csv")
+        writeln!(f, "\nwrote {out}/report.html, report.json and runs.csv")
     }
 }
 
@@ -133,11 +133,7 @@ fn table(f: &mut fmt::Formatter<'_>, ranking: &Ranking, report: &Report) -> fmt:
         (_, 1) => Ok(()),
         (true, _) => writeln!(f, "best: {}", first.name),
         (false, _) => {
-            let equals: Vec<&str> = ranking.selections[1..]
-                .iter()
-                .filter(|ranked| ranked.behind.is_some_and(|mean| !mean.settled()))
-                .map(|ranked| ranked.name.as_str())
-                .collect();
+            let equals: Vec<&str> = ranking.equals().map(|ranked| ranked.name.as_str()).collect();
             writeln!(f, "cannot tell {} from {}", first.name, equals.join(", "))
         }
     }

@@ -33,8 +33,8 @@ pub(crate) enum PlanCommand {
     /// share of the pool to keep for a budget.
     ///
     /// Needs a program built with the feature `train`. The folder gets the buckets, the runs and their
-    /// table, the fit, the decision, and recipe.toml, which keeps that share. The same command goes on
-    /// where it was interrupted.
+    /// table, the fit, the decision, recipe.toml, which keeps that share, and report.html. The same command
+    /// goes on where it was interrupted.
     #[command(after_help = "Example:\n  curate plan run loop.toml --out runs/loop")]
     Run(LoopArgs),
 }

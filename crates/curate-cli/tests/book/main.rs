@@ -156,6 +156,10 @@ fn a_loop_of_small_runs_ends_in_a_recipe_and_goes_on_with_the_run_that_it_propos
         assert!(recipe.contains(&format!("fraction = {share}")), "{winner}: {recipe}");
         world.carry_out("", "curate run loop/recipe.toml --dry-run");
     }
+    let page = fs::read_to_string(world.path("loop/report.html")).unwrap();
+    for expected in ["The answer: ", "best 20 %", "runs on 50-100 %", "the budget that counts"] {
+        assert!(page.contains(expected), "{expected}");
+    }
     // The same again makes nothing anew; with the run that was proposed there are two more rows.
     let first = world.path("loop/runs/runs/0-20/1000-0.json");
     let written = fs::metadata(&first).unwrap().modified().unwrap();

@@ -94,6 +94,11 @@ impl Report {
 }
 
 impl Ranking {
+    /// The selections that cannot be told from the best.
+    pub fn equals(&self) -> impl Iterator<Item = &Ranked> {
+        self.selections[1..].iter().filter(|r| r.behind.is_some_and(|mean| !mean.settled()))
+    }
+
     fn of(records: &[Record], score: Score, level: f64) -> Self {
         let mut found = Vec::new();
         for runs in records.chunk_by(|a, b| a.selection == b.selection) {

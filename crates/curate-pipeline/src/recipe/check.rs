@@ -18,6 +18,9 @@ pub(crate) fn problems(recipe: &Recipe) -> Vec<String> {
     if i64::try_from(recipe.seed).is_err() {
         problems.push(format!("`seed` must be at most {}", i64::MAX));
     }
+    if recipe.evaluate.as_ref().is_some_and(|evaluate| evaluate.trainings() == 0) {
+        problems.push("`evaluate.seeds` must be at least 1".to_owned());
+    }
     let mut names = BTreeSet::from([POOL]);
     let (mut scores, mut clusters) = (BTreeSet::new(), BTreeSet::new());
     for (number, stage) in recipe.stages.iter().enumerate() {

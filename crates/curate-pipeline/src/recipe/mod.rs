@@ -37,6 +37,9 @@ pub struct Recipe {
     /// What to write besides evidence, manifest and report.
     #[serde(default)]
     pub output: OutputRecipe,
+    /// What to train afterwards, to judge the subset. Only the program does, if it was built with training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate: Option<EvaluateRecipe>,
     /// The stages, in order. Each takes the rows that the one before left, unless it says `from`.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
@@ -87,6 +90,37 @@ impl Default for OutputRecipe {
     }
 }
 
+/// Trainings of the same small model on the subset and on other selections, as `curate eval compare` makes
+/// them. They go to the folder `evaluation` of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EvaluateRecipe {
+    /// Other selections to train on: run folders or subset files, or `NAME=PATH`. A relative path starts at
+    /// the recipe's folder.
+    #[serde(default)]
+    pub against: Vec<String>,
+    /// Whether to train on the whole pool too.
+    #[serde(default = "defaults::yes")]
+    pub everything: bool,
+    /// Samples seen in a training, repeats included: `["50K", "200K"]`. Left out, those of the scale.
+    #[serde(default)]
+    pub budgets: Vec<String>,
+    /// Trainings of each selection at each budget.
+    #[serde(default = "defaults::seeds")]
+    pub seeds: u64,
+    /// Further words of `curate eval compare`: `["--labels", "subcategory"]`.
+    #[serde(default)]
+    pub train: Vec<String>,
+}
+
+impl EvaluateRecipe {
+    /// Trainings that it asks for.
+    pub fn trainings(&self) -> u64 {
+        let selections = 1 + self.against.len() + usize::from(self.everything);
+        (selections * self.budgets.len().max(1)) as u64 * self.seeds
+    }
+}
+
 mod defaults {
     use super::SubsetFormat;
 
@@ -100,6 +134,10 @@ mod defaults {
 
     pub(super) fn yes() -> bool {
         true
+    }
+
+    pub(super) fn seeds() -> u64 {
+        3
     }
 }
 
@@ -125,6 +163,19 @@ impl Recipe {
         let mut pool = open(&[])?;
         joined::join(&mut pool, folder)?;
         Ok(pool)
+    }
+
+    /// An error where the recipe asks for trainings, for callers that make none.
+    ///
+    /// # Errors
+    /// When there is a section `[evaluate]`.
+    pub fn check_no_training(&self) -> Result<(), Error> {
+        if self.evaluate.is_none() {
+            return Ok(());
+        }
+        let problem = "`[evaluate]` asks for trainings, which are not made here: leave it out, and compare the \
+                       finished run with `curate eval compare`";
+        Err(Error::Recipe { path: self.name.clone().into(), problems: vec![problem.to_owned()] })
     }
 
     /// The embeddings that the stages read.

@@ -28,6 +28,9 @@ impl Recipe {
         if let Some(embeddings) = &mut self.pool.embeddings {
             *embeddings = absolute(&folder.join(&*embeddings))?;
         }
+        for selection in self.evaluate.iter_mut().flat_map(|evaluate| &mut evaluate.against) {
+            *selection = anchored_selection(selection, folder)?;
+        }
         let folder = absolute(folder)?;
         self.stages.iter_mut().for_each(|stage| stage.anchor(&folder));
         Ok(self)
@@ -94,6 +97,18 @@ fn anchored(path: &Path, folder: &Path) -> Result<PathBuf, Error> {
         parts.push(absolute(&folder.join(part))?.display().to_string());
     }
     Ok(parts.join("::").into())
+}
+
+/// `PATH` or `NAME=PATH`, with a path from the recipe's folder.
+fn anchored_selection(text: &str, folder: &Path) -> Result<String, Error> {
+    let anchored = |path: &str| absolute(&folder.join(path));
+    let whole = anchored(text)?;
+    match text.split_once('=') {
+        Some((name, path)) if !whole.exists() => {
+            Ok(format!("{name}={}", anchored(path)?.display()))
+        }
+        _ => Ok(whole.display().to_string()),
+    }
 }
 
 /// The run folder must find its pool from wherever the next command is given.

@@ -68,13 +68,15 @@ pub struct Part {
 /// The same plan in the same folder is left as it is, with the artefacts of its tasks.
 ///
 /// # Errors
-/// When the recipe is not valid, the pool cannot be read, or the folder holds another plan.
+/// When the recipe is not valid or asks for trainings, the pool cannot be read, or the folder holds another
+/// plan.
 pub fn plan(
     recipe: &Recipe,
     out: &Path,
     tasks: Option<usize>,
     progress: &dyn Progress,
 ) -> Result<TaskPlan, Error> {
+    recipe.check_no_training()?;
     // The tasks read the recipe from the plan's folder.
     let recipe = &recipe.clone().anchored(Path::new(""))?;
     let pool = execute::open(recipe, out, progress)?;

@@ -105,6 +105,16 @@ impl Loop {
     pub(super) fn largest(&self) -> f64 {
         self.sizes().into_iter().fold(0.0, f64::max)
     }
+
+    /// What to say where the budget that counts is far beyond the runs.
+    pub(super) fn far_beyond(&self) -> Option<String> {
+        let beyond = self.target() / self.largest();
+        (beyond > 10.0).then(|| {
+            format!(
+                "the question lies {beyond:.0} times beyond the largest run: believe the order more than the numbers"
+            )
+        })
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,12 @@ pub(super) fn of(asked: &Loop, out: &Path) -> Vec<Bucket> {
     starts.zip(&asked.buckets).map(bucket).collect()
 }
 
+/// The share of the pool down to the worst row of a union, which is called by its buckets' names, best first.
+pub(super) fn end(buckets: &[Bucket], union: &str) -> Option<f64> {
+    let last = union.rsplit('+').next()?;
+    buckets.iter().find(|bucket| bucket.name == last).map(|bucket| bucket.end)
+}
+
 /// Scores the pool and writes the buckets: each is what the recipe of its share keeps and that of the share
 /// before it does not. Returns the rows of each.
 pub(super) fn fill(

@@ -6,6 +6,7 @@
 
 mod asked;
 mod buckets;
+mod page;
 
 use std::{
     fmt::Write as _,
@@ -13,7 +14,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, FromArgMatches};
 use curate::{
     io::{IoError, atomic},
     scaling::decide::Proposal,
@@ -22,10 +22,11 @@ use curate::{
 use self::{
     asked::Loop,
     buckets::{Bucket, fill, percent, recipe},
+    page::Page,
 };
 use super::{
     args::{FitArgs, LoopArgs},
-    decide::{self, Decision},
+    decide::{self, Decision, LawDecision},
     fit,
 };
 use crate::{
@@ -33,6 +34,7 @@ use crate::{
     failure::Failure,
     progress::Shown,
     show,
+    words::parsed,
 };
 
 pub(super) fn run(args: &LoopArgs, shown: &Shown) -> Result<(), Failure> {
@@ -48,7 +50,7 @@ pub(super) fn run(args: &LoopArgs, shown: &Shown) -> Result<(), Failure> {
     first.train(&buckets, &asked.budgets, shown)?;
     let mut decided = decide(&asked, &args.out, &buckets, shown)?;
     if args.go_on {
-        let Some((proposal, bucket)) = decided.next_run(&buckets) else {
+        let Some((proposal, bucket)) = next_run(&decided, &buckets) else {
             let problem = "no run on a bucket is proposed: there is none between those made and the \
                            budget that counts that would settle more";
             return Err(Failure::Usage(problem.to_owned()));
@@ -59,7 +61,7 @@ pub(super) fn run(args: &LoopArgs, shown: &Shown) -> Result<(), Failure> {
         more.train(std::slice::from_ref(bucket), &[samples], shown)?;
         decided = decide(&asked, &args.out, &buckets, shown)?;
     }
-    answer(&asked, args, &buckets, &decided)
+    answer(&asked, args, &buckets, &decided, shown)
 }
 
 /// Said where no bucket has two budgets that repeat nothing: errors fall more slowly with the budget
@@ -103,25 +105,22 @@ impl Part<'_> {
     }
 }
 
-/// What the runs so far say.
-struct Decided {
-    winner: Option<(String, f64)>,
-    next: Vec<Proposal>,
-}
-
-impl Decided {
-    /// The run on a bucket that would settle most.
-    fn next_run<'a>(&'a self, buckets: &'a [Bucket]) -> Option<(&'a Proposal, &'a Bucket)> {
-        let of_bucket = |proposal: &'a Proposal| {
-            let bucket = buckets.iter().find(|bucket| bucket.name == proposal.candidate)?;
-            Some((proposal, bucket))
-        };
-        self.next.iter().filter(|proposal| proposal.settles > 0.0).find_map(of_bucket)
-    }
+/// The run on a bucket that would settle most.
+fn next_run<'a>(law: &'a LawDecision, buckets: &'a [Bucket]) -> Option<(&'a Proposal, &'a Bucket)> {
+    let of_bucket = |proposal: &'a Proposal| {
+        let bucket = buckets.iter().find(|bucket| bucket.name == proposal.candidate)?;
+        Some((proposal, bucket))
+    };
+    law.next.iter().filter(|proposal| proposal.settles > 0.0).find_map(of_bucket)
 }
 
 /// Fits the laws to all runs in the folder, and asks them for the share to keep.
-fn decide(asked: &Loop, out: &Path, buckets: &[Bucket], shown: &Shown) -> Result<Decided, Failure> {
+fn decide(
+    asked: &Loop,
+    out: &Path,
+    buckets: &[Bucket],
+    shown: &Shown,
+) -> Result<LawDecision, Failure> {
     let text = |name: &str| out.join(name).display().to_string();
     atomic::write(&out.join("runs.csv"), gathered(out)?.as_bytes())?;
     fit::fit(&parsed::<FitArgs>(vec![text("runs.csv"), "--out".into(), text("fit.json")])?, shown)?;
@@ -138,9 +137,7 @@ fn decide(asked: &Loop, out: &Path, buckets: &[Bucket], shown: &Shown) -> Result
     let Decision::Pool(decision) = decide::decide(&parsed(words)?, shown)? else {
         unreachable!("which pool for a number of samples was asked");
     };
-    let law = decision.laws.into_iter().next().expect("one fit was asked");
-    let winner = law.best.winner().map(|winner| (winner.name.clone(), winner.wins));
-    Ok(Decided { winner, next: law.next })
+    Ok(decision.laws.into_iter().next().expect("one fit was asked"))
 }
 
 /// The tables of all parts as one.
@@ -166,39 +163,44 @@ fn gathered(out: &Path) -> Result<String, IoError> {
     Ok(all)
 }
 
-/// Says the share to keep, and writes the recipe that keeps it.
+/// Says the share to keep, and writes the recipe that keeps it and the page that shows why.
 fn answer(
     asked: &Loop,
     args: &LoopArgs,
     buckets: &[Bucket],
-    decided: &Decided,
+    law: &LawDecision,
+    shown: &Shown,
 ) -> Result<(), Failure> {
-    let Some((name, wins)) = &decided.winner else {
-        show::text("no share is known to be the best: no recipe is written\n")?;
-        return Ok(());
-    };
-    // A union of buckets is called by their names, best first.
-    let last = name.rsplit('+').next().unwrap_or(name);
-    let end = buckets.iter().find(|bucket| bucket.name == last).map(|bucket| bucket.end);
-    let share = end.expect("the best candidate ends with a bucket");
     let path = args.out.join("recipe.toml");
-    atomic::write(&path, recipe(asked, share)?.to_toml().as_bytes())?;
-    let mut said = format!(
-        "\nkeep the best {} % of the pool for {} samples: the best of {} shares in {:.0} % of draws\n",
-        percent(share),
-        asked.budget,
-        buckets.len(),
-        100.0 * wins
-    );
-    if asked.target() > 10.0 * asked.largest() {
-        let _ = writeln!(
-            said,
-            "the question lies {:.0} times beyond the largest run: believe the order more than the numbers",
-            asked.target() / asked.largest()
-        );
+    let (verdict, files) = match law.best.winner() {
+        Some(winner) => {
+            let share = buckets::end(buckets, &winner.name).expect("a union ends with a bucket");
+            atomic::write(&path, recipe(asked, share)?.to_toml().as_bytes())?;
+            let verdict = format!(
+                "keep the best {} % of the pool for {} samples: the best of {} shares in {:.0} % of draws",
+                percent(share),
+                asked.budget,
+                buckets.len(),
+                100.0 * winner.wins
+            );
+            (verdict, "recipe.toml and report.html")
+        }
+        None => {
+            // One of earlier runs would keep a share that is no longer known to be the best.
+            if path.exists() {
+                fs::remove_file(&path).map_err(|e| IoError::os(&path, "removed", e))?;
+            }
+            ("no share is known to be the best: no recipe is written".to_owned(), "report.html")
+        }
+    };
+    let page = Page { asked, buckets, law, verdict: &verdict }.read(&args.out, shown)?;
+    atomic::write(&args.out.join("report.html"), page.to_html().as_bytes())?;
+    let mut said = format!("\n{verdict}\n");
+    if let Some(beyond) = asked.far_beyond() {
+        let _ = writeln!(said, "{beyond}");
     }
-    let _ = writeln!(said, "wrote {}", path.display());
-    if let Some((next, _)) = decided.next_run(buckets) {
+    let _ = writeln!(said, "wrote {}: {files}", args.out.display());
+    if let Some((next, _)) = next_run(law, buckets) {
         let _ = writeln!(
             said,
             "--continue makes the run that would settle most: {} for {:.0} samples",
@@ -207,18 +209,6 @@ fn answer(
     }
     show::text(said)?;
     Ok(())
-}
-
-/// The arguments of another command, from its words.
-fn parsed<T: Args + FromArgMatches>(words: Vec<String>) -> Result<T, Failure> {
-    let command = T::augment_args(clap::Command::new("curate").no_binary_name(true));
-    let found = command.try_get_matches_from(words).and_then(|found| T::from_arg_matches(&found));
-    // clap's first paragraph says what is wrong; the others show the usage of another command line.
-    found.map_err(|e| {
-        let said = e.to_string();
-        let first = said.split("\n\n").next().unwrap_or_default();
-        Failure::Usage(first.trim_start_matches("error: ").trim_end().to_owned())
-    })
 }
 
 #[cfg(test)]

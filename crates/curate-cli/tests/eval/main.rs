@@ -3,6 +3,8 @@
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod recipe;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -106,10 +108,16 @@ fn a_comparison_prints_a_ranking_and_writes_what_plan_fit_reads() {
         "even: not trained on: ",
         "held out for the test",
         "behind the best",
-        "wrote out/report.json and out/runs.csv",
+        "wrote out/report.html, report.json and runs.csv",
     ] {
         assert!(first.contains(expected), "{expected} is not in\n{first}");
     }
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    let best = first.split("best: ").nth(1).and_then(|rest| rest.lines().next());
+    assert!(
+        best.is_none_or(|best| page.contains(&format!("{best} is the best, with "))),
+        "{first}"
+    );
     let again = said(folder.path(), &args);
     assert!(again.starts_with("18 runs, 18 of them made already"), "{again}");
     assert_eq!(first.split("even: not").nth(1), again.split("even: not").nth(1));
@@ -271,6 +279,49 @@ fn a_dry_run_says_what_runs_cost_and_writes_nothing() {
     assert!(!folder.path().join("out").exists());
 }
 
+/// Arguments that are refused, with the whole of the complaint.
+const REFUSED: &[(&[&str], &str)] = &[
+    (&["empty.npy"], "selection `empty`: it is empty: there is nothing to train on"),
+    (
+        &["strange.npy"],
+        "selection `strange`: 2 of its 2 ids are not in the pool (00000000000000000000000000000001, \
+         00000000000000000000000000000002): name the pool that it was made from",
+    ),
+    (
+        &["even.npy", "even=odd.npy"],
+        "selection `even`: two selections have this name: give each a name of its own with NAME=PATH",
+    ),
+    (
+        &["even.npy", "--labels", "sauce"],
+        "POOL: no sample has a label in `sauce`; name another column with --labels; `curate inspect` \
+         lists them",
+    ),
+    (&["even.npy", "--model", "mlp"], "this model learns labels: name their column with --labels"),
+    (
+        &["even.npy", "--model", "mlp", "--labels", "source"],
+        "POOL: does not say which embedding is of images; it has img, joint_img, joint_txt; name it with \
+         --images",
+    ),
+    (
+        &["even.npy", "--images", "picture"],
+        "POOL: does not say which embeddings are of images and of texts; it has img, joint_img, \
+         joint_txt; name them with --images and --texts",
+    ),
+    (
+        &["even.npy", "--score", "zero-shot"],
+        "models are not asked `zero-shot`; they are asked retrieval: rank by one of those, or give labels",
+    ),
+    (
+        &["nowhere/*.npy"],
+        "the selection `nowhere/*.npy`: its name must be a name of letters, digits, `-`, `_` and `.`, \
+         without a folder; give NAME=PATH",
+    ),
+    (
+        &["nowhere.npy"],
+        "nowhere.npy: does not exist; check the path\n  because: No such file or directory (os error 2)",
+    ),
+];
+
 #[test]
 fn bad_input_is_refused_with_its_name_and_a_remedy() {
     let folder = setting();
@@ -294,50 +345,7 @@ fn bad_input_is_refused_with_its_name_and_a_remedy() {
     );
     assert_eq!(some, expected);
     assert!(complaint(&["x=."]).contains(".: holds no finished run: it has no manifest.json"));
-    for (more, expected) in [
-        (&["empty.npy"][..], "selection `empty`: it is empty: there is nothing to train on"),
-        (
-            &["strange.npy"],
-            "selection `strange`: 2 of its 2 ids are not in the pool (00000000000000000000000000000001, \
-             00000000000000000000000000000002): name the pool that it was made from",
-        ),
-        (
-            &["even.npy", "even=odd.npy"],
-            "selection `even`: two selections have this name: give each a name of its own with NAME=PATH",
-        ),
-        (
-            &["even.npy", "--labels", "sauce"],
-            "POOL: no sample has a label in `sauce`; name another column with --labels; `curate inspect` \
-             lists them",
-        ),
-        (
-            &["even.npy", "--model", "mlp"],
-            "this model learns labels: name their column with --labels",
-        ),
-        (
-            &["even.npy", "--model", "mlp", "--labels", "source"],
-            "POOL: does not say which embedding is of images; it has img, joint_img, joint_txt; name it with \
-             --images",
-        ),
-        (
-            &["even.npy", "--images", "picture"],
-            "POOL: does not say which embeddings are of images and of texts; it has img, joint_img, \
-             joint_txt; name them with --images and --texts",
-        ),
-        (
-            &["even.npy", "--score", "zero-shot"],
-            "models are not asked `zero-shot`; they are asked retrieval: rank by one of those, or give labels",
-        ),
-        (
-            &["nowhere/*.npy"],
-            "the selection `nowhere/*.npy`: its name must be a name of letters, digits, `-`, `_` and `.`, \
-             without a folder; give NAME=PATH",
-        ),
-        (
-            &["nowhere.npy"],
-            "nowhere.npy: does not exist; check the path\n  because: No such file or directory (os error 2)",
-        ),
-    ] {
+    for (more, expected) in REFUSED {
         assert_eq!(complaint(more), format!("error: {expected}\n"));
     }
 }
