@@ -2,12 +2,12 @@
 
 use burn::{
     module::Module,
-    optim::{AdamWConfig, GradientsParams},
+    optim::{GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor},
 };
 use curate_core::Progress;
 
-use crate::{EvalError, Order, order::Batches};
+use crate::{EvalError, Order, adam::OnePass, order::Batches};
 
 /// How to train, whatever the model.
 pub(crate) struct Fit<'a> {
@@ -63,7 +63,7 @@ impl Fit<'_> {
         progress: &dyn Progress,
     ) -> Result<M, EvalError> {
         let mut batches = Batches::new(n, self.batch, self.order, self.seed);
-        let mut optimizer = AdamWConfig::new().with_weight_decay(self.weight_decay).init();
+        let mut optimizer = ModuleOptimizer::from(OnePass::new(self.weight_decay));
         for step in 0..self.steps {
             progress.check()?;
             let batch = batches.next_batch();

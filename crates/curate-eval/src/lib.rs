@@ -71,6 +71,7 @@
 //! - Fang et al. 2023, *Data Filtering Networks*, arXiv 2309.17425: filters judged by the models they induce.
 //! - Radford et al. 2021, *CLIP*, arXiv 2103.00020: the loss, figure 3.
 
+mod adam;
 mod class_net;
 mod classifier;
 pub mod compare;

@@ -3,10 +3,10 @@
 use burn::{
     module::{Module, Param},
     nn::Linear,
-    tensor::{Device, Tensor, TensorData, activation},
+    tensor::{Device, Tensor, TensorData},
 };
 use curate_core::{SampleId, random};
-use curate_dfn::train::{Loss, loss::normalize};
+use curate_dfn::train::{Loss, loss::normalize, ops::gelu};
 
 use crate::ProbeParams;
 
@@ -18,7 +18,7 @@ pub(crate) struct Projection {
 
 impl Projection {
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        normalize(self.second.forward(activation::gelu(self.first.forward(x))))
+        normalize(self.second.forward(gelu(self.first.forward(x))))
     }
 
     /// Length of a feature that goes in.
@@ -59,9 +59,13 @@ impl Model {
         }
     }
 
-    /// The mean of the two cross-entropies of a batch whose pairs are the diagonal.
+    /// Embeddings of a batch's images and texts.
+    pub(crate) fn embed(&self, images: Tensor<2>, texts: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        (self.image.forward(images), self.text.forward(texts))
+    }
+
+    /// The mean of the two cross-entropies of the embeddings of a batch whose pairs are the diagonal.
     pub(crate) fn loss(&self, images: Tensor<2>, texts: Tensor<2>) -> Tensor<1> {
-        let (images, texts) = (self.image.forward(images), self.text.forward(texts));
         let scale = self.logit_scale.val().clamp(0.0, 100.0_f64.ln()).exp().unsqueeze::<2>();
         let bias = scale.zeros_like();
         let loss = Loss::Clip.apply(images, texts, scale, bias);
@@ -124,7 +128,8 @@ mod tests {
         let (images, texts) = (data(3), data(5));
         let rows: Vec<usize> = (0..6).collect();
         let of = |table| gather(table, &rows, &device).expect("rows that are there");
-        let found = model.loss(of(&images), of(&texts)).into_scalar::<f32>();
+        let (a, b) = model.embed(of(&images), of(&texts));
+        let found = model.loss(a, b).into_scalar::<f32>();
         let towers = Towers(model);
         let a = towers.images(&images).expect("images of 3 numbers");
         let b = towers.texts(&texts).expect("texts of 5 numbers");

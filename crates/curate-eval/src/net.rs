@@ -3,8 +3,9 @@
 use burn::{
     module::{Module, Param},
     nn::Linear,
-    tensor::{Device, Tensor, TensorData, activation, module::conv2d, ops::ConvOptions},
+    tensor::{Device, Tensor, TensorData},
 };
+use curate_dfn::train::ops;
 
 use crate::model::{draws, linear};
 
@@ -44,8 +45,7 @@ impl Convolution {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
-        activation::gelu(conv2d(x, self.weight.val(), Some(self.bias.val()), options))
+        ops::gelu(ops::halving_convolution(x, self.weight.val(), self.bias.val()))
     }
 }
 
@@ -90,7 +90,7 @@ impl Net {
     pub(crate) fn features(&self, x: Tensor<2>) -> Tensor<2> {
         let x = if self.convolutions.is_empty() { x } else { self.look(x) };
         match &self.hidden {
-            Some(hidden) => activation::gelu(hidden.forward(x)),
+            Some(hidden) => ops::gelu(hidden.forward(x)),
             None => x,
         }
     }

@@ -1,9 +1,13 @@
 //! The front door: train two projections on a selection.
 
-use burn::module::Module;
+use burn::{module::Module, tensor::Tensor};
 use curate_core::Progress;
 
 use crate::{EvalError, Pairs, Probe, Towers, model::Model, towers::gather};
+
+/// The loss of a model, of a batch's places among the pairs, and of their embeddings.
+pub(crate) type LossOf<'a> =
+    dyn Fn(&Model, &[usize], (Tensor<2>, Tensor<2>)) -> Result<Tensor<1>, EvalError> + 'a;
 
 impl Probe {
     /// Trains two projections on `pairs`, each a row of the images and one of the texts. A pair that is
@@ -18,14 +22,7 @@ impl Probe {
         pairs: &[(usize, usize)],
         progress: &dyn Progress,
     ) -> Result<Towers, EvalError> {
-        let (images, texts) = (data.images.dim(), data.texts.dim());
-        for (argument, width) in [("images", images), ("texts", texts)] {
-            if width == 0 {
-                return Err(EvalError::Width { argument, found: 0, expected: 1 });
-            }
-        }
-        let model = Model::new(images, texts, &self.params, &self.fit().device());
-        self.train(model, data, pairs, progress)
+        self.run_with(data, pairs, &|model, _, (a, b)| Ok(model.loss(a, b)), progress)
     }
 
     /// [`Self::run`] that goes on from towers that were trained before; their sizes stay.
@@ -40,7 +37,26 @@ impl Probe {
         progress: &dyn Progress,
     ) -> Result<Towers, EvalError> {
         start.take(data)?;
-        self.train(start.0.clone().train(), data, pairs, progress)
+        let loss: &LossOf<'_> = &|model, _, (a, b)| Ok(model.loss(a, b));
+        self.train(start.0.clone().train(), data, pairs, loss, progress)
+    }
+
+    /// Trains a fresh model by a loss of its own.
+    pub(crate) fn run_with(
+        &self,
+        data: &Pairs<'_>,
+        pairs: &[(usize, usize)],
+        loss: &LossOf<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Towers, EvalError> {
+        let (images, texts) = (data.images.dim(), data.texts.dim());
+        for (argument, width) in [("images", images), ("texts", texts)] {
+            if width == 0 {
+                return Err(EvalError::Width { argument, found: 0, expected: 1 });
+            }
+        }
+        let model = Model::new(images, texts, &self.params, &self.fit().device());
+        self.train(model, data, pairs, loss, progress)
     }
 
     fn train(
@@ -48,6 +64,7 @@ impl Probe {
         model: Model,
         data: &Pairs<'_>,
         pairs: &[(usize, usize)],
+        loss: &LossOf<'_>,
         progress: &dyn Progress,
     ) -> Result<Towers, EvalError> {
         if pairs.len() < 2 {
@@ -56,15 +73,15 @@ impl Probe {
         data.check(pairs)?;
         let fit = self.fit();
         let device = fit.device();
-        let loss = |model: &Model, batch: &[usize]| {
+        let of_batch = |model: &Model, batch: &[usize]| {
             let rows = |of: fn(&(usize, usize)) -> usize| -> Vec<usize> {
                 batch.iter().map(|&at| of(&pairs[at])).collect()
             };
             let images = gather(data.images, &rows(|pair| pair.0), &device)?;
             let texts = gather(data.texts, &rows(|pair| pair.1), &device)?;
-            Ok(model.loss(images, texts))
+            loss(model, batch, model.embed(images, texts))
         };
-        Ok(Towers(fit.run(model, pairs.len(), loss, progress)?))
+        Ok(Towers(fit.run(model, pairs.len(), of_batch, progress)?))
     }
 }
 

@@ -67,11 +67,17 @@ pub(crate) fn exp(x: f32) -> f32 {
 /// The exact GELU, `x Phi(x)`.
 #[inline(always)]
 pub(crate) fn gelu(x: f32) -> f32 {
+    let tail = half_tail(x);
+    x * if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+/// The normal distribution beyond a number's absolute value, `Phi(-|x|)`.
+#[inline(always)]
+pub(crate) fn half_tail(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let z = if z > ERFC_END { ERFC_END } else { z };
     let t = 1.0 / z.mul_add(0.5, 1.0);
-    let tail = 0.5 * t * exp(z.mul_add(-z, polynomial(&ERFC, t)));
-    x * if x < 0.0 { tail } else { 1.0 - tail }
+    0.5 * t * exp(z.mul_add(-z, polynomial(&ERFC, t)))
 }
 
 /// OpenAI's approximation of it, `x sigmoid(1.702 x)`.
@@ -114,9 +120,22 @@ pub fn normalize(row: &mut [f32]) {
     row.iter_mut().for_each(|x| *x /= length);
 }
 
+/// The largest number of a row, in lanes; a NaN is no larger than others.
+#[inline(always)]
+pub(crate) fn largest(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let raise = |lane: &mut f32, x: f32| *lane = if x > *lane { x } else { *lane };
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| raise(lane, *x));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, x)| raise(lane, *x));
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
 /// A sum in lanes, which are added in halves at the end.
 #[inline(always)]
-fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+pub(crate) fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {

@@ -10,6 +10,8 @@
 //! - [`FixedPoint`], [`ExactSum`]: sums of rows and of numbers that do not depend on the order.
 //! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network, with bias,
 //!   residual or GELU fused in; [`Attention`], [`layer_norm`]: what lies between them.
+//! - [`train`]: what a step of training asks beside products: GELU and a contrastive loss with their
+//!   derivatives.
 //! - [`Ruled`]: how many pairs each bound ruled out.
 //! - [`Engine`]: what a device has to do to search in place of [`Centroids`].
 //! - [`weighted_bytes`]: sums of rows of bytes in fixed point, for resampling images.
@@ -125,6 +127,7 @@ mod tile;
 mod top;
 mod track;
 mod tracker;
+pub mod train;
 mod vnni;
 
 /// The squared length of a vector, in f32 and in sixteen sums side by side: within a millionth of what

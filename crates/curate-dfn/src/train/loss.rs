@@ -1,6 +1,9 @@
 //! Contrastive losses over a batch of pairs.
 
-use crate::{NetworkError, train::Loss};
+use crate::{
+    NetworkError,
+    train::{Loss, ops},
+};
 use burn::tensor::{Tensor, TensorData, activation};
 
 impl Loss {
@@ -23,16 +26,13 @@ impl Loss {
             return Err(NetworkError::NotPairs { images: shapes.0, texts: shapes.1 });
         }
         let logits = images.matmul(texts.transpose()) * scale + bias;
-        let eye: Vec<f32> = (0..n * n).map(|i| f32::from(u8::from(i / n == i % n))).collect();
-        let eye = Tensor::<2>::from_data(TensorData::new(eye, [n, n]), &logits.device());
         Ok(match self {
-            Self::Clip => {
-                let rows = activation::log_softmax(logits.clone(), 1);
-                let columns = activation::log_softmax(logits, 0);
-                ((rows + columns) * eye).sum().mul_scalar(-0.5 / n as f32)
-            }
+            Self::Clip => ops::contrastive(logits),
             Self::SigLip => {
-                let signs = eye.mul_scalar(2.0).sub_scalar(1.0);
+                let sign = |i: usize| if i / n == i % n { 1.0 } else { -1.0 };
+                let signs: Vec<f32> = (0..n * n).map(sign).collect();
+                let signs = TensorData::new(signs, [n, n]);
+                let signs = Tensor::<2>::from_data(signs, &logits.device());
                 activation::log_sigmoid(logits * signs).sum().mul_scalar(-1.0 / n as f32)
             }
         })

@@ -11,6 +11,8 @@ pub mod loss;
 #[cfg(feature = "train")]
 mod model;
 #[cfg(feature = "train")]
+pub mod ops;
+#[cfg(feature = "train")]
 mod optim;
 mod params;
 #[cfg(feature = "train")]

@@ -9,6 +9,7 @@ use crate::{
     NetworkError,
     config::ModelConfig,
     cpu::{patchify, pooled},
+    train::ops,
     weights::{Array, Weights},
 };
 
@@ -171,20 +172,11 @@ impl DeviceNetwork {
             let hidden = self.linear(&format!("{block}.mlp.c_fc."), normed);
             let hidden = match self.config.quick_gelu {
                 true => hidden.clone() * activation::sigmoid(hidden.mul_scalar(1.702)),
-                false => self.gelu(hidden),
+                false => ops::gelu(hidden),
             };
             x = x + self.linear(&format!("{block}.mlp.c_proj."), hidden);
         }
         x
-    }
-
-    /// burn's CPU backend has GELU and its gradient in one pass each. For other devices burn has the
-    /// gradient of GELU's tanh approximation alone, which is 5e-4 off; that of erf is exact.
-    fn gelu(&self, x: Tensor<2>) -> Tensor<2> {
-        if self.device.clone().without_autodiff() == Device::flex() {
-            return activation::gelu(x);
-        }
-        gelu_by_erf(x)
     }
 
     /// Query, key and value are three products with parts of one weight: cutting the weight, and
@@ -257,11 +249,6 @@ impl DeviceNetwork {
     }
 }
 
-fn gelu_by_erf(x: Tensor<2>) -> Tensor<2> {
-    let erf = x.clone().mul_scalar(std::f32::consts::FRAC_1_SQRT_2).erf();
-    x.mul_scalar(0.5) * erf.add_scalar(1.0)
-}
-
 fn tracked(tensor: Tensor<2>) -> Tensor<2> {
     if tensor.is_autodiff() { tensor.require_grad() } else { tensor }
 }
@@ -278,30 +265,4 @@ pub(crate) fn values(tensor: Tensor<2>) -> Result<Vec<f32>, DeviceError> {
     let failed = |e: &dyn std::fmt::Display| DeviceError::Failed(e.to_string());
     let data = tensor.without_autodiff().try_into_data_as::<f32>().map_err(|e| failed(&e))?;
     data.try_to_vec::<f32>().map_err(|e| failed(&e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Values and gradients of both forms of GELU, one of which other devices than the CPU use.
-    #[test]
-    fn gelu_by_erf_is_burns_gelu_with_an_exact_gradient() {
-        let device = Device::flex().autodiff();
-        let numbers: Vec<f32> = (-40..=40).map(|i| i as f32 / 8.0).collect();
-        let of = |gelu: fn(Tensor<2>) -> Tensor<2>| {
-            let data = TensorData::new(numbers.clone(), [1, numbers.len()]);
-            let x = Tensor::<2>::from_data(data, &device).require_grad();
-            let y = gelu(x.clone());
-            let gradient = x.grad(&y.clone().sum().backward()).unwrap();
-            (values(y).unwrap(), values(gradient).unwrap())
-        };
-        let (ours, fused) = (of(gelu_by_erf), of(activation::gelu));
-        for (a, b) in ours.0.iter().zip(&fused.0).chain(ours.1.iter().zip(&fused.1)) {
-            assert!((a - b).abs() < 1e-6, "{a} {b}");
-        }
-        // The gradient at 2 is cdf(2) + 2 pdf(2); that of the tanh approximation is 1.0861.
-        let at_2 = ours.1[numbers.iter().position(|&x| x == 2.0).unwrap()];
-        assert!((at_2 - 1.085_232).abs() < 2e-6, "{at_2}");
-    }
 }
