@@ -33,6 +33,7 @@
 //! | choice of $\alpha$ | by hand, falling with the share kept | [`Alpha`], or [`Distill::sweep`] on held-out rows |
 //! | students of a pool on disk | | [`study`] |
 //! | scores to prune by | DeepCore's | [`scores`]: EL2N, margin, forgetting |
+//! | two projections | - | [`DistillTowers`]: the teacher's embeddings, or their relations in a batch (CLIP-KD) |
 //! | theory | regularized linear regression | [`linear::expected_error`], exact |
 
 pub mod linear;
@@ -40,6 +41,8 @@ pub mod scores;
 mod soft;
 mod student;
 pub mod study;
+mod towers;
 
 pub use soft::SoftLabels;
 pub use student::{Alpha, Distill, DistillParams};
+pub use towers::{Copied, DistillTowers, DistillTowersParams};
