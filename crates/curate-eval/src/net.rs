@@ -45,7 +45,7 @@ impl Convolution {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        ops::gelu(ops::halving_convolution(x, self.weight.val(), self.bias.val()))
+        ops::halving_convolution(x, self.weight.val(), self.bias.val())
     }
 }
 

@@ -247,35 +247,32 @@ impl Pictures {
 /// numbers each, picture by picture: its product with a matrix is the convolution.
 ///
 /// # Panics
-/// When `pictures` or `out` have other lengths.
-pub fn patches(pictures: &[f32], of: Pictures, out: &mut [f32]) {
-    assert_eq!((pictures.len(), out.len()), (of.numbers(), of.of_patches()), "all numbers");
-    if pictures.is_empty() {
-        return;
-    }
-    let parts = out.par_chunks_mut(of.of_one_patches()).zip(pictures.par_chunks(of.of_one()));
-    parts.for_each(|(out, picture)| {
-        out.fill(0.0);
+/// When `pictures` has another length.
+pub fn patches(pictures: &[f32], of: Pictures) -> Vec<f32> {
+    assert_eq!(pictures.len(), of.numbers(), "all numbers");
+    // The rim stays zero.
+    let mut out = vec![0.0; of.of_patches()];
+    let parts = out.par_chunks_mut(of.of_one_patches().max(1));
+    parts.zip(pictures.par_chunks(of.of_one().max(1))).for_each(|(out, picture)| {
         of.runs(|from, to, n| out[to..to + n].copy_from_slice(&picture[from..from + n]));
     });
+    out
 }
 
 /// What flows back through [`patches`]: each number of a picture gets the sum of its patches' gradients.
 ///
 /// # Panics
-/// When `gradient` or `out` have other lengths.
-pub fn patches_backward(gradient: &[f32], of: Pictures, out: &mut [f32]) {
-    assert_eq!((out.len(), gradient.len()), (of.numbers(), of.of_patches()), "all numbers");
-    if out.is_empty() {
-        return;
-    }
-    let parts = out.par_chunks_mut(of.of_one()).zip(gradient.par_chunks(of.of_one_patches()));
-    parts.for_each(|(out, gradient)| {
-        out.fill(0.0);
+/// When `gradient` has another length.
+pub fn patches_backward(gradient: &[f32], of: Pictures) -> Vec<f32> {
+    assert_eq!(gradient.len(), of.of_patches(), "all numbers");
+    let mut out = vec![0.0; of.numbers()];
+    let parts = out.par_chunks_mut(of.of_one().max(1));
+    parts.zip(gradient.par_chunks(of.of_one_patches().max(1))).for_each(|(out, gradient)| {
         of.runs(|to, from, n| {
             out[to..to + n].iter_mut().zip(&gradient[from..from + n]).for_each(|(o, g)| *o += g);
         });
     });
+    out
 }
 
 #[cfg(test)]
@@ -288,8 +285,7 @@ mod tests {
         for (side, channels) in [(1, 1), (2, 3), (5, 2), (8, 3)] {
             let of = Pictures { count: 2, side, channels };
             let pictures = numbers(of.numbers(), 5);
-            let mut found = vec![f32::NAN; of.of_patches()];
-            patches(&pictures, of, &mut found);
+            let found = patches(&pictures, of);
             let halved = of.halved();
             let pixel = |picture: usize, y: isize, x: isize, channel: usize| {
                 let inside = |at: isize| usize::try_from(at).ok().filter(|at| *at < side);
@@ -300,15 +296,14 @@ mod tests {
                 let (channel, place) = (at % channels, at / channels);
                 let (kernel, place) = (place % 9, place / 9);
                 let (x, y) = (place % halved, place / halved % halved);
-                let shift = |at: usize, by: usize| (2 * at + by) as isize - 1;
+                let shift = |at: usize, by: usize| (2 * at + by).cast_signed() - 1;
                 let picture = place / (halved * halved);
                 let expected = pixel(picture, shift(y, kernel / 3), shift(x, kernel % 3), channel);
                 assert_eq!(*number, expected, "{side} {channels}: {at}");
             }
             // <patches(x), g> = <x, patches_backward(g)>.
             let gradient = numbers(of.of_patches(), 9);
-            let mut back = vec![f32::NAN; of.numbers()];
-            patches_backward(&gradient, of, &mut back);
+            let back = patches_backward(&gradient, of);
             let dot = |a: &[f32], b: &[f32]| {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
             };

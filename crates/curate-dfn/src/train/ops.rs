@@ -53,17 +53,18 @@ fn by_softmax(logits: Tensor<2>) -> Tensor<1> {
     ((rows + columns) * eye).sum().mul_scalar(-0.5 / n as f32)
 }
 
-/// A convolution of 3 x 3 pixels that looks at every second pixel, with a rim of zeros: pictures of
+/// A convolution of 3 x 3 pixels that looks at every second pixel, with a rim of zeros, and then GELU: pictures of
 /// `n x channels x side x side` numbers become `n x outputs x halved x halved`. The weight is
 /// `outputs x channels x 3 x 3`.
 pub fn halving_convolution(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
     if on_cpu(&x) && x.dims()[2] == x.dims()[3] {
         return by_patches(x, weight, bias);
     }
-    conv2d(x, weight, Some(bias), ConvOptions::new([2, 2], [1, 1], [1, 1], 1))
+    gelu(conv2d(x, weight, Some(bias), ConvOptions::new([2, 2], [1, 1], [1, 1], 1)))
 }
 
-/// [`halving_convolution`] as one product of all patches with the weight.
+/// [`halving_convolution`] as one product of all patches with the weight. In memory the channels of a pixel lie
+/// together, as the next convolution reads them.
 fn by_patches(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
     let ([n, channels, side, _], [outputs, ..]) = (x.dims(), weight.dims());
     let halved = Pictures { count: n, side, channels }.halved();
@@ -71,7 +72,7 @@ fn by_patches(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
     let patches = <Dispatch as CpuOps>::cpu_patches(pixels.into_dispatch());
     let weight: Tensor<2> = weight.permute([0, 2, 3, 1]).reshape([outputs, 9 * channels]);
     let found = Tensor::<2>::from_dispatch(patches).matmul(weight.transpose()) + bias.unsqueeze();
-    found.reshape([n, halved, halved, outputs]).permute([0, 3, 1, 2])
+    gelu(found).reshape([n, halved, halved, outputs]).permute([0, 3, 1, 2])
 }
 
 /// Whether a tensor is of single precision on the CPU.
@@ -92,9 +93,13 @@ type Cpu = FloatTensor<Flex>;
 /// The numbers of a tensor, and a tensor of its shape from those that `make` writes.
 fn mapped(x: &Cpu, shape: Shape, make: impl FnOnce(&[f32], &mut [f32])) -> Cpu {
     let mut out = vec![0.0; shape.num_elements()];
-    let there = x.to_contiguous();
-    make(there.as_slice().expect("single precision, side by side"), &mut out);
+    make(numbers_of(&x.to_contiguous()), &mut out);
     Cpu::from_data(TensorData::new(out, shape))
+}
+
+/// The numbers of a tensor that lie side by side.
+fn numbers_of(x: &Cpu) -> &[f32] {
+    x.as_slice().expect("single precision, side by side")
 }
 
 /// The numbers of a tensor, to write to.
@@ -123,7 +128,8 @@ impl CpuOps for Flex {
         let of = pictures(&pixels);
         let width = 9 * of.channels;
         let shape = Shape::from([of.of_patches() / width.max(1), width]);
-        mapped(&pixels, shape, |pixels, out| train::patches(pixels, of, out))
+        let patches = train::patches(numbers_of(&pixels.to_contiguous()), of);
+        Cpu::from_data(TensorData::new(patches, shape))
     }
 }
 
@@ -143,8 +149,7 @@ impl Backward<Flex, 1> for Gelu {
     fn backward(self, ops: Ops<Cpu, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
             let (mut gradient, shape) = owned(gradient);
-            let x = ops.state.to_contiguous();
-            train::gelu_backward(x.as_slice().expect("single precision"), &mut gradient);
+            train::gelu_backward(numbers_of(&ops.state.to_contiguous()), &mut gradient);
             Cpu::from_data(TensorData::new(gradient, shape))
         });
     }
@@ -179,7 +184,8 @@ impl Backward<Flex, 1> for Patches {
         let of = ops.state;
         unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
             let shape = Shape::from([of.count, of.side, of.side, of.channels]);
-            mapped(&gradient, shape, |gradient, out| train::patches_backward(gradient, of, out))
+            let back = train::patches_backward(numbers_of(&gradient.to_contiguous()), of);
+            Cpu::from_data(TensorData::new(back, shape))
         });
     }
 }
@@ -284,7 +290,7 @@ mod tests {
             assert_alike(
                 &inputs,
                 |x| halving_convolution(x[0].clone(), x[1].clone(), bias()),
-                |x| conv2d(x[0].clone(), x[1].clone(), Some(bias()), options.clone()),
+                |x| by_erf(conv2d(x[0].clone(), x[1].clone(), Some(bias()), options.clone())),
             );
         }
     }

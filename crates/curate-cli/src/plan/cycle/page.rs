@@ -107,15 +107,15 @@ impl Page<'_> {
                 ..Curve::default()
             }
         };
-        let curves = curves.candidates.iter().map(line).chain(self.buckets.iter().map(dots));
+        let drawn = curves.candidates.iter().map(line).chain(self.buckets.iter().map(dots));
         let chart = CurveChart {
             title: "Error by samples seen".into(),
             x_label: "samples seen, repeats included".into(),
             y_label: "error".into(),
             x_scale: Scale::Log,
-            y_scale: Scale::Log,
+            y_scale: scale_of(curves.measured.iter().map(|run| run.metric)),
             y_percent: true,
-            curves: curves.collect(),
+            curves: drawn.collect(),
             markers: vec![Marker::new(self.asked.target(), "the budget that counts")],
             note: "Lines are what the law says of the best shares of the pool, with 90 % bands; dots are the runs \
                    on the buckets, to which it is fitted."
@@ -178,4 +178,11 @@ impl Page<'_> {
             Fact::new("version", env!("CARGO_PKG_VERSION")),
         ]
     }
+}
+
+/// Ratios, unless all errors are so near that a scale of ratios would have one number on it.
+fn scale_of(errors: impl Iterator<Item = f64>) -> Scale {
+    let ends = |(low, high): (f64, f64), error: f64| (low.min(error), high.max(error));
+    let (low, high) = errors.fold((f64::INFINITY, 0.0), ends);
+    if high > 4.0 * low { Scale::Log } else { Scale::Linear }
 }
