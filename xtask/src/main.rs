@@ -31,6 +31,7 @@ Tasks of the curate workspace
   cargo xtask repro dp4tl-tiny  prune source classes for a target (DP4TL) on Fashion-MNIST
   cargo xtask repro dbp-tiny  keep pictures by the complexity of their concept (DBP) on Fashion-MNIST
   cargo xtask repro kd-pruning  distill on pruned Fashion-MNIST (needs Debian's dataset-fashion-mnist; 10 minutes)
+  cargo xtask repro datacomp-tiny  compare filters of data/pool at two budgets (DataComp); needs `data build` first
   cargo xtask repro dfn-small  run the small DFN experiment on data/pool; needs `data build` first
   cargo xtask repro demo-filter  train demo/filter on data/clean and measure it; needs `data clean` first
   cargo xtask splice         put the numbers of the result files into the documents
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
         ["ci"] => ci(),
         ["data", rest @ ..] => data(rest),
         ["repro", id] if REPEATED.contains(id) => repro(id),
-        ["repro", "dfn-small"] => repro_dfn_small(),
+        ["repro", "dfn-small"] => measure("dfn-small"),
         ["repro", "demo-filter"] => repro_demo_filter(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["torture", rest @ ..] => torture::torture(rest),
@@ -187,7 +188,7 @@ fn data(rest: &[&str]) -> Result<()> {
 }
 
 /// What `curate-repro` measures again.
-const REPEATED: [&str; 7] = [
+const REPEATED: [&str; 8] = [
     "scaling",
     "compute-aware",
     "compute-aware-demo",
@@ -195,29 +196,21 @@ const REPEATED: [&str; 7] = [
     "dp4tl-tiny",
     "dbp-tiny",
     "kd-pruning",
+    "datacomp-tiny",
 ];
 
-/// Measures every claim, draws the book's plots, and puts the numbers where they are shown. A claim
-/// that is missed is an error, after everything is written.
-fn repro(id: &str) -> Result<()> {
+/// Measures a subject, draws the book's plots, and puts the numbers where they are shown.
+fn measure(id: &str) -> Result<()> {
     run(cargo(&["run", "--release", "--package", "curate-repro", "--", id, "."]))?;
-    splice::all(&root())?;
+    splice::all(&root())
+}
+
+/// [`measure`] of a subject with claims. One that is missed is an error, after everything is written.
+fn repro(id: &str) -> Result<()> {
+    measure(id)?;
     let results = format!("docs/results/{}.json", id.replace('-', "_"));
     let missed = splice::missed_claims(&root().join(results))?;
     if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
-}
-
-/// Compares what the same small model learns from differently filtered sets of the demonstration
-/// pool, and puts the numbers where they are shown.
-fn repro_dfn_small() -> Result<()> {
-    if !root().join("data/pool").exists() {
-        bail!("data/pool is missing; make it with `cargo xtask data build`");
-    }
-    let example = ["run", "--release", "--package", "curate-eval", "--example", "dfn_small", "--"];
-    let mut measure = cargo(&example);
-    measure.args(["data/pool", "docs/results/dfn_small.json", "docs/src/img/dfn-small.svg"]);
-    run(measure)?;
-    splice::all(&root())
 }
 
 /// What demo/filter is trained with; `curate filter train` says the rest on its card.

@@ -7,6 +7,7 @@
 mod claims;
 mod cluster;
 mod compute_aware;
+mod datacomp_tiny;
 mod eval;
 mod io;
 mod kd_pruning;
@@ -33,6 +34,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/src/choosing.md",
     "docs/src/clustering.md",
     "docs/src/compute-aware.md",
+    "docs/src/datacomp-tiny.md",
     "docs/src/devices.md",
     "docs/src/distill.md",
     "docs/src/eval.md",
@@ -61,6 +63,8 @@ const TABLES: &[(&str, Table)] = &[
     ("compute-aware-regret", compute_aware::regret),
     ("kernels-speed", network::kernels),
     ("conformance-wgpu", network::conformance),
+    ("datacomp-tiny-claims", |root| claims(root, "datacomp_tiny")),
+    ("datacomp-tiny-strategies", datacomp_tiny::strategies),
     ("demo-filter", network::demo_filter),
     ("eval-demo", eval::demo),
     ("eval-speed", eval::speed),

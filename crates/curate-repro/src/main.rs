@@ -4,7 +4,9 @@
 #![allow(clippy::print_stdout, reason = "a program for the command line")]
 
 use anyhow::{Context, Result, bail};
-use curate_repro::{compute_aware, dbp_tiny, dp4tl_tiny, kd_pruning, scaling, select_tiny};
+use curate_repro::{
+    compute_aware, datacomp_tiny, dbp_tiny, dfn_small, dp4tl_tiny, kd_pruning, scaling, select_tiny,
+};
 use std::path::{Path, PathBuf};
 
 /// Measures a subject and writes its result file below the workspace's folder.
@@ -19,6 +21,8 @@ const SUBJECTS: &[(&str, Measure)] = &[
     ("dp4tl-tiny", dp4tl_tiny::write_results),
     ("dbp-tiny", dbp_tiny::write_results),
     ("kd-pruning", kd_pruning::write_results),
+    ("dfn-small", dfn_small::write_results),
+    ("datacomp-tiny", datacomp_tiny::write_results),
 ];
 
 fn main() -> Result<()> {

@@ -12,7 +12,7 @@ fn result(root: &Path) -> Result<Value> {
 }
 
 /// A mean in per cent.
-fn percent(mean: &Value) -> String {
+pub(super) fn percent(mean: &Value) -> String {
     mean.as_f64().map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
 }
 

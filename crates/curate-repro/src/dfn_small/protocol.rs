@@ -2,10 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error,
     path::Path,
 };
 
+use anyhow::{Result, ensure};
 use curate_core::{EmbeddingSource, NoProgress, ParamsError, SampleId, random};
 use curate_eval::{Pairs, Probe, ProbeParams};
 use curate_io::{Pool, PoolOptions};
@@ -64,15 +64,19 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    pub(crate) fn load(path: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let pool = Pool::open(path, PoolOptions::default(), &NoProgress)?;
-        let table = |name: &str| -> Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
+    /// Those of `data/pool` below a folder.
+    pub(crate) fn load(root: &Path) -> Result<Self> {
+        let path = root.join("data/pool");
+        let there = path.exists();
+        ensure!(there, "{} is missing; make it with `cargo xtask data build`", path.display());
+        let pool = Pool::open(&path, PoolOptions::default(), &NoProgress)?;
+        let table = |name: &str| -> Result<Array2<f32>> {
             let embedding = pool.embedding(name)?;
             let mut values = vec![0.0; embedding.rows() * embedding.dim()];
             embedding.read(0..embedding.rows(), &mut values)?;
             Ok(Array2::from_shape_vec((embedding.rows(), embedding.dim()), values)?)
         };
-        let column = |name: &str| -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
+        let column = |name: &str| -> Result<Vec<String>> {
             Ok(pool.labels(name)?.into_iter().map(Option::unwrap_or_default).collect())
         };
         let mut data = Self {
@@ -219,17 +223,6 @@ impl Data {
     pub(crate) fn rows(&self, rows: &[usize]) -> (Array2<f32>, Array2<f32>) {
         use ndarray::Axis;
         (self.images.select(Axis(0), rows), self.texts.select(Axis(0), rows))
-    }
-
-    pub(crate) fn summary(&self) -> String {
-        let clean: Vec<usize> = self.clean.iter().map(Vec::len).collect();
-        format!(
-            "clean {clean:?}, pool {}, test {} ({} unseen concepts), dropped {}",
-            self.pool.len(),
-            self.test.len(),
-            self.unseen.len(),
-            self.dropped
-        )
     }
 }
 

@@ -1,7 +1,8 @@
 //! The filters, the selections they make, and what models learn from them.
 
-use std::{collections::BTreeMap, error::Error};
+use std::collections::BTreeMap;
 
+use anyhow::Result;
 use curate_core::{Cut, NoProgress, SampleId, random, rank::Direction};
 use curate_dfn::filter::classifier::{Classifier, ClassifierParams};
 use curate_eval::{
@@ -10,10 +11,9 @@ use curate_eval::{
 };
 use rayon::prelude::*;
 
-use crate::protocol::{CLASSIFIER_STEPS, CLEAN, Data, KEEP, KINDS, Questions, probe};
+use super::protocol::{CLASSIFIER_STEPS, CLEAN, Data, KEEP, KINDS, Questions, probe};
 
 type Pair = (usize, usize);
-type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// What a model answers.
 #[derive(Clone, Copy, Debug)]
@@ -53,13 +53,13 @@ struct Scored {
     towers: Option<Towers>,
 }
 
-pub(crate) fn run(data: &Data, seed: u64) -> Answer<SeedResult> {
+pub(crate) fn run(data: &Data, seed: u64) -> Result<SeedResult> {
     let (pool, kinds) = data.noisy_pool(seed);
     let right: Vec<bool> = kinds.iter().map(|kind| *kind == "right").collect();
     let scored = filters(data, &pool, seed)?;
     let questions = data.questions();
     let judged = scored.iter().map(|s| judge(data, s, &kinds, &questions));
-    let filters = judged.collect::<Answer<Vec<_>>>()?;
+    let filters = judged.collect::<Result<Vec<_>>>()?;
 
     let everything: Vec<usize> = (0..pool.len()).collect();
     let count = (KEEP * pool.len() as f64) as usize;
@@ -88,7 +88,7 @@ pub(crate) fn run(data: &Data, seed: u64) -> Answer<SeedResult> {
             let outcome = learn(data, &pairs, seed, &questions)?;
             Ok(Arm { name, rows: rows.len(), precision: precision(&rows, &right)?, outcome })
         })
-        .collect::<Answer<_>>()?;
+        .collect::<Result<_>>()?;
     arms.push(Arm {
         name: "the clean set alone".into(),
         rows: widest.len(),
@@ -101,12 +101,12 @@ pub(crate) fn run(data: &Data, seed: u64) -> Answer<SeedResult> {
 /// Filters that also select the same share of each source.
 const STRATIFIED: [&str; 3] = ["DFN", "CLIP of the noisy pool", "noisy pool, then clean set"];
 
-fn filters(data: &Data, pool: &[Pair], seed: u64) -> Answer<Vec<Scored>> {
+fn filters(data: &Data, pool: &[Pair], seed: u64) -> Result<Vec<Scored>> {
     let all = data.pairs();
     let widest = data.clean_up_to(CLEAN.len() - 1);
     // A network's seed is its own, so that no filter shares weights with the models it feeds.
     let probe = probe(random::derive(seed, "filter"))?;
-    let network = |name: &str, set: &[Pair], start: Option<&Towers>| -> Answer<Scored> {
+    let network = |name: &str, set: &[Pair], start: Option<&Towers>| -> Result<Scored> {
         let towers = match start {
             Some(start) => probe.run_from(start, &all, set, &NoProgress)?,
             None => probe.run(&all, set, &NoProgress)?,
@@ -124,7 +124,7 @@ fn filters(data: &Data, pool: &[Pair], seed: u64) -> Answer<Vec<Scored>> {
     }
     sets.push(("CLIP of the noisy pool".into(), pool.to_vec()));
     let mut scored: Vec<Scored> =
-        sets.par_iter().map(|(name, set)| network(name, set, None)).collect::<Answer<_>>()?;
+        sets.par_iter().map(|(name, set)| network(name, set, None)).collect::<Result<_>>()?;
     let noisy = scored.last().and_then(|s| s.towers.clone());
     scored.push(network("noisy pool, then clean set", &widest, noisy.as_ref())?);
     let dfn = scored[0].towers.clone();
@@ -136,7 +136,7 @@ fn filters(data: &Data, pool: &[Pair], seed: u64) -> Answer<Vec<Scored>> {
 
 /// Logistic regression on the features of picture and text side by side, clean set against pool: the
 /// binary filter of the paper's table 1.
-fn classifier_scores(data: &Data, clean: &[Pair], pool: &[Pair]) -> Answer<Vec<f32>> {
+fn classifier_scores(data: &Data, clean: &[Pair], pool: &[Pair]) -> Result<Vec<f32>> {
     let (clean, dim) = data.side_by_side(clean);
     let (pool, _) = data.side_by_side(pool);
     let params = ClassifierParams { steps: CLASSIFIER_STEPS, ..ClassifierParams::default() };
@@ -156,8 +156,8 @@ fn poisoned(clean: &[Pair], pool: &[Pair], share: f64, seed: u64) -> Vec<Pair> {
     clean.iter().enumerate().map(replace).collect()
 }
 
-fn judge(data: &Data, filter: &Scored, kinds: &[&str], questions: &Questions) -> Answer<Filter> {
-    let against = |wrong: &dyn Fn(&str) -> bool| -> Answer<f64> {
+fn judge(data: &Data, filter: &Scored, kinds: &[&str], questions: &Questions) -> Result<Filter> {
+    let against = |wrong: &dyn Fn(&str) -> bool| -> Result<f64> {
         let rows = (0..kinds.len()).filter(|&i| kinds[i] == "right" || wrong(kinds[i]));
         let (scores, right): (Vec<f32>, Vec<bool>) =
             rows.map(|i| (filter.scores[i], kinds[i] == "right")).unzip();
@@ -176,7 +176,7 @@ fn rows_where(right: &[bool]) -> Vec<usize> {
     (0..right.len()).filter(|&i| right[i]).collect()
 }
 
-fn random_rows(n: usize, count: usize, seed: u64) -> Vec<usize> {
+pub(crate) fn random_rows(n: usize, count: usize, seed: u64) -> Vec<usize> {
     let seed = random::derive(seed, "random rows");
     let scores: Vec<f32> =
         (0..n).map(|i| random::unit(seed, SampleId::from(i as u128)) as f32).collect();
@@ -191,7 +191,7 @@ fn keep(scores: &[f32], count: usize) -> Vec<usize> {
 }
 
 /// The best share of `rows` by score.
-fn best(scores: &[f32], rows: &[usize], share: f64) -> Vec<usize> {
+pub(crate) fn best(scores: &[f32], rows: &[usize], share: f64) -> Vec<usize> {
     let of_rows: Vec<f32> = rows.iter().map(|&row| scores[row]).collect();
     let count = (share * rows.len() as f64) as usize;
     keep(&of_rows, count).into_iter().map(|i| rows[i]).collect()
@@ -205,21 +205,21 @@ fn best_of_each_source(data: &Data, scores: &[f32], pool: &[Pair]) -> Vec<usize>
     by_source.values().flat_map(|rows| best(scores, rows, KEEP)).collect()
 }
 
-fn learn(data: &Data, pairs: &[Pair], seed: u64, questions: &Questions) -> Answer<Outcome> {
+fn learn(data: &Data, pairs: &[Pair], seed: u64, questions: &Questions) -> Result<Outcome> {
     let probe = probe(random::derive(seed, "model"))?;
     answer(data, &probe.run(&data.pairs(), pairs, &NoProgress)?, questions)
 }
 
 /// Asks the held-out vendor's pictures for their concept among all concepts' captions, and for
 /// their subcategory among the subcategories' mean captions.
-fn answer(data: &Data, towers: &Towers, questions: &Questions) -> Answer<Outcome> {
+pub(crate) fn answer(data: &Data, towers: &Towers, questions: &Questions) -> Result<Outcome> {
     let (images, texts) = data.rows(&questions.rows);
     let images = towers.images(&images)?;
     let texts = towers.texts(&texts)?;
     let dim = towers.dim();
     let concepts = means(&texts, &questions.concept, questions.concepts, dim);
     let classes = means(&texts, &questions.class, questions.classes, dim);
-    let of = |which: Option<bool>, candidates: &[f32], own: &[usize]| -> Answer<f64> {
+    let of = |which: Option<bool>, candidates: &[f32], own: &[usize]| -> Result<f64> {
         let rows: Vec<usize> = (0..own.len())
             .filter(|&i| which.is_none_or(|unseen| questions.unseen[i] == unseen))
             .collect();

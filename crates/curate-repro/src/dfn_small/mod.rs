@@ -1,53 +1,44 @@
-//! The paper's claims in small, on the demonstration pool:
-//! `cargo run --release -p curate-eval --example dfn_small -- POOL RESULTS.json IMAGE.svg [SEEDS]`.
-//! With `RESULTS.json IMAGE.svg` alone it draws the picture again.
+//! Does filtering help? The claims of the paper on data filtering networks (Fang et al. 2023, arXiv 2309.17425) in
+//! small, on the demonstration pool.
 //!
 //! The protocol (roles of the sources, arms, metrics, sizes) is fixed in `protocol.rs`.
 
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the command line")]
-
 mod arms;
 mod plot;
-mod protocol;
+pub(crate) mod protocol;
 
-use std::{error::Error, fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use arms::{Outcome, SeedResult};
+use crate::write;
+use arms::SeedResult;
 use curate_eval::metrics::spread as spread_of;
 use protocol::Data;
 
-fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let (pool, results, picture) = match &args[..] {
-        [results, picture] => {
-            let report = serde_json::from_slice(&fs::read(results)?)?;
-            return Ok(fs::write(picture, plot::scatter(&report))?);
-        }
-        [pool, results, picture, ..] => (pool, results, picture),
-        _ => return Err("give the pool, the results' file and the picture's".into()),
-    };
-    let seeds: u64 = args.get(3).map_or(Ok(protocol::SEEDS), |text| text.parse())?;
-    let started = Instant::now();
-    let data = Data::load(Path::new(pool))?;
-    eprintln!("{}", data.summary());
-    let mut of_seeds = Vec::new();
-    for seed in 0..seeds {
-        of_seeds.push(arms::run(&data, seed)?);
-        eprintln!("seed {seed} done after {:.0} s", started.elapsed().as_secs_f64());
-    }
-    let report = report(&data, &of_seeds);
-    fs::write(results, serde_json::to_string_pretty(&report)? + "\n")?;
-    fs::write(picture, plot::scatter(&report))?;
-    println!("wrote {results} and {picture}");
-    Ok(())
+pub(crate) use arms::{Outcome, answer, best, random_rows};
+
+/// Runs all arms with all seeds on `data/pool` below `root` and writes the result file and the picture there.
+/// Returns the file.
+///
+/// # Errors
+/// When the pool is missing, or a file cannot be written.
+pub fn write_results(root: &Path) -> Result<PathBuf> {
+    let data = Data::load(root)?;
+    let of_seeds = (0..protocol::SEEDS).map(|seed| arms::run(&data, seed));
+    let report = report(&data, &of_seeds.collect::<Result<Vec<_>>>()?);
+    let picture = root.join("docs/src/img/dfn-small.svg");
+    fs::write(&picture, plot::scatter(&report)).with_context(|| picture.display().to_string())?;
+    write(root, "dfn-small", &report)
 }
 
 /// Mean, spread, and the mean difference to no filter, seed by seed.
 fn report(data: &Data, of_seeds: &[SeedResult]) -> Value {
     json!({
-        "command": "cargo xtask repro dfn-small",
         "kind": "scaled-down",
         "protocol": protocol::describe(data),
         "seeds": of_seeds.len(),
