@@ -152,6 +152,19 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert "a" in curate.run(recipe, tmp_path / "run").reused
 
 
+def test_trainings_are_left_to_the_program(tmp_path):
+    recipe = {
+        "pool": {"path": str(DEMO / "pool")},
+        "evaluate": {"seeds": 1},
+        "stage": [{"kind": "score", "name": "a", "cosine": ["joint_img", "joint_txt"]}],
+    }
+    with pytest.raises(curate.RecipeError, match="asks for trainings"):
+        curate.run(recipe, tmp_path / "run")
+    with pytest.raises(curate.RecipeError, match="asks for trainings"):
+        curate.tasks.plan(recipe, tmp_path / "plan")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_subsets_are_combined_as_the_program_does(program, tmp_path):
     a, b = [1, 2, 2, 3, "ff"], [2, 3, 3, 2**70]
     curate.write_subset(tmp_path / "a.npy", [f"{i:x}" if isinstance(i, int) else i for i in a])

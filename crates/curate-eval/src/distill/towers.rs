@@ -195,7 +195,7 @@ mod tests {
         let (images, texts) = (table(1), table(2));
         let data = Pairs { images: &images, texts: &texts };
         let right: Vec<(usize, usize)> = (0..n).map(|i| (i, i)).collect();
-        let params = ProbeParams::new().hidden(32).dim(8).batch(50).steps(80);
+        let params = ProbeParams::new().hidden(32).dim(8).batch(50).steps(300);
         let probe = params.clone().check().unwrap();
         let teacher = probe.run(&data, &right, &NoProgress).unwrap();
         let said = |rows: Vec<f32>| Array2::from_shape_vec((n, 8), rows).unwrap();
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(alone, lead(Copied::Features, 0.0), "the pairs alone");
         for copied in [Copied::Relations, Copied::Features] {
             let taught = lead(copied, 1.0);
-            assert!(taught > alone + 0.05, "{copied:?}: {taught}, alone {alone}");
+            assert!(taught > alone + 0.1, "{copied:?}: {taught}, alone {alone}");
         }
     }
 
