@@ -1,30 +1,19 @@
-//! AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), on the CPU in one pass over memory.
+//! AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) as burn optimizes modules, by the steps of `curate-dfn`: on the
+//! CPU one pass over memory, where burn's own makes a dozen.
 
 use burn::{
-    optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer},
-    tensor::{Device, Tensor, TensorData},
+    optim::{AdamW, AdamWState, AdaptiveMomentumState, Optimizer},
+    tensor::{Device, Tensor},
 };
-use rayon::prelude::*;
+use curate_dfn::train::{AdamWStep, Moved};
 
-const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.999;
-const EPSILON: f32 = 1e-5;
-/// Numbers that a thread takes at a time.
-const PART: usize = 1 << 14;
+const BETAS: [f64; 2] = [0.9, 0.999];
+const EPSILON: f64 = 1e-5;
 
-/// burn's AdamW, whose dozen passes over memory are one on the CPU.
+/// AdamW with burn's usual settings.
 #[derive(Clone)]
 pub(crate) struct OnePass {
-    weight_decay: f32,
-    burns: AdamW,
-}
-
-impl OnePass {
-    pub(crate) fn new(weight_decay: f32) -> Self {
-        let config = AdamWConfig::new().with_beta_1(BETA_1).with_beta_2(BETA_2);
-        let config = config.with_epsilon(EPSILON).with_weight_decay(weight_decay);
-        Self { weight_decay, burns: config.build() }
-    }
+    pub(crate) weight_decay: f32,
 }
 
 impl Optimizer for OnePass {
@@ -37,35 +26,17 @@ impl Optimizer for OnePass {
         gradient: Tensor<D>,
         state: Option<AdamWState<D>>,
     ) -> (Tensor<D>, Option<AdamWState<D>>) {
-        let (shape, device) = (value.dims(), value.device());
-        if device != Device::flex() {
-            return self.burns.step(rate, value, gradient, state);
-        }
-        let (time, m, v) = match state {
+        let (time, moments) = match state {
             Some(AdamWState { momentum }) => {
-                (momentum.time + 1, numbers(momentum.moment_1), numbers(momentum.moment_2))
+                (momentum.time + 1, (momentum.moment_1, momentum.moment_2))
             }
-            None => (1, vec![0.0; shape.iter().product()], vec![0.0; shape.iter().product()]),
+            None => (1, (gradient.zeros_like(), gradient.zeros_like())),
         };
-        let (mut value, gradient, mut m, mut v) = (numbers(value), numbers(gradient), m, v);
-        let power = i32::try_from(time).unwrap_or(i32::MAX);
-        let [of_m, of_v] = [BETA_1, BETA_2].map(|beta| 1.0 / (1.0 - beta.powi(power)));
-        let keeps = (1.0 - rate * f64::from(self.weight_decay)) as f32;
-        let rate = rate as f32;
-        let parts = value.par_chunks_mut(PART).zip(gradient.par_chunks(PART));
-        let parts = parts.zip(m.par_chunks_mut(PART)).zip(v.par_chunks_mut(PART));
-        parts.for_each(|(((value, gradient), m), v)| {
-            for (((value, g), m), v) in value.iter_mut().zip(gradient).zip(m).zip(v) {
-                *m = *m * BETA_1 + g * (1.0 - BETA_1);
-                *v = *v * BETA_2 + g * g * (1.0 - BETA_2);
-                let step = *m * of_m / ((*v * of_v).sqrt() + EPSILON);
-                *value = *value * keeps - step * rate;
-            }
-        });
-        let tensor = |numbers| Tensor::from_data(TensorData::new(numbers, shape), &device);
-        let (moment_1, moment_2) = (tensor(m), tensor(v));
-        let momentum = AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2: None };
-        (tensor(value), Some(AdamWState { momentum }))
+        let decay = rate * f64::from(self.weight_decay);
+        let step = AdamWStep::new(BETAS, EPSILON, time, rate, decay);
+        let Moved { value, m, v } = step.take(value, gradient, moments);
+        let momentum = AdaptiveMomentumState { time, moment_1: m, moment_2: v, max_moment_2: None };
+        (value, Some(AdamWState { momentum }))
     }
 
     fn to_device<const D: usize>(state: AdamWState<D>, device: &Device) -> AdamWState<D> {
@@ -73,12 +44,10 @@ impl Optimizer for OnePass {
     }
 }
 
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().expect("a parameter has single precision")
-}
-
 #[cfg(test)]
 mod tests {
+    use burn::{optim::AdamWConfig, tensor::TensorData};
+
     use super::*;
 
     #[test]
@@ -88,12 +57,14 @@ mod tests {
             let numbers: Vec<f32> = (0..35).map(|i| (i as f32 * 0.9 + salt).sin()).collect();
             Tensor::<2>::from_data(TensorData::new(numbers, [7, 5]), &device)
         };
-        let ours = OnePass::new(0.1);
+        let numbers = |tensor: Tensor<2>| tensor.into_data().try_into_vec::<f32>().unwrap();
+        let (ours, burns) =
+            (OnePass { weight_decay: 0.1 }, AdamWConfig::new().with_weight_decay(0.1).build());
         let (mut a, mut b, mut of_a, mut of_b) = (table(0.0), table(0.0), None, None);
         for step in 0..20 {
             let (rate, gradient) = (0.01 * f64::from(step % 3 + 1), table(step as f32));
             (a, of_a) = ours.step(rate, a, gradient.clone(), of_a);
-            (b, of_b) = ours.burns.step(rate, b, gradient, of_b);
+            (b, of_b) = burns.step(rate, b, gradient, of_b);
             for (a, b) in numbers(a.clone()).iter().zip(numbers(b.clone())) {
                 assert!((a - b).abs() < 1e-6, "{step}: {a} {b}");
             }

@@ -63,7 +63,7 @@ impl Fit<'_> {
         progress: &dyn Progress,
     ) -> Result<M, EvalError> {
         let mut batches = Batches::new(n, self.batch, self.order, self.seed);
-        let mut optimizer = ModuleOptimizer::from(OnePass::new(self.weight_decay));
+        let mut optimizer = ModuleOptimizer::from(OnePass { weight_decay: self.weight_decay });
         for step in 0..self.steps {
             progress.check()?;
             let batch = batches.next_batch();

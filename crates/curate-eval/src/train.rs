@@ -9,6 +9,9 @@ use crate::{EvalError, Pairs, Probe, Towers, model::Model, towers::gather};
 pub(crate) type LossOf<'a> =
     dyn Fn(&Model, &[usize], (Tensor<2>, Tensor<2>)) -> Result<Tensor<1>, EvalError> + 'a;
 
+/// That of the pairs alone.
+const CLIP: &LossOf<'static> = &|model, _, (a, b)| Ok(model.loss(a, b));
+
 impl Probe {
     /// Trains two projections on `pairs`, each a row of the images and one of the texts. A pair that is
     /// given several times is seen as often.
@@ -22,7 +25,7 @@ impl Probe {
         pairs: &[(usize, usize)],
         progress: &dyn Progress,
     ) -> Result<Towers, EvalError> {
-        self.run_with(data, pairs, &|model, _, (a, b)| Ok(model.loss(a, b)), progress)
+        self.run_with(data, pairs, CLIP, progress)
     }
 
     /// [`Self::run`] that goes on from towers that were trained before; their sizes stay.
@@ -37,8 +40,7 @@ impl Probe {
         progress: &dyn Progress,
     ) -> Result<Towers, EvalError> {
         start.take(data)?;
-        let loss: &LossOf<'_> = &|model, _, (a, b)| Ok(model.loss(a, b));
-        self.train(start.0.clone().train(), data, pairs, loss, progress)
+        self.train(start.0.clone().train(), data, pairs, CLIP, progress)
     }
 
     /// Trains a fresh model by a loss of its own.

@@ -36,8 +36,11 @@ impl Evaluation {
         named::selections(&asked.against).map_err(of_recipe)?;
         args.runs.overwrite |= overwrite;
         let pool = &recipe.pool;
-        let options =
-            PoolOptions { format: pool.format, bad_shards: pool.bad_shards, ids: pool.ids };
+        let options = PoolOptions {
+            format: pool.format,
+            bad_shards: pool.bad_shards,
+            ids: args.runs.ids.ids.or(pool.ids),
+        };
         Ok(Some(Self { args, options }))
     }
 

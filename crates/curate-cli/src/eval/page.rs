@@ -11,7 +11,7 @@ use curate::{
     scaling::show_count,
 };
 
-use super::text::{Spent, range};
+use super::text::{Spent, not_trained_on, range};
 
 /// The page of a comparison.
 pub(super) fn of(report: &Report, spent: &Spent, params: &CompareParams) -> Page {
@@ -23,7 +23,8 @@ pub(super) fn of(report: &Report, spent: &Spent, params: &CompareParams) -> Page
         Tile::new("rows tested on", report.test_rows),
         Tile::new("seeds", params.seeds).hint("trainings of a selection at a budget"),
     ];
-    page.notes = left_out(report);
+    let left_out = report.left_out.iter();
+    page.notes = left_out.map(|(name, why)| Note::info(not_trained_on(name, why))).collect();
     page.sections = vec![curves(report), tables(report)];
     page.facts = facts(report, spent, params);
     page
@@ -46,15 +47,6 @@ fn verdict(ranking: &Ranking) -> String {
         "{budget} samples: {} has {score:.2} % right, and cannot be told from {others}.",
         first.name
     )
-}
-
-fn left_out(report: &Report) -> Vec<Note> {
-    let note = |(name, reasons): (&String, &BTreeMap<String, usize>)| {
-        let reasons: Vec<String> =
-            reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        Note::info(format!("{name}: not trained on: {}", reasons.join(", ")))
-    };
-    report.left_out.iter().map(note).collect()
 }
 
 /// Each selection's score over the samples seen.

@@ -86,12 +86,15 @@ pub(crate) fn left_out(
     f: &mut fmt::Formatter<'_>,
     selections: &BTreeMap<String, BTreeMap<String, usize>>,
 ) -> fmt::Result {
-    for (name, reasons) in selections {
-        let reasons: Vec<String> =
-            reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        writeln!(f, "{name}: not trained on: {}", reasons.join(", "))?;
-    }
-    Ok(())
+    selections
+        .iter()
+        .try_for_each(|(name, reasons)| writeln!(f, "{}", not_trained_on(name, reasons)))
+}
+
+pub(super) fn not_trained_on(name: &str, reasons: &BTreeMap<String, usize>) -> String {
+    let reasons: Vec<String> =
+        reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    format!("{name}: not trained on: {}", reasons.join(", "))
 }
 
 fn table(f: &mut fmt::Formatter<'_>, ranking: &Ranking, report: &Report) -> fmt::Result {

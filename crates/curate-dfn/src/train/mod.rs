@@ -22,7 +22,7 @@ pub use batch::{Batch, Captions, Pair, Pairs, PoolPairs};
 #[cfg(feature = "train")]
 pub use model::DeviceNetwork;
 #[cfg(feature = "train")]
-pub use optim::{AdamW, Schedule};
+pub use optim::{AdamW, AdamWStep, Moved, Schedule};
 pub use params::{Augment, Loss, StepReport, TrainParams};
 #[cfg(feature = "train")]
 pub use trainer::{TrainError, Trainer};

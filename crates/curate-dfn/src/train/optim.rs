@@ -42,9 +42,9 @@ pub struct AdamW {
     pub(crate) moments: BTreeMap<String, (Tensor<2>, Tensor<2>)>,
 }
 
-/// The numbers of a step for one parameter.
-#[derive(Clone, Copy)]
-struct Numbers {
+/// A step of AdamW for one parameter, on any device.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamWStep {
     beta1: f64,
     beta2: f64,
     /// `sqrt(1 - beta2^t)`.
@@ -56,9 +56,43 @@ struct Numbers {
     keeps: f64,
 }
 
-impl Numbers {
+impl AdamWStep {
+    /// Step number `step`, counted from 1. `betas` and `eps` are Adam's, `decay` is the share of a value that the step
+    /// takes away.
+    pub fn new(betas: [f64; 2], eps: f64, step: usize, lr: f64, decay: f64) -> Self {
+        let [beta1, beta2] = betas;
+        let power = i32::try_from(step).unwrap_or(i32::MAX);
+        Self {
+            beta1,
+            beta2,
+            correction2: (1.0 - beta2.powi(power)).sqrt(),
+            eps,
+            rate: lr / (1.0 - beta1.powi(power)),
+            keeps: 1.0 - decay,
+        }
+    }
+
+    /// Moves a parameter and its moments against a gradient, all of one shape and without gradients of their own.
+    pub fn take<const D: usize>(
+        self,
+        value: Tensor<D>,
+        gradient: Tensor<D>,
+        (m, v): (Tensor<D>, Tensor<D>),
+    ) -> Moved<D> {
+        match value.device().without_autodiff() == Device::flex() {
+            true => self.on_host(value, gradient, m, v),
+            false => self.on_device(value, gradient, m, v),
+        }
+    }
+
     /// Operation by operation on the device.
-    fn on_device(self, value: Tensor<2>, gradient: Tensor<2>, m: Tensor<2>, v: Tensor<2>) -> Moved {
+    fn on_device<const D: usize>(
+        self,
+        value: Tensor<D>,
+        gradient: Tensor<D>,
+        m: Tensor<D>,
+        v: Tensor<D>,
+    ) -> Moved<D> {
         let m = m.mul_scalar(self.beta1) + gradient.clone().mul_scalar(1.0 - self.beta1);
         let v = v.mul_scalar(self.beta2) + gradient.square().mul_scalar(1.0 - self.beta2);
         let spread = v.clone().sqrt().div_scalar(self.correction2).add_scalar(self.eps);
@@ -67,9 +101,15 @@ impl Numbers {
     }
 
     /// The same operations on the CPU, number by number: one pass over memory instead of fourteen.
-    fn on_host(self, value: Tensor<2>, gradient: Tensor<2>, m: Tensor<2>, v: Tensor<2>) -> Moved {
+    fn on_host<const D: usize>(
+        self,
+        value: Tensor<D>,
+        gradient: Tensor<D>,
+        m: Tensor<D>,
+        v: Tensor<D>,
+    ) -> Moved<D> {
         let (shape, device) = (value.dims(), value.device());
-        let numbers = |tensor: Tensor<2>| -> Vec<f32> {
+        let numbers = |tensor: Tensor<D>| -> Vec<f32> {
             tensor.into_data().try_into_vec().expect("a parameter has single precision")
         };
         let (mut value, gradient) = (numbers(value), numbers(gradient));
@@ -97,10 +137,14 @@ impl Numbers {
 const PART: usize = 1 << 14;
 
 /// A parameter and its moments after a step.
-struct Moved {
-    value: Tensor<2>,
-    m: Tensor<2>,
-    v: Tensor<2>,
+#[derive(Clone, Debug)]
+pub struct Moved<const D: usize> {
+    /// The parameter.
+    pub value: Tensor<D>,
+    /// The first moment.
+    pub m: Tensor<D>,
+    /// The second moment.
+    pub v: Tensor<D>,
 }
 
 /// open_clip's rule: no decay for vectors and scalars, nor for what is named a norm, a bias or the
@@ -125,27 +169,14 @@ impl AdamW {
         axes: impl Fn(&str) -> usize,
     ) {
         self.step += 1;
-        let power = i32::try_from(self.step).unwrap_or(i32::MAX);
-        let correction1 = 1.0 - self.beta1.powi(power);
-        let correction2 = (1.0 - self.beta2.powi(power)).sqrt();
-        let on_host = network.device().clone().without_autodiff() == Device::flex();
         for (name, gradient) in gradients {
             let value = network.parameters()[&name].clone().without_autodiff();
             let zeros = || (gradient.zeros_like(), gradient.zeros_like());
             let (m, v) = self.moments.remove(&name).unwrap_or_else(zeros);
             let decay = if decays(&name, axes(&name)) { lr * self.weight_decay } else { 0.0 };
-            let numbers = Numbers {
-                beta1: self.beta1,
-                beta2: self.beta2,
-                correction2,
-                eps: self.eps,
-                rate: lr / correction1,
-                keeps: 1.0 - decay,
-            };
-            let moved = match on_host {
-                true => numbers.on_host(value, gradient, m, v),
-                false => numbers.on_device(value, gradient, m, v),
-            };
+            let betas = [self.beta1, self.beta2];
+            let step = AdamWStep::new(betas, self.eps, self.step, lr, decay);
+            let moved = step.take(value, gradient, (m, v));
             network.set(&name, moved.value);
             self.moments.insert(name, (moved.m, moved.v));
         }
@@ -179,16 +210,9 @@ mod tests {
         let start = || Moved { value: of(2_654_435_761), m: zeros.clone(), v: zeros.clone() };
         let (mut host, mut device) = (start(), start());
         for (t, seed) in [(1, 40_503), (2, 2_246_822_519), (3, 3_266_489_917)] {
-            let numbers = Numbers {
-                beta1: 0.9,
-                beta2: 0.98,
-                correction2: (1.0 - 0.98_f64.powi(t)).sqrt(),
-                eps: 1e-6,
-                rate: 1e-3 / (1.0 - 0.9_f64.powi(t)),
-                keeps: 1.0 - 1e-3 * 0.2,
-            };
-            host = numbers.on_host(host.value, of(seed), host.m, host.v);
-            device = numbers.on_device(device.value, of(seed), device.m, device.v);
+            let step = AdamWStep::new([0.9, 0.98], 1e-6, t, 1e-3, 1e-3 * 0.2);
+            host = step.on_host(host.value, of(seed), host.m, host.v);
+            device = step.on_device(device.value, of(seed), device.m, device.v);
         }
         let bytes = |tensor: Tensor<2>| tensor.into_data().try_into_vec::<f32>().unwrap();
         assert_eq!(bytes(host.m), bytes(device.m));

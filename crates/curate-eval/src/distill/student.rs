@@ -50,14 +50,18 @@ impl DistillParams {
     /// # Errors
     /// Every violation.
     pub fn check(self) -> Result<Distill, ParamsError> {
-        let mut check = Checker::default();
-        let (alpha, temperature) = (self.alpha, self.temperature);
-        check.that((0.0..=1.0).contains(&alpha), "alpha", alpha, "a number from 0 to 1");
-        let fits = temperature.is_finite() && temperature > 0.0;
-        check.that(fits, "temperature", temperature, "a number above 0");
-        check.finish()?;
+        check(self.alpha, self.temperature)?;
         Ok(Distill(self))
     }
+}
+
+/// What every distillation asks of its two numbers.
+pub(super) fn check(alpha: f32, temperature: f32) -> Result<(), ParamsError> {
+    let mut check = Checker::default();
+    check.that((0.0..=1.0).contains(&alpha), "alpha", alpha, "a number from 0 to 1");
+    let fits = temperature.is_finite() && temperature > 0.0;
+    check.that(fits, "temperature", temperature, "a number above 0");
+    check.finish()
 }
 
 /// The teacher's share by the share of the data that is kept.

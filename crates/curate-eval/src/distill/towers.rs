@@ -1,10 +1,10 @@
 //! Students of two projections.
 
 use burn::tensor::{Tensor, activation};
-use curate_core::{ParamsError, Progress, params::Checker};
+use curate_core::{ParamsError, Progress};
 use serde::{Deserialize, Serialize};
 
-use crate::{EvalError, Pairs, Probe, Towers, towers::gather};
+use crate::{EvalError, Pairs, Probe, Towers, distill::student::check, towers::gather};
 
 /// What a student copies of its teacher (Yang et al. 2024, CLIP-KD, arXiv 2307.12732).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +43,7 @@ impl DistillTowersParams {
     /// # Errors
     /// Every violation.
     pub fn check(self) -> Result<DistillTowers, ParamsError> {
-        let mut check = Checker::default();
-        let (alpha, temperature) = (self.alpha, self.temperature);
-        check.that((0.0..=1.0).contains(&alpha), "alpha", alpha, "a number from 0 to 1");
-        let fits = temperature.is_finite() && temperature > 0.0;
-        check.that(fits, "temperature", temperature, "a number above 0");
-        check.finish()?;
+        check(self.alpha, self.temperature)?;
         Ok(DistillTowers(self))
     }
 }
