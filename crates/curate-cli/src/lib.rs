@@ -157,7 +157,7 @@ fn run_recipe(args: &RunArgs, shown: &Shown) -> Result<(), Failure> {
     }
     let stem = args.recipe.file_stem().unwrap_or_default();
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(stem));
-    let evaluation = Evaluation::of(&recipe, &args.recipe, &out, args.overwrite)?;
+    let evaluation = Evaluation::of(&recipe, &args.recipe, &out, args.overwrite, shown)?;
     let options = RunOptions { overwrite: args.overwrite };
     let done = match args.tasks {
         Some(tasks) => run_in_tasks(&recipe, &out, tasks, options, shown),

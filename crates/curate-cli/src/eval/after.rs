@@ -8,7 +8,11 @@ use curate::{
 };
 
 use crate::{
-    eval::{args::CompareArgs, compare::compare_in, named},
+    eval::{
+        args::CompareArgs,
+        compare::{check, compare_in},
+        named,
+    },
     failure::Failure,
     progress::Shown,
     words::parsed,
@@ -21,13 +25,14 @@ pub(crate) struct Evaluation {
 }
 
 impl Evaluation {
-    /// What the recipe in a file asks for, if it does. Known before the run, so that what is wrong is told at
-    /// once.
+    /// What the recipe in a file asks for, if it does. Looked at before the run, so that what can be known to be
+    /// wrong is told at once.
     pub(crate) fn of(
         recipe: &Recipe,
         file: &Path,
         out: &Path,
         overwrite: bool,
+        shown: &Shown,
     ) -> Result<Option<Self>, Failure> {
         let Some(asked) = &recipe.evaluate else { return Ok(None) };
         let of_recipe =
@@ -41,6 +46,7 @@ impl Evaluation {
             bad_shards: pool.bad_shards,
             ids: args.runs.ids.ids.or(pool.ids),
         };
+        check(&args, options, shown).map_err(of_recipe)?;
         Ok(Some(Self { args, options }))
     }
 

@@ -38,6 +38,28 @@ pub(crate) fn compare(args: &CompareArgs, shown: &Shown) -> Result<(), Failure> 
     compare_in(args, options, shown)
 }
 
+/// What can be known to be wrong with a comparison before its selections are there: numbers out of range, and
+/// embeddings and columns that the pool does not have.
+pub(super) fn check(
+    args: &CompareArgs,
+    options: PoolOptions,
+    shown: &Shown,
+) -> Result<(), Failure> {
+    let pool = open(&args.pool, options, args.embeddings.as_deref(), shown)?;
+    let compare = settings(args, &pool)?;
+    let params = compare.params();
+    if params.model != Model::Cnn {
+        pool.embedding(&params.images)?;
+    }
+    if !params.model.learns_labels() {
+        pool.embedding(&params.texts)?;
+    }
+    if let Some(column) = &args.asked.labels {
+        named::labels(&pool, column, args.asked.labels_from.as_deref(), shown)?;
+    }
+    Ok(())
+}
+
 /// [`compare`] in a pool that is opened with these options.
 pub(super) fn compare_in(
     args: &CompareArgs,

@@ -16,6 +16,7 @@ impl Evaluation {
         file: &Path,
         _: &Path,
         _: bool,
+        _: &Shown,
     ) -> Result<Option<Self>, Failure> {
         match recipe.evaluate {
             None => Ok(None),

@@ -66,6 +66,10 @@ fn what_is_wrong_with_the_trainings_is_told_before_the_run() {
             "error: recipe.toml: `[evaluate]`: invalid value 'many' for '--budgets <COUNTS>': must be a whole \
              count, such as 20000, 20K or 1.5M\n",
         ),
+        (
+            "budgets = [\"12\"]\ntrain = [\"--images\", \"img\", \"--texts\", \"joint_txt\"]",
+            "error: recipe.toml: `[evaluate]`: `budgets` is 12, but must be at least one batch, 512\n",
+        ),
         ("seeds = 0", "error: recipe.toml: `evaluate.seeds` must be at least 1\n"),
     ] {
         write(folder.path(), evaluate);
@@ -75,6 +79,14 @@ fn what_is_wrong_with_the_trainings_is_told_before_the_run() {
     let error = refused(folder.path(), &run);
     let start = "error: recipe.toml: `[evaluate]`: ";
     assert!(error.starts_with(start) && error.contains("nowhere.npy: does not exist"), "{error}");
+    for (words, expected) in [
+        (["--images", "img", "--texts", "joint_txt", "--labels", "sauce"].as_slice(), "`sauce`"),
+        (&["--images", "nothing", "--texts", "joint_txt"], "has no array `nothing`"),
+    ] {
+        write(folder.path(), &format!("train = {words:?}"));
+        let error = refused(folder.path(), &run);
+        assert!(error.starts_with(start) && error.contains(expected), "{error}");
+    }
     write(folder.path(), "lables = 3");
     assert!(refused(folder.path(), &run).contains("unknown field `lables`"));
     assert!(!folder.path().join("out").exists());
