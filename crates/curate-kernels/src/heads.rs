@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct HeadPanels {
     pub(crate) rotation: Arc<Rotation>,
     pub(crate) form: Form,
+    /// What decides the pairs that heads leave open, before f32 does.
+    pub(crate) whole: Whole,
     /// By position, padded to whole panels: scales, `<m, c> + bias` (`-inf` beyond the last), tails.
     pub(crate) scale: Vec<f32>,
     pub(crate) offset: Vec<f32>,
@@ -29,8 +31,8 @@ pub(crate) struct HeadPanels {
 
 /// How heads are multiplied.
 pub(crate) enum Form {
-    /// As 8-bit integers; what that leaves open, the whole vectors as integers decide, then f32.
-    Integer(Integers, Vec<[[u8; GROUP]; PANEL]>, Whole),
+    /// As 8-bit integers.
+    Integer(Integers, Vec<[[u8; GROUP]; PANEL]>),
     /// In f32.
     Float(Panels),
 }
@@ -62,8 +64,7 @@ impl HeadPanels {
         let at = |position: usize| order.get(position).map_or(position, |&i| i as usize);
         let form = match kind {
             Some(kind) => {
-                let panels = integers(with, &along, &mut heads, rotation.count, at);
-                Form::Integer(kind, panels, Whole::pack(with, vectors, bias, &rotation.center)?)
+                Form::Integer(kind, integers(with, &along, &mut heads, rotation.count, at))
             }
             None => {
                 let sorted: Vec<f32> = (0..bias.len())
@@ -77,6 +78,7 @@ impl HeadPanels {
         let mut packed = Self {
             rotation: Arc::clone(rotation),
             form,
+            whole: Whole::pack(with, vectors, bias, &rotation.center)?,
             scale: vec![0.0; padded],
             offset: vec![f32::NEG_INFINITY; padded],
             tail: vec![0.0; padded],

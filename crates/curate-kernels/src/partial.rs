@@ -2,22 +2,22 @@
 //! and decided in f32.
 //!
 //! [`crate::axes`] bounds what the tails of two vectors can add to the product of their heads. What
-//! that cannot rule out is looked at as in [`crate::integer`], pair by pair, where there are integers,
-//! and what these cannot rule out is computed in f32 as a chain. So the answer is that of the f32
-//! search to the bit.
+//! that cannot rule out is looked at pair by pair with whole vectors as 8-bit integers, whose error is
+//! bounded as in [`crate::integer`], and what these cannot rule out is computed in f32 as a chain. So the
+//! answer is that of the f32 search to the bit.
 
 use crate::{
     axes::Head,
     dispatch::{self, Instructions},
     dots,
     found::Nearest,
-    heads::{BlockHeads, Form, HeadPanels, Whole},
+    heads::{BlockHeads, Form, HeadPanels},
     integer::{Answer, Query},
     look::{self, Largest, Rows},
     quant::{self, GROUP, PANEL, QuantRows, ROWS, Row},
     ruled::Ruled,
     tile::PackedRows,
-    vnni::{self, Integers, PAIR},
+    vnni::{self, PAIR},
 };
 
 /// Where the vectors are.
@@ -210,7 +210,7 @@ impl Scan {
         let skip = |first: usize| queries.partition_point(|query| query.limit <= first) / ROWS;
         let tiles = queries.len().div_ceil(ROWS);
         match (self, &of.panels.form) {
-            (Self::Integers(rows, starts), Form::Integer(kind, panels, _)) => {
+            (Self::Integers(rows, starts), Form::Integer(kind, panels)) => {
                 let mut tile: quant::Tile = [[0; PANEL]; ROWS];
                 let groups = of.panels.rotation.count.div_ceil(GROUP).max(1);
                 for (p, panel) in panels.chunks_exact(groups).enumerate() {
@@ -323,9 +323,8 @@ fn sieve(of: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>], ruled: &
         let passed =
             rows[i / ROWS].passed[i % ROWS].iter().fold(f32::NEG_INFINITY, |m, &p| m.max(p));
         look.others = passed + look.row.shift + look.row.error;
-        if let (Form::Integer(kind, _, whole), true) = (&of.panels.form, pairs.len() - first > FEW)
-        {
-            ruled.integers += sharpen(of, (*kind, whole), query, look, integer, (pairs, first));
+        if pairs.len() - first > FEW {
+            ruled.integers += sharpen(of, query, look, integer, (pairs, first));
         }
     }
 }
@@ -355,20 +354,23 @@ fn by_query(work: &mut Workspace) {
 /// open; returns how many they ruled out.
 fn sharpen(
     of: &Vectors<'_>,
-    (kind, whole): (Integers, &Whole),
     query: &Query<'_>,
     look: &mut Look,
     room: &mut Integer,
     (pairs, first): (&mut Vec<(u32, u32)>, usize),
 ) -> u64 {
-    let (dim, Integer { y, q, products }) = (of.dim(), room);
+    let (whole, dim, Integer { y, q, products }) = (&of.panels.whole, of.dim(), room);
+    let kind = match of.panels.form {
+        Form::Integer(kind, _) => Some(kind),
+        Form::Float(_) => None,
+    };
     y.resize(dim, 0.0);
     q.resize(dim.next_multiple_of(PAIR), 0);
     let parts = quant::split(of.with, query.row, &of.panels.rotation.center, y, &mut q[..dim]);
     let row = Row::new(&parts, &whole.most, dim);
     let threshold = look.least(query);
     let vectors = pairs[first..].iter().map(|pair| whole.vector(of.index(pair.1) as usize, dim));
-    vnni::pairs(kind, q, row.start, vectors, products);
+    vnni::pairs(of.with, kind, q, row.start, vectors, products);
     let mut kept = first;
     for (at, &product) in (first..).zip(&*products) {
         let index = of.index(pairs[at].1) as usize;

@@ -47,7 +47,7 @@ impl Costs {
     fn of(kind: Option<Integers>) -> Self {
         match kind {
             Some(_) => Self { look: 48.0, pair: 8.0, float: 4.0 },
-            None => Self { look: 16.0, pair: 6.0, float: 1.0 },
+            None => Self { look: 16.0, pair: 2.0, float: 1.0 },
         }
     }
 
