@@ -36,6 +36,14 @@ def save(results, part, section, command, unit, versions, bars):
     print(part, json.dumps(section, indent=2), json.dumps(report["passed"], indent=2), flush=True)
 
 
+def flags():
+    """What the processor says it has."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return set(line.partition(":")[2].split())
+    return set()
+
+
 def processor():
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

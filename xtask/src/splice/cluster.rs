@@ -78,6 +78,53 @@ pub(super) fn beside(root: &Path) -> Result<String> {
     ))
 }
 
+/// The records of `real.py`, by class of processors, by name.
+pub(super) fn records(root: &Path) -> Result<Vec<(String, Value)>> {
+    let folder = root.join("benches/cluster/real");
+    let mut classes = std::fs::read_dir(&folder)?
+        .map(|entry| Ok(entry?.path().file_stem().unwrap_or_default().display().to_string()))
+        .collect::<Result<Vec<String>>>()?;
+    classes.sort();
+    let read = |class: String| {
+        let record = read(root, &format!("benches/cluster/real/{class}.json"))?;
+        Ok((class, record))
+    };
+    classes.into_iter().map(read).collect()
+}
+
+/// How ours was run on a processor, by how its ratios end.
+const KINDS: [(&str, &str); 3] =
+    [("", ""), ("_f32", ", without 8-bit integers"), ("_avx2", ", as without AVX-512")];
+
+/// Times as fast as the peers on data that nobody made for it, by class of processors.
+pub(super) fn real(root: &Path) -> Result<String> {
+    let parts = [
+        ("fashion-256", "Fashion-MNIST, 256 clusters"),
+        ("fashion-1024", "Fashion-MNIST, 1,024 clusters"),
+        ("fashion-4096", "Fashion-MNIST, 4,096 clusters"),
+        ("clip-1024", "made like CLIP features, 1,024 clusters"),
+        ("clip-4096", "made like CLIP features, 4,096 clusters"),
+        ("white-1024", "white, 1,024 clusters"),
+    ];
+    let mut out = String::from(
+        "| processor | data | beside SuperKMeans | beside faiss |\n|---|---|---|---|\n",
+    );
+    for (class, record) in records(root)? {
+        for (kind, how) in KINDS {
+            for (part, data) in parts {
+                let ratios = &record["parts"][part]["ratios"];
+                let [superkmeans, faiss] = ["superkmeans", "faiss"]
+                    .map(|peer| &ratios[format!("{peer}_over_ours{kind}").as_str()]);
+                if !faiss.is_null() {
+                    let (superkmeans, faiss) = (fixed(superkmeans, 1), fixed(faiss, 1));
+                    out += &format!("| {class}{how} | {data} | {superkmeans} | {faiss} |\n");
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
 /// Cost and memory by the number of rows.
 pub(super) fn scale(root: &Path) -> Result<String> {
     let scale = part(root, "scale")?;
