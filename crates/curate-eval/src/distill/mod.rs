@@ -29,7 +29,7 @@
 //! | | paper | here |
 //! |---|---|---|
 //! | teacher | trained on all data; the student's architecture unless said otherwise | any logits |
-//! | soft labels | all classes | the largest `k`, as shares of those `k` |
+//! | soft labels | all classes | the largest `k`, and what the others have together at temperature 1, shared equally |
 //! | choice of $\alpha$ | by hand, falling with the share kept | [`Alpha`], or [`Distill::sweep`] on held-out rows |
 //! | students of a pool on disk | | [`study`] |
 //! | scores to prune by | DeepCore's | [`scores`]: EL2N, margin, forgetting |

@@ -18,6 +18,9 @@ pub struct SoftLabels {
     /// `n x k`, the largest logit first.
     class: Vec<u32>,
     logit: Vec<f32>,
+    /// For each row what the logit of every class that is not kept would be if all were equal: together
+    /// they have their probability at temperature 1. `-inf` where they have none.
+    rest: Vec<f32>,
 }
 
 impl SoftLabels {
@@ -31,7 +34,9 @@ impl SoftLabels {
     /// use curate_eval::distill::SoftLabels;
     ///
     /// let soft = SoftLabels::of(&[0.0, 2.0, 2.0], 3, 2)?;
-    /// assert_eq!(soft.shares(0, 1.0), [0.0, 0.5, 0.5]);
+    /// let shares = soft.shares(0, 1.0);
+    /// assert_eq!(shares[1], shares[2]);
+    /// assert!((shares[0] - 0.063).abs() < 1e-3, "a class that is not kept has its probability");
     /// # Ok::<(), curate_eval::EvalError>(())
     /// ```
     pub fn of(logits: &[f32], classes: usize, k: usize) -> Result<Self, EvalError> {
@@ -42,6 +47,7 @@ impl SoftLabels {
             return Err(EvalError::Length { argument: "k", found: 0, expected: 1 });
         }
         let (mut class, mut logit) = (Vec::with_capacity(rows * k), Vec::with_capacity(rows * k));
+        let mut rest = Vec::with_capacity(rows);
         for (row, logits) in logits.chunks_exact(classes).enumerate() {
             if logits.iter().any(|x| !x.is_finite()) {
                 return Err(EvalError::NotFinite { argument: "logits", row });
@@ -52,8 +58,9 @@ impl SoftLabels {
                 class.push(at as u32);
                 logit.push(logits[at]);
             }
+            rest.push(mean_logit(order[k..].iter().map(|&at| logits[at])));
         }
-        Ok(Self { classes, k, class, logit })
+        Ok(Self { classes, k, class, logit, rest })
     }
 
     /// Rows.
@@ -66,8 +73,8 @@ impl SoftLabels {
         self.classes
     }
 
-    /// The teacher's probability of every class for a row, at a temperature: a softmax over the kept logits;
-    /// the other classes have none.
+    /// The teacher's probability of every class for a row, at a temperature: a softmax in which the classes
+    /// that are not kept have one logit, by which they have their probability together at temperature 1.
     ///
     /// # Panics
     /// When there is no such row.
@@ -76,15 +83,17 @@ impl SoftLabels {
         let (class, logit) = (&self.class[kept.clone()], &self.logit[kept]);
         let most = logit[0];
         let weight = |x: &f32| (f64::from(x - most) / f64::from(temperature)).exp();
-        let all: f64 = logit.iter().map(weight).sum();
-        let mut shares = vec![0.0; self.classes];
+        let other = weight(&self.rest[row]);
+        let all = logit.iter().map(weight).sum::<f64>() + other * (self.classes - self.k) as f64;
+        let mut shares = vec![(other / all) as f32; self.classes];
         for (class, logit) in class.iter().zip(logit) {
             shares[*class as usize] = (weight(logit) / all) as f32;
         }
         shares
     }
 
-    /// Writes a Parquet table: `uid`, `classes`, and for each of the `k` its class and logit.
+    /// Writes a Parquet table: `uid`, `classes`, for each of the `k` its class and logit, and where classes are
+    /// left out the logit `rest` that stands for each of them.
     ///
     /// # Errors
     /// When there is not one id for each row, or the file cannot be written.
@@ -137,6 +146,9 @@ impl SoftLabels {
             columns.push((class, Column::U32(column(at).map(|i| self.class[i]).collect())));
             columns.push((logit, Column::F32(column(at).map(|i| self.logit[i]).collect())));
         }
+        if self.k < self.classes {
+            columns.push(("rest", Column::F32(self.rest.clone())));
+        }
         table::write(path, columns)
     }
 
@@ -179,8 +191,9 @@ impl SoftLabels {
     /// What the teacher says of these rows instead, in their order. Those of which `place` is
     /// `None` get equal logits.
     pub(crate) fn at(&self, place: &[Option<usize>]) -> Self {
-        let (mut class, mut logit) = (Vec::new(), Vec::new());
+        let (mut class, mut logit, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for place in place {
+            rest.push(place.map_or(0.0, |row| self.rest[row]));
             match place {
                 Some(row) => {
                     class.extend_from_slice(&self.class[row * self.k..(row + 1) * self.k]);
@@ -192,10 +205,11 @@ impl SoftLabels {
                 }
             }
         }
-        Self { classes: self.classes, k: self.k, class, logit }
+        Self { classes: self.classes, k: self.k, class, logit, rest }
     }
 
-    /// Reads what [`Self::write`] wrote: the ids, and what the teacher says of them.
+    /// Reads what [`Self::write`] wrote: the ids, and what the teacher says of them. Without a column `rest`
+    /// the classes that are left out have no probability.
     ///
     /// # Errors
     /// When the file cannot be read, or is no such table.
@@ -233,11 +247,35 @@ impl SoftLabels {
                 "is no table of soft labels: a class is not below `classes`, or a logit not finite";
             return Err(IoError::malformed(path, problem));
         }
+        let rest = match table.has("rest") {
+            true => table.f32("rest")?,
+            false => vec![f32::NEG_INFINITY; ids.len()],
+        };
+        let smallest = |row: usize| columns.iter().fold(f32::INFINITY, |m, c| m.min(c.1[row]));
+        if let Some(row) =
+            (0..ids.len()).find(|&row| rest[row].is_nan() || rest[row] > smallest(row))
+        {
+            let problem = format!("row {row}, field `rest`: is not below the logits that are kept");
+            return Err(IoError::malformed(path, problem));
+        }
         let rows = 0..ids.len();
         let class = rows.clone().flat_map(|row| columns.iter().map(move |c| c.0[row])).collect();
         let logit = rows.flat_map(|row| columns.iter().map(move |c| c.1[row])).collect();
-        Ok((ids, Self { classes, k, class, logit }))
+        Ok((ids, Self { classes, k, class, logit, rest }))
     }
+}
+
+/// The logit that each of some classes has if all have the same and their weight together stays: the
+/// logarithm of the mean of the exponentials. `-inf` of none.
+fn mean_logit(logits: impl ExactSizeIterator<Item = f32> + Clone) -> f32 {
+    let count = logits.len() as f64;
+    let most = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    if most == f32::NEG_INFINITY {
+        return most;
+    }
+    let sum: f64 = logits.map(|x| f64::from(x - most).exp()).sum();
+    // Rounding must not lift it above the largest.
+    ((f64::from(most) + (sum / count).ln()) as f32).min(most)
 }
 
 #[cfg(test)]
@@ -276,6 +314,39 @@ mod tests {
         assert!(
             SoftLabels::read(&file).unwrap_err().to_string().contains("no table of soft labels")
         );
+    }
+
+    #[test]
+    fn classes_that_are_left_out_keep_their_probability_together() {
+        let logits = [0.5_f32, -1.0, 3.0, 2.0, 1.0];
+        let (all, some) = (SoftLabels::of(&logits, 5, 5), SoftLabels::of(&logits, 5, 2));
+        let (all, some) = (all.unwrap().shares(0, 1.0), some.unwrap());
+        let shares = some.shares(0, 1.0);
+        assert!((2..4).all(|class| (shares[class] - all[class]).abs() < 1e-6), "{shares:?}");
+        assert!(shares[0] == shares[1] && shares[1] == shares[4]);
+        let sum = |x: &[f32]| x[0] + x[1] + x[4];
+        assert!((sum(&shares) - sum(&all)).abs() < 1e-6 && sum(&all) > 0.1, "{shares:?} {all:?}");
+        let warm = some.shares(0, 4.0);
+        assert!(warm.iter().sum::<f32>() > 0.999_999 && warm[2] > warm[3] && warm[3] > warm[0]);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("soft.parquet");
+        let columns = |rest: Vec<(&'static str, Column)>| {
+            let mut columns = vec![
+                ("uid", Column::Text(vec!["1".into()])),
+                ("classes", Column::U32(vec![3])),
+                ("class_0", Column::U32(vec![1])),
+                ("logit_0", Column::F32(vec![2.0])),
+            ];
+            columns.extend(rest);
+            columns
+        };
+        table::write(&file, columns(vec![])).unwrap();
+        assert_eq!(SoftLabels::read(&file).unwrap().1.shares(0, 1.0), [0.0, 1.0, 0.0]);
+        for rest in [f32::NAN, 2.5] {
+            table::write(&file, columns(vec![("rest", Column::F32(vec![rest]))])).unwrap();
+            let error = SoftLabels::read(&file).unwrap_err().to_string();
+            assert!(error.contains("row 0, field `rest`"), "{error}");
+        }
     }
 
     #[test]
