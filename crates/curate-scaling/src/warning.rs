@@ -18,6 +18,11 @@ pub enum Warning {
         /// Parameters that the data say nothing about.
         parameters: Vec<String>,
     },
+    /// Nearly all runs repeat their data, so that a floor of the error and what repeats lose look alike.
+    OnlyRepeats {
+        /// No pool has more distinct samples than this.
+        unique: f64,
+    },
     /// A pool has runs at one budget only.
     OneBudget {
         /// The pools.
@@ -71,6 +76,12 @@ impl fmt::Display for Warning {
                  a run of several epochs",
                 parameters.join(", ")
             ),
+            Warning::OnlyRepeats { unique } => write!(
+                f,
+                "nearly all runs see their pool more than once, so that a law cannot tell a floor of the \
+                 error from what repeats lose, and promises too much of larger pools: add runs below \
+                 {unique:.0} samples"
+            ),
             Warning::OneBudget { pools } => write!(
                 f,
                 "runs at one budget only ({}): the parameters that such a pool has of its own rest \
@@ -91,10 +102,7 @@ impl fmt::Display for Warning {
                 f,
                 "{} trade off against each other (condition {}); fix one, add a prior, or rely on \
                  intervals of predictions rather than on their values",
-                match &parameters[..] {
-                    [] => "parameters".to_owned(),
-                    some => some.join(", "),
-                },
+                if parameters.is_empty() { "parameters".to_owned() } else { parameters.join(", ") },
                 condition.map_or("infinite".into(), |c| format!("{c:.0}"))
             ),
             Warning::AtBounds { parameters } => write!(

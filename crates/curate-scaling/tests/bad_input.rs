@@ -118,6 +118,24 @@ fn no_repeats_say_nothing_about_the_half_life() {
 }
 
 #[test]
+fn runs_that_nearly_all_repeat_cannot_tell_a_floor_from_repeats() {
+    let with_unique = |unique: f64| {
+        let set = |row: &Observation| Observation { unique: Some(unique), ..row.clone() };
+        table(example_runs().rows().iter().map(set).collect())
+    };
+    let fit = |data: &Observations| {
+        FitParams::new(Qqt::default()).per_pool("b").fit(data, &NoProgress).unwrap()
+    };
+    let repeated = fit(&with_unique(1e6));
+    let text = warned(&repeated, |w| matches!(w, Warning::OnlyRepeats { .. }));
+    assert_says(&text, &["a floor of the error", "add runs below 1000000 samples"]);
+    // Two budgets of one pool that repeat nothing are enough.
+    let largest = example_runs().rows().iter().filter_map(|row| row.samples).fold(0.0, f64::max);
+    let some = fit(&with_unique(0.9 * largest));
+    assert!(!some.warnings().iter().any(|w| matches!(w, Warning::OnlyRepeats { .. })));
+}
+
+#[test]
 fn the_ridge_between_unit_samples_and_d_is_named() {
     let fit = shared().fit(&example_runs(), &NoProgress).unwrap();
     let text = warned(&fit, |w| matches!(w, Warning::Ridge { .. }));

@@ -16,6 +16,7 @@ pub(crate) fn warnings<L: Law>(fit: &Fit<L>, data: &Observations) -> Vec<Warning
     found.extend(repeated_rows(data));
     found.extend(units(fit, data));
     found.extend(no_repeats(fit, data));
+    found.extend(only_repeats(fit, data));
     found.extend(one_budget(fit, data));
     found.extend(ridge(fit));
     let best = &fit.minima[0];
@@ -50,13 +51,37 @@ fn units<L: Law>(fit: &Fit<L>, data: &Observations) -> Option<Warning> {
     small.map(|(field, largest, _)| Warning::SmallUnits { field: field.into(), largest })
 }
 
+/// Parameters that say how soon repeats stop helping, by how their names begin.
+const REPETITION: [&str; 3] = ["half_life", "half_life_power", "R_D"];
+/// The error that no budget takes off.
+const FLOOR: [&str; 2] = ["d", "E"];
+
+/// Names of the parameters that were searched for and are meant.
+fn searched<L: Law>(fit: &Fit<L>, meant: impl Fn(&str) -> bool) -> Vec<String> {
+    let searched = |slot: &&Slot| slot.fixed.is_none() && meant(&slot.name);
+    fit.slots().iter().filter(searched).map(|slot| slot.name.clone()).collect()
+}
+
+fn repeats(row: &Observation) -> bool {
+    row.point().samples > 1.001 * row.point().unique
+}
+
 fn no_repeats<L: Law>(fit: &Fit<L>, data: &Observations) -> Option<Warning> {
-    let repetition = ["half_life", "half_life_power", "R_D"];
-    let searched =
-        |slot: &&Slot| slot.fixed.is_none() && repetition.iter().any(|r| slot.name.starts_with(r));
-    let names: Vec<String> = fit.slots().iter().filter(searched).map(|s| s.name.clone()).collect();
-    let repeats = data.rows().iter().any(|r| r.point().samples > 1.001 * r.point().unique);
-    (!names.is_empty() && !repeats).then_some(Warning::NoRepeats { parameters: names })
+    let parameters = searched(fit, |name| REPETITION.iter().any(|r| name.starts_with(r)));
+    (!parameters.is_empty() && !data.rows().iter().any(repeats))
+        .then_some(Warning::NoRepeats { parameters })
+}
+
+/// Errors fall more slowly with the budget because of a floor and because of repeats. Only a pool with two
+/// budgets that repeat nothing tells one from the other.
+fn only_repeats<L: Law>(fit: &Fit<L>, data: &Observations) -> Option<Warning> {
+    let floor = searched(fit, |name| FLOOR.contains(&name.split('[').next().unwrap_or(name)));
+    let repetition = searched(fit, |name| REPETITION.iter().any(|r| name.starts_with(r)));
+    let both = !floor.is_empty() && !repetition.is_empty();
+    let fresh = |row: &&Observation| !repeats(row);
+    let alone = |name: &String| budgets(in_pool(data, name).filter(fresh)) < 2;
+    let unique = data.rows().iter().map(|row| row.point().unique).fold(0.0, f64::max);
+    (both && fit.pool_names().iter().all(alone)).then_some(Warning::OnlyRepeats { unique })
 }
 
 fn one_budget<L: Law>(fit: &Fit<L>, data: &Observations) -> Option<Warning> {
