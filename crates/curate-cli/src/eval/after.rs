@@ -66,7 +66,8 @@ fn words(recipe: &Recipe, asked: &EvaluateRecipe, out: &Path) -> Vec<String> {
         words.push("--everything".into());
     }
     if !asked.budgets.is_empty() {
-        words.extend(["--budgets".into(), asked.budgets.join(",")]);
+        let budgets: Vec<String> = asked.budgets.iter().map(ToString::to_string).collect();
+        words.extend(["--budgets".into(), budgets.join(",")]);
     }
     if let Some(embeddings) = &recipe.pool.embeddings {
         words.extend(["--embeddings".into(), text(embeddings)]);

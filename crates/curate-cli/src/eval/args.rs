@@ -150,6 +150,10 @@ pub(crate) struct CompareArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) asked: AskedArgs,
+    /// Also test models on this pool from another source, of which no id is trained on; repeat it for more
+    /// pools. Rankings do not count it.
+    #[arg(long, value_name = "NAME=POOL")]
+    pub(crate) shifted: Vec<String>,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]

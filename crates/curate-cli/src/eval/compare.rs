@@ -1,6 +1,6 @@
 //! `curate eval compare`.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use curate::{
     dfn::Network,
@@ -8,7 +8,7 @@ use curate::{
         Order,
         compare::{
             Arena, Compare, CompareParams, Contest, Cost, Entry, Existing, Model, Report, Score,
-            Source, UnknownIds,
+            Source, Tests, UnknownIds,
         },
         scales,
     },
@@ -57,6 +57,7 @@ pub(super) fn check(
     if let Some(column) = &args.asked.labels {
         named::labels(&pool, column, args.asked.labels_from.as_deref(), shown)?;
     }
+    test_pools(args, options, shown)?;
     Ok(())
 }
 
@@ -209,16 +210,15 @@ fn arena(
         let of = |column: &String| named::labels(pool, column, asked.labels_from.as_deref(), shown);
         asked.labels.as_ref().map(of).transpose()
     };
-    let test = match &asked.tested.test {
-        Some(path) => Some(Pool::open(path, options, shown)?),
-        None => None,
-    };
+    let others = test_pools(args, options, shown)?;
     let ours = labels(pool)?;
-    let theirs = match &test {
-        Some(test) => labels(test)?,
-        None => None,
-    };
-    let all: BTreeSet<&String> = ours.iter().chain(&theirs).flatten().flatten().collect();
+    let source = |pool| Ok::<_, Failure>(Source { pool, labels: labels(pool)? });
+    let own = others.own.as_ref().map(source).transpose()?;
+    let shifted = others.shifted.iter().map(|(name, pool)| Ok((name.clone(), source(pool)?)));
+    let tests = Tests { own, shifted: shifted.collect::<Result<_, Failure>>()? };
+    let theirs = tests.own.iter().chain(tests.shifted.iter().map(|(_, source)| source));
+    let theirs = theirs.filter_map(|source| source.labels.as_ref());
+    let all: BTreeSet<&String> = ours.iter().chain(theirs).flatten().flatten().collect();
     let prompts = match &asked.network {
         Some(network) => {
             let network = Network::open(&network_folder(network, shown)?)?;
@@ -227,8 +227,27 @@ fn arena(
         }
         None => None,
     };
-    let test = test.as_ref().map(|pool| Source { pool, labels: theirs });
-    Ok(Arena::open(compare, Source { pool, labels: ours }, test, prompts, shown)?)
+    Ok(Arena::open(compare, Source { pool, labels: ours }, tests, prompts, shown)?)
+}
+
+/// Other pools that models are tested on: the one instead of a part that is held out, and those beside.
+struct TestPools {
+    own: Option<Pool>,
+    shifted: Vec<(String, Pool)>,
+}
+
+fn test_pools(
+    args: &CompareArgs,
+    options: PoolOptions,
+    shown: &Shown,
+) -> Result<TestPools, Failure> {
+    let open = |path: &Path| Pool::open(path, options, shown);
+    let own = args.asked.tested.test.as_deref().map(open).transpose()?;
+    let shifted = args.shifted.iter().map(|text| {
+        let (name, path) = named::named(text, "pool")?;
+        Ok((name, open(&path)?))
+    });
+    Ok(TestPools { own, shifted: shifted.collect::<Result<_, Failure>>()? })
 }
 
 fn score(score: ScoreArg) -> Score {

@@ -19,6 +19,12 @@ pub(crate) fn selections(given: &[String]) -> Result<Vec<(String, Vec<SampleId>)
 }
 
 fn selection(text: &str) -> Result<(String, Vec<SampleId>), Failure> {
+    let (name, path) = named(text, "selection")?;
+    Ok((name, selected(&path)?))
+}
+
+/// The name and path of `NAME=PATH`, or of a path alone.
+pub(super) fn named(text: &str, what: &str) -> Result<(String, PathBuf), Failure> {
     let (name, path) = match text.split_once('=') {
         Some((name, path)) if !Path::new(text).exists() => (Some(name), PathBuf::from(path)),
         _ => (None, PathBuf::from(text)),
@@ -28,9 +34,9 @@ fn selection(text: &str) -> Result<(String, Vec<SampleId>), Failure> {
         None => name_of(&path)?,
     };
     let name = plain_name(&name).map_err(|problem| {
-        Failure::Usage(format!("the selection `{text}`: its name {problem}; give NAME=PATH"))
+        Failure::Usage(format!("the {what} `{text}`: its name {problem}; give NAME=PATH"))
     })?;
-    Ok((name, selected(&path)?))
+    Ok((name, path))
 }
 
 /// A folder's name; a file's without its ending, but of `subset.npy` its folder's.

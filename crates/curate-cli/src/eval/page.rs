@@ -101,6 +101,8 @@ fn table(ranking: &Ranking) -> Table {
         Column::new("behind the best (points)"),
     ];
     columns.extend(tasks.iter().filter(|_| several).map(|task| Column::new(format!("{task} (%)"))));
+    let shifted: Vec<&String> = ranking.selections[0].shifted.keys().collect();
+    columns.extend(shifted.iter().map(|pool| Column::new(format!("on {pool} (%)"))));
     let row = |ranked: &Ranked| {
         let mut row: Vec<Value> = vec![
             ranked.name.as_str().into(),
@@ -112,6 +114,9 @@ fn table(ranking: &Ranking) -> Table {
         ];
         let of = |task: &String| ranked.tasks.get(task).map_or(Value::Missing, |s| hundredths(*s));
         row.extend(tasks.iter().filter(|_| several).map(|task| of(task)));
+        let on =
+            |pool: &String| ranked.shifted.get(pool).map_or(Value::Missing, |s| hundredths(*s));
+        row.extend(shifted.iter().map(|pool| on(pool)));
         row
     };
     Table {

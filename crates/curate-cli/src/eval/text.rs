@@ -102,6 +102,8 @@ fn table(f: &mut fmt::Formatter<'_>, ranking: &Ranking, report: &Report) -> fmt:
     let width = names.max().unwrap_or(0).max("selection".len());
     let tasks: BTreeSet<&String> =
         ranking.selections.iter().flat_map(|ranked| ranked.tasks.keys()).collect();
+    let shifted: BTreeSet<&String> =
+        ranking.selections.iter().flat_map(|ranked| ranked.shifted.keys()).collect();
     let level = 100.0 * report.level;
     let several = tasks.len() > 1;
     writeln!(f, "\nbudget {} samples, % right", show_count(ranking.budget as f64))?;
@@ -113,6 +115,9 @@ fn table(f: &mut fmt::Formatter<'_>, ranking: &Ranking, report: &Report) -> fmt:
     )?;
     for task in tasks.iter().filter(|_| several) {
         write!(f, "  {task:>12}")?;
+    }
+    for pool in &shifted {
+        write!(f, "  {:>12}", format!("on {pool}"))?;
     }
     writeln!(f, "  behind the best")?;
     for ranked in &ranking.selections {
@@ -128,6 +133,11 @@ fn table(f: &mut fmt::Formatter<'_>, ranking: &Ranking, report: &Report) -> fmt:
         )?;
         for task in tasks.iter().filter(|_| several) {
             write!(f, "  {:>12.2}", 100.0 * ranked.tasks.get(*task).copied().unwrap_or(f64::NAN))?;
+        }
+        for pool in &shifted {
+            let width = 12.max("on ".len() + pool.chars().count());
+            let score = ranked.shifted.get(*pool).copied().unwrap_or(f64::NAN);
+            write!(f, "  {:>width$.2}", 100.0 * score)?;
         }
         writeln!(f, "  {}", behind(ranked.behind.as_ref()))?;
     }

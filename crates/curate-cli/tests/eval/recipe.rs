@@ -67,7 +67,7 @@ fn what_is_wrong_with_the_trainings_is_told_before_the_run() {
              count, such as 20000, 20K or 1.5M\n",
         ),
         (
-            "budgets = [\"12\"]\ntrain = [\"--images\", \"img\", \"--texts\", \"joint_txt\"]",
+            "budgets = [12]\ntrain = [\"--images\", \"img\", \"--texts\", \"joint_txt\"]",
             "error: recipe.toml: `[evaluate]`: `budgets` is 12, but must be at least one batch, 512\n",
         ),
         ("seeds = 0", "error: recipe.toml: `evaluate.seeds` must be at least 1\n"),
@@ -87,6 +87,9 @@ fn what_is_wrong_with_the_trainings_is_told_before_the_run() {
         let error = refused(folder.path(), &run);
         assert!(error.starts_with(start) && error.contains(expected), "{error}");
     }
+    write(folder.path(), "budgets = [2.5]");
+    let error = refused(folder.path(), &run);
+    assert!(error.contains("a whole count, such as 20000 or \"20K\""), "{error}");
     write(folder.path(), "lables = 3");
     assert!(refused(folder.path(), &run).contains("unknown field `lables`"));
     assert!(!folder.path().join("out").exists());

@@ -1,50 +1,16 @@
 //! A pool, and what models that are trained on it are asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use curate_core::{Progress, SampleId, random};
 use curate_io::{IoError, Kind, Pool, digest};
 use ndarray::Array2;
 
 use crate::compare::{
-    Compare, CompareError, Model,
+    Compare, CompareError, Model, Prompts, Source, Tests,
     features::{Features, bytes_of},
     pixels::Pixels,
 };
-
-/// A pool and, where it has them, the label of each of its rows.
-pub struct Source<'a> {
-    /// The pool.
-    pub pool: &'a Pool,
-    /// One for each row; `None` where a row has none.
-    pub labels: Option<Vec<Option<String>>>,
-}
-
-/// Descriptions of classes, embedded as the pool's texts are: each class's name in several templates.
-pub struct Prompts {
-    /// The label that each row describes.
-    label: Vec<String>,
-    features: Array2<f32>,
-}
-
-impl Prompts {
-    /// Prompts, the label that each describes, and their features one after the other. Those that could not
-    /// be embedded, which hold NaN, are left out.
-    ///
-    /// # Errors
-    /// When there are no prompts, or features are not whole.
-    pub fn new(label: Vec<String>, features: Vec<f32>) -> Result<Self, CompareError> {
-        let found = features.len();
-        let dim = found.checked_div(label.len()).unwrap_or(0);
-        match Array2::from_shape_vec((label.len(), dim), features) {
-            Ok(features) if dim > 0 => Ok(Self { label, features }),
-            _ => {
-                let problem = format!("{} prompts have {found} numbers together", label.len());
-                Err(CompareError::Test(problem + ": give each as many, and at least one"))
-            }
-        }
-    }
-}
 
 /// What may be done with a row of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +49,8 @@ pub struct Arena {
     pub(crate) class: Vec<Option<usize>>,
     pub(crate) classes: Vec<String>,
     pub(crate) test: Test,
+    /// The same of pools from other sources, by name.
+    pub(crate) shifted: Vec<(String, Test)>,
     /// Labeled rows of the pool that linear probe and neighbors learn from.
     pub(crate) bank: Known,
     /// Features of prompts, with their classes.
@@ -99,39 +67,70 @@ struct Table {
     labels: Vec<Option<String>>,
 }
 
+/// What models are tested on, read.
+struct Tables {
+    own: Option<Table>,
+    shifted: Vec<(String, Table)>,
+}
+
+impl Tables {
+    fn read(
+        compare: &Compare,
+        tests: Tests<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Self, CompareError> {
+        let read = |source: Source<'_>| Table::read(compare, source, progress);
+        let own = tests.own.map(read).transpose()?;
+        let mut shifted: Vec<(String, Table)> = Vec::new();
+        for (name, source) in tests.shifted {
+            if shifted.iter().any(|(other, _)| *other == name) {
+                let problem = format!("two pools from other sources are called `{name}`");
+                return Err(CompareError::Test(problem + ": give each a name of its own"));
+            }
+            shifted.push((name, read(source)?));
+        }
+        Ok(Self { own, shifted })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Table> {
+        self.own.iter().chain(self.shifted.iter().map(|(_, table)| table))
+    }
+}
+
 impl Arena {
     /// Reads the features of a pool, and settles what models will be asked: rows that are held out, or those
-    /// of another pool.
+    /// of other pools.
     ///
     /// # Errors
-    /// When features cannot be read or do not fit each other, or models that learn labels would have fewer
-    /// than two classes.
+    /// When features cannot be read or do not fit each other, two pools from other sources have one name, or
+    /// models that learn labels would have fewer than two classes.
     pub fn open(
         compare: &Compare,
         pool: Source<'_>,
-        test: Option<Source<'_>>,
+        tests: Tests<'_>,
         prompts: Option<Prompts>,
         progress: &dyn Progress,
     ) -> Result<Self, CompareError> {
         let labeled = pool.labels.is_some();
         let pool = Table::read(compare, pool, progress)?;
-        let test = test.map(|test| Table::read(compare, test, progress)).transpose()?;
-        if let Some(test) = &test {
-            pool.unless_other_widths(test)?;
-        }
-        let all = pool.labels.iter().chain(test.iter().flat_map(|test| &test.labels));
+        let tests = Tables::read(compare, tests, progress)?;
+        tests.all().try_for_each(|test| pool.unless_other_widths(test))?;
+        let all = pool.labels.iter().chain(tests.all().flat_map(|test| &test.labels));
         let mut classes: Vec<String> = all.flatten().cloned().collect();
         classes.sort_unstable();
         classes.dedup();
         check_classes(compare, labeled, &classes)?;
-        let inputs = inputs_of(&pool, test.as_ref(), prompts.as_ref());
+        let inputs = inputs_of(&pool, &tests, prompts.as_ref());
         let class = pool.class(&classes);
-        let uses = pool.uses(compare, test.as_ref());
-        let test = match &test {
-            Some(test) => {
-                let rows = (0..test.ids.len()).filter(|&row| !test.bad[row]).collect();
-                Test::take(compare, test, rows, &test.class(&classes))?
-            }
+        let uses = pool.uses(compare, &tests);
+        let other = |test: &Table| {
+            let rows = (0..test.ids.len()).filter(|&row| !test.bad[row]).collect();
+            Test::take(compare, test, rows, &test.class(&classes))
+        };
+        let shifted = tests.shifted.iter().map(|(name, test)| Ok((name.clone(), other(test)?)));
+        let shifted = shifted.collect::<Result<_, CompareError>>()?;
+        let test = match &tests.own {
+            Some(test) => other(test)?,
             None => {
                 let held = (0..uses.len()).filter(|&row| uses[row] == Use::HeldOut).collect();
                 Test::take(compare, &pool, held, &class)?
@@ -146,6 +145,7 @@ impl Arena {
             class,
             classes,
             test,
+            shifted,
             bank: Known { rows: vec![], class: vec![] },
             prompts: (Array2::zeros((0, 0)), vec![]),
             inputs,
@@ -242,13 +242,12 @@ impl Arena {
 }
 
 /// What a folder of runs depends on, by name.
-fn inputs_of(
-    pool: &Table,
-    test: Option<&Table>,
-    prompts: Option<&Prompts>,
-) -> BTreeMap<String, String> {
+fn inputs_of(pool: &Table, tests: &Tables, prompts: Option<&Prompts>) -> BTreeMap<String, String> {
     let mut inputs = pool.inputs("the pool");
-    inputs.extend(test.map(|test| test.inputs("the test pool")).unwrap_or_default());
+    inputs.extend(tests.own.iter().flat_map(|test| test.inputs("the test pool")));
+    for (name, test) in &tests.shifted {
+        inputs.extend(test.inputs(&format!("the shifted pool `{name}`")));
+    }
     if let Some(prompts) = prompts {
         let bytes = bytemuck::cast_slice(prompts.features.as_slice().unwrap_or_default());
         let what = digest::of_bytes(bytes) + &prompts.label.join("\n");
@@ -341,18 +340,16 @@ impl Table {
         ])
     }
 
-    /// Which rows may be trained on. Held out are a share of all ids, or the ids of the test pool.
-    fn uses(&self, compare: &Compare, test: Option<&Self>) -> Vec<Use> {
+    /// Which rows may be trained on. Held out are a share of all ids, or the ids of the test pool, and those
+    /// of pools from other sources.
+    fn uses(&self, compare: &Compare, tests: &Tables) -> Vec<Use> {
         let usable = self.bad.iter().filter(|bad| !**bad).count();
         let wanted = compare.params.test_rows as f64 / usable.max(1) as f64;
         let share = compare.params.held_out.unwrap_or(wanted.min(0.1));
         let seed = random::derive(0, "held out");
-        let mut tested: Vec<SampleId> = test.map(|test| test.ids.clone()).unwrap_or_default();
-        tested.sort_unstable();
-        let held = |id: SampleId| match test {
-            Some(_) => tested.binary_search(&id).is_ok(),
-            None => random::unit(seed, id) < share,
-        };
+        let tested: BTreeSet<SampleId> = tests.all().flat_map(|test| &test.ids).copied().collect();
+        let drawn = |id| tests.own.is_none() && random::unit(seed, id) < share;
+        let held = |id: SampleId| tested.contains(&id) || drawn(id);
         let of_row = |(&id, &bad): (&SampleId, &bool)| match bad {
             true => Use::Unusable,
             false if held(id) => Use::HeldOut,

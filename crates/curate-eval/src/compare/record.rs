@@ -26,6 +26,9 @@ pub struct Record {
     pub most: u64,
     /// The answers, by task.
     pub tasks: BTreeMap<String, Task>,
+    /// The answers on pools from other sources, by pool and task.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shifted: BTreeMap<String, BTreeMap<String, Task>>,
     /// Identifies everything that the training depended on.
     pub inputs: String,
 }
@@ -96,11 +99,16 @@ impl Score {
 
     /// The number of a record; `None` where that task was not asked.
     pub fn of(self, record: &Record) -> Option<f64> {
+        self.of_tasks(&record.tasks)
+    }
+
+    /// [`Self::of`] answers by task, for example those on a pool from another source.
+    pub fn of_tasks(self, tasks: &BTreeMap<String, Task>) -> Option<f64> {
         match self.task() {
-            Some(task) => record.tasks.get(task).map(|task| task.score),
+            Some(task) => tasks.get(task).map(|task| task.score),
             None => {
-                let sum: f64 = record.tasks.values().map(|task| task.score).sum();
-                (!record.tasks.is_empty()).then(|| sum / record.tasks.len() as f64)
+                let sum: f64 = tasks.values().map(|task| task.score).sum();
+                (!tasks.is_empty()).then(|| sum / tasks.len() as f64)
             }
         }
     }

@@ -55,6 +55,9 @@ pub struct Ranked {
     pub behind: Option<Mean>,
     /// The mean score of each task.
     pub tasks: BTreeMap<String, f64>,
+    /// Its mean score on each pool from another source; none of a pool that was not asked for it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shifted: BTreeMap<String, f64>,
 }
 
 impl Report {
@@ -99,11 +102,11 @@ impl Ranking {
         self.selections[1..].iter().filter(|r| r.behind.is_some_and(|mean| !mean.settled()))
     }
 
-    fn of(records: &[Record], score: Score, level: f64) -> Self {
+    fn of(records: &[Record], ranks_by: Score, level: f64) -> Self {
         let mut found = Vec::new();
         for runs in records.chunk_by(|a, b| a.selection == b.selection) {
             // That the task is asked was settled before the first run.
-            let scores: Vec<f64> = runs.iter().filter_map(|run| score.of(run)).collect();
+            let scores: Vec<f64> = runs.iter().filter_map(|run| ranks_by.of(run)).collect();
             found.push((runs, scores));
         }
         let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
@@ -112,7 +115,7 @@ impl Ranking {
         let ranked = found.iter().enumerate().filter_map(|(at, (runs, scores))| {
             let differences: Vec<f64> = scores.iter().zip(&best).map(|(a, b)| a - b).collect();
             let behind = if at == 0 { None } else { Mean::of(&differences, level) };
-            Some(Ranked { behind, ..Ranked::of(runs, Mean::of(scores, level)?) })
+            Some(Ranked { behind, ..Ranked::of(runs, ranks_by, Mean::of(scores, level)?) })
         });
         let selections: Vec<Ranked> = ranked.collect();
         let others = selections.iter().filter_map(|ranked| ranked.behind);
@@ -123,11 +126,17 @@ impl Ranking {
 }
 
 impl Ranked {
-    fn of(runs: &[Record], score: Mean) -> Self {
+    fn of(runs: &[Record], ranks_by: Score, score: Mean) -> Self {
         let n = runs.len() as f64;
         let mut tasks: BTreeMap<String, f64> = BTreeMap::new();
         for (name, task) in runs.iter().flat_map(|run| &run.tasks) {
             *tasks.entry(name.clone()).or_default() += task.score / n;
+        }
+        let mut shifted: BTreeMap<String, f64> = BTreeMap::new();
+        for (pool, tasks) in runs.iter().flat_map(|run| &run.shifted) {
+            if let Some(score) = ranks_by.of_tasks(tasks) {
+                *shifted.entry(pool.clone()).or_default() += score / n;
+            }
         }
         let first = &runs[0];
         Self {
@@ -139,6 +148,7 @@ impl Ranked {
             score,
             behind: None,
             tasks,
+            shifted,
         }
     }
 }

@@ -6,11 +6,11 @@ use curate_core::{ParamsError, Progress, embedding::RowsOf};
 use ndarray::ArrayView2;
 
 use crate::{
-    ClassNet, Classifier, ClassifierParams, EvalError, Labeled, LogisticParams, Pairs, Probe,
-    ProbeParams, Repeats, Towers,
+    ClassNet, Classifier, ClassifierParams, EvalError, Labeled, Logistic, LogisticParams, Pairs,
+    Probe, ProbeParams, Repeats, Towers,
     compare::{
         Arena, Compare, CompareError, Entry, Model, Score,
-        arena::Known,
+        arena::{Known, Test},
         record::{Record, Task},
     },
     metrics::{
@@ -28,13 +28,30 @@ pub(crate) struct Trial<'a> {
     pub(crate) seed: u64,
 }
 
-/// What was trained, and how often each of the entry's rows was seen.
-type Answers = (BTreeMap<String, Task>, Vec<u64>);
+type Tasks = BTreeMap<String, Task>;
+
+/// What a model answered, and how often each of the entry's rows was seen.
+struct Answers {
+    tasks: Tasks,
+    /// By pool from another source.
+    shifted: BTreeMap<String, Tasks>,
+    times: Vec<u64>,
+}
+
+/// What a pair of projections learned of the classes.
+struct Learned {
+    /// Embeddings of labeled rows.
+    bank: Vec<f32>,
+    fit: Logistic,
+    /// Classes that are described, and the embedding of each.
+    described: Vec<usize>,
+    names: Vec<f32>,
+}
 
 impl Trial<'_> {
     /// Trains and asks.
     pub(crate) fn run(&self, inputs: String, progress: &dyn Progress) -> Result<Record, EvalError> {
-        let (tasks, times) = match self.compare.params.model {
+        let Answers { tasks, shifted, times } = match self.compare.params.model {
             Model::Projections => self.projections(progress)?,
             Model::Linear | Model::Mlp | Model::Cnn => self.labels(progress)?,
         };
@@ -48,6 +65,7 @@ impl Trial<'_> {
             distinct,
             most,
             tasks,
+            shifted,
             inputs,
         })
     }
@@ -65,7 +83,8 @@ impl Trial<'_> {
     fn projections(&self, progress: &dyn Progress) -> Result<Answers, EvalError> {
         let probe = self.probe()?;
         let towers = self.towers(&probe, progress)?;
-        Ok((self.arena.ask(&towers)?, probe.times_seen(self.entry.rows.len())))
+        let (tasks, shifted) = self.arena.ask(&towers)?;
+        Ok(Answers { tasks, shifted, times: probe.times_seen(self.entry.rows.len()) })
     }
 
     fn towers(&self, probe: &Probe, progress: &dyn Progress) -> Result<Towers, EvalError> {
@@ -92,8 +111,11 @@ impl Trial<'_> {
     fn labels(&self, progress: &dyn Progress) -> Result<Answers, EvalError> {
         let classifier = self.classifier()?;
         let net = self.net(&classifier, progress)?;
-        let tasks = self.arena.ask_labels(&net)?;
-        Ok((tasks.into_iter().collect(), classifier.times_seen(self.entry.rows.len())))
+        let tasks = self.arena.ask_labels(&net)?.into_iter().collect();
+        let shifted = self
+            .arena
+            .on_shifted(|test| Ok(self.arena.labels_of(test, &net)?.into_iter().collect()))?;
+        Ok(Answers { tasks, shifted, times: classifier.times_seen(self.entry.rows.len()) })
     }
 
     fn net(&self, classifier: &Classifier, progress: &dyn Progress) -> Result<ClassNet, EvalError> {
@@ -175,31 +197,68 @@ impl Arena {
 
     /// Asks a model that learned labels for those of the test's rows.
     pub(crate) fn ask_labels(&self, net: &ClassNet) -> Result<Option<(String, Task)>, EvalError> {
-        let (own, classes) = (&self.test.known.class, self.classes.len());
-        let ranks = ranks_of_scores(&net.scores(&self.test.images)?, own, classes)?;
+        self.labels_of(&self.test, net)
+    }
+
+    fn labels_of(&self, test: &Test, net: &ClassNet) -> Result<Option<(String, Task)>, EvalError> {
+        let (own, classes) = (&test.known.class, self.classes.len());
+        let ranks = ranks_of_scores(&net.scores(&test.images)?, own, classes)?;
         self.classified("labels", &ranks, own)
     }
 
-    /// Asks two projections everything that can be asked.
-    fn ask(&self, towers: &Towers) -> Result<BTreeMap<String, Task>, EvalError> {
-        let texts = self.test.texts.as_ref().expect("projections are tested on texts");
-        let (images, texts) = (towers.images(&self.test.images)?, towers.texts(texts)?);
+    /// What a model answers on each pool from another source.
+    fn on_shifted(
+        &self,
+        ask: impl Fn(&Test) -> Result<Tasks, EvalError>,
+    ) -> Result<BTreeMap<String, Tasks>, EvalError> {
+        self.shifted.iter().map(|(name, test)| Ok((name.clone(), ask(test)?))).collect()
+    }
+
+    /// Asks two projections everything that can be asked, on the test and on pools from other sources.
+    fn ask(&self, towers: &Towers) -> Result<(Tasks, BTreeMap<String, Tasks>), EvalError> {
+        let learned = match self.classes.is_empty() {
+            true => None,
+            false => Some(self.learned(towers)?),
+        };
+        let ask = |test: &Test| self.asked(test, towers, learned.as_ref());
+        Ok((ask(&self.test)?, self.on_shifted(ask)?))
+    }
+
+    fn learned(&self, towers: &Towers) -> Result<Learned, EvalError> {
         let dim = towers.dim();
-        let mut tasks =
-            BTreeMap::from([("retrieval".to_owned(), retrieval(&images, &texts, dim)?)]);
-        if self.classes.is_empty() {
-            return Ok(tasks);
-        }
-        let known = &self.test.known;
+        let bank = towers.images(&RowsOf::new(self.images.table(), &self.bank.rows))?;
+        let regression = LogisticParams::new().check()?;
+        let fit = regression.fit(table(&bank, dim), &self.bank.class, self.classes.len())?;
+        let (features, class) = &self.prompts;
+        let mut described = class.clone();
+        described.sort_unstable();
+        described.dedup();
+        let of_prompt: Vec<usize> =
+            class.iter().filter_map(|class| described.binary_search(class).ok()).collect();
+        let prompts = towers.texts(features)?;
+        let names = class_embeddings(&prompts, &of_prompt, described.len(), dim)?;
+        Ok(Learned { bank, fit, described, names })
+    }
+
+    fn asked(
+        &self,
+        test: &Test,
+        towers: &Towers,
+        learned: Option<&Learned>,
+    ) -> Result<Tasks, EvalError> {
+        let texts = test.texts.as_ref().expect("projections are tested on texts");
+        let (images, texts) = (towers.images(&test.images)?, towers.texts(texts)?);
+        let dim = towers.dim();
+        let mut tasks = Tasks::from([("retrieval".to_owned(), retrieval(&images, &texts, dim)?)]);
+        let Some(learned) = learned else { return Ok(tasks) };
+        let known = &test.known;
         let queries: Vec<f32> =
             known.rows.iter().flat_map(|&row| &images[row * dim..][..dim]).copied().collect();
-        let bank = RowsOf::new(self.images.table(), &self.bank.rows);
-        let bank = towers.images(&bank)?;
-        tasks.extend(self.zero_shot(towers, &queries)?);
-        tasks.extend(self.linear_probe(&queries, &bank, dim)?);
-        let classes = self.classes.len();
+        tasks.extend(self.zero_shot(known, &queries, learned, dim)?);
+        tasks.extend(self.linear_probe(known, &queries, learned, dim)?);
+        let (bank, classes) = (&learned.bank, self.classes.len());
         let vote = Neighbors::default();
-        let scores = knn_scores(&queries, &bank, &self.bank.class, classes, dim, vote)?;
+        let scores = knn_scores(&queries, bank, &self.bank.class, classes, dim, vote)?;
         let ranks = ranks_of_scores(&scores, &known.class, classes)?;
         tasks.extend(self.classified("neighbors", &ranks, &known.class)?);
         Ok(tasks)
@@ -208,46 +267,36 @@ impl Arena {
     /// Only classes that are described are candidates, and only their rows are asked.
     fn zero_shot(
         &self,
-        towers: &Towers,
+        known: &Known,
         queries: &[f32],
+        learned: &Learned,
+        dim: usize,
     ) -> Result<Option<(String, Task)>, EvalError> {
-        let (features, class) = &self.prompts;
-        let mut described = class.clone();
-        described.sort_unstable();
-        described.dedup();
+        let described = &learned.described;
         let place = |class: &usize| described.binary_search(class).ok();
-        let of_prompt: Vec<usize> = class.iter().filter_map(place).collect();
-        let dim = towers.dim();
-        let prompts = towers.texts(features)?;
-        let names = class_embeddings(&prompts, &of_prompt, described.len(), dim)?;
-        let Known { class, .. } = &self.test.known;
-        let asked = class.iter().enumerate().filter_map(|(at, class)| Some((at, place(class)?)));
+        let asked =
+            known.class.iter().enumerate().filter_map(|(at, class)| Some((at, place(class)?)));
         let (at, own): (Vec<usize>, Vec<usize>) = asked.unzip();
         let queries: Vec<f32> =
             at.iter().flat_map(|&at| &queries[at * dim..][..dim]).copied().collect();
-        let ranks = ranks(&queries, &names, &own, dim)?;
+        let ranks = ranks(&queries, &learned.names, &own, dim)?;
         let own: Vec<usize> = own.iter().map(|&at| described[at]).collect();
         self.classified("zero-shot", &ranks, &own)
     }
 
     fn linear_probe(
         &self,
+        known: &Known,
         queries: &[f32],
-        bank: &[f32],
+        learned: &Learned,
         dim: usize,
     ) -> Result<Option<(String, Task)>, EvalError> {
-        let table = |rows| {
-            let shape = (<[f32]>::len(rows) / dim, dim);
-            ArrayView2::from_shape(shape, rows).expect("whole embeddings")
-        };
-        let classes = self.classes.len();
-        let regression = LogisticParams::new().check()?;
-        let fit = regression.fit(table(bank), &self.bank.class, classes)?;
-        let own = &self.test.known.class;
-        let ranks = ranks_of_scores(&fit.scores(table(queries))?, own, classes)?;
-        let mut found = self.classified("linear-probe", &ranks, own)?;
+        let scores = learned.fit.scores(table(queries, dim))?;
+        let ranks = ranks_of_scores(&scores, &known.class, self.classes.len())?;
+        let mut found = self.classified("linear-probe", &ranks, &known.class)?;
         if let Some((_, task)) = &mut found {
-            task.measures.insert("converged".to_owned(), f64::from(u8::from(fit.converged)));
+            let converged = f64::from(u8::from(learned.fit.converged));
+            task.measures.insert("converged".to_owned(), converged);
         }
         Ok(found)
     }
@@ -262,6 +311,11 @@ impl Arena {
         let task_of = |found| Task::classification(&found, own.len(), &self.classes);
         Ok(found.map(|found| (task.to_owned(), task_of(found))))
     }
+}
+
+/// Embeddings one after the other as a table.
+fn table(rows: &[f32], dim: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((rows.len() / dim, dim), rows).expect("whole embeddings")
 }
 
 fn retrieval(images: &[f32], texts: &[f32], dim: usize) -> Result<Task, EvalError> {

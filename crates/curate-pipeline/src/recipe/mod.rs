@@ -4,7 +4,7 @@ mod check;
 mod keys;
 mod read;
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use curate_core::Progress;
 use curate_io::{
@@ -102,15 +102,34 @@ pub struct EvaluateRecipe {
     /// Whether to train on the whole pool too.
     #[serde(default = "defaults::yes")]
     pub everything: bool,
-    /// Samples seen in a training, repeats included: `["50K", "200K"]`. Left out, those of the scale.
+    /// Samples seen in a training, repeats included: `[50000, "200K"]`. Left out, those of the scale.
     #[serde(default)]
-    pub budgets: Vec<String>,
+    pub budgets: Vec<Budget>,
     /// Trainings of each selection at each budget.
     #[serde(default = "defaults::seeds")]
     pub seeds: u64,
     /// Further words of `curate eval compare`: `["--labels", "subcategory"]`.
     #[serde(default)]
     pub train: Vec<String>,
+}
+
+/// Samples seen in a training, as a number or as people write it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a whole count, such as 20000 or \"20K\"")]
+pub enum Budget {
+    /// `20000`
+    Count(u64),
+    /// `"20K"`
+    Text(String),
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 impl EvaluateRecipe {

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use curate_core::embedding::RowsOf;
 use curate_core::{EmbeddingSource, NoProgress, SampleId, random};
 use curate_eval::compare::{
-    Arena, Compare, CompareParams, Contest, Entry, Existing, Report, Score, Source, UnknownIds,
+    Arena, Compare, CompareParams, Contest, Entry, Existing, Report, Score, Source, Tests,
+    UnknownIds,
 };
 use curate_io::{Pool, PoolOptions};
 use std::path::Path;
@@ -34,7 +35,7 @@ pub(super) fn train(pool: &Path, folder: &Path) -> Result<Trained> {
     };
     let compare = compare.check()?;
     let source = Source { labels: Some(pool.labels("subcategory")?), pool: &pool };
-    let arena = Arena::open(&compare, source, None, None, &NoProgress)?;
+    let arena = Arena::open(&compare, source, Tests::default(), None, &NoProgress)?;
     let entries = entries(&pool, &arena, &compare)?;
     let contest = Contest::open(&compare, &arena, &entries, folder, Existing::Keep)?;
     let report = contest.run(Score::ZeroShot, 0.95, &NoProgress)?;

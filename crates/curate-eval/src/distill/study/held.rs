@@ -54,7 +54,7 @@ impl School {
         test: Option<Source<'_>>,
         progress: &dyn Progress,
     ) -> Result<Self, CompareError> {
-        let mut arena = Arena::open(compare, pool, test, None, progress)?;
+        let mut arena = Arena::open(compare, pool, test.into(), None, progress)?;
         let seed = random::derive(0, "chosen");
         let mut chosen = Known { rows: vec![], class: vec![] };
         for (row, &id) in arena.ids.iter().enumerate() {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod shifted;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -14,7 +16,7 @@ use curate_eval::{
     Order, Pairs, ProbeParams,
     compare::{
         Arena, Compare, CompareError, CompareParams, Contest, Entry, Existing, Model, Prompts,
-        Report, Score, Source, UnknownIds,
+        Record, Report, Score, Source, Tests, UnknownIds,
     },
 };
 use curate_io::{
@@ -105,7 +107,7 @@ impl Setting {
         prompts: Option<Prompts>,
     ) -> Result<Arena, CompareError> {
         let source = Source { pool: &self.pool, labels };
-        Arena::open(&self.compare, source, None, prompts, &NoProgress)
+        Arena::open(&self.compare, source, Tests::default(), prompts, &NoProgress)
     }
 
     fn entries(&self, arena: &Arena) -> Vec<Entry> {
@@ -401,7 +403,7 @@ fn another_pool_tests_and_is_not_trained_on() {
     }
     let open = |test: &Pool| {
         let (compare, pool) = (&setting.compare, source(&setting.pool));
-        Arena::open(compare, pool, Some(source(test)), None, &NoProgress).unwrap()
+        Arena::open(compare, pool, Some(source(test)).into(), None, &NoProgress).unwrap()
     };
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let same = open(&pool(folders[0].path()));
