@@ -14,6 +14,7 @@ mod kd_pruning;
 mod keys;
 mod network;
 mod promises;
+mod python;
 mod select_tiny;
 mod summary;
 mod tasks;
@@ -43,6 +44,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/src/keys.md",
     "docs/src/filter.md",
     "docs/src/promises.md",
+    "docs/src/python.md",
     "docs/src/select.md",
     "docs/src/tasks.md",
     "docs/src/transfer.md",
@@ -55,6 +57,7 @@ type Table = fn(&Path) -> Result<String>;
 /// What may stand between marks.
 const TABLES: &[(&str, Table)] = &[
     ("cluster-beside", cluster::beside),
+    ("cluster-real", cluster::real),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),
     ("compute-aware-choices", compute_aware::choices),
@@ -89,6 +92,7 @@ const TABLES: &[(&str, Table)] = &[
     ("scaling-trade-off", scaling_trade_off),
     ("scaling-speed", scaling_speed),
     ("memory", promises::memory),
+    ("python-speed", python::speed),
     ("recipe-keys", keys::recipe_keys),
     ("select-claims", |root| claims(root, "select_tiny")),
     ("select-families", select_tiny::families),
