@@ -25,7 +25,7 @@ const TOOLS: [&str; 14] = [
     "webdataset",
     "duckdb",
     // 80 MB.
-    "ray",
+    "ray[data]",
     "pdoc",
 ];
 

@@ -1,6 +1,7 @@
 """Runs on Ray: a cluster of several raylets here, the bytes of one process, whatever is killed."""
 
 import importlib.util
+import io
 import json
 import os
 import pickle
@@ -343,3 +344,35 @@ def test_a_task_works_on_as_many_threads_as_it_has_processors(whole, tmp_path):
     finally:
         curate.set_threads(None)
     assert isinstance(other, curate.RunError) and "another plan on this node" in str(other)
+
+
+def test_a_dataset_gets_the_scores_of_a_pool(cluster):
+    data = pytest.importorskip("ray.data")
+    pil = pytest.importorskip("PIL.Image")
+    demo = Path(__file__).parents[3] / "demo"
+    pool, network = curate.Pool(demo / "pool"), curate.Network(demo / "filter")
+    rows = list(range(12))
+    samples = pool.samples(rows, images=True)
+    images, captions = [sample.image for sample in samples], [sample.caption for sample in samples]
+    pixels = np.asarray(pil.open(io.BytesIO(images[5])).convert("RGB"))
+    expected = network.score_pairs(pool, rows).scores.copy()
+    # What cannot be scored is told from what can, wherever it lies in a batch.
+    images[3], captions[7] = b"no image", " "
+    expected[[3, 7]] = np.nan
+    ray.init(address=cluster.address)
+    table = [{"jpg": i, "txt": t, "at": at} for at, (i, t) in enumerate(zip(images, captions, strict=True))]
+    for size in (5, 64):
+        scored = curate.ray.score(
+            data.from_items(table), demo / "filter", image="jpg", caption="txt", batch_size=size, concurrency=1
+        )
+        found = {row["at"]: row["score"] for row in scored.take_all()}
+        np.testing.assert_allclose([found[at] for at in rows], expected, atol=1e-5)
+    as_pixels = data.from_items([{"image": pixels, "caption": captions[5]}])
+    (row,) = curate.ray.score(as_pixels, demo / "filter", concurrency=1).take_all()
+    assert abs(row["score"] - expected[5]) < 1e-5
+    with pytest.raises(curate.InputError, match="`image`: the dataset has no column `png`; it has jpg, txt, at"):
+        curate.ray.score(data.from_items(table), demo / "filter", image="png", caption="txt")
+    with pytest.raises(curate.InputError, match="`out`: the dataset has a column `at` already"):
+        curate.ray.score(data.from_items(table), demo / "filter", image="jpg", caption="txt", out="at")
+    with pytest.raises(curate.FileError):
+        curate.ray.score(data.from_items(table), "no/such/network", image="jpg", caption="txt")

@@ -3,7 +3,7 @@
 `run` carries a plan of tasks (`curate.tasks`) out on a Ray cluster: the same bytes as `curate.run`, however
 many workers come and go. Only Ray Core is used. Tasks get the plan's path, a step's name and numbers, and
 answer with a word; vectors and all that is computed go through the plan's folder, never through Ray's object
-store. Needs Ray: `pip install "curate-samples[ray]"`.
+store. Needs Ray: `pip install "curate-samples[ray]"`. `score` adds a network's scores to a Ray Dataset.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from curate._curate import Run as _Finished
 from curate._curate import plan as _plan
 from curate._errors import CurateError, FileError, InputError, NotReady, RunError
 from curate._progress import Progress, listener
+from curate._ray_score import score as score
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "run", "score"]
 
 # Tasks that one Ray task carries out: a step, the first of them, the one after the last.
 _Work = tuple[str, int, int]
