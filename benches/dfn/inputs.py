@@ -103,8 +103,7 @@ def images(args, bench, program):
         ours = np.fromfile(folder.with_suffix(".bytes"), "u1").astype(int)
         theirs = np.frombuffer(b"".join(theirs), "u1").astype(int)
         difference = int(np.abs(ours - theirs).max())
-        # Resizing is the same to the byte; the JPEG decoders are not.
-        assert difference <= (4 if kind == "jpeg" else 0), f"{kind} differs by {difference}"
+        assert difference == 0, f"{kind} differs by {difference}"
         pixels = sum(Image.open(io.BytesIO(f)).width * Image.open(io.BytesIO(f)).height for f in files)
         found[kind] = {"case": {"files": len(files), "pixels": pixels, "largest_difference": difference},
                        "rounds": rounds}
