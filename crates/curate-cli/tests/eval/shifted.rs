@@ -25,7 +25,7 @@ fn models_are_asked_about_pools_from_other_sources_too() {
     ))
     .unwrap();
     assert_eq!(json["cost"]["made"], 4);
-    let left_out = &json["left_out"]["even"]["held out for the test"];
+    let left_out = &json["left_out"]["even"]["of a pool from another source"];
     assert!(left_out.as_u64().unwrap() >= rows as u64 / 2 - 1, "{left_out} of {rows}");
     let ranked = &json["rankings"][0]["selections"][0];
     assert!(ranked["shifted"]["icons"].as_f64().unwrap() > 0.0, "{ranked}");

@@ -19,6 +19,8 @@ pub(crate) enum Use {
     HeldOut,
     /// Held out too, for choices between models.
     KeptBack,
+    /// Also in a pool from another source, which models are asked about.
+    Elsewhere,
     Unusable,
 }
 
@@ -347,12 +349,16 @@ impl Table {
         let wanted = compare.params.test_rows as f64 / usable.max(1) as f64;
         let share = compare.params.held_out.unwrap_or(wanted.min(0.1));
         let seed = random::derive(0, "held out");
-        let tested: BTreeSet<SampleId> = tests.all().flat_map(|test| &test.ids).copied().collect();
-        let drawn = |id| tests.own.is_none() && random::unit(seed, id) < share;
-        let held = |id: SampleId| tested.contains(&id) || drawn(id);
+        let own: Option<BTreeSet<SampleId>> =
+            tests.own.as_ref().map(|test| test.ids.iter().copied().collect());
+        let shifted = tests.shifted.iter().flat_map(|(_, test)| &test.ids);
+        let shifted: BTreeSet<SampleId> = shifted.copied().collect();
+        let drawn = |id| random::unit(seed, id) < share && !shifted.contains(&id);
+        let held = |id| own.as_ref().map_or_else(|| drawn(id), |own| own.contains(&id));
         let of_row = |(&id, &bad): (&SampleId, &bool)| match bad {
             true => Use::Unusable,
             false if held(id) => Use::HeldOut,
+            false if shifted.contains(&id) => Use::Elsewhere,
             false => Use::Train,
         };
         self.ids.iter().zip(&self.bad).map(of_row).collect()

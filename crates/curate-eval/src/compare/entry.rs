@@ -120,6 +120,7 @@ impl Arena {
     fn why_not(&self, row: usize, labels: bool) -> Option<&'static str> {
         match self.uses[row] {
             Use::HeldOut => Some("held out for the test"),
+            Use::Elsewhere => Some("of a pool from another source"),
             Use::KeptBack => Some("held out to choose alpha"),
             Use::Unusable => Some("without usable features"),
             Use::Train if labels && self.class[row].is_none() => Some("without a label"),

@@ -63,7 +63,13 @@ fn no_id_of_another_source_is_trained_on() {
     let contest = |arena, existing| {
         Contest::open(&setting.compare, arena, &entries, &setting.out("out"), existing)
     };
-    contest(&arena, Existing::Keep).unwrap().run(Score::Average, 0.95, &NoProgress).unwrap();
+    // Nor is the pool's own test asked about them: it has those of the first half that it would have had.
+    assert!(arena.test_rows() < setting.arena().test_rows());
+    let contested = contest(&arena, Existing::Keep).unwrap();
+    let report = contested.run(Score::Average, 0.95, &NoProgress).unwrap();
+    let left_out = &report.left_out["all"];
+    assert_eq!(left_out["of a pool from another source"], ROWS / 2);
+    assert_eq!(left_out["held out for the test"], arena.test_rows());
     let renamed = open(&setting, vec![("other", &other)]).unwrap();
     let Err(error) = contest(&renamed, Existing::Keep) else { panic!("another shifted pool") };
     assert!(error.to_string().contains("the shifted pool `"), "{error}");
