@@ -18,7 +18,8 @@ pub enum Warning {
         /// Parameters that the data say nothing about.
         parameters: Vec<String>,
     },
-    /// Nearly all runs repeat their data, so that a floor of the error and what repeats lose look alike.
+    /// No pool has two budgets that repeat nothing, so that a floor of the error and what repeats lose look
+    /// alike.
     OnlyRepeats {
         /// No pool has more distinct samples than this.
         unique: f64,
@@ -78,9 +79,9 @@ impl fmt::Display for Warning {
             ),
             Warning::OnlyRepeats { unique } => write!(
                 f,
-                "nearly all runs see their pool more than once, so that a law cannot tell a floor of the \
-                 error from what repeats lose, and promises too much of larger pools: add runs below \
-                 {unique:.0} samples"
+                "no pool has two budgets that see each of its samples at most once, so that a law cannot tell \
+                 a floor of the error from what repeats lose, and promises too much of larger pools: add \
+                 runs below {unique:.0} samples"
             ),
             Warning::OneBudget { pools } => write!(
                 f,

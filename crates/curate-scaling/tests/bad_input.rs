@@ -118,7 +118,7 @@ fn no_repeats_say_nothing_about_the_half_life() {
 }
 
 #[test]
-fn runs_that_nearly_all_repeat_cannot_tell_a_floor_from_repeats() {
+fn without_two_budgets_that_repeat_nothing_a_floor_looks_like_repeats() {
     let with_unique = |unique: f64| {
         let set = |row: &Observation| Observation { unique: Some(unique), ..row.clone() };
         table(example_runs().rows().iter().map(set).collect())
@@ -132,7 +132,17 @@ fn runs_that_nearly_all_repeat_cannot_tell_a_floor_from_repeats() {
     // Two budgets of one pool that repeat nothing are enough.
     let largest = example_runs().rows().iter().filter_map(|row| row.samples).fold(0.0, f64::max);
     let some = fit(&with_unique(0.9 * largest));
-    assert!(!some.warnings().iter().any(|w| matches!(w, Warning::OnlyRepeats { .. })));
+    let told =
+        |fit: &Fit<Qqt>| fit.warnings().iter().any(|w| matches!(w, Warning::OnlyRepeats { .. }));
+    assert!(!told(&some));
+    // Pools of one budget each that repeat nothing are another doubt.
+    let alone = |(i, row): (usize, &Observation)| Observation {
+        pool: i.to_string(),
+        unique: Some(1e12),
+        ..row.clone()
+    };
+    let rows = example_runs().rows().iter().enumerate().map(alone).collect();
+    assert!(!told(&FitParams::new(Qqt::default()).fit(&table(rows), &NoProgress).unwrap()));
 }
 
 #[test]

@@ -112,11 +112,11 @@ fn table(ranking: &Ranking) -> Table {
             range(&ranked.score).into(),
             behind(ranked),
         ];
-        let of = |task: &String| ranked.tasks.get(task).map_or(Value::Missing, |s| hundredths(*s));
-        row.extend(tasks.iter().filter(|_| several).map(|task| of(task)));
-        let on =
-            |pool: &String| ranked.shifted.get(pool).map_or(Value::Missing, |s| hundredths(*s));
-        row.extend(shifted.iter().map(|pool| on(pool)));
+        let of = |scores: &BTreeMap<String, f64>, name: &String| {
+            scores.get(name).map_or(Value::Missing, |score| hundredths(*score))
+        };
+        row.extend(tasks.iter().filter(|_| several).map(|task| of(&ranked.tasks, task)));
+        row.extend(shifted.iter().map(|pool| of(&ranked.shifted, pool)));
         row
     };
     Table {

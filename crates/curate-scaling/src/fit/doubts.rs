@@ -77,7 +77,7 @@ fn no_repeats<L: Law>(fit: &Fit<L>, data: &Observations) -> Option<Warning> {
 fn only_repeats<L: Law>(fit: &Fit<L>, data: &Observations) -> Option<Warning> {
     let floor = searched(fit, |name| FLOOR.contains(&name.split('[').next().unwrap_or(name)));
     let repetition = searched(fit, |name| REPETITION.iter().any(|r| name.starts_with(r)));
-    let both = !floor.is_empty() && !repetition.is_empty();
+    let both = !floor.is_empty() && !repetition.is_empty() && data.rows().iter().any(repeats);
     let fresh = |row: &&Observation| !repeats(row);
     let alone = |name: &String| budgets(in_pool(data, name).filter(fresh)) < 2;
     let unique = data.rows().iter().map(|row| row.point().unique).fold(0.0, f64::max);
