@@ -88,8 +88,10 @@ fn what_is_wrong_with_the_trainings_is_told_before_the_run() {
         assert!(error.starts_with(start) && error.contains(expected), "{error}");
     }
     write(folder.path(), "budgets = [2.5]");
-    let error = refused(folder.path(), &run);
-    assert!(error.contains("a whole count, such as 20000 or \"20K\""), "{error}");
+    assert_eq!(
+        refused(folder.path(), &run),
+        "error: recipe.toml: a budget must be a whole count, such as 20000 or \"20K\" in `evaluate.budgets`\n"
+    );
     write(folder.path(), "lables = 3");
     assert!(refused(folder.path(), &run).contains("unknown field `lables`"));
     assert!(!folder.path().join("out").exists());

@@ -115,7 +115,7 @@ pub struct EvaluateRecipe {
 
 /// Samples seen in a training, as a number or as people write it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a whole count, such as 20000 or \"20K\"")]
+#[serde(untagged, expecting = "a budget must be a whole count, such as 20000 or \"20K\"")]
 pub enum Budget {
     /// `20000`
     Count(u64),
