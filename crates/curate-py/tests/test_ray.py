@@ -237,7 +237,8 @@ except KeyboardInterrupt:
     with subprocess.Popen([sys.executable, "-c", script, *words], **how) as driver:
         process, _ = hold(tmp_path / "plan", of=in_clusters_already)
         driver.send_signal(signal.SIGINT)
-        assert driver.communicate(timeout=60)[0] == "stopped\n"
+        # Beside other lines: Ray writes to a driver's output what its raylets tell.
+        assert "stopped" in driver.communicate(timeout=60)[0].splitlines()
     os.kill(process, signal.SIGCONT)
     assert driver.returncode == 0
     states = {told["state"] for step in curate.tasks.Plan.open(tmp_path / "plan").status().steps for _, told in step["open"]}
