@@ -8,7 +8,7 @@ use ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
 
-use crate::{errors::Failure, input::numbers};
+use crate::{errors::Failure, input::numbers, watch::released};
 
 /// An embedding of a pool: vectors that are read where they lie on disk, float32 when read.
 ///
@@ -29,19 +29,20 @@ impl PoolEmbedding {
     /// Some rows as an array, float32 of shape (n, d), in ascending order; all rows unless given.
     #[pyo3(signature = (rows = None))]
     fn read<'py>(
-        &self,
-        py: Python<'py>,
+        slf: Bound<'py, Self>,
         rows: Option<&Bound<'py, PyAny>>,
     ) -> Result<Bound<'py, PyArray2<f32>>, Failure> {
-        let (all, dim) = self.shape();
+        let (all, dim) = slf.get().shape();
         let rows = numbers::rows("rows", rows, all)?;
-        let read = py.detach(|| -> Result<_, Failure> {
+        let (py, this) = (slf.py(), slf.unbind());
+        let read = released(py, move || {
+            let vectors = &this.get().vectors;
             let wanted = rows.as_ref().map_or(all, Selection::len);
             let mut out = Array2::<f32>::zeros((wanted, dim));
             let space = out.as_slice_mut().unwrap_or_default();
             match &rows {
-                Some(rows) => self.vectors.gather(rows.rows(), space)?,
-                None => self.vectors.read(0..all, space)?,
+                Some(rows) => vectors.gather(rows.rows(), space)?,
+                None => vectors.read(0..all, space)?,
             }
             Ok(out)
         })?;
@@ -50,15 +51,14 @@ impl PoolEmbedding {
 
     #[pyo3(signature = (dtype = None, copy = None))]
     fn __array__<'py>(
-        &self,
-        py: Python<'py>,
+        slf: Bound<'py, Self>,
         dtype: Option<Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> Result<Bound<'py, PyAny>, Failure> {
         if copy == Some(false) {
             return Err(Failure::input("copy", "vectors on disk become an array only by a copy"));
         }
-        let array = self.read(py, None)?;
+        let array = Self::read(slf, None)?;
         match dtype {
             Some(dtype) => Ok(array.call_method1("astype", (dtype,))?),
             None => Ok(array.into_any()),

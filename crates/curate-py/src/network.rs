@@ -23,7 +23,7 @@ use crate::{
     },
     pool::PyPool,
     selected::{Reasons, Selected},
-    watch::watched,
+    watch::{released, watched},
 };
 
 /// Items of each thread between two looks at whether the caller wants to stop.
@@ -49,7 +49,7 @@ impl PyNetwork {
                            huggingface_hub.snapshot_download answers";
             return Err(Failure::input("folder", problem));
         }
-        Ok(Self { network: py.detach(|| Network::open(&folder))? })
+        Ok(Self { network: released(py, move || Ok(Network::open(&folder)?))? })
     }
 
     /// Length of an embedding.

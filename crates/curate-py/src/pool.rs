@@ -27,7 +27,7 @@ use crate::{
     },
     json, subset as subsets,
     table::{Table, texts, wholes},
-    watch::watched,
+    watch::{released, watched},
 };
 
 /// A pool of samples on disk: DataComp, WebDataset, clip-retrieval, Parquet, JSON lines, npy, HDF5.
@@ -110,8 +110,9 @@ impl PyPool {
     }
 
     /// An embedding: one vector for each row.
-    fn embedding(&self, py: Python<'_>, name: &str) -> Result<PoolEmbedding, Failure> {
-        Ok(PoolEmbedding { vectors: py.detach(|| self.pool.embedding(name))? })
+    fn embedding(slf: Bound<'_, Self>, name: String) -> Result<PoolEmbedding, Failure> {
+        let (py, this) = (slf.py(), slf.unbind());
+        Ok(PoolEmbedding { vectors: released(py, move || Ok(this.get().pool.embedding(&name)?))? })
     }
 
     /// The names of the columns of numbers.
@@ -122,8 +123,9 @@ impl PyPool {
 
     /// A column of numbers, one for each row: float32 where every shard has it so, else float64; NaN where
     /// there is none.
-    fn column<'py>(&self, py: Python<'py>, name: &str) -> Result<Bound<'py, PyAny>, Failure> {
-        Ok(match py.detach(|| self.pool.column(name))? {
+    fn column<'py>(slf: Bound<'py, Self>, name: String) -> Result<Bound<'py, PyAny>, Failure> {
+        let (py, this) = (slf.py(), slf.unbind());
+        Ok(match released(py, move || Ok(this.get().pool.column(&name)?))? {
             ScoreColumn::Half(numbers) | ScoreColumn::Single(numbers) => {
                 PyArray1::from_vec(py, numbers).into_any()
             }
@@ -134,15 +136,18 @@ impl PyPool {
     /// Samples by row number, with their images where `images` is true.
     #[pyo3(signature = (rows, *, images = false))]
     fn samples(
-        &self,
-        py: Python<'_>,
+        slf: Bound<'_, Self>,
         rows: &Bound<'_, PyAny>,
         images: bool,
     ) -> Result<Vec<PySample>, Failure> {
-        let rows = numbers::rows("rows", Some(rows), self.pool.len())?.unwrap_or_default();
-        let samples = py.detach(|| match images {
-            true => self.pool.samples_with_images(rows.rows()),
-            false => self.pool.samples(rows.rows()),
+        let rows = numbers::rows("rows", Some(rows), slf.get().pool.len())?.unwrap_or_default();
+        let (py, this) = (slf.py(), slf.unbind());
+        let samples = released(py, move || {
+            let pool = &this.get().pool;
+            Ok(match images {
+                true => pool.samples_with_images(rows.rows()),
+                false => pool.samples(rows.rows()),
+            }?)
         })?;
         Ok(samples.into_iter().map(|sample| PySample { sample }).collect())
     }

@@ -28,7 +28,7 @@ use crate::{
     selected::numbers,
     subset as subsets,
     table::{Table, doubles, optional_texts, texts, wholes},
-    watch::watched,
+    watch::{released, watched},
 };
 
 /// Carries out a recipe and writes everything to a folder, as `curate run` does. A run that stopped goes on
@@ -188,7 +188,7 @@ impl PyRun {
     }
 
     /// What each stage said of a sample, by its id (32 hexadecimal digits) or its key.
-    fn explain(&self, py: Python<'_>, id: &str) -> Result<PyExplanation, Failure> {
+    fn explain(&self, py: Python<'_>, id: String) -> Result<PyExplanation, Failure> {
         explain(py, self.folder.clone(), id)
     }
 
@@ -199,7 +199,7 @@ impl PyRun {
     fn select(
         &self,
         py: Python<'_>,
-        stage: Option<&str>,
+        stage: Option<String>,
         epsilon: Option<f64>,
         threshold: Option<f64>,
         fraction: Option<f64>,
@@ -209,7 +209,9 @@ impl PyRun {
         let wanted = wanted.ok_or_else(|| {
             Failure::input("epsilon", "give an epsilon, a threshold, a fraction or a count")
         })?;
-        Ok(PyReselection { found: py.detach(|| reselect(&self.folder, stage, wanted))? })
+        let folder = self.folder.clone();
+        let reselected = move || Ok(reselect(&folder, stage.as_deref(), wanted)?);
+        Ok(PyReselection { found: released(py, reselected)? })
     }
 
     fn __len__(&self) -> usize {
@@ -310,8 +312,8 @@ impl PyReselection {
 
 /// What each stage of a finished run said of a sample, by its id or its key.
 #[pyfunction]
-pub(crate) fn explain(py: Python<'_>, run: PathBuf, id: &str) -> Result<PyExplanation, Failure> {
-    Ok(PyExplanation { found: py.detach(|| explain_sample(&run, id))? })
+pub(crate) fn explain(py: Python<'_>, run: PathBuf, id: String) -> Result<PyExplanation, Failure> {
+    Ok(PyExplanation { found: released(py, move || Ok(explain_sample(&run, &id)?))? })
 }
 
 /// What happened to a sample; its text is what `curate explain` prints.
@@ -379,5 +381,5 @@ pub(crate) fn compare(
     first: PathBuf,
     second: PathBuf,
 ) -> Result<Bound<'_, PyAny>, Failure> {
-    json::to_python(py, &py.detach(|| compare_selections(&first, &second))?)
+    json::to_python(py, &released(py, move || Ok(compare_selections(&first, &second)?))?)
 }

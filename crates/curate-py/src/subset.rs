@@ -13,7 +13,7 @@ use curate::{
 use numpy::PyArray1;
 use pyo3::{prelude::*, types::PyString};
 
-use crate::{errors::Failure, input::ids::Ids, json};
+use crate::{errors::Failure, input::ids::Ids, json, watch::released};
 
 /// Ids as DataComp's subset files hold them: an array of pairs `u8,u8`, the high and the low half.
 pub(crate) fn pairs<'py>(
@@ -31,11 +31,15 @@ pub(crate) fn pairs<'py>(
 fn taken(argument: &str, object: &Bound<'_, PyAny>) -> Result<Vec<SampleId>, Failure> {
     if object.is_instance_of::<PyString>() || object.hasattr("__fspath__")? {
         let path: PathBuf = object.extract()?;
-        return Ok(object.py().detach(|| subset::read_sorted(&path))?);
+        return read_sorted(object.py(), path);
     }
     let mut ids = Ids::read(argument, object)?.ids;
     ids.sort_unstable();
     Ok(ids)
+}
+
+fn read_sorted(py: Python<'_>, path: PathBuf) -> Result<Vec<SampleId>, Failure> {
+    released(py, move || Ok(subset::read_sorted(&path)?))
 }
 
 /// Ids as an array of pairs, from ids in any form: whole numbers, texts, Arrow columns.
@@ -64,8 +68,7 @@ pub(crate) fn id_texts(ids: &Bound<'_, PyAny>) -> Result<Vec<String>, Failure> {
 /// repeats included.
 #[pyfunction]
 pub(crate) fn read_subset(py: Python<'_>, path: PathBuf) -> Result<Bound<'_, PyAny>, Failure> {
-    let ids = py.detach(|| subset::read_sorted(&path))?;
-    Ok(pairs(py, ids.into_iter())?)
+    Ok(pairs(py, read_sorted(py, path)?.into_iter())?)
 }
 
 /// Writes ids as a subset file, in the form of the path's ending; as the program does.

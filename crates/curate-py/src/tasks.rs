@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use curate::pipeline::tasks::{self, Done, Status, Task, TaskPlan, Worker};
 use pyo3::prelude::*;
 
-use crate::{errors::Failure, json, recipe::PyRecipe, watch::watched};
+use crate::{
+    errors::Failure,
+    json,
+    recipe::PyRecipe,
+    watch::{released, watched},
+};
 
 /// Cuts a run into tasks and writes the plan to a folder, as `curate tasks plan` does: fixes ranges of
 /// rows and the steps of every stage. The same plan in the same folder is left as it is, with what its
@@ -106,7 +111,8 @@ impl PyPlan {
 
     /// Which tasks are done, running, failed or missing, by what their receipts say.
     fn status(&self, py: Python<'_>) -> Result<PyStatus, Failure> {
-        Ok(PyStatus { found: py.detach(|| tasks::status(&self.folder))? })
+        let folder = self.folder.clone();
+        Ok(PyStatus { found: released(py, move || Ok(tasks::status(&folder)?))? })
     }
 
     /// Reads every artefact and what finished stages left: a dictionary, as `curate tasks verify --json`

@@ -112,6 +112,34 @@ pub(crate) fn watched<T: Send>(
     }
 }
 
+/// Reads what `work` reads on another thread, without the interpreter's lock, while the calling thread
+/// looks for signals. It hears of no stop: at an exception that a signal raises the call ends, and the
+/// thread ends when it has read, its answer dropped. So it must be for work that writes nothing.
+pub(crate) fn released<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let pool = threads::pool()?;
+    let (sender, receiver) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        // Nobody receives an answer that came after a signal.
+        let _ = sender.send(pool.install(work));
+    });
+    py.detach(|| {
+        loop {
+            match receiver.recv_timeout(LOOK) {
+                Ok(outcome) => return outcome,
+                Err(RecvTimeoutError::Timeout) => Python::attach(|py| py.check_signals())?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        match reader.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => unreachable!("a thread that sent nothing panicked"),
+        }
+    })
+}
+
 /// The callable that hears of progress, if any.
 struct Listener(Option<Py<PyAny>>);
 
