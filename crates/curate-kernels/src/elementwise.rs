@@ -105,13 +105,19 @@ dispatched! {
 fn norm_rows_any(rows: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
     let width = weight.len().max(1);
     for (row, out) in rows.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-        let mean = sum(row, |x| x) / width as f32;
-        let variance = sum(row, |x| (x - mean) * (x - mean)) / width as f32;
-        let scale = 1.0 / (variance + EPSILON).sqrt();
+        let (mean, scale) = moments(row);
         for (((out, x), w), b) in out.iter_mut().zip(row).zip(weight).zip(bias) {
             *out = ((x - mean) * scale).mul_add(*w, *b);
         }
     }
+}
+
+/// A row's mean, and what brings its variance (biased, plus 1e-5) to 1.
+#[inline(always)]
+pub(crate) fn moments(row: &[f32]) -> (f32, f32) {
+    let mean = sum(row, |x| x) / row.len() as f32;
+    let variance = sum(row, |x| (x - mean) * (x - mean)) / row.len() as f32;
+    (mean, 1.0 / (variance + EPSILON).sqrt())
 }
 
 /// Brings a row to length 1; a shorter row than 1e-12 keeps its direction and gets shorter still.

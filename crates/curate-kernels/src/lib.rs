@@ -10,11 +10,12 @@
 //! - [`FixedPoint`], [`ExactSum`]: sums of rows and of numbers that do not depend on the order.
 //! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network, with bias,
 //!   residual or GELU fused in; [`Attention`], [`layer_norm`]: what lies between them.
-//! - [`train`]: what a step of training asks beside products: GELU and a contrastive loss with their
-//!   derivatives.
+//! - [`train`]: what a step of training asks: linear layers, LayerNorm, attention, GELU and a contrastive loss,
+//!   forward and backward.
 //! - [`Ruled`]: how many pairs each bound ruled out.
 //! - [`Engine`]: what a device has to do to search in place of [`Centroids`].
-//! - [`weighted_bytes`]: sums of rows of bytes in fixed point, for resampling images.
+//! - [`weighted_bytes`]: sums of rows of bytes in fixed point, for resampling images; [`rgb_of_ycc`]: their
+//!   colors.
 //! - [`inner_products`]: the plain matrix, for small problems and as building block.
 //!
 //! ```
@@ -138,7 +139,7 @@ pub fn square(vector: &[f32]) -> f32 {
 }
 
 pub use attention::Attention;
-pub use bytes::weighted_bytes;
+pub use bytes::{rgb_of_ycc, weighted_bytes};
 pub use dispatch::{Instructions, instructions};
 pub use dup::{Earlier, max_earlier, survivors};
 pub use elementwise::{layer_norm, normalize};

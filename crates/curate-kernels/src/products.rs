@@ -4,7 +4,7 @@ use crate::{
     dispatch::{self, dispatched},
     elementwise::{gelu, quick_gelu},
     panels::Panels,
-    tile::{PANEL, PackedRows, ROWS},
+    tile::{PANEL, PackedRows, ROWS, Tile},
 };
 
 /// A matrix packed once for products with many rows.
@@ -65,34 +65,41 @@ impl Matrix {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let n = rows.len().checked_div(inputs).unwrap_or(0);
         assert_eq!((rows.len(), out.len()), (n * inputs, n * outputs), "whole rows");
-        let block = rows_together(n, inputs);
+        let block = rows_together(n, inputs, 1);
         let mut packed = PackedRows::default();
         let blocks = rows.chunks(block * inputs.max(1)).zip(out.chunks_mut(block * outputs.max(1)));
         for (rows, out) in blocks {
             packed.pack(rows, inputs);
-            self.block(&packed, then, out);
+            self.block(&packed, then, (0, outputs), &mut dispatch::room(&packed), out);
         }
     }
 
-    fn block(&self, rows: &PackedRows, then: Then<'_>, out: &mut [f32]) {
-        let outputs = self.outputs();
+    /// The products of a block of rows. In `out` a row has `width` numbers, of which this matrix makes
+    /// those from column `at` on; `then` has one number a column of `out`.
+    pub(crate) fn block(
+        &self,
+        rows: &PackedRows,
+        then: Then<'_>,
+        (at, width): (usize, usize),
+        tiles: &mut [Tile],
+        out: &mut [f32],
+    ) {
         let with = dispatch::instructions();
-        let mut tiles = dispatch::room(rows);
         for (first, real, panel) in self.panels.iter() {
-            dispatch::tiles(with, panel, rows, 0, &mut tiles);
-            finish(with, tiles.as_flattened(), then, first, real, outputs, out);
+            dispatch::tiles(with, panel, rows, 0, tiles);
+            finish(with, tiles.as_flattened(), then, at + first, real, width, out);
         }
     }
 }
 
 /// Rows that share a panel while it is hot. The more, the less often the panels come from far; but
 /// the rows should lie in the second-level cache. All blocks of `n` rows are about as large: one of
-/// a few rows would cost as much fetching.
-fn rows_together(n: usize, inputs: usize) -> usize {
+/// a few rows would cost as much fetching. Every one of `threads` gets as many.
+pub(crate) fn rows_together(n: usize, inputs: usize, threads: usize) -> usize {
     const BYTES: usize = 5 << 18;
     let most = (BYTES / (size_of::<[f32; ROWS]>() * inputs.max(1))).clamp(8, 64);
     let tiles = n.div_ceil(ROWS).max(1);
-    tiles.div_ceil(tiles.div_ceil(most)) * ROWS
+    tiles.div_ceil(tiles.div_ceil(most).next_multiple_of(threads)) * ROWS
 }
 
 dispatched! {

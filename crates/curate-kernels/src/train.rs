@@ -1,7 +1,14 @@
-//! What training asks beside products of matrices: functions of many numbers, and their derivatives.
+//! What training asks: layers of networks, functions of many numbers, and their derivatives.
 //!
 //! All threads share a call; the bytes do not depend on how many they are.
 
+mod attend;
+mod linear;
+mod norm;
+
+pub use attend::{Sequences, attention, attention_backward};
+pub use linear::{column_sums, linear, linear_backward_weight, linear_backward_x};
+pub use norm::{layer_norm, layer_norm_backward};
 use rayon::prelude::*;
 
 use crate::{

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use curate_device::DeviceError;
+use curate_kernels::train::Sequences;
 
 use crate::{
     NetworkError,
@@ -162,11 +163,10 @@ impl DeviceNetwork {
         heads: usize,
         causal: bool,
     ) -> Tensor<2> {
-        let mask = causal.then(|| self.causal_mask(tokens));
         for i in 0..layers {
             let block = format!("{tower}transformer.resblocks.{i}");
             let normed = self.norm(&format!("{block}.ln_1"), x.clone());
-            let attended = self.attend(&block, normed, tokens, heads, mask.clone());
+            let attended = self.attend(&block, normed, (tokens, heads, causal));
             x = x + self.linear(&format!("{block}.attn.out_proj."), attended);
             let normed = self.norm(&format!("{block}.ln_2"), x.clone());
             let hidden = self.linear(&format!("{block}.mlp.c_fc."), normed);
@@ -179,57 +179,24 @@ impl DeviceNetwork {
         x
     }
 
-    /// Query, key and value are three products with parts of one weight: cutting the weight, and
-    /// its gradient, is cheaper than cutting one wide product of all tokens.
     fn attend(
         &self,
         block: &str,
         x: Tensor<2>,
-        tokens: usize,
-        heads: usize,
-        mask: Option<Tensor<4>>,
+        (tokens, heads, causal): (usize, usize, bool),
     ) -> Tensor<2> {
-        let [rows, width] = x.dims();
-        let (n, head) = (rows / tokens, width / heads);
-        let weight = self.get(&format!("{block}.attn.in_proj_weight"));
-        let bias = self.get(&format!("{block}.attn.in_proj_bias"));
-        let part = |i: usize| -> Tensor<4> {
-            let columns = i * width..(i + 1) * width;
-            let weight = weight.clone().slice([columns.clone(), 0..width]);
-            let bias = bias.clone().slice([0..1, columns]);
-            let part = x.clone().matmul(weight.transpose()) + bias;
-            part.reshape([n, tokens, heads, head]).swap_dims(1, 2)
-        };
-        let (q, k, v) = (part(0), part(1), part(2));
-        let scores = q.matmul(k.swap_dims(2, 3)).mul_scalar((head as f32).sqrt().recip());
-        let scores = match mask {
-            Some(mask) => scores + mask,
-            None => scores,
-        };
-        let mixed = activation::softmax(scores, 3).matmul(v);
-        mixed.swap_dims(1, 2).reshape([rows, width])
-    }
-
-    /// 0 for tokens that a token sees, minus infinity for those behind it.
-    fn causal_mask(&self, tokens: usize) -> Tensor<4> {
-        let mask = (0..tokens * tokens)
-            .map(|i| if i % tokens > i / tokens { f32::NEG_INFINITY } else { 0.0 })
-            .collect();
-        self.matrix(mask, tokens).reshape([1, 1, tokens, tokens])
+        let of = Sequences { tokens, width: x.dims()[1], heads, causal };
+        let part = |part: &str| self.get(&format!("{block}.attn.in_proj_{part}"));
+        ops::attention(x, part("weight"), part("bias"), of)
     }
 
     fn norm(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
-        let part = |part: &str| -> Tensor<1> {
-            let part = self.get(&format!("{name}.{part}"));
-            let width = part.dims()[1];
-            part.reshape([width])
-        };
-        module::layer_norm(x, part("weight"), Some(part("bias")), 1e-5)
+        let part = |part: &str| self.get(&format!("{name}.{part}"));
+        ops::layer_norm(x, part("weight"), part("bias"))
     }
 
     fn linear(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
-        let weight = self.get(&format!("{name}weight"));
-        x.matmul(weight.transpose()) + self.get(&format!("{name}bias"))
+        ops::linear(x, self.get(&format!("{name}weight")), self.get(&format!("{name}bias")))
     }
 
     fn rows(&self, table: Tensor<2>, rows: Vec<usize>) -> Tensor<2> {

@@ -1,20 +1,86 @@
 //! Parts of networks with their gradients: on the CPU each is one pass of the workspace's kernels, on other devices
 //! burn's operations.
 
+mod cpu;
+
 use burn::{
-    backend::{
-        Autodiff, Backend, DType, Dispatch, Flex, TensorMetadata,
-        autodiff::{
-            checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind, unary},
-        },
-        backend_extension,
-        tensor::FloatTensor,
+    backend::{DType, Dispatch},
+    tensor::{
+        Device, Tensor, TensorData, activation,
+        module::{self, conv2d},
+        ops::ConvOptions,
     },
-    tensor::{Device, Shape, Tensor, TensorData, activation, module::conv2d, ops::ConvOptions},
 };
-use curate_kernels::train::{self, Pictures};
+use cpu::CpuOps;
+use curate_kernels::train::{Pictures, Sequences};
+
+/// `x W^T + bias`: rows of `n x inputs` numbers become `n x outputs`. The weight is `outputs x inputs`, the
+/// bias one row.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<2>) -> Tensor<2> {
+    if on_cpu(&x) && x.dims()[0] > 0 {
+        let [x, weight, bias] = [x, weight, bias].map(Tensor::into_dispatch);
+        return Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_linear(x, weight, bias));
+    }
+    x.matmul(weight.transpose()) + bias
+}
+
+/// LayerNorm of each row: mean 0 and variance 1 (biased, plus 1e-5), then weight and bias, one row each.
+pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<2>) -> Tensor<2> {
+    if on_cpu(&x) && x.dims()[0] > 0 {
+        let [x, weight, bias] = [x, weight, bias].map(Tensor::into_dispatch);
+        return Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_layer_norm(x, weight, bias));
+    }
+    norm_by_burn(x, weight, bias)
+}
+
+/// [`layer_norm`] by burn's operation.
+fn norm_by_burn(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<2>) -> Tensor<2> {
+    let width = weight.dims()[1];
+    module::layer_norm(x, weight.reshape([width]), Some(bias.reshape([width])), 1e-5)
+}
+
+/// Softmax attention among the tokens of each sequence, before its last product: rows of a token become rows
+/// of as many numbers. The weight's rows, and the bias's numbers, are those of queries, keys and values, one
+/// after the other.
+pub(crate) fn attention(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<2>,
+    of: Sequences,
+) -> Tensor<2> {
+    if on_cpu(&x) && x.dims()[0] > 0 {
+        let qkv = linear(x, weight, bias).into_dispatch();
+        return Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_attention(qkv, of));
+    }
+    attention_by_burn(x, weight, bias, of)
+}
+
+/// [`attention`] by burn's operations. Query, key and value are three products with parts of one weight:
+/// cutting the weight, and its gradient, is cheaper than cutting one wide product of all tokens.
+fn attention_by_burn(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<2>, of: Sequences) -> Tensor<2> {
+    let Sequences { tokens, width, heads, causal } = of;
+    let (rows, head) = (x.dims()[0], width / heads);
+    let part = |i: usize| -> Tensor<4> {
+        let columns = i * width..(i + 1) * width;
+        let weight = weight.clone().slice([columns.clone(), 0..width]);
+        let bias = bias.clone().slice([0..1, columns]);
+        let part = x.clone().matmul(weight.transpose()) + bias;
+        part.reshape([rows / tokens, tokens, heads, head]).swap_dims(1, 2)
+    };
+    let (q, k, v) = (part(0), part(1), part(2));
+    let scores = q.matmul(k.swap_dims(2, 3)).mul_scalar((head as f32).sqrt().recip());
+    let scores = if causal { scores + hidden(tokens, &x.device()) } else { scores };
+    let mixed = activation::softmax(scores, 3).matmul(v);
+    mixed.swap_dims(1, 2).reshape([rows, width])
+}
+
+/// 0 for tokens that a token sees, minus infinity for those behind it.
+fn hidden(tokens: usize, device: &Device) -> Tensor<4> {
+    let behind = |i: usize| i % tokens > i / tokens;
+    let numbers: Vec<f32> =
+        (0..tokens * tokens).map(|i| if behind(i) { f32::NEG_INFINITY } else { 0.0 }).collect();
+    Tensor::from_data(TensorData::new(numbers, [1, 1, tokens, tokens]), device)
+}
 
 /// The exact GELU, `x Phi(x)`.
 ///
@@ -71,151 +137,13 @@ fn by_patches(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
     let pixels = x.permute([0, 2, 3, 1]);
     let patches = <Dispatch as CpuOps>::cpu_patches(pixels.into_dispatch());
     let weight: Tensor<2> = weight.permute([0, 2, 3, 1]).reshape([outputs, 9 * channels]);
-    let found = Tensor::<2>::from_dispatch(patches).matmul(weight.transpose()) + bias.unsqueeze();
+    let found = linear(Tensor::from_dispatch(patches), weight, bias.unsqueeze());
     gelu(found).reshape([n, halved, halved, outputs]).permute([0, 3, 1, 2])
 }
 
 /// Whether a tensor is of single precision on the CPU.
 fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
     x.device().without_autodiff() == Device::flex() && x.dtype() == DType::F32
-}
-
-/// The operations that the CPU has of its own.
-#[backend_extension(Autodiff, Flex)]
-trait CpuOps: Backend {
-    fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn cpu_contrastive(logits: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn cpu_patches(pixels: FloatTensor<Self>) -> FloatTensor<Self>;
-}
-
-type Cpu = FloatTensor<Flex>;
-
-/// The numbers of a tensor, and a tensor of its shape from those that `make` writes.
-fn mapped(x: &Cpu, shape: Shape, make: impl FnOnce(&[f32], &mut [f32])) -> Cpu {
-    let mut out = vec![0.0; shape.num_elements()];
-    make(numbers_of(&x.to_contiguous()), &mut out);
-    Cpu::from_data(TensorData::new(out, shape))
-}
-
-/// The numbers of a tensor that lie side by side.
-fn numbers_of(x: &Cpu) -> &[f32] {
-    x.as_slice().expect("single precision, side by side")
-}
-
-/// The numbers of a tensor, to write to.
-fn owned(x: Cpu) -> (Vec<f32>, Shape) {
-    let shape = x.shape();
-    let numbers = x.to_contiguous().into_data().try_into_vec().expect("single precision");
-    (numbers, shape)
-}
-
-/// Pictures of `n x side x side x channels`.
-fn pictures(x: &Cpu) -> Pictures {
-    let shape = x.shape();
-    Pictures { count: shape[0], side: shape[1], channels: shape[3] }
-}
-
-impl CpuOps for Flex {
-    fn cpu_gelu(x: Cpu) -> Cpu {
-        mapped(&x, x.shape(), train::gelu)
-    }
-
-    fn cpu_contrastive(logits: Cpu) -> Cpu {
-        loss_and_gradient(&logits).0
-    }
-
-    fn cpu_patches(pixels: Cpu) -> Cpu {
-        let of = pictures(&pixels);
-        let width = 9 * of.channels;
-        let shape = Shape::from([of.of_patches() / width.max(1), width]);
-        let patches = train::patches(numbers_of(&pixels.to_contiguous()), of);
-        Cpu::from_data(TensorData::new(patches, shape))
-    }
-}
-
-fn loss_and_gradient(logits: &Cpu) -> (Cpu, Cpu) {
-    let (shape, mut loss) = (logits.shape(), 0.0);
-    let n = shape[0];
-    let gradient = mapped(logits, shape, |logits, out| loss = train::contrastive(logits, n, out));
-    (Cpu::from_data(TensorData::from([loss as f32])), gradient)
-}
-
-#[derive(Debug)]
-struct Gelu;
-
-impl Backward<Flex, 1> for Gelu {
-    type State = Cpu;
-
-    fn backward(self, ops: Ops<Cpu, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
-            let (mut gradient, shape) = owned(gradient);
-            train::gelu_backward(numbers_of(&ops.state.to_contiguous()), &mut gradient);
-            Cpu::from_data(TensorData::new(gradient, shape))
-        });
-    }
-}
-
-#[derive(Debug)]
-struct Contrastive;
-
-impl Backward<Flex, 1> for Contrastive {
-    /// The derivative by every logit.
-    type State = Cpu;
-
-    fn backward(self, ops: Ops<Cpu, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
-            let (of_loss, _) = owned(gradient);
-            let (mut slopes, shape) = owned(ops.state);
-            if of_loss != [1.0] {
-                slopes.iter_mut().for_each(|slope| *slope *= of_loss[0]);
-            }
-            Cpu::from_data(TensorData::new(slopes, shape))
-        });
-    }
-}
-
-#[derive(Debug)]
-struct Patches;
-
-impl Backward<Flex, 1> for Patches {
-    type State = Pictures;
-
-    fn backward(self, ops: Ops<Pictures, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let of = ops.state;
-        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
-            let shape = Shape::from([of.count, of.side, of.side, of.channels]);
-            let back = train::patches_backward(numbers_of(&gradient.to_contiguous()), of);
-            Cpu::from_data(TensorData::new(back, shape))
-        });
-    }
-}
-
-impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
-    fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (x, node) = x.into_parts();
-        match Gelu.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(x.clone(), Flex::cpu_gelu(x)),
-            OpsKind::UnTracked(prep) => prep.finish(Flex::cpu_gelu(x)),
-        }
-    }
-
-    fn cpu_contrastive(logits: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (logits, node) = logits.into_parts();
-        let (loss, gradient) = loss_and_gradient(&logits);
-        match Contrastive.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(gradient, loss),
-            OpsKind::UnTracked(prep) => prep.finish(loss),
-        }
-    }
-
-    fn cpu_patches(pixels: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (pixels, node) = pixels.into_parts();
-        let of = pictures(&pixels);
-        match Patches.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(of, Flex::cpu_patches(pixels)),
-            OpsKind::UnTracked(prep) => prep.finish(Flex::cpu_patches(pixels)),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -233,13 +161,12 @@ mod tests {
         x.into_data().try_to_vec().unwrap()
     }
 
+    /// Within 1e-5 of the largest: sums that cancel have the errors of their terms.
     fn assert_close(found: &[f32], expected: &[f32]) {
         assert_eq!(found.len(), expected.len());
+        let largest = expected.iter().fold(1.0, |largest: f32, x| largest.max(x.abs()));
         for (found, expected) in found.iter().zip(expected) {
-            assert!(
-                (found - expected).abs() < 1e-5 * expected.abs().max(1.0),
-                "{found} {expected}"
-            );
+            assert!((found - expected).abs() < 1e-5 * largest, "{found} {expected} of {largest}");
         }
     }
 
@@ -279,6 +206,38 @@ mod tests {
         let untracked = table([6, 6], 0.5).detach();
         let expected = numbers(by_softmax(untracked.clone()));
         assert_close(&numbers(contrastive(untracked)), &expected);
+    }
+
+    #[test]
+    fn layers_norms_and_attention_are_burns() {
+        let three = |rows: usize| [[rows, 12], [36, 12], [1, 36]].map(|shape| table(shape, 0.2));
+        assert_alike(
+            &three(20),
+            |x| linear(x[0].clone(), x[1].clone(), x[2].clone()),
+            |x| x[0].clone().matmul(x[1].clone().transpose()) + x[2].clone(),
+        );
+        let transposed = [table([12, 7], 0.1), table([5, 12], 0.6), table([1, 5], 0.4)];
+        assert_alike(
+            &transposed,
+            |x| linear(x[0].clone().transpose(), x[1].clone(), x[2].clone()),
+            |x| x[0].clone().transpose().matmul(x[1].clone().transpose()) + x[2].clone(),
+        );
+        let norm = [table([9, 7], 0.1), table([1, 7], 0.6), table([1, 7], 0.4)];
+        assert_alike(
+            &norm,
+            |x| layer_norm(x[0].clone(), x[1].clone(), x[2].clone()),
+            |x| norm_by_burn(x[0].clone(), x[1].clone(), x[2].clone()),
+        );
+        for causal in [false, true] {
+            let of = Sequences { tokens: 5, width: 12, heads: 3, causal };
+            // Scores of some units: of hundreds, the last bits would decide who is attended to.
+            let small = |x: &Tensor<2>| x.clone().mul_scalar(0.1);
+            assert_alike(
+                &three(20),
+                |x| attention(x[0].clone(), small(&x[1]), x[2].clone(), of),
+                |x| attention_by_burn(x[0].clone(), small(&x[1]), x[2].clone(), of),
+            );
+        }
     }
 
     #[test]
