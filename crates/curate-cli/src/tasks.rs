@@ -243,7 +243,7 @@ fn run(
 }
 
 /// The number that a scheduler gives to a job of an array.
-fn index_of_scheduler() -> Result<Option<usize>, Failure> {
+pub(crate) fn index_of_scheduler() -> Result<Option<usize>, Failure> {
     for name in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
         let Some(value) = std::env::var_os(name) else { continue };
         let index = value.to_str().and_then(|value| value.parse().ok());

@@ -158,6 +158,13 @@ pub(crate) struct CompareArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) runs: RunsArgs,
+    /// Train one task's part of the runs and stop, so that as many jobs of an array share them. The command
+    /// without it, given afterwards, trains what is missing and ranks.
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
+    pub(crate) tasks: Option<usize>,
+    /// The number of the task, from 0; by default that of SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX.
+    #[arg(long, value_name = "N", requires = "tasks")]
+    pub(crate) index: Option<usize>,
 }
 
 /// How runs in a folder are made, and shown.

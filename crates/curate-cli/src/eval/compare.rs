@@ -27,6 +27,7 @@ use crate::{
     filter::network_folder,
     progress::Shown,
     show,
+    tasks::index_of_scheduler,
 };
 
 /// Steps that a rehearsal takes: without a clock and with one.
@@ -92,7 +93,11 @@ fn contest(
     shown: &Shown,
 ) -> Result<(), Failure> {
     let existing = if args.runs.overwrite { Existing::Replace } else { Existing::Keep };
-    let contest = Contest::open(compare, arena, entries, &args.out, existing)?;
+    let task = task(args)?;
+    let mut contest = Contest::open(compare, arena, entries, &args.out, existing)?;
+    if let Some((index, tasks)) = task {
+        contest = contest.part(index, tasks);
+    }
     let cost = contest.cost();
     let spent = Spent {
         cost,
@@ -109,6 +114,12 @@ fn contest(
     if !args.runs.json {
         show::text(&spent)?;
     }
+    if let Some((index, tasks)) = task {
+        let made = contest.make(shown)?;
+        let (out, last) = (args.out.display(), tasks - 1);
+        let what = format!("task {index} of 0 to {last}: {made} runs made, in {out}\n");
+        return if args.runs.json { Ok(show::json(&spent)?) } else { Ok(show::text(what)?) };
+    }
     let report = contest.run(score(args.asked.score), args.asked.level, shown)?;
     let page = page::of(&report, &spent, compare.params());
     atomic::write(&args.out.join("report.html"), page.to_html().as_bytes())?;
@@ -118,6 +129,20 @@ fn contest(
         show::text(Ranked { report: &report, out: &args.out })?;
     }
     Ok(())
+}
+
+/// The task whose part of the runs is to be made, and how many tasks there are.
+fn task(args: &CompareArgs) -> Result<Option<(usize, usize)>, Failure> {
+    let Some(tasks) = args.tasks else { return Ok(None) };
+    let index = args.index.map_or_else(index_of_scheduler, |index| Ok(Some(index)))?;
+    match index {
+        Some(index) if index < tasks => Ok(Some((index, tasks))),
+        Some(index) => {
+            let last = tasks - 1;
+            Err(Failure::Usage(format!("--index {index}: the tasks are 0 to {last}")))
+        }
+        None => Err(Failure::Usage("--tasks: name the task with --index".to_owned())),
+    }
 }
 
 #[derive(Serialize)]

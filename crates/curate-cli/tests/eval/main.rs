@@ -5,6 +5,7 @@
 
 mod recipe;
 mod shifted;
+mod tasks;
 
 use std::{
     fs,

@@ -61,6 +61,26 @@ impl<'a> Contest<'a> {
         Ok(Self { compare, arena, entries, folder, records, missing })
     }
 
+    /// The same with one task's part of the runs: of all runs, made or not, every one whose number leaves
+    /// `index` when it is divided by `tasks`. [`Self::make`] makes them.
+    ///
+    /// # Panics
+    /// When there are no tasks.
+    #[must_use]
+    pub fn part(mut self, index: usize, tasks: usize) -> Self {
+        let (budgets, entries) = (&self.compare.params.budgets, self.entries);
+        let ours = |at: usize, budget: u64, seed: u64| {
+            let place = budgets.iter().take_while(|one| **one != budget).count();
+            ((seed as usize * budgets.len() + place) * entries.len() + at) % tasks == index
+        };
+        self.missing.retain(|&(at, budget, seed)| ours(at, budget, seed));
+        self.records.retain(|record| {
+            let at = entries.iter().take_while(|entry| entry.name != record.selection).count();
+            ours(at, record.budget, record.seed)
+        });
+        self
+    }
+
     /// What there is to do.
     pub fn cost(&self) -> Cost {
         let samples =
@@ -107,12 +127,8 @@ impl<'a> Contest<'a> {
         check.finish()?;
         self.arena.check_asked(self.compare, score)?;
         let _lock = self.folder.begin()?;
-        let cost = self.cost();
-        progress.start("train", cost.samples, "samples");
-        let one = |run| self.make_one(run, progress);
-        let made = in_threads(&self.missing, cost.at_once, one);
-        progress.finish();
-        self.records.extend(made?);
+        let made = self.train(progress)?;
+        self.records.extend(made);
         let names: Vec<&str> = self.entries.iter().map(Entry::name).collect();
         let place = |record: &Record| names.iter().position(|name| *name == record.selection);
         self.records.sort_by_key(|record| (record.budget, place(record), record.seed));
@@ -123,6 +139,25 @@ impl<'a> Contest<'a> {
         json.push(b'\n');
         atomic::write(&path.join("report.json"), &json)?;
         Ok(report)
+    }
+
+    /// Makes the missing runs and writes each when it is done; how many they were. Other processes can make
+    /// other parts of the runs at the same time, and [`Self::run`] reads them all.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn make(&self, progress: &dyn Progress) -> Result<usize, CompareError> {
+        let _lock = self.folder.begin_shared()?;
+        Ok(self.train(progress)?.len())
+    }
+
+    fn train(&self, progress: &dyn Progress) -> Result<Vec<Record>, CompareError> {
+        let cost = self.cost();
+        progress.start("train", cost.samples, "samples");
+        let one = |run| self.make_one(run, progress);
+        let made = in_threads(&self.missing, cost.at_once, one);
+        progress.finish();
+        made
     }
 
     fn make_one(

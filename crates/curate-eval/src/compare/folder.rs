@@ -99,7 +99,15 @@ impl Folder {
 
     /// Makes the folder this process's own, and writes its manifest.
     pub(crate) fn begin(&self) -> Result<FolderLock, CompareError> {
-        let lock = FolderLock::take(&self.path)?;
+        self.begin_with(FolderLock::take(&self.path)?)
+    }
+
+    /// The same for one of several processes that make different runs.
+    pub(crate) fn begin_shared(&self) -> Result<FolderLock, CompareError> {
+        self.begin_with(FolderLock::share(&self.path)?)
+    }
+
+    fn begin_with(&self, lock: FolderLock) -> Result<FolderLock, CompareError> {
         let mut manifest = self.manifest.clone();
         // Another process may have begun since the folder was looked at.
         manifest
