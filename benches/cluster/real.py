@@ -2,14 +2,16 @@
 
     python3 benches/cluster/real.py [DATA-CLUSTERS ...]
 
-Parts: fashion-256, fashion-1024, fashion-4096, clip-1024, clip-4096, white-1024; all of them without an
-argument. Each part replaces its own section of the record of this class of processors, real/CLASS.json,
+Parts: fashion-256, fashion-1024, fashion-4096, pictures-1024, captions-1024, clip-1024, clip-4096,
+white-1024; all of them without an argument. Each part replaces its own section of the record of this class of processors, real/CLASS.json,
 unless the machine is not quiet: with a load above .5 at its start a part prints what it measured and keeps
 nothing. Needs cargo, 4 GB of memory, 1 GB of temporary disk and a network for
 `pip install` into a virtual environment under target/. MEASURE may name a program that is built already.
 
 - fashion: Fashion-MNIST, 70,000 x 784 in [0, 255], from Debian's package dataset-fashion-mnist, each row
   scaled to length 1.
+- pictures and captions: the 73,790 pairs of the demonstration's whole pool (`cargo xtask data build`), as
+  128 features of an image network and 384 of MiniLM, in half precision on disk.
 - clip: 100,000 x 512 made like features of CLIP: a common offset, a spectrum that falls, and 5,000
   components of uneven size.
 - white: 100,000 x 512 without any structure, where no bound helps.
@@ -55,7 +57,7 @@ CLASSES = {"avx512_vnni": NARROWER, "avx512f": {"ours_avx2": NARROWER["ours_avx2
 CLASS = next((name for name in CLASSES if name in report.flags()), platform.machine())
 KINDS = {"ours": {}} | CLASSES.get(CLASS, {})
 RESULTS = HERE / "real" / f"{CLASS}.json"
-PARTS = ["fashion-256", "fashion-1024", "fashion-4096", "clip-1024", "clip-4096", "white-1024"]
+PARTS = ["fashion-256", "fashion-1024", "fashion-4096", "pictures-1024", "captions-1024", "clip-1024", "clip-4096", "white-1024"]
 # Fixed before the first run.
 BARS = {
     f"{part}.{ratio}": bar
@@ -108,7 +110,7 @@ def rows(data):
 
     file = DATA / f"real-{data}.npy"
     if not file.exists():
-        x = {"fashion": fashion, "clip": clip, "white": white}[data]()
+        x = {"fashion": fashion, "pictures": pictures, "captions": captions, "clip": clip, "white": white}[data]()
         x /= np.linalg.norm(x, axis=1, keepdims=True)
         np.save(file, np.ascontiguousarray(x, dtype=np.float32))
     return file
@@ -125,6 +127,23 @@ def fashion():
 
     names = ["train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz"]
     return np.concatenate([images(name) for name in names]).astype(np.float32)
+
+
+def pictures():
+    return pool("img")
+
+
+def captions():
+    return pool("txt")
+
+
+def pool(name):
+    import numpy as np
+
+    shards = sorted((ROOT / "data" / "pool" / "metadata").glob("*.npz"))
+    if not shards:
+        sys.exit("no data/pool: make it with `cargo xtask data build`")
+    return np.concatenate([np.load(shard)[name] for shard in shards]).astype(np.float32)
 
 
 def clip(n=100_000, dim=512, components=5_000):

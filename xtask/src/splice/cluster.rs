@@ -102,6 +102,8 @@ pub(super) fn real(root: &Path) -> Result<String> {
         ("fashion-256", "Fashion-MNIST, 256 clusters"),
         ("fashion-1024", "Fashion-MNIST, 1,024 clusters"),
         ("fashion-4096", "Fashion-MNIST, 4,096 clusters"),
+        ("pictures-1024", "the demonstration's pictures, 1,024 clusters"),
+        ("captions-1024", "its captions, 1,024 clusters"),
         ("clip-1024", "made like CLIP features, 1,024 clusters"),
         ("clip-4096", "made like CLIP features, 4,096 clusters"),
         ("white-1024", "white, 1,024 clusters"),
