@@ -49,8 +49,9 @@ pub(crate) fn python(rest: &[&str]) -> Result<()> {
             create
         })?;
     }
-    // The program, with whose results those of the package are compared; as the tests build it.
-    run(cargo(&[&["build", "--package", "curate-cli"], &CHECKED[..]].concat()))?;
+    // The program, with whose results those of the package are compared. With the whole workspace's features, as
+    // the tests build it: alone it would have others, and all that it stands on would be built again.
+    run(cargo(&[&["build", "--workspace", "--bin", "curate"], &CHECKED[..]].concat()))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     let tools = within(&environment, "python", &[&pip[..], &TOOLS[..]].concat());
     if let Err(error) = run(tools) {
