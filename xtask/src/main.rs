@@ -99,7 +99,19 @@ fn number_after(flag: &str, text: Option<&&str>, usage: &str) -> Result<u64> {
 fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root());
+    without_package(&mut command);
     command
+}
+
+/// `cargo run`, which starts this program, tells it of its package in variables. ring's build script looks at
+/// them: a cargo that sees others than its last caller would build half of the workspace again.
+fn without_package(command: &mut Command) {
+    let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(told) {
+            command.env_remove(name);
+        }
+    }
 }
 
 fn run(mut command: Command) -> Result<()> {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{CHECKED, cargo, root, run};
+use crate::{CHECKED, cargo, root, run, without_package};
 
 /// What the tests use beside the package itself; numpy comes with it.
 const TOOLS: [&str; 14] = [
@@ -117,5 +117,6 @@ fn within(environment: &Path, program: &str, args: &[&str]) -> Command {
     command.args(args).current_dir(root().join("crates/curate-py"));
     command.env("VIRTUAL_ENV", environment).env("CARGO_TARGET_DIR", target());
     command.env("CURATE_PROGRAM", target().join("debug").join("curate"));
+    without_package(&mut command);
     command
 }

@@ -32,15 +32,15 @@ pub fn gelu(x: &[f32], out: &mut [f32]) {
     out.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(out, x)| forward(with, x, out));
 }
 
-/// What flows back through [`gelu`]: each number of `gradient` times `Phi(x) + x phi(x)`.
+/// What flows back through [`gelu`]: `out` gets each number of `gradient` times `Phi(x) + x phi(x)`.
 ///
 /// # Panics
-/// When the two have different lengths.
-pub fn gelu_backward(x: &[f32], gradient: &mut [f32]) {
-    assert_eq!(x.len(), gradient.len(), "one gradient a number");
+/// When they have different lengths.
+pub fn gelu_backward(x: &[f32], gradient: &[f32], out: &mut [f32]) {
+    assert_eq!((x.len(), x.len()), (gradient.len(), out.len()), "one gradient a number");
     let with = instructions();
-    let parts = gradient.par_chunks_mut(PART).zip(x.par_chunks(PART));
-    parts.for_each(|(gradient, x)| backward(with, x, gradient));
+    let parts = out.par_chunks_mut(PART).zip(x.par_chunks(PART).zip(gradient.par_chunks(PART)));
+    parts.for_each(|(out, (x, gradient))| backward(with, x, gradient, out));
 }
 
 dispatched! {
@@ -53,18 +53,25 @@ fn forward_any(x: &[f32], out: &mut [f32]) {
 }
 
 dispatched! {
-    fn backward = backward_any(x: &[f32], gradient: &mut [f32])
+    fn backward = backward_any(x: &[f32], gradient: &[f32], out: &mut [f32])
 }
 
 #[inline(always)]
-fn backward_any(x: &[f32], gradient: &mut [f32]) {
-    for (gradient, &x) in gradient.iter_mut().zip(x) {
+fn backward_any(x: &[f32], gradient: &[f32], out: &mut [f32]) {
+    for ((out, gradient), &x) in out.iter_mut().zip(gradient).zip(x) {
         let tail = half_tail(x);
         let below = if x < 0.0 { tail } else { 1.0 - tail };
         // 1 / sqrt(2 pi).
         let density = 0.398_942_3 * exp(-0.5 * x * x);
-        *gradient *= x.mul_add(density, below);
+        *out = gradient * x.mul_add(density, below);
     }
+}
+
+/// The sum of all squares, in double precision.
+pub fn sum_of_squares(x: &[f32]) -> f64 {
+    let of_part = |part: &[f32]| part.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>();
+    // In the order of the parts, whoever summed them.
+    x.par_chunks(PART).map(of_part).collect::<Vec<_>>().iter().sum()
 }
 
 /// The loss of a batch of pairs whose `n x n` logits have the right pairs on the diagonal: the mean of the
@@ -324,8 +331,8 @@ mod tests {
         let x: Vec<f32> = (-4000..=4000).map(|i| i as f32 * 2e-3).collect();
         let mut y = vec![0.0; x.len()];
         gelu(&x, &mut y);
-        let mut slope = vec![2.0; x.len()];
-        gelu_backward(&x, &mut slope);
+        let mut slope = vec![0.0; x.len()];
+        gelu_backward(&x, &vec![2.0; x.len()], &mut slope);
         let step = 1e-2_f32;
         let shifted = |by: f32| -> Vec<f32> {
             let moved: Vec<f32> = x.iter().map(|x| x + by).collect();

@@ -84,11 +84,10 @@ READING = {
     "union": "curate.union(fifo('a.txt'), [1])",
     "compare": "curate.compare(fifo('a.txt'), fifo('b.txt'))",
     "Network": "fifo('open_clip_config.json'); curate.Network('.')",
-    "explain": "fifo('summary.json'); curate.explain('.', 'f' * 32)",
+    "explain": "fifo('manifest.json'); curate.explain('.', 'f' * 32)",
     "column": "pool = curate.Pool(POOL); fifo(FILE); pool.column('score')",
     "samples": "pool = curate.Pool(POOL); fifo(FILE); pool.samples([0])",
     "embedding": "pool = curate.Pool(POOL); fifo(NPZ); pool.embedding('img')",
-    "read": "img = curate.Pool(POOL).embedding('img'); fifo(NPZ); np.asarray(img)",
 }
 
 

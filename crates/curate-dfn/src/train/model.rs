@@ -49,6 +49,13 @@ impl DeviceNetwork {
         &self.parameters
     }
 
+    /// A parameter's values without gradients, out of the network until [`Self::set`] puts others in: what nobody
+    /// else holds need not be copied to be changed.
+    pub(crate) fn take(&mut self, name: &str) -> Tensor<2> {
+        let values = self.parameters.remove(name);
+        values.unwrap_or_else(|| panic!("no parameter `{name}`")).without_autodiff()
+    }
+
     /// Replaces a parameter's values.
     pub(crate) fn set(&mut self, name: &str, values: Tensor<2>) {
         let values = if self.device.is_autodiff() { values.autodiff() } else { values };
@@ -122,9 +129,9 @@ impl DeviceNetwork {
         let positions = self.get("visual.positional_embedding").reshape([1, tokens, width]);
         let x = (x + positions).reshape([n * tokens, width]);
         let x = self.norm("visual.ln_pre", x);
-        let x = self.blocks("visual.", x, tokens, v.layers, v.heads(), false);
         let class = (0..n).map(|i| i * tokens).collect();
-        let x = self.norm("visual.ln_post", self.rows(x, class));
+        let of = Sequences { tokens, width, heads: v.heads(), causal: false };
+        let x = self.norm("visual.ln_post", self.blocks("visual.", x, v.layers, of, class));
         Ok(x.matmul(self.get("visual.proj")))
     }
 
@@ -143,30 +150,39 @@ impl DeviceNetwork {
         // No token sees those behind it, so nothing behind the last end matters.
         let length = ends.iter().max().map_or(1, |end| end + 1);
         let kept = tokens.chunks_exact(t.context_length).flat_map(|text| &text[..length]);
-        let x = self.rows(self.get("token_embedding.weight"), kept.map(|&t| t as usize).collect());
+        let kept: Vec<usize> = kept.map(|&token| token as usize).collect();
+        let x = self.rows(self.get("token_embedding.weight"), &kept);
         let positions = self.get("positional_embedding").slice([0..length, 0..t.width]);
         let x: Tensor<3> = x.reshape([ends.len(), length, t.width]);
         let x =
             (x + positions.reshape([1, length, t.width])).reshape([ends.len() * length, t.width]);
-        let x = self.blocks("", x, length, t.layers, t.heads, true);
         let ends = ends.iter().enumerate().map(|(i, end)| i * length + end).collect();
-        let x = self.norm("ln_final", self.rows(x, ends));
+        let of = Sequences { tokens: length, width: t.width, heads: t.heads, causal: true };
+        let x = self.norm("ln_final", self.blocks("", x, t.layers, of, ends));
         Ok(x.matmul(self.get("text_projection")))
     }
 
+    /// The blocks of a tower; of what comes out only the `pooled` rows, a token of each sequence. Behind the last
+    /// attention no other is needed, and none is computed.
     fn blocks(
         &self,
         tower: &str,
         mut x: Tensor<2>,
-        tokens: usize,
         layers: usize,
-        heads: usize,
-        causal: bool,
+        of: Sequences,
+        pooled: Vec<usize>,
     ) -> Tensor<2> {
+        if layers == 0 {
+            return self.rows(x, &pooled);
+        }
         for i in 0..layers {
             let block = format!("{tower}transformer.resblocks.{i}");
             let normed = self.norm(&format!("{block}.ln_1"), x.clone());
-            let attended = self.attend(&block, normed, (tokens, heads, causal));
+            let part = |part: &str| self.get(&format!("{block}.attn.in_proj_{part}"));
+            let mut attended = ops::attention(normed, part("weight"), part("bias"), of);
+            if i + 1 == layers {
+                (x, attended) = (self.rows(x, &pooled), self.rows(attended, &pooled));
+            }
             x = x + self.linear(&format!("{block}.attn.out_proj."), attended);
             let normed = self.norm(&format!("{block}.ln_2"), x.clone());
             let hidden = self.linear(&format!("{block}.mlp.c_fc."), normed);
@@ -179,17 +195,6 @@ impl DeviceNetwork {
         x
     }
 
-    fn attend(
-        &self,
-        block: &str,
-        x: Tensor<2>,
-        (tokens, heads, causal): (usize, usize, bool),
-    ) -> Tensor<2> {
-        let of = Sequences { tokens, width: x.dims()[1], heads, causal };
-        let part = |part: &str| self.get(&format!("{block}.attn.in_proj_{part}"));
-        ops::attention(x, part("weight"), part("bias"), of)
-    }
-
     fn norm(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
         let part = |part: &str| self.get(&format!("{name}.{part}"));
         ops::layer_norm(x, part("weight"), part("bias"))
@@ -199,8 +204,8 @@ impl DeviceNetwork {
         ops::linear(x, self.get(&format!("{name}weight")), self.get(&format!("{name}bias")))
     }
 
-    fn rows(&self, table: Tensor<2>, rows: Vec<usize>) -> Tensor<2> {
-        let rows: Vec<i64> = rows.into_iter().map(|row| i64::try_from(row).unwrap_or(0)).collect();
+    fn rows(&self, table: Tensor<2>, rows: &[usize]) -> Tensor<2> {
+        let rows: Vec<i64> = rows.iter().map(|&row| i64::try_from(row).unwrap_or(0)).collect();
         let n = rows.len();
         let rows: Tensor<1, Int> = Tensor::from_data(TensorData::new(rows, [n]), &self.device);
         table.select(0, rows)

@@ -141,6 +141,14 @@ fn by_patches(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
     gelu(found).reshape([n, halved, halved, outputs]).permute([0, 3, 1, 2])
 }
 
+/// The sum of all squares; on the CPU in double precision, and without a table of them.
+pub(crate) fn sum_of_squares(x: Tensor<2>) -> Tensor<1> {
+    if on_cpu(&x) {
+        return Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_squares(x.into_dispatch()));
+    }
+    x.square().sum()
+}
+
 /// Whether a tensor is of single precision on the CPU.
 fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
     x.device().without_autodiff() == Device::flex() && x.dtype() == DType::F32
@@ -238,6 +246,12 @@ mod tests {
                 |x| attention_by_burn(x[0].clone(), small(&x[1]), x[2].clone(), of),
             );
         }
+    }
+
+    #[test]
+    fn squares_are_summed_with_their_gradient() {
+        let x = [table([90, 70], 0.3)];
+        assert_alike(&x, |x| sum_of_squares(x[0].clone()), |x| x[0].clone().square().sum());
     }
 
     #[test]

@@ -108,18 +108,20 @@ impl AdamWStep {
         m: Tensor<D>,
         v: Tensor<D>,
     ) -> Moved<D> {
-        let (shape, device) = (value.dims(), value.device());
-        let numbers = |tensor: Tensor<D>| -> Vec<f32> {
-            tensor.into_data().try_into_vec().expect("a parameter has single precision")
-        };
-        let (mut value, gradient) = (numbers(value), numbers(gradient));
-        let (mut m, mut v) = (numbers(m), numbers(v));
+        const SINGLE: &str = "a parameter has single precision";
+        let device = value.device();
+        let gradient = gradient.into_data();
+        let gradient = gradient.as_slice::<f32>().expect(SINGLE);
+        // What only they hold is changed where it lies.
+        let [mut value, mut m, mut v] = [value, m, v].map(Tensor::into_data);
+        let [values, means, squares] =
+            [&mut value, &mut m, &mut v].map(|data| data.as_mut_slice::<f32>().expect(SINGLE));
         let [beta1, beta2] = [self.beta1, self.beta2].map(|x| x as f32);
         let [new1, new2] = [self.beta1, self.beta2].map(|x| (1.0 - x) as f32);
         let [correction2, eps] = [self.correction2, self.eps].map(|x| x as f32);
         let [rate, keeps] = [self.rate, self.keeps].map(|x| x as f32);
-        let parts = value.par_chunks_mut(PART).zip(gradient.par_chunks(PART));
-        let parts = parts.zip(m.par_chunks_mut(PART)).zip(v.par_chunks_mut(PART));
+        let parts = values.par_chunks_mut(PART).zip(gradient.par_chunks(PART));
+        let parts = parts.zip(means.par_chunks_mut(PART)).zip(squares.par_chunks_mut(PART));
         parts.for_each(|(((value, gradient), m), v)| {
             for (((value, g), m), v) in value.iter_mut().zip(gradient).zip(m).zip(v) {
                 *m = *m * beta1 + g * new1;
@@ -128,7 +130,7 @@ impl AdamWStep {
                 *value = *value * keeps - *m / spread * rate;
             }
         });
-        let tensor = |numbers| Tensor::from_data(TensorData::new(numbers, shape), &device);
+        let tensor = |data: TensorData| Tensor::from_data(data, &device);
         Moved { value: tensor(value), m: tensor(m), v: tensor(v) }
     }
 }
@@ -170,7 +172,7 @@ impl AdamW {
     ) {
         self.step += 1;
         for (name, gradient) in gradients {
-            let value = network.parameters()[&name].clone().without_autodiff();
+            let value = network.take(&name);
             let zeros = || (gradient.zeros_like(), gradient.zeros_like());
             let (m, v) = self.moments.remove(&name).unwrap_or_else(zeros);
             let decay = if decays(&name, axes(&name)) { lr * self.weight_decay } else { 0.0 };

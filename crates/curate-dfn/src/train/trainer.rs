@@ -13,7 +13,7 @@ use crate::{
     random::shuffled,
     train::{
         AdamW, Batch, DeviceNetwork, Pairs, Schedule, StepReport, TrainParams, loss::normalize,
-        model::values,
+        model::values, ops,
     },
     weights::{Weights, parameters},
 };
@@ -336,7 +336,7 @@ impl Trainer {
 fn norm(gradients: &BTreeMap<String, Tensor<2>>) -> Result<f64, TrainError> {
     let mut sum = 0.0;
     for gradient in gradients.values() {
-        let squares = gradient.clone().square().sum();
+        let squares = ops::sum_of_squares(gradient.clone());
         sum += f64::from(squares.into_scalar::<f32>());
     }
     Ok(sum.sqrt())

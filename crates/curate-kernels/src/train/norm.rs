@@ -23,19 +23,21 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     out
 }
 
-/// What flows back through [`layer_norm`]: `gradient` becomes that by `x`; those by weight and bias, one
-/// after the other, are the answer.
+/// What flows back through [`layer_norm`]: the gradient by `x`; those by weight and bias, one after the other.
 ///
 /// # Panics
 /// When `x` has no whole rows, or `gradient` another length.
-pub fn layer_norm_backward(x: &[f32], weight: &[f32], gradient: &mut [f32]) -> Vec<f32> {
+pub fn layer_norm_backward(x: &[f32], weight: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>) {
     assert_eq!(x.len(), gradient.len(), "one gradient a number");
     let (with, block) = (instructions(), whole_rows(x, weight));
-    let blocks = gradient.par_chunks_mut(block).zip(x.par_chunks(block));
-    in_order(blocks, 2 * weight.len(), |(gradient, rows), sums| {
+    let mut by_x = vec![0.0; x.len()];
+    let ins = gradient.par_chunks(block).zip(x.par_chunks(block));
+    let blocks = by_x.par_chunks_mut(block).zip(ins);
+    let by_others = in_order(blocks, 2 * weight.len(), |(out, (gradient, rows)), sums| {
         let mut scratch = vec![0.0; 2 * weight.len()];
-        back(with, rows, weight, gradient, sums, &mut scratch);
-    })
+        back(with, rows, weight, gradient, out, sums, &mut scratch);
+    });
+    (by_x, by_others)
 }
 
 /// Numbers of [`ROWS`] rows.
@@ -50,7 +52,8 @@ dispatched! {
     fn back = back_any(
         rows: &[f32],
         weight: &[f32],
-        gradient: &mut [f32],
+        gradient: &[f32],
+        out: &mut [f32],
         sums: &mut [f32],
         scratch: &mut [f32],
     )
@@ -60,27 +63,30 @@ dispatched! {
 fn back_any(
     rows: &[f32],
     weight: &[f32],
-    gradient: &mut [f32],
+    gradient: &[f32],
+    out: &mut [f32],
     sums: &mut [f32],
     scratch: &mut [f32],
 ) {
     let width = weight.len();
     let (of_weight, of_bias) = sums.split_at_mut(width);
     let (standard, product) = scratch.split_at_mut(width);
-    for (row, gradient) in rows.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
+    let rows = rows.chunks_exact(width).zip(gradient.chunks_exact(width));
+    for ((row, gradient), out) in rows.zip(out.chunks_exact_mut(width)) {
         let (mean, scale) = moments(row);
-        let each = standard.iter_mut().zip(&mut *product).zip(row).zip(&mut *gradient);
+        let scratch = standard.iter_mut().zip(&mut *product).zip(&mut *out);
         let sums = of_weight.iter_mut().zip(&mut *of_bias);
-        for (((((h, gh), x), g), w), (of_weight, of_bias)) in each.zip(weight).zip(sums) {
+        let each = row.iter().zip(gradient).zip(weight).zip(scratch).zip(sums);
+        for ((((x, gradient), w), ((h, gh), g)), (of_weight, of_bias)) in each {
             *h = (x - mean) * scale;
-            *of_weight = g.mul_add(*h, *of_weight);
-            *of_bias += *g;
-            *g *= w;
+            *of_weight = gradient.mul_add(*h, *of_weight);
+            *of_bias += gradient;
+            *g = gradient * w;
             *gh = *g * *h;
         }
-        let mean_g = sum(gradient, |g| g) / width as f32;
+        let mean_g = sum(out, |g| g) / width as f32;
         let mean_gh = sum(product, |gh| gh) / width as f32;
-        for (g, h) in gradient.iter_mut().zip(&*standard) {
+        for (g, h) in out.iter_mut().zip(&*standard) {
             *g = (*g - h.mul_add(mean_gh, mean_g)) * scale;
         }
     }
@@ -112,8 +118,7 @@ mod tests {
             by_hand(row, weight, bias).iter().zip(up).map(|(y, up)| y * f64::from(*up)).sum()
         };
         let (weight64, bias64) = (f64s(&weight), f64s(&bias));
-        let mut by_x = up.clone();
-        let by_others = layer_norm_backward(&x, &weight, &mut by_x);
+        let (by_x, by_others) = layer_norm_backward(&x, &weight, &up);
         let normed = layer_norm(&x, &weight, &bias);
         let step = 1e-6;
         let slope = |numbers: &[f64], j: usize, value: &dyn Fn(&[f64]) -> f64| {
@@ -146,9 +151,9 @@ mod tests {
         let (width, weight) = (131, numbers(131, 2));
         let (x, up) = (numbers(9 * width, 1), numbers(9 * width, 3));
         let of = |with| {
-            let (mut up, mut sums) = (up.clone(), vec![0.0; 2 * width]);
-            back(with, &x, &weight, &mut up, &mut sums, &mut vec![0.0; 2 * width]);
-            (up, sums)
+            let (mut out, mut sums) = (vec![0.0; up.len()], vec![0.0; 2 * width]);
+            back(with, &x, &weight, &up, &mut out, &mut sums, &mut vec![0.0; 2 * width]);
+            (out, sums)
         };
         for with in available() {
             assert_eq!(of(with), of(crate::Instructions::Portable), "{with:?}");

@@ -29,6 +29,7 @@ pub(super) trait CpuOps: Backend {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
     fn cpu_attention(qkv: FloatTensor<Self>, of: Sequences) -> FloatTensor<Self>;
+    fn cpu_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn cpu_contrastive(logits: FloatTensor<Self>) -> FloatTensor<Self>;
     fn cpu_patches(pixels: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -81,6 +82,11 @@ impl CpuOps for Flex {
     fn cpu_attention(qkv: Cpu, of: Sequences) -> Cpu {
         let shape = [qkv.shape()[0], of.width];
         of_numbers(train::attention(numbers_of(&qkv.to_contiguous()), of), shape)
+    }
+
+    fn cpu_squares(x: Cpu) -> Cpu {
+        let sum = train::sum_of_squares(numbers_of(&x.to_contiguous()));
+        Cpu::from_data(TensorData::from([sum as f32]))
     }
 
     fn cpu_gelu(x: Cpu) -> Cpu {
@@ -143,13 +149,14 @@ impl Backward<Flex, 3> for LayerNorm {
     type State = (Cpu, Cpu);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (mut gradient, shape) = owned(gradients.consume::<Flex>(&ops.node));
+        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let (x, weight) = (ops.state.0.to_contiguous(), ops.state.1.to_contiguous());
         let weight = numbers_of(&weight);
-        let mut found = train::layer_norm_backward(numbers_of(&x), weight, &mut gradient);
+        let (by_x, mut found) =
+            train::layer_norm_backward(numbers_of(&x), weight, numbers_of(&gradient));
         let of_bias = found.split_off(weight.len());
         let each =
-            [(gradient, shape), (found, ops.state.1.shape()), (of_bias, ops.state.1.shape())];
+            [(by_x, x.shape()), (found, ops.state.1.shape()), (of_bias, ops.state.1.shape())];
         for (node, (found, shape)) in ops.parents.into_iter().zip(each) {
             if let Some(node) = node {
                 gradients.register::<Flex>(node.id, of_numbers(found, shape));
@@ -176,6 +183,22 @@ impl Backward<Flex, 1> for Attend {
 }
 
 #[derive(Debug)]
+struct Squares;
+
+impl Backward<Flex, 1> for Squares {
+    type State = Cpu;
+
+    fn backward(self, ops: Ops<Cpu, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
+            let (of_sum, _) = owned(gradient);
+            let (mut slopes, shape) = owned(ops.state);
+            slopes.iter_mut().for_each(|slope| *slope *= 2.0 * of_sum[0]);
+            of_numbers(slopes, shape)
+        });
+    }
+}
+
+#[derive(Debug)]
 struct Gelu;
 
 impl Backward<Flex, 1> for Gelu {
@@ -183,9 +206,10 @@ impl Backward<Flex, 1> for Gelu {
 
     fn backward(self, ops: Ops<Cpu, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         unary::<Flex, _>(ops.parents, ops.node, gradients, |gradient| {
-            let (mut gradient, shape) = owned(gradient);
-            train::gelu_backward(numbers_of(&ops.state.to_contiguous()), &mut gradient);
-            of_numbers(gradient, shape)
+            let x = ops.state.to_contiguous();
+            mapped(&gradient, x.shape(), |gradient, out| {
+                train::gelu_backward(numbers_of(&x), gradient, out);
+            })
         });
     }
 }
@@ -265,6 +289,14 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
         match Attend.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((qkv, of), found),
             OpsKind::UnTracked(prep) => prep.finish(found),
+        }
+    }
+
+    fn cpu_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        match Squares.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(x.clone(), Flex::cpu_squares(x)),
+            OpsKind::UnTracked(prep) => prep.finish(Flex::cpu_squares(x)),
         }
     }
 
