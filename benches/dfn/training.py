@@ -14,7 +14,8 @@ MODEL, BATCH, STEPS = "ViT-S-32-alt", 32, 4
 CAPTIONS = {"short": lambda i: f"a photograph of {i} {'very ' * (i % 12)}old boats at the shore",
             "long": lambda i: f"{i} boats " + "very old " * 60}
 
-PARTS = [("products", ("gemm_f32",)), ("erf and exp", ("erff", "erfc", "expf", "expm1")),
+PARTS = [("products", ("onto_", "gemm_f32")), ("packing", ("pack", "transpose", "products::finish")),
+         ("GELU, softmax and norms", ("train::forward", "train::backward", "softmax", "norm", "to_scores")),
          ("copies and cleared memory", ("memmove", "memset", "memcpy", "copy_2d", "clear_page", "page_fault")),
          ("element by element", ("binary", "scalar_op", "unary", "zip_", "macerator", "iter", "vectorize"))]
 
