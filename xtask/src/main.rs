@@ -114,8 +114,17 @@ fn without_package(command: &mut Command) {
     }
 }
 
+/// A command as a shell takes it, without the variables that it is not to see.
+fn shown(command: &Command) -> String {
+    let text = |word: &std::ffi::OsStr| word.display().to_string();
+    let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let set = set.map(|(name, value)| format!("{}={}", text(name), text(value)));
+    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(text);
+    set.chain(words).collect::<Vec<_>>().join(" ")
+}
+
 fn run(mut command: Command) -> Result<()> {
-    let shown = format!("{command:?}").replace('"', "");
+    let shown = shown(&command);
     eprintln!("$ {shown}");
     let started = Instant::now();
     let status = command.status().with_context(|| format!("{shown} could not be started"))?;

@@ -125,7 +125,7 @@ pub(crate) fn released<T: Send + 'static>(
         // Nobody receives an answer that came after a signal.
         let _ = sender.send(pool.install(work));
     });
-    py.detach(|| {
+    py.detach(move || {
         loop {
             match receiver.recv_timeout(LOOK) {
                 Ok(outcome) => return outcome,
