@@ -68,6 +68,7 @@ pub(super) fn compare_in(
     options: PoolOptions,
     shown: &Shown,
 ) -> Result<(), Failure> {
+    let task = task(args)?;
     let chosen = named::selections(&args.selections)?;
     let pool = open(&args.pool, options, args.embeddings.as_deref(), shown)?;
     let compare = settings(args, &pool)?;
@@ -82,18 +83,18 @@ pub(super) fn compare_in(
         entries.push(arena.entry(&compare, "everything", pool.ids(), unknown)?);
     }
     drop(chosen);
-    contest(args, &compare, &arena, &entries, shown)
+    contest(args, task, &compare, &arena, &entries, shown)
 }
 
 fn contest(
     args: &CompareArgs,
+    task: Option<(usize, usize)>,
     compare: &Compare,
     arena: &Arena,
     entries: &[Entry],
     shown: &Shown,
 ) -> Result<(), Failure> {
     let existing = if args.runs.overwrite { Existing::Replace } else { Existing::Keep };
-    let task = task(args)?;
     let mut contest = Contest::open(compare, arena, entries, &args.out, existing)?;
     if let Some((index, tasks)) = task {
         contest = contest.part(index, tasks);
@@ -134,6 +135,9 @@ fn contest(
 /// The task whose part of the runs is to be made, and how many tasks there are.
 fn task(args: &CompareArgs) -> Result<Option<(usize, usize)>, Failure> {
     let Some(tasks) = args.tasks else { return Ok(None) };
+    if tasks == 0 {
+        return Err(Failure::Usage("--tasks must be at least 1".to_owned()));
+    }
     let index = args.index.map_or_else(index_of_scheduler, |index| Ok(Some(index)))?;
     match index {
         Some(index) if index < tasks => Ok(Some((index, tasks))),

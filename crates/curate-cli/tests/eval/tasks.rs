@@ -31,6 +31,9 @@ fn tasks_share_the_runs_and_the_report_is_that_of_one_process() {
 fn a_task_is_named_by_its_number_or_by_the_scheduler() {
     let (folder, pool) = (setting(), pool_name());
     let shared = [args(&pool, &["even.npy"]), vec!["--tasks", "2", "--out", "out"]].concat();
+    let none = [args(&pool, &["even.npy"]), vec!["--tasks", "0", "--index", "0"]].concat();
+    let problem = refused(folder.path(), &none);
+    assert!(problem.contains("--tasks must be at least 1"), "{problem}");
     let problem = refused(folder.path(), &shared);
     assert!(problem.contains("--tasks: name the task with --index"), "{problem}");
     let problem = refused(folder.path(), &[&shared[..], &["--index", "2"]].concat());
