@@ -3,9 +3,9 @@
     python3 benches/cluster/real.py [DATA-CLUSTERS ...]
 
 Parts: fashion-256, fashion-1024, fashion-4096, pictures-1024, captions-1024, clip-1024, clip-4096,
-white-1024; all of them without an argument. Each part replaces its own section of the record of this class of processors, real/CLASS.json,
-unless the machine is not quiet: with a load above .5 at its start a part prints what it measured and keeps
-nothing. Needs cargo, 4 GB of memory, 1 GB of temporary disk and a network for
+white-1024; all of them without an argument. Each part replaces its own section of the record of this class
+of processors, real/CLASS.json, unless the machine is not quiet: with a load above .5 at its start a part
+prints what it measured and keeps nothing. Needs cargo, 4 GB of memory, 1 GB of temporary disk and a network for
 `pip install` into a virtual environment under target/. MEASURE may name a program that is built already.
 
 - fashion: Fashion-MNIST, 70,000 x 784 in [0, 255], from Debian's package dataset-fashion-mnist, each row

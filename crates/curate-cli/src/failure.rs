@@ -77,12 +77,22 @@ impl Failure {
             Self::Pipeline(Error::NotReady { .. }) => LATER,
             Self::Pipeline(Error::TooLittleMemory { .. }) => UNAVAILABLE,
             Self::Pipeline(Error::Conflict { .. } | Error::Damaged(_)) => CHANGED,
-            Self::Pipeline(Error::Io(error)) => match error.kind {
-                Kind::Busy => LATER,
-                Kind::Disagree => CHANGED,
-                _ => FAILED,
-            },
+            Self::Pipeline(Error::Io(error)) if error.kind == Kind::Disagree => CHANGED,
+            _ if self.io().is_some_and(|error| error.kind == Kind::Busy) => LATER,
             _ => FAILED,
+        }
+    }
+
+    /// The file or folder at fault, whoever touched it.
+    fn io(&self) -> Option<&IoError> {
+        match self {
+            Self::Pipeline(Error::Io(error))
+            | Self::Baseline(BaselineError::Io(error))
+            | Self::Filter(FilterError::Io(error)) => Some(error),
+            #[cfg(feature = "train")]
+            Self::Compare(CompareError::Io(error))
+            | Self::Train(curate::dfn::train::TrainError::Io(error)) => Some(error),
+            _ => None,
         }
     }
 

@@ -52,7 +52,7 @@ use curate::{
 
 use crate::{
     args::{Cli, Command, DemoArgs, InspectArgs, ReportCommand, RunArgs, SelectArgs},
-    eval::Evaluation,
+    eval::{Evaluation, args::EvalCommand},
     failure::{FAILED, Failure},
     filter::args::FilterCommand,
     plain::plain,
@@ -75,6 +75,7 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
     let shown = Shown::new(cli.how_shown(), stop.asked());
     let skip = skips_by(&cli.command);
     let is_of_tasks = matches!(cli.command, Command::Tasks(_));
+    let is_a_job = is_of_tasks || is_a_task_of_trainings(&cli.command);
     let answer = carry_out(cli.command, &shown);
     drop(shown);
     match answer {
@@ -93,9 +94,14 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
                 eprintln!("  because: {}", plain(&error.to_string()));
                 cause = error.source();
             }
-            if is_of_tasks { error.code() } else { FAILED }
+            if is_a_job { error.code() } else { FAILED }
         }
     }
+}
+
+/// Whether a scheduler asks for a part of a comparison.
+fn is_a_task_of_trainings(command: &Command) -> bool {
+    matches!(command, Command::Eval(EvalCommand::Compare(args)) if args.tasks.is_some())
 }
 
 /// How a command is told to leave out shards that cannot be read; what ends a remedy.

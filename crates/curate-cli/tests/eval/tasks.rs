@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use curate::io::lock::FolderLock;
+
 use super::{args, curate, pool_name, refused, said, setting, text};
 
 #[test]
@@ -25,6 +27,21 @@ fn tasks_share_the_runs_and_the_report_is_that_of_one_process() {
         let of = |out: &str| fs::read(folder.path().join(out).join(file)).unwrap();
         assert!(of("alone") == of("shared"), "{file}");
     }
+}
+
+#[test]
+fn a_folder_that_one_process_has_alone_is_for_a_task_to_try_later() {
+    let (folder, pool) = (setting(), pool_name());
+    let shared = [args(&pool, &["even.npy"]), vec!["--tasks", "2", "--out", "out"]].concat();
+    let task = [&shared[..], &["--index", "0"]].concat();
+    let alone = FolderLock::take(&folder.path().join("out")).unwrap();
+    let output = curate(folder.path(), &task);
+    assert_eq!(output.status.code(), Some(75), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("out: is being written to by another process"));
+    drop(alone);
+    let beside = FolderLock::share(&folder.path().join("out")).unwrap();
+    said(folder.path(), &task);
+    drop(beside);
 }
 
 #[test]
