@@ -9,6 +9,7 @@ use curate::{
     io::{IoError, Kind},
     pipeline::Error,
     scaling::ScalingError,
+    select::SelectError,
     transfer::TransferError,
 };
 
@@ -41,6 +42,8 @@ pub(crate) enum Failure {
     Filter(#[from] FilterError),
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Select(#[from] SelectError),
     #[cfg(feature = "train")]
     #[error(transparent)]
     Train(#[from] curate::dfn::train::TrainError),

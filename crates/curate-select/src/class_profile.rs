@@ -16,19 +16,38 @@ use crate::{SelectError, error::check_classes};
 /// # Ok::<(), curate_select::SelectError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct ClassProfile {
     counts: Vec<u64>,
+}
+
+/// As it is read back, before it is checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    counts: Vec<u64>,
+}
+
+impl TryFrom<Stored> for ClassProfile {
+    type Error = SelectError;
+
+    fn try_from(stored: Stored) -> Result<Self, SelectError> {
+        Self::of_counts(stored.counts)
+    }
 }
 
 impl ClassProfile {
     /// Of the number of samples of each class.
     ///
     /// # Errors
-    /// When there is no class.
+    /// When there is no class, or there are 2^64 samples or more.
     pub fn of_counts(counts: Vec<u64>) -> Result<Self, SelectError> {
-        match counts.is_empty() {
-            true => Err(SelectError::Empty { what: "counts", least: 1 }),
-            false => Ok(Self { counts }),
+        if counts.is_empty() {
+            return Err(SelectError::Empty { what: "counts", least: 1 });
+        }
+        match counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count)) {
+            Some(_) => Ok(Self { counts }),
+            None => Err(SelectError::TooManySamples),
         }
     }
 

@@ -23,10 +23,32 @@ pub const MOST_CONFUSED: usize = 5;
 /// # Ok::<(), curate_select::SelectError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct ConfusionProfile {
     classes: usize,
     /// Samples of each class (row) that were taken for each class (column).
     counts: Vec<u64>,
+}
+
+/// As it is read back, before it is checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    classes: usize,
+    counts: Vec<u64>,
+}
+
+impl TryFrom<Stored> for ConfusionProfile {
+    type Error = SelectError;
+
+    fn try_from(Stored { classes, counts }: Stored) -> Result<Self, SelectError> {
+        let expected = classes.saturating_mul(classes);
+        check_lengths("counts", counts.len(), "classes x classes", expected)?;
+        if counts.iter().try_fold(0_u64, |sum, &count| sum.checked_add(count)).is_none() {
+            return Err(SelectError::TooManySamples);
+        }
+        Ok(Self { classes, counts })
+    }
 }
 
 impl ConfusionProfile {

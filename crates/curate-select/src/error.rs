@@ -62,10 +62,21 @@ pub enum SelectError {
         /// How many there have to be.
         least: usize,
     },
+    /// Counts of no set that there is.
+    #[error("`counts` add up to 2^64 samples or more: give the number of samples of each class")]
+    TooManySamples,
     /// A picture that cannot be corrupted.
     #[error("`picture` {problem}")]
     Picture {
         /// What is wrong with it.
+        problem: String,
+    },
+    /// Results of a set that make no card.
+    #[error("set `{set}` {problem}")]
+    Card {
+        /// The set.
+        set: String,
+        /// What is wrong with them.
         problem: String,
     },
     /// A row that is no distribution over classes.
@@ -79,6 +90,10 @@ pub enum SelectError {
 }
 
 impl SelectError {
+    pub(crate) fn card(set: &str, problem: impl Into<String>) -> Self {
+        Self::Card { set: set.to_owned(), problem: problem.into() }
+    }
+
     /// True when the caller asked the work to stop.
     pub fn is_cancelled(&self) -> bool {
         match self {

@@ -48,6 +48,10 @@
 //! | Inception Score | on images in $[0, 1]$ | casts them to bytes: all black but saturated pixels; a mean over batches of 64 | on class probabilities that are given, over all of them |
 //! | correlation with a constant | - | NaN | `None` |
 //!
+//! # Results from elsewhere
+//! [`card`] puts accuracies that were measured elsewhere, on clean and shifted tests and other tasks, beside what
+//! the sets are like: SELECT's card, with intervals and effective robustness.
+//!
 //! # Shifted tests
 //! [`corrupt`] makes test pictures worse in 17 ways at five severities, for the accuracy on shifted test sets.
 //!
@@ -70,8 +74,11 @@
 //! - Jayasumana et al. 2024, *Rethinking FID*, arXiv 2401.09603: CMMD.
 //! - Hendrycks and Dietterich 2019, *Benchmarking Neural Network Robustness to Common Corruptions and
 //!   Perturbations*, arXiv 1903.12261: the corruptions.
+//! - Taori et al. 2020, *Measuring Robustness to Natural Distribution Shifts in Image Classification*, arXiv
+//!   2007.00644: effective robustness.
 //! - Salimans et al. 2016, *Improved Techniques for Training GANs*, arXiv 1606.03498: Inception Score.
 
+pub mod card;
 mod class_profile;
 mod confusion;
 mod correlation;

@@ -236,3 +236,22 @@ proptest! {
         prop_assert_eq!(turned.largest_share(0.3), profile.largest_share(0.3));
     }
 }
+
+/// What is read back is checked as what is made.
+#[test]
+fn profiles_come_back_whole_or_not_at_all() {
+    let classes = ClassProfile::of_counts(vec![3, 0, 1]).unwrap();
+    let confusion = ConfusionProfile::new(&[0, 1], &[0, 0], 2).unwrap();
+    let (classes_text, confusion_text) =
+        (serde_json::to_string(&classes).unwrap(), serde_json::to_string(&confusion).unwrap());
+    assert_eq!(serde_json::from_str::<ClassProfile>(&classes_text).unwrap(), classes);
+    assert_eq!(serde_json::from_str::<ConfusionProfile>(&confusion_text).unwrap(), confusion);
+    let huge = u64::MAX;
+    for text in [r#"{"counts":[]}"#.to_owned(), format!(r#"{{"counts":[{huge},1]}}"#)] {
+        assert!(serde_json::from_str::<ClassProfile>(&text).is_err(), "{text}");
+    }
+    for counts in ["[1,2,3]".to_owned(), format!("[{huge},1,0,0]")] {
+        let text = format!(r#"{{"classes":2,"counts":{counts}}}"#);
+        assert!(serde_json::from_str::<ConfusionProfile>(&text).is_err(), "{text}");
+    }
+}

@@ -34,6 +34,32 @@ pub(crate) enum EvalCommand {
         after_help = "Example:\n  curate eval command demo/pool/shards runs/demo --scale small --gpus 8"
     )]
     Command(Box<CommandArgs>),
+    /// Print SELECT's card of several curated sets from results that were measured elsewhere: accuracy on
+    /// clean and shifted tests and on other tasks with intervals, effective robustness, and what the sets
+    /// are like.
+    ///
+    /// A result is a JSON object per line: {"set": "LAION look-up", "axis": "base", "task": "imagenet-val",
+    /// "accuracy": 0.596, "samples": 50000}, with the axis base, shifted, transfer or neighbors, and a `seed`
+    /// where there are several trainings. {"set": "LAION look-up", "counts": [310, 0, 2]} has the samples of
+    /// each class. Means are over the tasks that every set has.
+    #[command(
+        after_help = "Example:\n  curate eval card results.jsonl --reference ImageNet --reference OpenImages"
+    )]
+    Card(CardArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct CardArgs {
+    /// Files of results, JSON lines.
+    #[arg(required = true, value_name = "RESULTS")]
+    pub(crate) results: Vec<PathBuf>,
+    /// A set that the line of effective robustness is fitted to; repeat it, at least twice. By default all
+    /// sets, where there are three or more.
+    #[arg(long, value_name = "SET")]
+    pub(crate) reference: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

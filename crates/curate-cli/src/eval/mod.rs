@@ -3,6 +3,7 @@
 #[cfg(feature = "train")]
 mod after;
 pub(crate) mod args;
+mod card;
 #[cfg(feature = "train")]
 mod command;
 #[cfg(feature = "train")]
@@ -30,10 +31,14 @@ pub(crate) fn carry_out(command: &EvalCommand, shown: &Shown) -> Result<(), Fail
     match command {
         EvalCommand::Compare(args) => compare::compare(args, shown),
         EvalCommand::Command(args) => command::command(args),
+        EvalCommand::Card(args) => card::card(args),
     }
 }
 
 #[cfg(not(feature = "train"))]
-pub(crate) fn carry_out(_: &EvalCommand, _: &Shown) -> Result<(), Failure> {
-    Err(Failure::NoTraining)
+pub(crate) fn carry_out(command: &EvalCommand, _: &Shown) -> Result<(), Failure> {
+    match command {
+        EvalCommand::Card(args) => card::card(args),
+        _ => Err(Failure::NoTraining),
+    }
 }

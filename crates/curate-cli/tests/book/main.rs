@@ -71,6 +71,7 @@ chapters! {
     reading_the_report: "docs/src/report.md",
     filter: "docs/src/filter.md",
     scaling: "docs/src/scaling.md",
+    select: "docs/src/select.md",
     tasks: "docs/src/tasks.md",
     transfer: "docs/src/transfer.md",
     troubleshooting: "docs/src/troubleshooting.md",
