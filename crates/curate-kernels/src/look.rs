@@ -17,15 +17,6 @@ pub(crate) struct Columns<'a> {
     pub(crate) offsets: &'a [f32; PANEL],
 }
 
-impl Columns<'_> {
-    /// The bound of a column for row `row` of a tile.
-    pub(crate) fn bound(&self, rows: &Rows, row: usize, column: usize, product: f32) -> f32 {
-        rows.scale[row] * self.scales[column] * product
-            + rows.tail[row] * self.tails[column]
-            + self.offsets[column]
-    }
-}
-
 /// What belongs to the rows of a tile.
 #[derive(Clone)]
 pub(crate) struct Rows {
@@ -99,13 +90,45 @@ pub(crate) fn look<T: Product>(
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
+#[allow(unsafe_code)]
 fn look_avx2<T: Product>(
     products: &[[T; PANEL]; ROWS],
     columns: Columns<'_>,
     rows: &mut Rows,
     hits: &mut [u32; ROWS],
 ) {
-    look_body(products, columns, rows, hits);
+    use std::arch::x86_64::{
+        _CMP_GE_OQ, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+        _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps,
+    };
+    const LANES: usize = 8;
+    let none = _mm256_set1_ps(f32::NEG_INFINITY);
+    hits.fill(0);
+    for at in (0..PANEL).step_by(LANES) {
+        // SAFETY: all lists have 32 numbers, of which eight begin at `at`.
+        let (scales, tails, offsets) = unsafe {
+            (
+                _mm256_loadu_ps(columns.scales.as_ptr().add(at)),
+                _mm256_loadu_ps(columns.tails.as_ptr().add(at)),
+                _mm256_loadu_ps(columns.offsets.as_ptr().add(at)),
+            )
+        };
+        for r in 0..ROWS {
+            let product = T::eight(&products[r], at);
+            let factor = _mm256_mul_ps(_mm256_set1_ps(rows.scale[r]), scales);
+            let rest = _mm256_fmadd_ps(_mm256_set1_ps(rows.tail[r]), tails, offsets);
+            let bound = _mm256_fmadd_ps(factor, product, rest);
+            let hit = _mm256_cmp_ps::<_CMP_GE_OQ>(bound, _mm256_set1_ps(rows.threshold[r]));
+            let under = _mm256_blendv_ps(bound, none, hit);
+            // SAFETY: as above.
+            unsafe {
+                let passed = rows.passed[r].as_mut_ptr().add(at);
+                // Of a NaN and a number the maximum is the second.
+                _mm256_storeu_ps(passed, _mm256_max_ps(under, _mm256_loadu_ps(passed)));
+            }
+            hits[r] |= _mm256_movemask_ps(hit).cast_unsigned() << at;
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -181,6 +204,10 @@ pub(crate) trait Product: Copy {
     /// The first or the second half of a row's products, as f32.
     #[cfg(target_arch = "x86_64")]
     fn sixteen(products: &[Self; PANEL], half: usize) -> std::arch::x86_64::__m512;
+
+    /// Eight of a row's products from `at` on, as f32.
+    #[cfg(target_arch = "x86_64")]
+    fn eight(products: &[Self; PANEL], at: usize) -> std::arch::x86_64::__m256;
 }
 
 impl Product for i32 {
@@ -198,6 +225,16 @@ impl Product for i32 {
         // SAFETY: called where the machine was found to have the instructions; `half` has 16 numbers.
         unsafe { _mm512_cvtepi32_ps(_mm512_loadu_si512(half.as_ptr().cast())) }
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn eight(products: &[Self; PANEL], at: usize) -> std::arch::x86_64::__m256 {
+        use std::arch::x86_64::{_mm256_cvtepi32_ps, _mm256_loadu_si256};
+        let some = &products[at..][..8];
+        // SAFETY: called where the machine was found to have the instructions; `some` has 8 numbers.
+        unsafe { _mm256_cvtepi32_ps(_mm256_loadu_si256(some.as_ptr().cast())) }
+    }
 }
 
 impl Product for f32 {
@@ -213,6 +250,15 @@ impl Product for f32 {
         let half = &products[half * PANEL / 2..][..PANEL / 2];
         // SAFETY: called where the machine was found to have the instructions; `half` has 16 numbers.
         unsafe { std::arch::x86_64::_mm512_loadu_ps(half.as_ptr()) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn eight(products: &[Self; PANEL], at: usize) -> std::arch::x86_64::__m256 {
+        let some = &products[at..][..8];
+        // SAFETY: called where the machine was found to have the instructions; `some` has 8 numbers.
+        unsafe { std::arch::x86_64::_mm256_loadu_ps(some.as_ptr()) }
     }
 }
 
@@ -293,7 +339,11 @@ mod tests {
             let mut largest = Largest::default();
             largest_integers(with, &whole, columns, &rows, 3, &mut largest);
             for r in 0..ROWS {
-                let bound = |c: usize| columns.bound(&rows, r, c, whole[r][c] as f32);
+                let bound = |c: usize| {
+                    rows.scale[r] * columns.scales[c] * whole[r][c] as f32
+                        + rows.tail[r] * columns.tails[c]
+                        + columns.offsets[c]
+                };
                 let mut best = (0, f32::NEG_INFINITY);
                 for c in 0..PANEL {
                     let hit = hits[r] >> c & 1 == 1;

@@ -61,10 +61,8 @@ pub(crate) struct Workspace {
     looks: Vec<Look>,
     /// The same by tiles, for the kernels.
     rows: Vec<Rows>,
-    /// What could be the best, by query and position, with an upper bound of its value.
-    found: Vec<(u32, u32, f32)>,
-    /// The same by query.
-    sorted: Vec<(u32, f32)>,
+    /// The positions of what could be the best, ascending, for each query.
+    found: Vec<Vec<u32>>,
     /// Query and position of the pairs to compute in f32, and their values.
     pairs: Vec<(u32, u32)>,
     values: Vec<f32>,
@@ -88,15 +86,13 @@ struct Look {
     known: Option<(u32, f32)>,
     /// At least the values of all others, once they are decided.
     others: f32,
-    /// Where what was found begins.
-    first: usize,
 }
 
 impl Look {
     fn new(query: &Query<'_>, head: &Head, of: &Vectors<'_>) -> Self {
         let row = Row::new(&head.parts, &of.panels.most, of.dim());
         let usable = head.parts.usable() && row.margin().is_finite() && head.tail.is_finite();
-        Self { row, usable, known: query.known, others: f32::INFINITY, first: 0 }
+        Self { row, usable, known: query.known, others: f32::INFINITY }
     }
 
     /// A bound below this belongs to a vector that cannot be the best in f32.
@@ -164,15 +160,6 @@ enum Scan {
 enum Products<'a> {
     Integers(&'a [[i32; PANEL]; ROWS]),
     Floats(&'a [[f32; PANEL]; ROWS]),
-}
-
-impl Products<'_> {
-    fn product(&self, row: usize, column: usize) -> f32 {
-        match self {
-            Self::Integers(products) => products[row][column] as f32,
-            Self::Floats(products) => products[row][column],
-        }
-    }
 }
 
 impl Scan {
@@ -277,7 +264,10 @@ fn look(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Quer
         let least = look.least(query) - look.row.shift - look.row.error;
         work.rows[i / ROWS].threshold[i % ROWS] = if look.usable { least } else { f32::INFINITY };
     }
-    work.found.clear();
+    // Whole tiles, though rows beyond the last query reach no threshold.
+    let places = work.found.len().max(work.rows.len() * ROWS);
+    work.found.resize_with(places, Vec::new);
+    work.found.iter_mut().for_each(Vec::clear);
     let (rows, found) = (&mut work.rows, &mut work.found);
     scan.each(of, queries, |p, t, products| {
         let (columns, rows, mut hits) = (of.panels.columns(p), &mut rows[t], [0; ROWS]);
@@ -287,10 +277,8 @@ fn look(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Quer
         }
         for (r, mut hits) in hits.into_iter().enumerate() {
             while hits != 0 {
-                let column = hits.trailing_zeros() as usize;
+                found[t * ROWS + r].push((p * PANEL) as u32 + hits.trailing_zeros());
                 hits &= hits - 1;
-                let bound = columns.bound(rows, r, column, products.product(r, column));
-                found.push(((t * ROWS + r) as u32, (p * PANEL + column) as u32, bound));
             }
         }
     });
@@ -298,18 +286,13 @@ fn look(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Quer
 
 /// Leaves in `work.pairs` what has to be computed in f32.
 fn sieve(of: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>], ruled: &mut Ruled) {
-    by_query(work);
     work.pairs.clear();
-    let Workspace { looks, rows, sorted, pairs, integer, .. } = work;
-    let mut end = sorted.len();
-    // From the last query to the first: where one begins the one before ends.
-    for (i, query) in queries.iter().enumerate().rev() {
-        let look = &mut looks[i];
-        let found = &sorted[look.first..end];
-        end = look.first;
+    let Workspace { looks, rows, found, pairs, integer, .. } = work;
+    for (i, query) in queries.iter().enumerate() {
+        let (look, found) = (&mut looks[i], &found[i]);
         let first = pairs.len();
         let known = look.known.map(|(position, _)| position);
-        let mut open = |position: u32| {
+        let open = |position: u32| {
             if Some(position) != known {
                 pairs.push((i as u32, position));
             }
@@ -319,34 +302,13 @@ fn sieve(of: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>], ruled: &
             (0..query.limit.min(of.panels.count) as u32).for_each(open);
             continue;
         }
-        found.iter().for_each(|&(position, _)| open(position));
+        found.iter().copied().for_each(open);
         let passed =
             rows[i / ROWS].passed[i % ROWS].iter().fold(f32::NEG_INFINITY, |m, &p| m.max(p));
         look.others = passed + look.row.shift + look.row.error;
         if pairs.len() - first > FEW {
             ruled.integers += sharpen(of, query, look, integer, (pairs, first));
         }
-    }
-}
-
-/// Sorts what was found by query, in order of position.
-fn by_query(work: &mut Workspace) {
-    work.looks.iter_mut().for_each(|look| look.first = 0);
-    work.found.iter().for_each(|&(i, ..)| work.looks[i as usize].first += 1);
-    let mut first = 0;
-    for look in &mut work.looks {
-        (look.first, first) = (first, first + look.first);
-    }
-    work.sorted.resize(work.found.len(), (0, 0.0));
-    // Each query's start runs to its end, and is set back after.
-    for &(i, position, bound) in &work.found {
-        let look = &mut work.looks[i as usize];
-        work.sorted[look.first] = (position, bound);
-        look.first += 1;
-    }
-    let mut before = 0;
-    for look in &mut work.looks {
-        (look.first, before) = (before, look.first);
     }
 }
 

@@ -37,7 +37,8 @@ const CHOICES: u32 = 2;
 struct Costs {
     /// A look at one product.
     look: f64,
-    /// A pair that heads leave open, for each of its numbers.
+    /// A pair that heads leave open, for each of its numbers: it is taken down, its vector fetched and multiplied
+    /// as integers.
     pair: f64,
     /// A multiplication in f32.
     float: f64,
@@ -47,7 +48,7 @@ impl Costs {
     fn of(kind: Option<Integers>) -> Self {
         match kind {
             Some(_) => Self { look: 48.0, pair: 8.0, float: 4.0 },
-            None => Self { look: 16.0, pair: 2.0, float: 1.0 },
+            None => Self { look: 16.0, pair: 4.0, float: 1.0 },
         }
     }
 
@@ -163,7 +164,7 @@ impl Plan {
 /// The longest heads that may pay; 0 where none do.
 pub(crate) fn longest(rows: usize, centroids: usize, dim: usize) -> usize {
     let pays = centroids >= FEWEST && rows.saturating_mul(centroids) >= WORTH;
-    if pays && dim <= quant::MAX_DIM { (dim / 4).min(LONGEST) / STEP * STEP } else { 0 }
+    if pays && dim <= quant::MAX_DIM { (dim / 2).min(LONGEST) / STEP * STEP } else { 0 }
 }
 
 impl Centroids {
