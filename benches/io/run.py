@@ -1,4 +1,4 @@
-"""Times reading, DataComp's clip_score baseline and resharding beside numpy, pandas and webdataset.
+"""Times reading, DataComp's clip_score baseline and resharding beside numpy, pandas, DuckDB, polars and webdataset.
 
     python3 benches/io/run.py [PART ...]
 
@@ -15,8 +15,9 @@ of the turns counts. Both sides' answers are compared in every turn.
   subset file. pandas' side does what DataComp's script does, written from its rules: a pool of
   threads reads the scores of all files, numpy sorts them, and the pool reads every file again and
   turns the uids of good rows into numbers one by one; then `sort` and `np.save`. `vectorised` is a
-  kinder peer: every file is read once, and uids become numbers by array arithmetic. Python's imports
-  do not count, our whole process does, the flush of its file to the disk included, of which theirs
+  kinder peer: every file is read once, and uids become numbers by array arithmetic. DuckDB and polars
+  do the same in their own engines: the threshold by a sort of the scores, uids to numbers by their casts
+  from hexadecimal, the rows sorted by them. Python's imports do not count, our whole process does, the flush of its file to the disk included, of which theirs
   has none. Peak memory is that of the whole process, once more with a
   fifth of the rows.
 - reshard: 50,000 samples (jpg, txt, json) in 10 shards, all of them copied into shards of 10,000
@@ -36,6 +37,7 @@ import subprocess
 import sys
 import time
 import venv
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -50,7 +52,7 @@ DATA = Path(os.environ.get("CURATE_BENCH_DATA", BENCH / "data"))
 RESULTS = HERE / "results.json"
 CURATE = TARGET / "release" / "curate"
 READ_BLOCKS = TARGET / "release" / "examples" / "read_blocks"
-PACKAGES = ["numpy", "pandas", "pyarrow", "webdataset"]
+PACKAGES = ["numpy", "pandas", "pyarrow", "duckdb", "polars", "webdataset"]
 THREADS = 2
 ROWS, SHARDS, FRACTION = 5_000_000, 10, 0.3
 SAMPLES, SAMPLES_PER_SHARD = 50_000, 10_000
@@ -60,6 +62,8 @@ BARS = {
     "npz.stored_numpy_over_ours": 1.0,
     "npz.deflated_numpy_over_ours": 1.0,
     "clip_score.pandas_over_ours": 10.0,
+    "clip_score.duckdb_over_ours": 1.0,
+    "clip_score.polars_over_ours": 1.0,
     "clip_score.peak_mib_below": 512.0,
     "reshard.all_4_kb_webdataset_over_ours": 5.0,
 }
@@ -67,8 +71,8 @@ BARS = {
 
 def main():
     words = sys.argv[1:]
-    if words[:1] == ["--pandas"]:
-        return pandas_clip_score(Path(words[1]), Path(words[2]), int(words[3]), words[4] == "vectorised")
+    if words[:1] == ["--clip-score"]:
+        return PEERS[words[1]](Path(words[2]), Path(words[3]), int(words[4]))
     if words[:1] == ["--webdataset"]:
         return webdataset_reshard(Path(words[1]), Path(words[2]), Path(words[3]), int(words[4]))
     if words[:1] == ["--measured"]:
@@ -215,8 +219,10 @@ def clip_score_folder(shards):
     return folder
 
 
-def pandas_clip_score(folder, out, threads, vectorised):
-    """Runs in a process of its own; prints its seconds without the imports."""
+# Each runs in a process of its own; prints its seconds without the imports.
+
+
+def pandas_clip_score(folder, out, threads, vectorised=False):
     from multiprocessing.pool import ThreadPool
 
     import numpy as np
@@ -239,6 +245,56 @@ def pandas_clip_score(folder, out, threads, vectorised):
             ids.sort()
     np.save(out, ids)
     print(time.perf_counter() - start)
+
+
+def duckdb_clip_score(folder, out, threads):
+    import duckdb
+
+    start = time.perf_counter()
+    db = duckdb.connect(config={"threads": threads})
+    rows = f"read_parquet('{folder}/*.parquet')"
+    # DuckDB sorts NaN above all numbers.
+    score = f"CASE WHEN isnan({SCORE}) THEN NULL ELSE {SCORE} END"
+    count = db.sql(f"SELECT count(*) FROM {rows}").fetchall()[0][0]
+    threshold = db.sql(f"SELECT {score} AS s FROM {rows} ORDER BY s DESC NULLS LAST "
+                       f"LIMIT 1 OFFSET {int(count * FRACTION)}").fetchall()[0][0]
+    half = "CAST('0x' || substr(uid, {}, 16) AS UBIGINT)"
+    found = db.sql(f"SELECT {half.format(1)} AS f0, {half.format(17)} AS f1 FROM {rows} "
+                   f"WHERE {SCORE} >= {threshold!r}::FLOAT AND NOT isnan({SCORE}) ORDER BY f0, f1").fetchnumpy()
+    save_pairs(out, found["f0"], found["f1"])
+    print(time.perf_counter() - start)
+
+
+def polars_clip_score(folder, out, threads):
+    # Read when polars is imported.
+    os.environ["POLARS_MAX_THREADS"] = str(threads)
+    import polars as pl
+
+    start = time.perf_counter()
+    rows = pl.scan_parquet(folder / "*.parquet")
+    scores = rows.select(pl.col(SCORE).fill_nan(None)).collect()[SCORE]
+    threshold = scores.sort(descending=True, nulls_last=True)[int(len(scores) * FRACTION)]
+    half = [pl.col("uid").str.slice(first, 16).str.to_integer(base=16, dtype=pl.UInt64) for first in (0, 16)]
+    good = rows.filter(pl.col(SCORE).fill_nan(None) >= threshold)
+    found = good.select(f0=half[0], f1=half[1]).sort("f0", "f1").collect()
+    save_pairs(out, found["f0"].to_numpy(), found["f1"].to_numpy())
+    print(time.perf_counter() - start)
+
+
+def save_pairs(out, first, second):
+    import numpy as np
+
+    ids = np.empty(len(first), dtype=np.dtype("u8,u8"))
+    ids["f0"], ids["f1"] = first, second
+    np.save(out, ids)
+
+
+PEERS = {
+    "pandas": pandas_clip_score,
+    "pandas_vectorised": partial(pandas_clip_score, vectorised=True),
+    "duckdb": duckdb_clip_score,
+    "polars": polars_clip_score,
+}
 
 
 def threshold_of(scores):
@@ -276,31 +332,25 @@ def clip_score():
                                      "--metadata-dir", folder, "--save-path", out, "--threads", THREADS, "--quiet"])
         return seconds, peak, out.read_bytes()
 
-    def theirs(folder, kind):
+    def theirs(folder, peer):
         out = DATA / "theirs.npy"
-        _, peak, said = measured([sys.executable, __file__, "--pandas", folder, out, THREADS, kind])
+        _, peak, said = measured([sys.executable, __file__, "--clip-score", peer, folder, out, THREADS])
         # Ours flushes its file: it shall not wait for theirs.
         os.sync()
         return float(said), peak, out.read_bytes()
 
     all_rows, a_fifth = clip_score_folder(SHARDS), clip_score_folder(SHARDS // 5)
     os.sync()
-    found = take_turns({
-        "ours": lambda: ours(all_rows),
-        "pandas": lambda: theirs(all_rows, "as-datacomp"),
-        "pandas_vectorised": lambda: theirs(all_rows, "vectorised"),
-    }, 9)
+    sides = {peer: lambda peer=peer: theirs(all_rows, peer) for peer in PEERS}
+    found = take_turns({"ours": lambda: ours(all_rows)} | sides, 9)
     subsets = {turn[2] for turns in found.values() for turn in turns}
     assert len(subsets) == 1, "all sides write the same subset"
     seconds = medians(found)
     peak = {name: max(turn[1] for turn in turns) for name, turns in found.items()}
-    peak |= {"ours_a_fifth": ours(a_fifth)[1], "pandas_a_fifth": theirs(a_fifth, "as-datacomp")[1]}
-    ratios = {
-        "pandas_over_ours": seconds["pandas"] / seconds["ours"],
-        "pandas_vectorised_over_ours": seconds["pandas_vectorised"] / seconds["ours"],
-        "pandas_peak_over_ours": peak["pandas"] / peak["ours"],
-        "peak_mib_below": peak["ours"],
-    }
+    peak |= {"ours_a_fifth": ours(a_fifth)[1], "pandas_a_fifth": theirs(a_fifth, "pandas")[1]}
+    ratios = {f"{peer}_over_ours": seconds[peer] / seconds["ours"] for peer in PEERS}
+    ratios |= {f"{peer}_peak_over_ours": peak[peer] / peak["ours"] for peer in PEERS}
+    ratios["peak_mib_below"] = peak["ours"]
     case = {"rows": ROWS, "shards": SHARDS, "kept": (len(subsets.pop()) - 128) // 16, "threads": THREADS}
     return {"case": case, "seconds": seconds, "peak_mib": peak, "ratios": ratios}
 

@@ -36,6 +36,8 @@ pub(super) fn speed(root: &Path) -> Result<String> {
     for (name, side) in [
         ("`clip_score`, best 30 % of 5 million rows: pandas as DataComp's script", "pandas"),
         ("the same: pandas and array arithmetic", "pandas_vectorised"),
+        ("the same: DuckDB", "duckdb"),
+        ("the same: polars", "polars"),
     ] {
         let ratio = format!("{side}_over_ours");
         table.row(name, "clip_score", [&clip[side], &clip["ours"]], &ratio);
@@ -62,10 +64,12 @@ pub(super) fn speed(root: &Path) -> Result<String> {
     let machine = text(&clip["machine"]["processor"]);
     Ok(table.rows
         + &format!(
-            "\n`clip_score` took {} MiB of memory at its peak and pandas {}; with a fifth of the rows {} \
-             and {}. 2 threads each ({machine}).\n",
+            "\n`clip_score` took {} MiB of memory at its peak, pandas {}, DuckDB {} and polars {}; with a fifth of the \
+             rows ours took {} and pandas {}. 2 threads each ({machine}).\n",
             peak("ours"),
             peak("pandas"),
+            peak("duckdb"),
+            peak("polars"),
             peak("ours_a_fifth"),
             peak("pandas_a_fifth"),
         ))
