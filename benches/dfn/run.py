@@ -2,6 +2,7 @@
 
     python3 benches/dfn/run.py             # inference: results.json
     python3 benches/dfn/run.py training    # steps of training: training.json
+    python3 benches/dfn/run.py embed       # tars of JPEGs from end to end: embed.json
 
 Makes a virtual environment under target/ (PyTorch, open_clip, ONNX Runtime, tokenizers, Pillow,
 scikit-image for its photographs), and runs each side in turn, several times, on the same number of
@@ -22,16 +23,18 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BENCH = ROOT / "target" / "bench-dfn"
 PACKAGES = ["numpy", "torch", "open_clip_torch", "safetensors", "onnxruntime", "onnx", "onnxscript",
-            "tokenizers", "pillow", "pyarrow", "scikit-image"]
+            "tokenizers", "pillow", "pyarrow", "scikit-image", "webdataset"]
 BARS = {"tower_torch_over_ours": 1.0, "tokens_1_thread_tokenizers_over_ours": 1.0,
         "tokens_2_threads_tokenizers_over_ours": 1.0, "jpeg_pillow_over_ours": 1.5,
         "png_pillow_over_ours": 1.5}
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "examples"
+EMBED_BARS = {"embed_open_clip_over_ours": 1.3}
+RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+TARGET = RELEASE / "examples"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="?", default="inference", choices=["inference", "training"])
+    parser.add_argument("what", nargs="?", default="inference", choices=["inference", "training", "embed"])
     parser.add_argument("--model", default="ViT-B-32")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
@@ -39,18 +42,17 @@ def main():
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
-        return inference(args) if args.what == "inference" else training(args)
+        return {"inference": inference, "training": training, "embed": embedding}[args.what](args)
     python = BENCH / "venv" / "bin" / "python"
     if not python.exists():
         venv.create(BENCH / "venv", with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-    build = ["cargo", "build", "--quiet", "--release", "--package", "curate-dfn"]
-    if args.what == "inference":
-        # Beside the program, so that both share one build of the dependencies.
-        build += ["--no-default-features", "--package", "curate-cli", "--example", "forward", "--example", "parts"]
-    else:
-        build += ["--example", "train_step"]
-    subprocess.run(build, cwd=ROOT, check=True)
+    # Inference beside the program, so that both share one build of the dependencies.
+    beside = ["--package", "curate-dfn", "--no-default-features", "--package", "curate-cli"]
+    build = {"inference": [*beside, "--example", "forward", "--example", "parts"],
+             "training": ["--package", "curate-dfn", "--example", "train_step"],
+             "embed": ["--package", "curate-cli"]}
+    subprocess.run(["cargo", "build", "--quiet", "--release", *build[args.what]], cwd=ROOT, check=True)
     threads = {name: str(args.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     subprocess.run([python, __file__, "--inside", *sys.argv[1:]], check=True, env={**os.environ, **threads})
 
@@ -72,6 +74,12 @@ def training(args):
     write(args, "training.json", parts, {})
 
 
+def embedding(args):
+    import embed
+
+    write(args, "embed.json", {"embed": embed.measure(args, BENCH, RELEASE / "curate", ROOT)}, EMBED_BARS)
+
+
 def write(args, name, parts, bars):
     ratios = {}
     for part_name, part in parts.items():
@@ -79,7 +87,7 @@ def write(args, name, parts, bars):
         part["seconds"] = best
         ratios |= {f"{part_name}_{side}_over_ours": best[side] / best["ours"] for side in best if side != "ours"}
     report = {
-        "command": "python3 benches/dfn/run.py" + (" training" if args.what == "training" else ""),
+        "command": "python3 benches/dfn/run.py" + ("" if args.what == "inference" else f" {args.what}"),
         "unit": "seconds, the fastest round of each side; ratios are theirs over ours",
         "threads": args.threads,
         "versions": versions(),

@@ -78,6 +78,7 @@ const TABLES: &[(&str, Table)] = &[
     ("kd-pruning-students", kd_pruning::students),
     ("kd-pruning-teachers", kd_pruning::teachers),
     ("kd-pruning-theory", kd_pruning::theory),
+    ("dfn-embed", network::embedding),
     ("dfn-shares", network::shares),
     ("dfn-speed", network::speed),
     ("dfn-training", network::training),

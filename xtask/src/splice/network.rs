@@ -63,6 +63,29 @@ pub(super) fn speed(root: &Path) -> Result<String> {
     Ok(out)
 }
 
+/// A pool embedded from end to end.
+pub(super) fn embedding(root: &Path) -> Result<String> {
+    let report = read(root, "benches/dfn/embed.json")?;
+    let embed = &report["embed"];
+    let (rate, case) = (&embed["images_per_second"], &embed["case"]);
+    Ok(format!(
+        "| {} pairs, {} | images a second | ours over theirs | bar |\n|---|---|---|---|\n\
+         | open_clip, PyTorch and webdataset, {} workers | {} | - | - |\n| ours | {} | {} | {} |\n\n\
+         JPEGs of at most {} pixels a side; {} threads each ({}). Embeddings differ by {} at most.\n",
+        case["images"],
+        text(&case["model"]),
+        case["workers"],
+        fixed(&rate["open_clip"], 1),
+        fixed(&rate["ours"], 1),
+        fixed(&report["ratios"]["embed_open_clip_over_ours"], 2),
+        significant(&report["bars"]["embed_open_clip_over_ours"]),
+        case["side"],
+        report["threads"],
+        text(&report["machine"]["cpu"]),
+        significant(&embed["largest_difference"]),
+    ))
+}
+
 pub(super) fn conformance(root: &Path) -> Result<String> {
     let report = read(root, "docs/results/conformance_wgpu.json")?;
     let mut out = String::new();
