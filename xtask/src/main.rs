@@ -38,6 +38,7 @@ Tasks of the curate workspace
   cargo xtask schema         write docs/recipe.schema.json
   cargo xtask fuzz           compare the readers with Python's on many made cases (needs python3 and pip; images also cjpeg and jpegtran)
   cargo xtask torture        kill, starve and damage the program for some minutes (the tests hold a short form)
+  cargo xtask arm            test kernels, clustering and deduplication on an emulated 64-bit ARM, where there is one
   cargo xtask cuda           type-check the CUDA device, which cannot be linked everywhere
   cargo xtask package        package every published crate, without building it
   cargo xtask package verify package them and build each from its package, as before publishing (10 minutes)
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         ["torture", rest @ ..] => torture::torture(rest),
         ["splice"] => splice::all(&root()),
         ["schema"] => schema(),
+        ["arm"] => arm(),
         ["cuda"] => cuda(),
         ["package"] => package(&["--no-verify"]),
         ["package", "verify"] => package(&[]),
@@ -320,4 +322,26 @@ fn cuda() -> Result<()> {
     let mut check = cargo(&["check", "--package", "curate-device", "--features", "cuda"]);
     check.env("DOCS_RS", "1");
     run(check)
+}
+
+/// Runs the tests of what has to have the same bytes on every processor under an emulator of 64-bit ARM, whose
+/// NEON the compiler uses without being asked. Not a part of `ci`: few machines have an emulator.
+fn arm() -> Result<()> {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    let (linker, emulator) = ("aarch64-linux-gnu-gcc", "qemu-aarch64");
+    let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !is_there(linker) || !is_there(emulator) {
+        eprintln!(
+            "no {linker} or {emulator} here (Debian: gcc-aarch64-linux-gnu, qemu-user): ARM is not tested"
+        );
+        return Ok(());
+    }
+    let packages = ["-p", "curate-kernels", "-p", "curate-cluster", "-p", "curate-dedup"];
+    let mut test = cargo(&["test", "--target", TARGET, "--lib", "--tests"]);
+    test.args(packages).env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", linker);
+    let runner = format!("{emulator} -L /usr/aarch64-linux-gnu");
+    test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", runner);
+    // C sources of dependencies.
+    test.env("CC_aarch64_unknown_linux_gnu", linker);
+    run(test).context(format!("`rustup target add {TARGET}` installs what Rust needs"))
 }
