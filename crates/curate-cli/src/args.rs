@@ -12,7 +12,7 @@ use crate::{
     plan::args::PlanCommand,
     progress::HowShown,
     tasks::TasksCommand,
-    values::{IdsArg, epsilon, fraction, number, output, whole},
+    values::{IdsArg, at_least_one, epsilon, fraction, number, output, whole},
 };
 
 /// Decide which samples of an image-text pool to train on.
@@ -182,7 +182,7 @@ pub(crate) struct RunArgs {
     pub(crate) overwrite: bool,
     /// Carry every stage out in so many tasks, one after the other, so that a run that stopped goes on
     /// at its task. The result does not depend on it.
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) tasks: Option<usize>,
     /// Print the rows, memory, disk space and work that a run needs, and stop.
     #[arg(long)]

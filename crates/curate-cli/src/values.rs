@@ -87,6 +87,14 @@ pub(crate) fn whole(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A whole count of something that there has to be.
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
+    match whole(text)? {
+        0 => Err("must be at least 1".to_owned()),
+        count => Ok(count),
+    }
+}
+
 /// The name of a file or a column inside a folder that the program writes.
 pub(crate) fn plain_name(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');

@@ -96,6 +96,9 @@ pub enum Error {
         /// Bytes that there are, for people.
         there: String,
     },
+    /// A parameter is out of range.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
     /// A file of a finished stage is not what the stage wrote; another run may replace the stage.
     #[error(transparent)]
     Damaged(IoError),

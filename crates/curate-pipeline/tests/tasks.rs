@@ -299,6 +299,11 @@ fn a_plan_is_made_once() {
     assert!(error.contains("holds another plan"), "{error}");
     let error = Worker::open(pool.path(), &NoProgress).err().unwrap().to_string();
     assert!(error.contains("holds no plan of tasks"), "{error}");
+    let none = plan(&recipe, &pool.path().join("none"), Some(0), &NoProgress).unwrap_err();
+    assert_eq!(none.to_string(), "`tasks` is 0, but must be at least 1");
+    let none = pool.path().join("none");
+    let error = run_in_tasks(&recipe, &none, 0, RunOptions::default(), &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("at least 1") && !none.exists(), "{error}");
 
     let worker = Worker::open(out.path(), &NoProgress).unwrap();
     worker.check_memory("01-score.stage", 8 << 30).unwrap();

@@ -8,7 +8,7 @@ use curate_io::lock::FolderLock;
 use super::{
     Done, Worker,
     graph::Task,
-    plan::{RunAt, plan_at},
+    plan::{RunAt, check_tasks, plan_at},
     site::Lock,
     upkeep,
 };
@@ -58,7 +58,7 @@ fn stages(worker: &Worker, progress: &dyn Progress) -> Result<usize, Error> {
 /// on at the task that it had not finished.
 ///
 /// # Errors
-/// As [`crate::run()`].
+/// As [`crate::run()`], and when there are to be no tasks.
 pub fn run_in_tasks(
     recipe: &Recipe,
     out: &Path,
@@ -66,6 +66,7 @@ pub fn run_in_tasks(
     options: RunOptions,
     progress: &dyn Progress,
 ) -> Result<RunSummary, Error> {
+    check_tasks(Some(tasks))?;
     let pool = execute::open(recipe, out, progress)?;
     folder::check_ours(out)?;
     let _lock = FolderLock::take(out)?;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curate_core::{EmbeddingSource, Progress};
+use curate_core::{EmbeddingSource, Progress, params::Checker};
 use curate_io::{IoError, Kind, Pool, atomic, digest, lock::FolderLock, watched::Watched};
 use serde::{Deserialize, Serialize};
 
@@ -68,14 +68,15 @@ pub struct Part {
 /// The same plan in the same folder is left as it is, with the artefacts of its tasks.
 ///
 /// # Errors
-/// When the recipe is not valid or asks for trainings, the pool cannot be read, or the folder holds another
-/// plan.
+/// When there are to be no tasks, the recipe is not valid or asks for trainings, the pool cannot be read, or the
+/// folder holds another plan.
 pub fn plan(
     recipe: &Recipe,
     out: &Path,
     tasks: Option<usize>,
     progress: &dyn Progress,
 ) -> Result<TaskPlan, Error> {
+    check_tasks(tasks)?;
     recipe.check_no_training()?;
     // The tasks read the recipe from the plan's folder.
     let recipe = &recipe.clone().anchored(Path::new(""))?;
@@ -84,6 +85,12 @@ pub fn plan(
     let _lock = FolderLock::take(out)?;
     let at = RunAt { run: PathBuf::from("run"), replace: false };
     plan_at(recipe, &pool, out, tasks, &at, progress)
+}
+
+pub(super) fn check_tasks(tasks: Option<usize>) -> Result<(), Error> {
+    let mut check = Checker::default();
+    check.that(tasks != Some(0), "tasks", 0, "at least 1");
+    Ok(check.finish()?)
 }
 
 /// Where the run folder of a plan lies, and what becomes of another plan.
