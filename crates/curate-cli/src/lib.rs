@@ -75,7 +75,7 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
     let shown = Shown::new(cli.how_shown(), stop.asked());
     let skip = skips_by(&cli.command);
     let is_of_tasks = matches!(cli.command, Command::Tasks(_));
-    let is_a_job = is_of_tasks || is_a_task_of_trainings(&cli.command);
+    let is_a_job = is_of_tasks || is_a_part(&cli.command);
     let answer = carry_out(cli.command, &shown);
     drop(shown);
     match answer {
@@ -99,9 +99,14 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Whether a scheduler asks for a part of a comparison.
-fn is_a_task_of_trainings(command: &Command) -> bool {
-    matches!(command, Command::Eval(EvalCommand::Compare(args)) if args.tasks.is_some())
+/// Whether a scheduler asks for a part of a comparison or of an embedding.
+fn is_a_part(command: &Command) -> bool {
+    let part = match command {
+        Command::Eval(EvalCommand::Compare(args)) => &args.part,
+        Command::Filter(FilterCommand::Embed(args)) => &args.part,
+        _ => return false,
+    };
+    part.tasks.is_some()
 }
 
 /// How a command is told to leave out shards that cannot be read; what ends a remedy.

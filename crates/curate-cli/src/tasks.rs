@@ -14,7 +14,7 @@ use crate::{
     memory,
     progress::Shown,
     show,
-    values::{output, whole},
+    values::{at_least_one, output},
 };
 
 #[derive(Subcommand)]
@@ -60,7 +60,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, short, value_name = "FOLDER", value_parser = output)]
     out: PathBuf,
     /// Tasks per step; by default one for each million rows. The result does not depend on it.
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     tasks: Option<usize>,
     /// Print the plan as JSON.
     #[arg(long)]
@@ -129,13 +129,13 @@ pub(crate) struct SlurmArgs {
     /// The folder of the plan.
     plan: PathBuf,
     /// Processor cores of a task.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
     cores: usize,
     /// How often a task is tried.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     tries: usize,
     /// Tasks of a step that run at once, at most.
-    #[arg(long, value_name = "N", value_parser = whole)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     at_once: Option<usize>,
     /// The partition of all jobs.
     #[arg(long, value_name = "NAME")]
@@ -242,8 +242,35 @@ fn run(
     Ok(())
 }
 
+/// One job's part of a command whose work several jobs share.
+#[derive(Args)]
+pub(crate) struct PartArgs {
+    /// Do one task's part of the work and stop, so that as many jobs of an array share it. The command without
+    /// it, given afterwards, does what is missing and completes the folder.
+    #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
+    pub(crate) tasks: Option<usize>,
+    /// The number of the task, from 0; by default that of SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX.
+    #[arg(long, value_name = "N", requires = "tasks")]
+    pub(crate) index: Option<usize>,
+}
+
+impl PartArgs {
+    /// The number of the task, and how many there are; `None` where all of the work is to be done.
+    pub(crate) fn task(&self) -> Result<Option<(usize, usize)>, Failure> {
+        let Some(tasks) = self.tasks else { return Ok(None) };
+        match self.index.map_or_else(index_of_scheduler, |index| Ok(Some(index)))? {
+            Some(index) if index < tasks => Ok(Some((index, tasks))),
+            Some(index) => {
+                let last = tasks - 1;
+                Err(Failure::Usage(format!("--index {index}: the tasks are 0 to {last}")))
+            }
+            None => Err(Failure::Usage("--tasks: name the task with --index".to_owned())),
+        }
+    }
+}
+
 /// The number that a scheduler gives to a job of an array.
-pub(crate) fn index_of_scheduler() -> Result<Option<usize>, Failure> {
+fn index_of_scheduler() -> Result<Option<usize>, Failure> {
     for name in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
         let Some(value) = std::env::var_os(name) else { continue };
         let index = value.to_str().and_then(|value| value.parse().ok());

@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use curate_device::DeviceName;
 
-use crate::values::{IdsArg, output, positive, whole};
+use crate::{
+    tasks::PartArgs,
+    values::{IdsArg, output, positive, whole},
+};
 
 #[derive(Subcommand)]
 pub(crate) enum EvalCommand {
@@ -184,13 +187,8 @@ pub(crate) struct CompareArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) runs: RunsArgs,
-    /// Train one task's part of the runs and stop, so that as many jobs of an array share them. The command
-    /// without it, given afterwards, trains what is missing and ranks.
-    #[arg(long, value_name = "COUNT", value_parser = whole)]
-    pub(crate) tasks: Option<usize>,
-    /// The number of the task, from 0; by default that of SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX.
-    #[arg(long, value_name = "N", requires = "tasks")]
-    pub(crate) index: Option<usize>,
+    #[command(flatten)]
+    pub(crate) part: PartArgs,
 }
 
 /// How runs in a folder are made, and shown.

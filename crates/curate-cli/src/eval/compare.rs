@@ -27,7 +27,6 @@ use crate::{
     filter::network_folder,
     progress::Shown,
     show,
-    tasks::index_of_scheduler,
 };
 
 /// Steps that a rehearsal takes: without a clock and with one.
@@ -68,7 +67,7 @@ pub(super) fn compare_in(
     options: PoolOptions,
     shown: &Shown,
 ) -> Result<(), Failure> {
-    let task = task(args)?;
+    let task = args.part.task()?;
     let chosen = named::selections(&args.selections)?;
     let pool = open(&args.pool, options, args.embeddings.as_deref(), shown)?;
     let compare = settings(args, &pool)?;
@@ -130,23 +129,6 @@ fn contest(
         show::text(Ranked { report: &report, out: &args.out })?;
     }
     Ok(())
-}
-
-/// The task whose part of the runs is to be made, and how many tasks there are.
-fn task(args: &CompareArgs) -> Result<Option<(usize, usize)>, Failure> {
-    let Some(tasks) = args.tasks else { return Ok(None) };
-    if tasks == 0 {
-        return Err(Failure::Usage("--tasks must be at least 1".to_owned()));
-    }
-    let index = args.index.map_or_else(index_of_scheduler, |index| Ok(Some(index)))?;
-    match index {
-        Some(index) if index < tasks => Ok(Some((index, tasks))),
-        Some(index) => {
-            let last = tasks - 1;
-            Err(Failure::Usage(format!("--index {index}: the tasks are 0 to {last}")))
-        }
-        None => Err(Failure::Usage("--tasks: name the task with --index".to_owned())),
-    }
 }
 
 #[derive(Serialize)]

@@ -14,7 +14,10 @@ use curate::{
 };
 use curate_device::DeviceName;
 
-use crate::values::{IdsArg, fraction, number, output, plain_name, whole};
+use crate::{
+    tasks::PartArgs,
+    values::{IdsArg, fraction, number, output, plain_name, whole},
+};
 
 #[derive(Subcommand)]
 pub(crate) enum FilterCommand {
@@ -33,7 +36,7 @@ pub(crate) enum FilterCommand {
     /// run at its unfinished shard, give the same command again: until then the folder is not read.
     /// Pairs that cannot be used get NaN and are counted.
     #[command(
-        after_help = "Example:\n  curate filter embed shards --network demo/filter --out embedded"
+        after_help = "Examples:\n  curate filter embed shards --network demo/filter --out embedded\n  curate filter embed shards --network demo/filter --out embedded --tasks 8 --index 0"
     )]
     Embed(EmbedArgs),
     /// Score a pool, and keep the best pairs.
@@ -190,6 +193,8 @@ pub(crate) struct EmbedArgs {
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) how: HowArgs,
+    #[command(flatten)]
+    pub(crate) part: PartArgs,
 }
 
 #[derive(Args)]

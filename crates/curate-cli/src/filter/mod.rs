@@ -61,9 +61,19 @@ fn fetched(_: &str, _: &Shown) -> Result<PathBuf, Failure> {
 }
 
 fn embed(args: &EmbedArgs, shown: &Shown) -> Result<(), Failure> {
-    let report = embed_pool(&args.pool, &args.network, &args.out, &args.name, &args.how, shown)?;
-    show::text(said_of(&report, &args.pool, &args.out))?;
-    show::text(joins(args))?;
+    let EmbedArgs { pool, network, out, name, how, part } = args;
+    let task = part.task()?;
+    let report = embed_pool(pool, network, out, name, (how, task), shown)?;
+    show::text(said_of(&report, pool, out))?;
+    match task {
+        None => show::text(joins(args))?,
+        Some((index, tasks)) => {
+            let last = tasks - 1;
+            show::text(format_args!(
+                "task {index} of 0 to {last}: the command without --tasks completes the folder\n"
+            ))?;
+        }
+    }
     Ok(())
 }
 
@@ -82,7 +92,7 @@ fn embed_pool(
     network: &str,
     out: &Path,
     name: &str,
-    how: &HowArgs,
+    (how, task): (&HowArgs, Option<(usize, usize)>),
     shown: &Shown,
 ) -> Result<EmbedReport, Failure> {
     let bad_shards = if how.skip_bad_shards { BadShards::Skip } else { BadShards::Error };
@@ -92,7 +102,10 @@ fn embed_pool(
     config.takes_captions(&folder)?;
     let precision = if how.half { Precision::F16 } else { Precision::F32 };
     let params = EmbedParams::new(out).name(name).precision(precision);
-    let embed = params.verify(how.verify).check()?;
+    let mut embed = params.verify(how.verify).check()?;
+    if let Some((index, tasks)) = task {
+        embed = embed.part(index, tasks);
+    }
     let mut network = Network::new(config, &weights)?;
     drop(weights);
     let limits = Limits { pixels: how.pixel_limit };

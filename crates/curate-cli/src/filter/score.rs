@@ -88,7 +88,8 @@ fn open(args: &ScoreArgs, shown: &Shown) -> Result<Embedded, Failure> {
     let folder = match args.network.as_deref().zip(args.embedded.as_deref()) {
         None => &args.pool,
         Some((network, folder)) => {
-            let report = embed_pool(&args.pool, network, folder, &args.name, &args.how, shown)?;
+            let report =
+                embed_pool(&args.pool, network, folder, &args.name, (&args.how, None), shown)?;
             show::text(said_of(&report, &args.pool, folder))?;
             folder
         }

@@ -50,7 +50,7 @@ fn a_task_is_named_by_its_number_or_by_the_scheduler() {
     let shared = [args(&pool, &["even.npy"]), vec!["--tasks", "2", "--out", "out"]].concat();
     let none = [args(&pool, &["even.npy"]), vec!["--tasks", "0", "--index", "0"]].concat();
     let problem = refused(folder.path(), &none);
-    assert!(problem.contains("--tasks must be at least 1"), "{problem}");
+    assert!(problem.contains("must be at least 1"), "{problem}");
     let problem = refused(folder.path(), &shared);
     assert!(problem.contains("--tasks: name the task with --index"), "{problem}");
     let problem = refused(folder.path(), &[&shared[..], &["--index", "2"]].concat());

@@ -43,6 +43,31 @@ fn a_pool_is_embedded_scored_and_cut() {
     assert!(none.contains("nothing: does not exist"), "{none}");
 }
 
+#[test]
+fn jobs_of_an_array_share_the_shards_of_a_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let pool = pool(folder);
+    network(folder, 1);
+    let embed = ["embed", pool.to_str().unwrap(), "--network", "net", "--out", "e"];
+    let task = |index: &'static str| [&embed[..], &["--tasks", "2", "--index", index]].concat();
+    let first = said(folder, &task("0"));
+    let last = "task 0 of 0 to 1: the command without --tasks completes the folder\n";
+    assert!(first.ends_with(last), "{first}");
+    assert!(refused(folder, &["score", "e"]).contains("run it to its end"));
+    let none = said(folder, &task("1"));
+    assert!(none.starts_with("0 pairs in 0 shards"), "the pool has one shard: {none}");
+    let whole = said(folder, &embed);
+    assert!(whole.contains("in 1 shards (1 of them from an earlier run)"), "{whole}");
+    said(folder, &["score", "e", "--fraction", "0.5"]);
+    let problem = refused(folder, &task("2"));
+    assert!(problem.contains("--index 2: the tasks are 0 to 1"), "{problem}");
+    let alone = FolderLock::take(&folder.join("e")).unwrap();
+    let busy = curate(folder, &task("0"));
+    assert_eq!(busy.status.code(), Some(75), "{}", text(&busy.stderr));
+    drop(alone);
+}
+
 /// `RÄ«ga` is Rīga to ftfy 6.3 alone.
 #[test]
 fn captions_are_repaired_by_the_version_that_is_named_and_files_say_so() {

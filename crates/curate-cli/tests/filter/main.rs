@@ -13,7 +13,7 @@ use std::{
 
 use curate::{
     dfn::{OpenClipConfig, Weights, network::write_folder},
-    io::{subset, table},
+    io::{lock::FolderLock, subset, table},
 };
 
 const MODEL: &str = r#"{"model_cfg": {"embed_dim": 16,

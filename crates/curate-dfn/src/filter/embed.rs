@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use curate_core::{Cancelled, ParamsError, Progress, params::Checker};
 use curate_io::{
     Format, IoError, Kind, Pool, PoolOptions, digest,
+    lock::FolderLock,
     manifest::ShardEntry,
     npy::Precision,
     npz::NpzWriter,
@@ -98,13 +99,23 @@ impl EmbedParams {
         let name = format!("{:?}", self.name);
         check.that(named, "name", name, "a text without slashes: arrays are named after it");
         check.finish()?;
-        Ok(Embed(self))
+        Ok(Embed { params: self, part: None })
     }
 }
 
 /// Embeds pools, with valid parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Embed(EmbedParams);
+pub struct Embed {
+    params: EmbedParams,
+    part: Option<Part>,
+}
+
+/// The shards of one of several processes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Part {
+    index: usize,
+    tasks: usize,
+}
 
 /// What [`Embed::run`] did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -127,6 +138,23 @@ pub struct EmbedReport {
 }
 
 impl Embed {
+    /// The same for one of several processes that share the folder: it embeds every shard whose place in the
+    /// pool leaves `index` when it is divided by `tasks`, and opens no other tar shard. The folder is complete
+    /// once a run without this has found all of them.
+    ///
+    /// # Panics
+    /// When `index` is not below `tasks`.
+    #[must_use]
+    pub fn part(mut self, index: usize, tasks: usize) -> Self {
+        assert!(index < tasks, "there is no task {index} of {tasks}");
+        self.part = Some(Part { index, tasks });
+        self
+    }
+
+    fn has(&self, place: usize) -> bool {
+        self.part.is_none_or(|Part { index, tasks }| place % tasks == index)
+    }
+
     /// Embeds a pool and scores its pairs by their cosine. An interrupted run goes on at its unfinished
     /// shard, with the same bytes.
     ///
@@ -147,24 +175,24 @@ impl Embed {
         pool: &Pool,
         progress: &dyn Progress,
     ) -> Result<EmbedReport, FilterError> {
-        check_apart(&self.0.out, pool)?;
-        let folder = OutFolder::take(&self.0.out)?;
+        check_apart(&self.params.out, pool)?;
+        let folder = self.folder()?;
         let made = network.fingerprint();
         let shards = pool.shards().iter();
         let shards = shards.map(|shard| entry(&shard.name, shard.rows.len())).collect();
-        let folder = folder.begin(
-            &self.made(network, &made),
-            shards,
-            &pool.image_files(),
-            self.0.check_files(),
-        )?;
-        let work = Work { network, made, params: &self.0, folder: &folder, progress };
+        let check = self.params.check_files();
+        let folder =
+            folder.begin(&self.made(network, &made), shards, &pool.image_files(), check)?;
+        let work = Work { network, made, params: &self.params, folder: &folder, progress };
         let mut report = EmbedReport { notes: pool.notes().to_vec(), ..EmbedReport::default() };
-        progress.start("embed", pool.len() as u64, "pairs");
-        let done = work.embed_shards(pool, &mut report);
+        let ours = pool.shards().iter().enumerate().filter(|(place, _)| self.has(*place));
+        let ours: Vec<&Shard> = ours.map(|(_, shard)| shard).collect();
+        let rows: usize = ours.iter().map(|shard| shard.rows.len()).sum();
+        progress.start("embed", rows as u64, "pairs");
+        let done = work.embed_shards(pool, &ours, &mut report);
         progress.finish();
         done?;
-        folder.end()?;
+        self.end(folder)?;
         Ok(report)
     }
 
@@ -191,25 +219,56 @@ impl Embed {
             let skipped = skipped.map(|s| (PathBuf::from(&s.name), s.reason.clone())).collect();
             return Ok(EmbedReport { skipped, ..report });
         }
-        let folder = OutFolder::take(&self.0.out)?;
-        let Usable { pieces, rows, skipped, notes } = Usable::of(path, pieces, options, progress)?;
+        let folder = self.folder()?;
+        let (ours, others) = self.divided(pieces);
+        if ours.is_empty() {
+            return Ok(EmbedReport::default());
+        }
+        let beside = others.first().filter(|_| ours.len() == 1);
+        let usable = Usable::of(path, ours, beside, options, progress)?;
+        let Usable { pieces, rows, skipped, notes } = usable;
         let made = network.fingerprint();
-        let shards = pieces.iter().map(|piece| entry(&piece.name, piece.rows)).collect();
-        let folder = folder.begin(&self.made(network, &made), shards, &[], self.0.check_files())?;
-        let work = Work { network, made, params: &self.0, folder: &folder, progress };
+        let shards = pieces.iter().map(|piece| entry(&piece.name, piece.rows));
+        // What others embed is not opened here: the run that completes the folder counts its rows.
+        let others = others.iter().map(|piece| entry(&piece.name, 0));
+        let (shards, check) = (shards.chain(others).collect(), self.params.check_files());
+        let folder = folder.begin(&self.made(network, &made), shards, &[], check)?;
+        let work = Work { network, made, params: &self.params, folder: &folder, progress };
         let mut report = EmbedReport { skipped, notes, ..EmbedReport::default() };
         progress.start("embed", rows as u64, "pairs");
-        let embed = |piece: &Piece| work.embed_shards(&piece.open(options)?, &mut report);
+        let embed = |piece: &Piece| {
+            let pool = piece.open(options)?;
+            let shards: Vec<&Shard> = pool.shards().iter().collect();
+            work.embed_shards(&pool, &shards, &mut report)
+        };
         let done = pieces.iter().try_for_each(embed);
         progress.finish();
         done?;
-        folder.end()?;
+        self.end(folder)?;
         Ok(report)
+    }
+
+    fn folder(&self) -> Result<OutFolder<'_>, IoError> {
+        let with = if self.part.is_some() { FolderLock::share } else { FolderLock::take };
+        OutFolder::lock(&self.params.out, with)
+    }
+
+    /// The pieces of this process, and those of others.
+    fn divided(&self, paths: Vec<PathBuf>) -> (Vec<Piece>, Vec<Piece>) {
+        let pieces = Piece::of(paths).into_iter().enumerate();
+        let (ours, others): (Vec<_>, Vec<_>) = pieces.partition(|(place, _)| self.has(*place));
+        let pieces = |some: Vec<(usize, Piece)>| some.into_iter().map(|(_, piece)| piece).collect();
+        (pieces(ours), pieces(others))
+    }
+
+    fn end(&self, folder: Writing<'_>) -> Result<(), IoError> {
+        if self.part.is_some() { folder.end_part() } else { folder.end() }
     }
 
     fn made<'a>(&'a self, network: &Network, fingerprint: &'a str) -> Made<'a> {
         let reading = network.reading();
-        Made { network: fingerprint, reading, name: &self.0.name, precision: self.0.precision }
+        let EmbedParams { name, precision, .. } = &self.params;
+        Made { network: fingerprint, reading, name, precision: *precision }
     }
 }
 
@@ -246,8 +305,13 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn embed_shards(&self, pool: &Pool, report: &mut EmbedReport) -> Result<(), FilterError> {
-        for shard in pool.shards() {
+    fn embed_shards(
+        &self,
+        pool: &Pool,
+        shards: &[&Shard],
+        report: &mut EmbedReport,
+    ) -> Result<(), FilterError> {
+        for &shard in shards {
             self.progress.check().map_err(|Cancelled| IoError::cancelled(&self.params.out))?;
             let files = self.folder.files(&shard.name);
             let (fingerprint, inputs) = (self.fingerprint(pool, shard), inputs(shard));

@@ -111,9 +111,13 @@ pub(super) struct OutFolder<'a> {
 }
 
 impl<'a> OutFolder<'a> {
-    /// Locks the folder, and removes what a run that was killed left half written.
-    pub(super) fn take(out: &'a Path) -> Result<Self, IoError> {
-        let lock = FolderLock::take(out)?;
+    /// Locks the folder, for this process alone or with others, and removes what a run that was killed left
+    /// half written.
+    pub(super) fn lock(
+        out: &'a Path,
+        lock: impl FnOnce(&Path) -> Result<FolderLock, IoError>,
+    ) -> Result<Self, IoError> {
+        let lock = lock(out)?;
         atomic::remove_leftovers(out)?;
         Ok(Self { out, _lock: lock })
     }
@@ -126,21 +130,18 @@ impl<'a> OutFolder<'a> {
         images: &[PathBuf],
         check: Check,
     ) -> Result<Writing<'a>, IoError> {
-        let earlier = Manifest::read(self.out)?;
+        // Looked for before the manifest is: what another process embeds comes after its manifest.
+        let any_embedded = !scored_shards(self.out)?.is_empty();
+        let earlier = self.earlier(&shards)?;
         let path = self.out.join(Work::Embedding.file());
         if earlier.is_none() && path.exists() {
             let problem = "is not the manifest of an embedding";
             let remedy = "choose another folder; if it is one that was damaged, remove it";
             return Err(IoError::new(Kind::Disagree, path, problem, remedy));
         }
-        match &earlier {
-            Some(earlier) => {
-                earlier.check_made(made, self.out)?;
-                earlier.check_shards(&shards, self.out)?;
-            }
-            None => shards
-                .iter()
-                .try_for_each(|shard| Files::new(self.out, &shard.name).check_free())?,
+        if let Some(earlier) = &earlier {
+            earlier.check_made(made, self.out)?;
+            earlier.check_shards(&shards, self.out)?;
         }
         let known = earlier.as_ref().map_or(&[][..], |earlier| &earlier.images);
         let manifest = Manifest {
@@ -149,35 +150,47 @@ impl<'a> OutFolder<'a> {
             reading: Some(made.reading.clone()),
             name: made.name.to_owned(),
             precision: made.precision,
-            images: self.inputs(images, known, check)?,
+            images: inputs(images, known, any_embedded, check)?,
             contents: Contents { complete: false, shards },
         };
         manifest::write(self.out, Work::Embedding, &manifest)?;
         Ok(Writing { folder: self, manifest, images: images.to_vec() })
     }
 
-    /// What the shards of images are; an error when one has changed since it was embedded.
-    fn inputs(
-        &self,
-        images: &[PathBuf],
-        known: &[Input],
-        check: Check,
-    ) -> Result<Vec<Input>, IoError> {
-        let any_embedded = !scored_shards(self.out)?.is_empty();
-        let input = |path: &PathBuf| {
-            let known = known.iter().find(|known| known.file == name(path));
-            match known {
-                Some(known) if known.holds(path, check)? => known.at_its_time(path),
-                _ if any_embedded => {
-                    let problem = "has changed since pairs were embedded with its images";
-                    let remedy = "choose another folder";
-                    Err(IoError::new(Kind::Disagree, path, problem, remedy))
-                }
-                _ => Input::of(path),
-            }
-        };
-        images.iter().map(input).collect()
+    /// The manifest of an earlier run; without one, no file may lie where a shard's is to be.
+    fn earlier(&self, shards: &[ShardEntry]) -> Result<Option<Manifest>, IoError> {
+        if let Some(earlier) = Manifest::read(self.out)? {
+            return Ok(Some(earlier));
+        }
+        let free = |shard: &ShardEntry| Files::new(self.out, &shard.name).check_free();
+        match shards.iter().try_for_each(free) {
+            Ok(()) => Ok(None),
+            // A process that shares the folder may have begun meanwhile.
+            Err(error) => Manifest::read(self.out)?.map(Some).ok_or(error),
+        }
     }
+}
+
+/// What the shards of images are; an error when one has changed since it was embedded.
+fn inputs(
+    images: &[PathBuf],
+    known: &[Input],
+    any_embedded: bool,
+    check: Check,
+) -> Result<Vec<Input>, IoError> {
+    let input = |path: &PathBuf| {
+        let known = known.iter().find(|known| known.file == name(path));
+        match known {
+            Some(known) if known.holds(path, check)? => known.at_its_time(path),
+            _ if any_embedded => {
+                let problem = "has changed since pairs were embedded with its images";
+                let remedy = "choose another folder";
+                Err(IoError::new(Kind::Disagree, path, problem, remedy))
+            }
+            _ => Input::of(path),
+        }
+    };
+    images.iter().map(input).collect()
 }
 
 /// The folder of an embedding that is not complete.
@@ -197,8 +210,7 @@ impl Writing<'_> {
     /// # Errors
     /// When images were changed meanwhile, or a file cannot be read or written.
     pub(super) fn end(mut self) -> Result<(), IoError> {
-        let images = self.images.iter().zip(&self.manifest.images);
-        images.into_iter().try_for_each(|(path, input)| input.check_untouched(path))?;
+        self.check_images()?;
         for shard in &mut self.manifest.contents.shards {
             let files = Files::new(self.folder.out, &shard.name);
             let record = files.record()?;
@@ -207,5 +219,17 @@ impl Writing<'_> {
         }
         self.manifest.contents.complete = true;
         manifest::write(self.folder.out, Work::Embedding, &self.manifest)
+    }
+    /// After a part of the shards: others are still to come.
+    ///
+    /// # Errors
+    /// When images were changed meanwhile.
+    pub(super) fn end_part(self) -> Result<(), IoError> {
+        self.check_images()
+    }
+
+    fn check_images(&self) -> Result<(), IoError> {
+        let images = self.images.iter().zip(&self.manifest.images);
+        images.into_iter().try_for_each(|(path, input)| input.check_untouched(path))
     }
 }

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 const TOGETHER: usize = 256;
 
 /// A shard that can be read.
+#[derive(Clone)]
 pub(super) struct Piece {
     path: PathBuf,
     /// Its name in the pool.
@@ -20,6 +21,13 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    /// All pieces of a pool, by their files, whose rows are not counted yet.
+    pub(super) fn of(paths: Vec<PathBuf>) -> Vec<Self> {
+        let names = shard_names(&paths);
+        let piece = |(path, name)| Self { path, name, rows: 0 };
+        paths.into_iter().zip(names).map(piece).collect()
+    }
+
     pub(super) fn open(&self, options: PoolOptions) -> Result<Pool, IoError> {
         let options = PoolOptions { bad_shards: BadShards::Error, ..options };
         Pool::open_piece(&self.path, &self.name, options)
@@ -43,20 +51,17 @@ struct Opened {
 }
 
 impl Usable {
+    /// Of these pieces of a pool. `beside` is a piece of another process, whose keys tell whether those of a
+    /// single piece are only its own.
     pub(super) fn of(
         pool: &Path,
-        paths: Vec<PathBuf>,
+        pieces: Vec<Piece>,
+        beside: Option<&Piece>,
         options: PoolOptions,
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
         let (mut usable, mut restarts) = (Self::default(), Restarts::default());
-        let first = paths.first().cloned();
-        let names = shard_names(&paths);
-        let pieces: Vec<Piece> = paths
-            .into_iter()
-            .zip(names)
-            .map(|(path, name)| Piece { path, name, rows: 0 })
-            .collect();
+        let first = pieces.first().map(|piece| piece.path.clone());
         progress.start("read shards", pieces.len() as u64, "shards");
         let mut pieces = pieces.into_iter();
         while pieces.len() > 0 {
@@ -75,6 +80,10 @@ impl Usable {
         }
         progress.finish();
         if options.ids.is_none() {
+            // A shard that cannot be read is for its own process to tell of.
+            if let Some(Ok(other)) = beside.map(|piece| open(piece.clone(), options)) {
+                restarts.join(&other.piece.name, other.keys);
+            }
             restarts.check(pool)?;
         }
         if usable.pieces.is_empty() {

@@ -95,5 +95,9 @@ fn fit(references: Vec<String>, points: &[(f64, f64)]) -> Option<RobustnessLine>
     let both: f64 = points.iter().map(|p| (p.0 - base) * (p.1 - shifted)).sum();
     let slope = both / spread;
     // Equal accuracies can differ by the rounding of their mean.
-    (spread > 1e-20).then(|| RobustnessLine { at_half: shifted - slope * base, slope, references })
+    (spread > 1e-20).then_some(RobustnessLine {
+        at_half: shifted - slope * base,
+        slope,
+        references,
+    })
 }

@@ -1,0 +1,79 @@
+//! Embedding by several processes that share the folder.
+
+use std::fs;
+
+use curate_core::NoProgress;
+use curate_dfn::filter::{EmbedParams, EmbedReport, Embedded};
+use curate_io::{Pool, PoolOptions, lock::FolderLock};
+
+use super::{NETWORK, Setting, files, pairs, write_tar};
+
+/// Two processes share the folder, in any order; a run of the whole then finds all shards, and the folder is that
+/// of one process.
+#[test]
+fn parts_make_the_folder_of_one_process() {
+    let setting = Setting::new();
+    let part = |index: usize, tasks: usize| {
+        let embed = EmbedParams::new(setting.path("parts")).check().unwrap().part(index, tasks);
+        embed.run_path(&NETWORK, &setting.path("pool"), PoolOptions::default(), &NoProgress)
+    };
+    assert_eq!(part(1, 2).unwrap().shards, 1);
+    let error = Embedded::open(&setting.path("parts"), "dfn").err().unwrap().to_string();
+    assert!(error.contains("1 of 3 shards are embedded: run it to its end"), "{error}");
+    // Another process has the folder meanwhile, and has shards of its own.
+    let beside = FolderLock::share(&setting.path("parts")).unwrap();
+    assert_eq!(part(0, 2).unwrap(), EmbedReport { rows: 4, shards: 2, ..EmbedReport::default() });
+    assert_eq!(part(0, 2).unwrap().reused, 2);
+    assert_eq!(part(3, 4).unwrap(), EmbedReport::default(), "more tasks than shards");
+    drop(beside);
+    let whole = EmbedParams::new(setting.path("parts")).check().unwrap();
+    let whole =
+        || whole.run_path(&NETWORK, &setting.path("pool"), PoolOptions::default(), &NoProgress);
+    assert_eq!(whole().unwrap().reused, 3);
+    setting.embed();
+    let bytes = |folder: &str| {
+        let mut found = files(&setting.path(folder));
+        found.retain(|name, _| name.ends_with(".npz") || name.ends_with(".parquet"));
+        found
+    };
+    assert_eq!(bytes("parts").len(), 6);
+    assert!(bytes("parts") == bytes("e"));
+    // Alone it waits for nobody.
+    let alone = FolderLock::take(&setting.path("parts")).unwrap();
+    let error = part(0, 2).unwrap_err();
+    assert!(error.to_string().contains("is being written to by another process"), "{error}");
+    drop(alone);
+    // An open pool, whose shards are opened all at once, is divided in the same way.
+    let pool = Pool::open(&setting.path("pool"), PoolOptions::default(), &NoProgress).unwrap();
+    let embed = EmbedParams::new(setting.path("open")).check().unwrap();
+    assert_eq!(embed.clone().part(0, 2).run(&NETWORK, &pool, &NoProgress).unwrap().shards, 2);
+    assert_eq!(embed.clone().part(1, 2).run(&NETWORK, &pool, &NoProgress).unwrap().shards, 1);
+    assert_eq!(embed.run(&NETWORK, &pool, &NoProgress).unwrap().reused, 3);
+    assert!(bytes("open") == bytes("e"));
+}
+
+/// A part opens only its own shards, and one more where it has a single one: what a key is must be known before
+/// a network works for hours.
+#[test]
+fn a_part_leaves_other_shards_alone_but_notices_keys_that_begin_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    for (shard, key) in [("0", "a"), ("1", "a"), ("2", "b"), ("3", "c")] {
+        write_tar(&folder.path().join(format!("{shard}.tar")), &pairs(key, "a cat"));
+    }
+    let embed = EmbedParams::new(folder.path().join("e")).check().unwrap();
+    let part = |index, tasks| {
+        let part = embed.clone().part(index, tasks);
+        part.run_path(
+            &NETWORK,
+            &folder.path().join("{0..3}.tar"),
+            PoolOptions::default(),
+            &NoProgress,
+        )
+    };
+    let error = part(1, 4).unwrap_err().to_string();
+    assert!(error.contains("keys that begin anew in every shard, `0` for one"), "{error}");
+    fs::write(folder.path().join("3.tar"), b"no tar").unwrap();
+    assert_eq!(part(0, 2).unwrap().shards, 2);
+    let error = part(1, 2).unwrap_err().to_string();
+    assert!(error.contains("3.tar"), "{error}");
+}
