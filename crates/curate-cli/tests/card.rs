@@ -86,7 +86,7 @@ fn several_files_make_one_card_and_json_has_all_of_it() {
     let json: Value =
         serde_json::from_str(&said(folder.path(), &[&args[..], &["--json"]].concat())).unwrap();
     assert_eq!(json["cards"][2]["set"], "c");
-    assert_eq!(json["cards"][0]["classes"]["counts"], serde_json::json!([9, 1]));
+    assert_eq!(json["cards"][0]["classes"]["largest_share"], 0.9);
     assert!((json["cards"][2]["robustness"].as_f64().unwrap() + 0.25).abs() < 1e-12);
 }
 
@@ -99,6 +99,7 @@ fn a_file_that_is_none_is_refused_with_its_line() {
         (format!("{good}\n{{\"set\": \"a\"}}"), "line 2: there is no `axis`"),
         (format!("{good}\n{{\"set\": \"a\""), "line 2: EOF while parsing"),
         (String::new(), "has no line"),
+        (r#"["a", "base", "t", 0.5, null, null, null]"#.into(), "line 1: is no JSON object; write"),
         (format!("{good}\n{good}"), "set `a` in the base test `t`: it is there twice with seed 0"),
     ] {
         fs::write(folder.path().join("x.jsonl"), text).unwrap();

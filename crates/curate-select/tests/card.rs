@@ -75,8 +75,8 @@ fn what_is_not_known_is_left_open() {
     let [a, b, c] = &found.cards[..] else { panic!("{:?}", found.cards) };
     assert_eq!(a.base, Some(TaskMean { accuracy: 0.8, half_width: None, tasks: 1 }));
     assert_eq!((a.neighbors, b.neighbors.unwrap().accuracy), (None, 0.5));
-    assert_eq!((c.base, c.classes.as_ref().unwrap().coverage()), (None, 2));
-    assert_eq!((&found.line, a.robustness), (&None, None));
+    assert_eq!((c.base, c.classes.unwrap().covered, c.classes.unwrap().long_tail), (None, 2, 3));
+    assert_eq!((&found.line, &found.no_line, a.robustness), (&None, &None, None));
     assert!(found.left_out.is_empty());
     let [alike] = &found.alike[..] else { panic!("{:?}", found.alike) };
     assert_eq!((alike.axis, alike.task.as_str(), alike.accuracy), (Axis::Transfer, "lfw", 0.0));
@@ -88,14 +88,15 @@ fn what_makes_no_card_is_refused_by_name() {
     let two = [pair("a", 0.5, 0.4), pair("b", 0.5, 0.3)].concat();
     let with_seed = |seed: u64, samples: u64| json!({"set": "a", "axis": "base", "task": "c", "accuracy": 0.5, "seed": seed, "samples": samples});
     let counts = |counts: &[u64]| json!({"set": "a", "counts": counts});
-    let wrong: [(Vec<Value>, &[&str], &str); 10] = [
+    let wrong: [(Vec<Value>, &[&str], &str); 11] = [
         (vec![test("a", "base", "c", 78.1)], &[], "give shares, not percent"),
         (vec![test("a", "base", "c", 0.4), test("a", "base", "c", 0.5)], &[], "twice with seed 0"),
         (vec![with_seed(0, 10), with_seed(1, 20)], &[], "several numbers of `samples`"),
         (vec![with_seed(0, 0)], &[], "leave `samples` out"),
         (vec![counts(&[1]), counts(&[2])], &[], "`counts` twice"),
-        (vec![counts(&[])], &[], "give at least 1"),
-        (vec![counts(&[u64::MAX, 1])], &[], "2^64 samples or more"),
+        (vec![counts(&[])], &[], "set `a` `counts` is empty: give at least 1"),
+        (vec![counts(&[u64::MAX, 1])], &[], "set `a` `counts` add up to 2^64 samples or more"),
+        (two.clone(), &["a", "a"], "set `a` is the only set of reference"),
         (two.clone(), &["a", "b"], "have one base accuracy"),
         (two.clone(), &["a", "z"], "set `z` is named as a reference, but there are only a, b"),
         (
@@ -108,6 +109,21 @@ fn what_makes_no_card_is_refused_by_name() {
         let error: SelectError = Scorecard::new(lines(&values), &names(references)).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
+}
+
+/// A line that is not there, and a set that is not on it, are told of.
+#[test]
+fn a_set_without_logits_is_not_on_the_line() {
+    let pair = |set, base, shifted| [test(set, "base", "c", base), test(set, "ood", "r", shifted)];
+    let sets = [pair("a", 0.0, 0.2), pair("b", 0.6, 0.3), pair("c", 0.7, 0.4), pair("d", 0.8, 0.6)];
+    let found = Scorecard::new(lines(&sets.concat()), &[]).unwrap();
+    assert_eq!(found.line.unwrap().references, names(&["b", "c", "d"]));
+    assert_eq!((found.cards[0].robustness, found.no_line), (None, None));
+    let found = Scorecard::new(lines(&sets[..3].concat()), &[]).unwrap();
+    assert!(found.line.is_none() && found.no_line.unwrap().starts_with("2 of the sets have base"));
+    let alike = [pair("a", 0.5, 0.2), pair("b", 0.5, 0.3), pair("c", 0.5, 0.4)].concat();
+    let found = Scorecard::new(lines(&alike), &[]).unwrap();
+    assert_eq!(found.no_line.unwrap(), "all sets have one base accuracy");
 }
 
 #[test]
@@ -124,6 +140,7 @@ fn a_line_says_what_is_wrong_with_it() {
         (r#"{"set": "a", "counts": [1], "task": "c"}"#, "`counts` stands with `set` alone"),
         (r#"{"set": "a", "counts": [-1]}"#, "expected u64"),
         (r#"{"counts": [1]}"#, "missing field `set`"),
+        (r#"{"set": "a\nb", "counts": [1]}"#, "a name has a line break"),
     ] {
         let error = serde_json::from_str::<Line>(line).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

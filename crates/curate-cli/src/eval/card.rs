@@ -4,14 +4,10 @@ use std::{fmt, path::Path};
 
 use curate::{
     io::{IoError, Kind, files::read_text},
-    select::card::{Axis, Card, Line, Scorecard, TaskMean},
+    select::card::{Axis, Card, Coverage, Line, Scorecard, TaskMean},
 };
 
 use crate::{eval::args::CardArgs, failure::Failure, show};
-
-/// Classes with fewer samples are in the long tail, and this share of classes is the head, as in SELECT's tables.
-const LONG_TAIL: u64 = 500;
-const HEAD: f64 = 0.05;
 
 pub(super) fn card(args: &CardArgs) -> Result<(), Failure> {
     let mut lines = Vec::new();
@@ -25,15 +21,19 @@ pub(super) fn card(args: &CardArgs) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<Vec<Line>, IoError> {
     let text = read_text(path)?;
+    // Editors on Windows begin a file with a mark.
+    let text = text.trim_start_matches('\u{feff}');
     let full = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
     let read = |(line, number): (&str, usize)| {
+        // A list would be read as fields in their order.
+        if !line.trim_start().starts_with('{') {
+            return Err(malformed(path, &format!("line {number}: is no JSON object")));
+        }
         serde_json::from_str(line).map_err(|error| {
             // A line is a file of its own to the parser.
             let said = error.to_string();
             let said = said.split(" at line ").next().unwrap_or_default();
-            let problem = format!("line {number}: {said}");
-            let remedy = r#"write {"set": ..., "axis": ..., "task": ..., "accuracy": ...} or {"set": ..., "counts": [...]}"#;
-            IoError::new(Kind::Malformed, path, problem, remedy)
+            malformed(path, &format!("line {number}: {said}"))
         })
     };
     let lines: Vec<Line> = full.map(read).collect::<Result<_, _>>()?;
@@ -44,16 +44,24 @@ fn read(path: &Path) -> Result<Vec<Line>, IoError> {
     Ok(lines)
 }
 
+fn malformed(path: &Path, problem: &str) -> IoError {
+    let remedy = r#"write {"set": ..., "axis": ..., "task": ..., "accuracy": ...} or {"set": ..., "counts": [...]}"#;
+    IoError::new(Kind::Malformed, path, problem, remedy)
+}
+
 struct Text<'a>(&'a Scorecard);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Scorecard { cards, line, left_out, alike } = self.0;
+        let Scorecard { cards, line, no_line, left_out, alike } = self.0;
         let width = cards.iter().map(|card| card.set.chars().count()).max().unwrap_or(0).max(3);
         accuracies(f, self.0, width)?;
         if let Some(line) = line {
             let sets = line.references.join(", ");
             writeln!(f, "effective robustness: points above the line through {sets}")?;
+        }
+        if let Some(reason) = no_line {
+            writeln!(f, "note: no effective robustness: {reason}")?;
         }
         properties(f, cards, width)?;
         for task in left_out {
@@ -93,7 +101,7 @@ fn accuracies(f: &mut fmt::Formatter<'_>, found: &Scorecard, width: usize) -> fm
         match (&found.line, card.robustness) {
             (None, _) => writeln!(f),
             (_, None) => writeln!(f, "  {:>20}", "-"),
-            (_, Some(points)) => writeln!(f, "  {:>20}", format!("{:+.2}", 100.0 * points)),
+            (_, Some(points)) => writeln!(f, "  {:>20}", format!("{:+.2}", hundredths(points))),
         }?;
     }
     Ok(())
@@ -102,9 +110,14 @@ fn accuracies(f: &mut fmt::Formatter<'_>, found: &Scorecard, width: usize) -> fm
 fn percent(mean: Option<TaskMean>) -> String {
     let Some(TaskMean { accuracy, half_width, .. }) = mean else { return "-".to_owned() };
     match half_width {
-        Some(half) => format!("{:.2} ± {:.2}", 100.0 * accuracy, 100.0 * half),
-        None => format!("{:.2}", 100.0 * accuracy),
+        Some(half) => format!("{:.2} ± {:.2}", hundredths(accuracy), 100.0 * half),
+        None => format!("{:.2}", hundredths(accuracy)),
     }
+}
+
+/// A share in percent, without the sign of a zero.
+fn hundredths(share: f64) -> f64 {
+    (1e4 * share).round() / 100.0 + 0.0
 }
 
 /// Of the sets whose classes are known.
@@ -114,12 +127,11 @@ fn properties(f: &mut fmt::Formatter<'_>, cards: &[Card], width: usize) -> fmt::
     }
     write!(f, "\n{:<width$}  {:>10}  {:>8}  {:>8}", "set", "samples", "classes", "covered")?;
     writeln!(f, "  {:>6}  {:>6}  {:>9}  {:>5}", "LT@500", "LS@5%", "effective", "Gini")?;
-    for (set, of) in cards.iter().filter_map(|card| Some((&card.set, card.classes.as_ref()?))) {
-        let head = of.largest_share(HEAD).map_or("-".to_owned(), |share| format!("{share:.3}"));
-        let (total, classes, covered) = (of.total(), of.counts().len(), of.coverage());
-        let (tail, effective, gini) = (of.long_tail(LONG_TAIL), of.effective_classes(), of.gini());
-        write!(f, "{set:<width$}  {total:>10}  {classes:>8}  {covered:>8}  {tail:>6}")?;
-        writeln!(f, "  {head:>6}  {effective:>9.1}  {gini:>5.3}")?;
+    for (set, of) in cards.iter().filter_map(|card| Some((&card.set, card.classes?))) {
+        let Coverage { samples, classes, covered, long_tail, effective_classes, gini, .. } = of;
+        let largest = of.largest_share.map_or("-".to_owned(), |share| format!("{share:.3}"));
+        write!(f, "{set:<width$}  {samples:>10}  {classes:>8}  {covered:>8}  {long_tail:>6}")?;
+        writeln!(f, "  {largest:>6}  {effective_classes:>9.1}  {gini:>5.3}")?;
     }
     Ok(())
 }

@@ -94,6 +94,10 @@ impl TryFrom<Fields> for Line {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
+        let names = [Some(&fields.set), fields.task.as_ref()];
+        if names.into_iter().flatten().any(|name| name.chars().any(char::is_control)) {
+            return Err("a name has a line break or another control character".to_owned());
+        }
         match fields {
             Fields {
                 set,

@@ -1,8 +1,8 @@
 //! SELECT's card: what models trained on each of several curated sets can do, beside what the sets are like.
 //!
 //! The tests are made elsewhere (SELECT's own trainings take GPUs for weeks); a [`Line`] each brings them here.
-//! Means are over the tasks that every set has, so that none is ahead by an easier list; what is left out for
-//! that is named.
+//! Means are over the tasks that every set with tests of their axis has, so that none is ahead by an easier list;
+//! what is left out for that is named.
 //!
 //! # Effective robustness
 //! Better models are better on shifted tests too. What a set adds beyond that is the distance to the line that
@@ -30,6 +30,45 @@ pub const Z: f64 = 1.96;
 /// Sets that the line of effective robustness needs where none are named.
 const LEAST_FOR_A_LINE: usize = 3;
 
+/// Classes with fewer samples are in the long tail, as in SELECT's tables.
+pub const LONG_TAIL: u64 = 500;
+
+/// The share of classes that are the largest ones, as in SELECT's tables.
+pub const LARGEST: f64 = 0.05;
+
+/// How a set covers its classes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Coverage {
+    /// All samples.
+    pub samples: u64,
+    /// All classes.
+    pub classes: usize,
+    /// Classes with a sample.
+    pub covered: usize,
+    /// LT@500: classes with fewer than [`LONG_TAIL`] samples, empty ones among them.
+    pub long_tail: usize,
+    /// LS@5%: the share of all samples in the largest [`LARGEST`] of the classes. `None` without samples.
+    pub largest_share: Option<f64>,
+    /// The number of even classes that would spread as widely.
+    pub effective_classes: f64,
+    /// Gini's coefficient of the counts.
+    pub gini: f64,
+}
+
+impl From<&ClassProfile> for Coverage {
+    fn from(profile: &ClassProfile) -> Self {
+        Self {
+            samples: profile.total(),
+            classes: profile.counts().len(),
+            covered: profile.coverage(),
+            long_tail: profile.long_tail(LONG_TAIL),
+            largest_share: profile.largest_share(LARGEST),
+            effective_classes: profile.effective_classes(),
+            gini: profile.gini(),
+        }
+    }
+}
+
 /// The mean accuracy of a set's models over the tasks of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TaskMean {
@@ -55,11 +94,11 @@ pub struct Card {
     pub transfer: Option<TaskMean>,
     /// Nearest neighbors by frozen features.
     pub neighbors: Option<TaskMean>,
-    /// Effective robustness: shifted accuracy above that of the line, in shares. `None` without a line, or without
-    /// base or shifted tests.
+    /// Effective robustness: shifted accuracy above that of the line, in shares. `None` without a line, without
+    /// base or shifted tests, and with an accuracy of 0 or 1, which has no logit.
     pub robustness: Option<f64>,
     /// How the set covers its classes.
-    pub classes: Option<ClassProfile>,
+    pub classes: Option<Coverage>,
 }
 
 impl Card {
@@ -104,6 +143,8 @@ pub struct Scorecard {
     pub cards: Vec<Card>,
     /// The line of effective robustness.
     pub line: Option<RobustnessLine>,
+    /// Why there is no line, though sets have shifted tests.
+    pub no_line: Option<String>,
     /// Tasks that no mean holds.
     pub left_out: Vec<LeftOut>,
     /// Tasks that tell no set from another.
@@ -112,7 +153,8 @@ pub struct Scorecard {
 
 impl Scorecard {
     /// Of all lines. `references` are the sets that the line of effective robustness is fitted to, at least two;
-    /// where none are named it is fitted to all sets, should three or more have base and shifted tests.
+    /// where none are named it is fitted to all sets with base and shifted accuracy between 0 and 1, should there be
+    /// three or more.
     ///
     /// ```
     /// use curate_select::card::{Line, Scorecard};
@@ -147,7 +189,8 @@ impl Scorecard {
                 Line::Outcome(outcome) => tally.add(outcome)?,
                 Line::Counts { set, counts } => {
                     tally.name(&set);
-                    let profile = ClassProfile::of_counts(counts)?;
+                    let wrong = |error: SelectError| SelectError::card(&set, error.to_string());
+                    let profile = ClassProfile::of_counts(counts).map_err(wrong)?;
                     if profiles.insert(set.clone(), profile).is_some() {
                         return Err(SelectError::card(&set, "has `counts` twice: leave one"));
                     }
@@ -155,12 +198,14 @@ impl Scorecard {
             }
         }
         let mut cards: Vec<Card> = tally.sets().map(|set| card(set, &tally)).collect();
-        cards.iter_mut().for_each(|card| card.classes = profiles.remove(&card.set));
-        let line = robustness::line(&cards, references)?;
+        cards
+            .iter_mut()
+            .for_each(|card| card.classes = profiles.get(&card.set).map(Coverage::from));
+        let (line, no_line) = robustness::line(&cards, references)?;
         if let Some(line) = &line {
             cards.iter_mut().for_each(|card| card.robustness = line.above(card));
         }
-        Ok(Self { cards, line, left_out: tally.left_out(), alike: tally.alike() })
+        Ok(Self { cards, line, no_line, left_out: tally.left_out(), alike: tally.alike() })
     }
 }
 

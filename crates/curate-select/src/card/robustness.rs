@@ -1,5 +1,7 @@
 //! The line that accuracy on shifted tests keeps to accuracy at home.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::{
@@ -27,7 +29,7 @@ impl RobustnessLine {
 
     /// Effective robustness of a set.
     pub(super) fn above(&self, card: &Card) -> Option<f64> {
-        let (base, shifted) = both(card)?;
+        let (base, shifted) = both(card).filter(has_logits)?;
         Some(shifted - self.expected(base))
     }
 }
@@ -40,28 +42,46 @@ fn both(card: &Card) -> Option<(f64, f64)> {
     Some((card.base?.accuracy, card.shifted?.accuracy))
 }
 
-/// Fitted to the sets that are named, or to all.
+/// Fitted to the sets that are named, or to all; why there is none, though sets have shifted tests.
 pub(super) fn line(
     cards: &[Card],
     references: &[String],
-) -> Result<Option<RobustnessLine>, SelectError> {
+) -> Result<(Option<RobustnessLine>, Option<String>), SelectError> {
     if references.is_empty() {
-        let inside = |&(base, shifted): &(f64, f64)| has_logit(base) && has_logit(shifted);
-        let (names, points): (Vec<String>, Vec<_>) = cards
-            .iter()
-            .filter_map(|card| Some((card.set.clone(), both(card).filter(inside)?)))
-            .unzip();
-        return Ok(if names.len() < LEAST_FOR_A_LINE { None } else { fit(names, &points) });
+        return Ok(line_of_all(cards));
     }
-    let points: Vec<(f64, f64)> =
-        references.iter().map(|set| point(cards, set)).collect::<Result<_, _>>()?;
-    match fit(references.to_vec(), &points) {
-        Some(line) => Ok(Some(line)),
-        None => {
-            let problem = "and the other sets of reference have one base accuracy, through which no line goes: name \
-                           a second set with another";
-            Err(SelectError::card(&references[0], problem))
-        }
+    let mut seen = BTreeSet::new();
+    let distinct: Vec<String> =
+        references.iter().filter(|&set| seen.insert(set)).cloned().collect();
+    let points = distinct.iter().map(|set| point(cards, set)).collect::<Result<Vec<_>, _>>()?;
+    if let [only] = &distinct[..] {
+        let problem = "is the only set of reference: a line needs a second one";
+        return Err(SelectError::card(only, problem));
+    }
+    let first = distinct[0].clone();
+    let no_line = || {
+        let problem = "and the other sets of reference have one base accuracy, through which no line goes: name one \
+                       with another";
+        SelectError::card(&first, problem)
+    };
+    Ok((Some(fit(distinct, &points).ok_or_else(no_line)?), None))
+}
+
+fn line_of_all(cards: &[Card]) -> (Option<RobustnessLine>, Option<String>) {
+    let point = |card: &Card| Some((card.set.clone(), both(card).filter(has_logits)?));
+    let (names, points): (Vec<String>, Vec<_>) = cards.iter().filter_map(point).unzip();
+    if names.len() < LEAST_FOR_A_LINE {
+        let shifted = cards.iter().any(|card| card.shifted.is_some());
+        let sets = format!(
+            "{} of the sets have base and shifted accuracy between 0 and 1, and a line needs {LEAST_FOR_A_LINE}, or two \
+             that are named",
+            names.len()
+        );
+        return (None, shifted.then_some(sets));
+    }
+    match fit(names, &points) {
+        Some(line) => (Some(line), None),
+        None => (None, Some("all sets have one base accuracy".to_owned())),
     }
 }
 
@@ -73,16 +93,18 @@ fn point(cards: &[Card], set: &str) -> Result<(f64, f64), SelectError> {
         return wrong(&format!("is named as a reference, but there are only {}", names.join(", ")));
     };
     match both(card) {
-        Some((base, shifted)) if has_logit(base) && has_logit(shifted) => Ok((base, shifted)),
+        Some(both) if has_logits(&both) => Ok(both),
         Some(_) => {
             wrong("has an accuracy of 0 or 1, which no line can go through: name another reference")
         }
-        None => wrong("has no base or no shifted tests that all sets have: name another reference"),
+        None => wrong(
+            "has no base or no shifted tests that all sets have, which a line of robustness needs",
+        ),
     }
 }
 
-fn has_logit(share: f64) -> bool {
-    0.0 < share && share < 1.0
+fn has_logits(&(base, shifted): &(f64, f64)) -> bool {
+    [base, shifted].iter().all(|share| 0.0 < *share && *share < 1.0)
 }
 
 /// Least squares of logits.
