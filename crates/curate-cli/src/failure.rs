@@ -15,6 +15,8 @@ use curate::{
 
 /// The exit code of a command that could not be carried out.
 pub(crate) const FAILED: u8 = 1;
+/// The command line is wrong, as clap has it.
+const WRONG: u8 = 2;
 /// What went in is not what it was (EX_DATAERR).
 const CHANGED: u8 = 65;
 /// This machine cannot do it (EX_UNAVAILABLE).
@@ -80,9 +82,13 @@ impl Failure {
             Self::Pipeline(Error::NotReady { .. }) => LATER,
             Self::Pipeline(Error::TooLittleMemory { .. }) => UNAVAILABLE,
             Self::Pipeline(Error::Conflict { .. } | Error::Damaged(_)) => CHANGED,
-            Self::Pipeline(Error::Io(error)) if error.kind == Kind::Disagree => CHANGED,
-            _ if self.io().is_some_and(|error| error.kind == Kind::Busy) => LATER,
-            _ => FAILED,
+            Self::Pipeline(Error::NoSuchStep { .. } | Error::NoSuchTask { .. }) => WRONG,
+            Self::Usage(_) => WRONG,
+            _ => match self.io().map(|error| error.kind) {
+                Some(Kind::Disagree) => CHANGED,
+                Some(Kind::Busy) => LATER,
+                _ => FAILED,
+            },
         }
     }
 

@@ -218,8 +218,9 @@ fn run(
 ) -> Result<(), Failure> {
     let plan = TaskPlan::open(folder)?;
     let tasks = plan.step(step)?.tasks;
-    let index = match index.map_or_else(index_of_scheduler, |index| Ok(Some(index)))? {
-        Some(index) => index,
+    let named = index.map(|index| ("--index", index));
+    let index = match named.map_or_else(index_of_scheduler, |named| Ok(Some(named)))? {
+        Some((_, index)) => index,
         None if tasks == 1 => 0,
         None => {
             return Err(Failure::Usage(format!(
@@ -258,23 +259,25 @@ impl PartArgs {
     /// The number of the task, and how many there are; `None` where all of the work is to be done.
     pub(crate) fn task(&self) -> Result<Option<(usize, usize)>, Failure> {
         let Some(tasks) = self.tasks else { return Ok(None) };
-        match self.index.map_or_else(index_of_scheduler, |index| Ok(Some(index)))? {
-            Some(index) if index < tasks => Ok(Some((index, tasks))),
-            Some(index) => {
+        let named = self.index.map(|index| ("--index", index));
+        match named.map_or_else(index_of_scheduler, |named| Ok(Some(named)))? {
+            Some((_, index)) if index < tasks => Ok(Some((index, tasks))),
+            Some((name, index)) => {
                 let last = tasks - 1;
-                Err(Failure::Usage(format!("--index {index}: the tasks are 0 to {last}")))
+                Err(Failure::Usage(format!("{name} is {index}, but the tasks are 0 to {last}")))
             }
             None => Err(Failure::Usage("--tasks: name the task with --index".to_owned())),
         }
     }
 }
 
-/// The number that a scheduler gives to a job of an array.
-fn index_of_scheduler() -> Result<Option<usize>, Failure> {
+/// The number that a scheduler gives to a job of an array, and the variable that has it.
+fn index_of_scheduler() -> Result<Option<(&'static str, usize)>, Failure> {
     for name in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
-        let Some(value) = std::env::var_os(name) else { continue };
+        let value = std::env::var_os(name).filter(|value| !value.is_empty());
+        let Some(value) = value else { continue };
         let index = value.to_str().and_then(|value| value.parse().ok());
-        return index.map(Some).ok_or_else(|| {
+        return index.map(|index| Some((name, index))).ok_or_else(|| {
             Failure::Usage(format!(
                 "{name} is `{}`, which is no number of a task: name one with --index",
                 value.display()

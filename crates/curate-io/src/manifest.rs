@@ -105,7 +105,11 @@ impl Contents {
             let there = |shard: &&ShardEntry| folder.join(work.last_file(&shard.name)).exists();
             let (there, all) = (self.shards.iter().filter(there).count(), self.shards.len());
             let problem = format!("{there} of {all} shards are {}", work.done());
-            return Err(IoError::new(Kind::Truncated, folder, problem, "run it to its end"));
+            let remedy = match there == all {
+                true => "run the command for all of them once more, which completes the folder",
+                false => "run it to its end",
+            };
+            return Err(IoError::new(Kind::Truncated, folder, problem, remedy));
         }
         for (name, stamp) in self.shards.iter().flat_map(|shard| &shard.files) {
             let path = folder.join(name);

@@ -44,7 +44,9 @@ pub(crate) enum EvalCommand {
     /// A result is a JSON object per line: {"set": "LAION look-up", "axis": "base", "task": "imagenet-val",
     /// "accuracy": 0.596, "samples": 50000}, with the axis base, shifted, transfer or neighbors, and a `seed`
     /// where there are several trainings. {"set": "LAION look-up", "counts": [310, 0, 2]} has the samples of
-    /// each class. Means are over the tasks that every set has.
+    /// each class: LT@500 is the number of classes with fewer than 500, LS@5% the share of all samples in the
+    /// largest 5 % of classes, "effective" the number of even classes that would spread as widely. Means are
+    /// over the tasks that every set with tests of the axis has.
     #[command(
         after_help = "Example:\n  curate eval card results.jsonl --reference ImageNet --reference OpenImages"
     )]
@@ -56,8 +58,8 @@ pub(crate) struct CardArgs {
     /// Files of results, JSON lines.
     #[arg(required = true, value_name = "RESULTS")]
     pub(crate) results: Vec<PathBuf>,
-    /// A set that the line of effective robustness is fitted to; repeat it, at least twice. By default all
-    /// sets, where there are three or more.
+    /// A set that the line of effective robustness is fitted to; give two or more. By default all sets with
+    /// base and shifted accuracy between 0 and 1, where there are three.
     #[arg(long, value_name = "SET")]
     pub(crate) reference: Vec<String>,
     /// Print JSON.

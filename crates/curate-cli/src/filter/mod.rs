@@ -65,14 +65,14 @@ fn embed(args: &EmbedArgs, shown: &Shown) -> Result<(), Failure> {
     let task = part.task()?;
     let report = embed_pool(pool, network, out, name, (how, task), shown)?;
     show::text(said_of(&report, pool, out))?;
-    match task {
-        None => show::text(joins(args))?,
-        Some((index, tasks)) => {
-            let last = tasks - 1;
-            show::text(format_args!(
-                "task {index} of 0 to {last}: the command without --tasks completes the folder\n"
-            ))?;
-        }
+    if let Some((index, tasks)) = task {
+        let last = tasks - 1;
+        show::text(format_args!("task {index} of 0 to {last}\n"))?;
+    }
+    if report.complete {
+        show::text(joins(args))?;
+    } else {
+        show::text("when all tasks are done, the command without --tasks completes the folder\n")?;
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ fn embed_pool(
 }
 
 fn said_of(report: &EmbedReport, pool: &Path, out: &Path) -> String {
-    let EmbedReport { rows, shards, reused, again, bad, skipped, notes } = report;
+    let EmbedReport { rows, shards, reused, again, bad, skipped, notes, complete: _ } = report;
     let mut said = format!(
         "{rows} pairs in {} shards ({reused} of them from an earlier run), {} could not be embedded\n",
         shards + reused,

@@ -4,7 +4,7 @@ use std::fs;
 
 use curate::io::lock::FolderLock;
 
-use super::{args, curate, pool_name, refused, said, setting, text};
+use super::{args, curate, pool_name, said, setting, text};
 
 #[test]
 fn tasks_share_the_runs_and_the_report_is_that_of_one_process() {
@@ -49,12 +49,21 @@ fn a_task_is_named_by_its_number_or_by_the_scheduler() {
     let (folder, pool) = (setting(), pool_name());
     let shared = [args(&pool, &["even.npy"]), vec!["--tasks", "2", "--out", "out"]].concat();
     let none = [args(&pool, &["even.npy"]), vec!["--tasks", "0", "--index", "0"]].concat();
-    let problem = refused(folder.path(), &none);
-    assert!(problem.contains("must be at least 1"), "{problem}");
-    let problem = refused(folder.path(), &shared);
-    assert!(problem.contains("--tasks: name the task with --index"), "{problem}");
-    let problem = refused(folder.path(), &[&shared[..], &["--index", "2"]].concat());
-    assert!(problem.contains("--index 2: the tasks are 0 to 1"), "{problem}");
+    let too_large = [&shared[..], &["--index", "2"]].concat();
+    for (args, expected) in [
+        (&none, "must be at least 1"),
+        (&shared, "--tasks: name the task with --index"),
+        (&too_large, "--index is 2, but the tasks are 0 to 1"),
+    ] {
+        let output = curate(folder.path(), args);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_curate"));
+    command.current_dir(folder.path()).args(&shared).arg("-q").env("SLURM_ARRAY_TASK_ID", "2");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output.stderr).contains("SLURM_ARRAY_TASK_ID is 2, but the tasks are 0 to 1"));
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_curate"));
     command.current_dir(folder.path()).args(&shared).arg("-q").env("SLURM_ARRAY_TASK_ID", "1");
     let output = command.output().unwrap();

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use curate_core::{Cancelled, ParamsError, Progress, params::Checker};
 use curate_io::{
     Format, IoError, Kind, Pool, PoolOptions, digest,
-    lock::FolderLock,
     manifest::ShardEntry,
     npy::Precision,
     npz::NpzWriter,
@@ -110,6 +109,9 @@ pub struct Embed {
     part: Option<Part>,
 }
 
+/// Shards whose keys a process compares, its own among them, before a network works for hours.
+const COMPARED: usize = 8;
+
 /// The shards of one of several processes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Part {
@@ -135,12 +137,15 @@ pub struct EmbedReport {
     pub skipped: Vec<(PathBuf, String)>,
     /// What a person should know of the pool's files although their rows can be used.
     pub notes: Vec<String>,
+    /// Whether the folder holds all shards of the pool; a part of them leaves it as it was where it held them
+    /// before.
+    pub complete: bool,
 }
 
 impl Embed {
     /// The same for one of several processes that share the folder: it embeds every shard whose place in the
-    /// pool leaves `index` when it is divided by `tasks`, and opens no other tar shard. The folder is complete
-    /// once a run without this has found all of them.
+    /// pool leaves `index` when it is divided by `tasks`. It opens no other tar shard, but for some whose keys are
+    /// compared where it has few. The folder is complete once a run without this has found all of them.
     ///
     /// # Panics
     /// When `index` is not below `tasks`.
@@ -181,8 +186,8 @@ impl Embed {
         let shards = pool.shards().iter();
         let shards = shards.map(|shard| entry(&shard.name, shard.rows.len())).collect();
         let check = self.params.check_files();
-        let folder =
-            folder.begin(&self.made(network, &made), shards, &pool.image_files(), check)?;
+        let (made_so, images) = (self.made(network, &made), pool.image_files());
+        let folder = folder.begin(&made_so, shards, &images, check)?;
         let work = Work { network, made, params: &self.params, folder: &folder, progress };
         let mut report = EmbedReport { notes: pool.notes().to_vec(), ..EmbedReport::default() };
         let ours = pool.shards().iter().enumerate().filter(|(place, _)| self.has(*place));
@@ -192,7 +197,7 @@ impl Embed {
         let done = work.embed_shards(pool, &ours, &mut report);
         progress.finish();
         done?;
-        self.end(folder)?;
+        report.complete = self.end(folder)?;
         Ok(report)
     }
 
@@ -221,12 +226,13 @@ impl Embed {
         }
         let folder = self.folder()?;
         let (ours, others) = self.divided(pieces);
-        if ours.is_empty() {
-            return Ok(EmbedReport::default());
-        }
-        let beside = others.first().filter(|_| ours.len() == 1);
+        let compared = if ours.is_empty() { 0 } else { COMPARED.saturating_sub(ours.len()) };
+        let beside = spread(&others, compared);
         let usable = Usable::of(path, ours, beside, options, progress)?;
         let Usable { pieces, rows, skipped, notes } = usable;
+        if pieces.is_empty() && self.part.is_none() {
+            return Err(IoError::malformed(path, "has no shard that can be read").into());
+        }
         let made = network.fingerprint();
         let shards = pieces.iter().map(|piece| entry(&piece.name, piece.rows));
         // What others embed is not opened here: the run that completes the folder counts its rows.
@@ -244,13 +250,12 @@ impl Embed {
         let done = pieces.iter().try_for_each(embed);
         progress.finish();
         done?;
-        self.end(folder)?;
+        report.complete = self.end(folder)?;
         Ok(report)
     }
 
     fn folder(&self) -> Result<OutFolder<'_>, IoError> {
-        let with = if self.part.is_some() { FolderLock::share } else { FolderLock::take };
-        OutFolder::lock(&self.params.out, with)
+        OutFolder::take(&self.params.out, self.part.is_some())
     }
 
     /// The pieces of this process, and those of others.
@@ -261,8 +266,9 @@ impl Embed {
         (pieces(ours), pieces(others))
     }
 
-    fn end(&self, folder: Writing<'_>) -> Result<(), IoError> {
-        if self.part.is_some() { folder.end_part() } else { folder.end() }
+    /// Returns whether the folder is complete.
+    fn end(&self, folder: Writing<'_>) -> Result<bool, IoError> {
+        if self.part.is_some() { folder.end_part() } else { folder.end().map(|()| true) }
     }
 
     fn made<'a>(&'a self, network: &Network, fingerprint: &'a str) -> Made<'a> {
@@ -270,6 +276,12 @@ impl Embed {
         let EmbedParams { name, precision, .. } = &self.params;
         Made { network: fingerprint, reading, name, precision: *precision }
     }
+}
+
+/// At most so many pieces, from all over the list.
+fn spread(pieces: &[Piece], count: usize) -> Vec<&Piece> {
+    let step = pieces.len().div_ceil(count.max(1)).max(1);
+    pieces.iter().step_by(step).take(count).collect()
 }
 
 fn entry(shard: &str, rows: usize) -> ShardEntry {
@@ -342,6 +354,7 @@ impl Work<'_> {
         fingerprint: String,
         paths: &[PathBuf],
     ) -> Result<Record, FilterError> {
+        self.folder.begin_shard()?;
         // Before it is read: a change from here on is noticed in the end.
         let inputs: Result<Vec<Input>, IoError> =
             paths.iter().map(|path| Input::of(path)).collect();

@@ -1,6 +1,9 @@
 //! The folder that an embedding is written to: what it is to hold, and who writes to it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
 use curate_io::{
     IoError, Kind, atomic,
@@ -107,19 +110,18 @@ pub(super) fn file_name(shard: &str) -> String {
 /// A folder that an embedding is written to, and nothing else meanwhile.
 pub(super) struct OutFolder<'a> {
     out: &'a Path,
+    /// Whether this process embeds a part of the shards.
+    is_part: bool,
     _lock: FolderLock,
 }
 
 impl<'a> OutFolder<'a> {
-    /// Locks the folder, for this process alone or with others, and removes what a run that was killed left
-    /// half written.
-    pub(super) fn lock(
-        out: &'a Path,
-        lock: impl FnOnce(&Path) -> Result<FolderLock, IoError>,
-    ) -> Result<Self, IoError> {
-        let lock = lock(out)?;
+    /// Locks the folder, for this process alone or, for a part of the shards, with others, and removes what a run
+    /// that was killed left half written.
+    pub(super) fn take(out: &'a Path, is_part: bool) -> Result<Self, IoError> {
+        let lock = if is_part { FolderLock::share(out) } else { FolderLock::take(out) }?;
         atomic::remove_leftovers(out)?;
-        Ok(Self { out, _lock: lock })
+        Ok(Self { out, is_part, _lock: lock })
     }
 
     /// Says what the folder is to hold.
@@ -144,6 +146,8 @@ impl<'a> OutFolder<'a> {
             earlier.check_shards(&shards, self.out)?;
         }
         let known = earlier.as_ref().map_or(&[][..], |earlier| &earlier.images);
+        // A part that finds its shards done leaves a folder whole that is.
+        let whole = self.is_part && earlier.as_ref().is_some_and(|there| there.contents.complete);
         let manifest = Manifest {
             work: Work::Embedding,
             network: made.network.to_owned(),
@@ -153,8 +157,12 @@ impl<'a> OutFolder<'a> {
             images: inputs(images, known, any_embedded, check)?,
             contents: Contents { complete: false, shards },
         };
-        manifest::write(self.out, Work::Embedding, &manifest)?;
-        Ok(Writing { folder: self, manifest, images: images.to_vec() })
+        let writing =
+            Writing { folder: self, manifest, images: images.to_vec(), whole: Cell::new(true) };
+        if !whole {
+            writing.begin_shard()?;
+        }
+        Ok(writing)
     }
 
     /// The manifest of an earlier run; without one, no file may lie where a shard's is to be.
@@ -198,9 +206,19 @@ pub(super) struct Writing<'a> {
     folder: OutFolder<'a>,
     manifest: Manifest,
     images: Vec<PathBuf>,
+    /// Whether the folder still says that it is whole.
+    whole: Cell<bool>,
 }
 
 impl Writing<'_> {
+    /// Before a shard is written: the folder is not whole from here on.
+    pub(super) fn begin_shard(&self) -> Result<(), IoError> {
+        if self.whole.replace(false) {
+            manifest::write(self.folder.out, Work::Embedding, &self.manifest)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn files(&self, shard: &str) -> Files {
         Files::new(self.folder.out, &file_name(shard))
     }
@@ -220,12 +238,14 @@ impl Writing<'_> {
         self.manifest.contents.complete = true;
         manifest::write(self.folder.out, Work::Embedding, &self.manifest)
     }
-    /// After a part of the shards: others are still to come.
+    /// After a part of the shards, others are still to come, unless the folder was whole before; returns whether
+    /// it is.
     ///
     /// # Errors
     /// When images were changed meanwhile.
-    pub(super) fn end_part(self) -> Result<(), IoError> {
-        self.check_images()
+    pub(super) fn end_part(self) -> Result<bool, IoError> {
+        self.check_images()?;
+        Ok(self.whole.get())
     }
 
     fn check_images(&self) -> Result<(), IoError> {

@@ -79,7 +79,7 @@ impl Files {
             return Err(self.early());
         }
         if record.fingerprint != fingerprint || record.inputs.len() != inputs.len() {
-            let problem = "was embedded with another network, other settings or another pool";
+            let problem = "was embedded with another network, other settings or another pool, or its shard has changed";
             return Err(self.disagrees(&self.record, problem));
         }
         let mut now = record.inputs.clone();

@@ -51,12 +51,12 @@ struct Opened {
 }
 
 impl Usable {
-    /// Of these pieces of a pool. `beside` is a piece of another process, whose keys tell whether those of a
-    /// single piece are only its own.
+    /// Of these pieces of a pool, of which none may be usable. `beside` are pieces of other processes, whose keys
+    /// tell whether keys begin anew.
     pub(super) fn of(
         pool: &Path,
         pieces: Vec<Piece>,
-        beside: Option<&Piece>,
+        beside: Vec<&Piece>,
         options: PoolOptions,
         progress: &dyn Progress,
     ) -> Result<Self, IoError> {
@@ -81,13 +81,10 @@ impl Usable {
         progress.finish();
         if options.ids.is_none() {
             // A shard that cannot be read is for its own process to tell of.
-            if let Some(Ok(other)) = beside.map(|piece| open(piece.clone(), options)) {
-                restarts.join(&other.piece.name, other.keys);
-            }
+            let others = beside.into_par_iter().map(|piece| open(piece.clone(), options));
+            let others: Vec<Result<Opened, _>> = others.collect();
+            others.into_iter().flatten().for_each(|o| restarts.join(&o.piece.name, o.keys));
             restarts.check(pool)?;
-        }
-        if usable.pieces.is_empty() {
-            return Err(IoError::malformed(pool, "has no shard that can be read"));
         }
         usable.notes.extend(passed_over(pool, first.as_ref()));
         Ok(usable)

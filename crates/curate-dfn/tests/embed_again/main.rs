@@ -112,6 +112,11 @@ impl Setting {
         Embedded::open(&self.path("e"), "dfn")
     }
 
+    /// Whether a folder can be read.
+    fn opens(&self, folder: &str) -> bool {
+        Embedded::open(&self.path(folder), "dfn").is_ok()
+    }
+
     /// Embeds the first shard and no other.
     fn embed_in_part(&self) {
         let stop = Stop(AtomicBool::new(false));

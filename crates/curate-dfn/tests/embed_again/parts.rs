@@ -4,7 +4,7 @@ use std::fs;
 
 use curate_core::NoProgress;
 use curate_dfn::filter::{EmbedParams, EmbedReport, Embedded};
-use curate_io::{Pool, PoolOptions, lock::FolderLock};
+use curate_io::{Pool, PoolOptions, lock::FolderLock, pool::BadShards};
 
 use super::{NETWORK, Setting, files, pairs, write_tar};
 
@@ -19,7 +19,7 @@ fn parts_make_the_folder_of_one_process() {
     };
     assert_eq!(part(1, 2).unwrap().shards, 1);
     let error = Embedded::open(&setting.path("parts"), "dfn").err().unwrap().to_string();
-    assert!(error.contains("1 of 3 shards are embedded: run it to its end"), "{error}");
+    assert!(error.contains("1 of 3 shards are embedded; run it to its end"), "{error}");
     // Another process has the folder meanwhile, and has shards of its own.
     let beside = FolderLock::share(&setting.path("parts")).unwrap();
     assert_eq!(part(0, 2).unwrap(), EmbedReport { rows: 4, shards: 2, ..EmbedReport::default() });
@@ -30,6 +30,12 @@ fn parts_make_the_folder_of_one_process() {
     let whole =
         || whole.run_path(&NETWORK, &setting.path("pool"), PoolOptions::default(), &NoProgress);
     assert_eq!(whole().unwrap().reused, 3);
+    // A job that comes again leaves the folder whole, until it has to write.
+    assert!(part(1, 2).unwrap().complete && setting.opens("parts"));
+    fs::remove_file(setting.path("parts/00001.npz")).unwrap();
+    let again = part(1, 2).unwrap();
+    assert!(again.again == 1 && !again.complete && !setting.opens("parts"));
+    assert!(whole().unwrap().complete && setting.opens("parts"));
     setting.embed();
     let bytes = |folder: &str| {
         let mut found = files(&setting.path(folder));
@@ -52,14 +58,17 @@ fn parts_make_the_folder_of_one_process() {
     assert!(bytes("open") == bytes("e"));
 }
 
-/// A part opens only its own shards, and one more where it has a single one: what a key is must be known before
-/// a network works for hours.
+/// A part opens its own shards, and few others to compare keys: what a key is must be known before a network works
+/// for hours.
 #[test]
 fn a_part_leaves_other_shards_alone_but_notices_keys_that_begin_anew() {
     let folder = tempfile::tempdir().unwrap();
-    for (shard, key) in [("0", "a"), ("1", "a"), ("2", "b"), ("3", "c")] {
+    let write = |shard: &str, key: &str| {
         write_tar(&folder.path().join(format!("{shard}.tar")), &pairs(key, "a cat"));
-    }
+    };
+    [("0", "a"), ("1", "a"), ("2", "a"), ("3", "c")]
+        .iter()
+        .for_each(|(shard, key)| write(shard, key));
     let embed = EmbedParams::new(folder.path().join("e")).check().unwrap();
     let part = |index, tasks| {
         let part = embed.clone().part(index, tasks);
@@ -72,8 +81,16 @@ fn a_part_leaves_other_shards_alone_but_notices_keys_that_begin_anew() {
     };
     let error = part(1, 4).unwrap_err().to_string();
     assert!(error.contains("keys that begin anew in every shard, `0` for one"), "{error}");
+    // Two of four are not every shard, for one process as for several.
+    write("2", "b");
+    assert_eq!(part(1, 4).unwrap().shards, 1);
     fs::write(folder.path().join("3.tar"), b"no tar").unwrap();
     assert_eq!(part(0, 2).unwrap().shards, 2);
     let error = part(1, 2).unwrap_err().to_string();
     assert!(error.contains("3.tar"), "{error}");
+    // Left out by its own process as by one that has them all, though that has no other.
+    let skip = PoolOptions { bad_shards: BadShards::Skip, ..PoolOptions::default() };
+    let last = embed.clone().part(3, 4);
+    let report = last.run_path(&NETWORK, &folder.path().join("{0..3}.tar"), skip, &NoProgress);
+    assert_eq!(report.unwrap().skipped.len(), 1);
 }
