@@ -337,7 +337,8 @@ fn arm() -> Result<()> {
         return Ok(());
     }
     let packages = ["-p", "curate-kernels", "-p", "curate-cluster", "-p", "curate-dedup"];
-    let mut test = cargo(&["test", "--target", TARGET, "--lib", "--tests"]);
+    let tests = ["--lib", "--test", "golden", "--test", "same_bytes"];
+    let mut test = cargo(&[&["test", "--target", TARGET], &tests[..]].concat());
     test.args(packages).env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", linker);
     let runner = format!("{emulator} -L /usr/aarch64-linux-gnu");
     test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", runner);
