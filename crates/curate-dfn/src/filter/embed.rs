@@ -328,7 +328,8 @@ impl Work<'_> {
             let files = self.folder.files(&shard.name);
             let (fingerprint, inputs) = (self.fingerprint(pool, shard), inputs(shard));
             let was_there = files.record.exists();
-            let record = match files.finished(&fingerprint, &inputs, self.params.check_files())? {
+            let (check, before) = (self.params.check_files(), || self.folder.begin_shard());
+            let record = match files.finished(&fingerprint, &inputs, check, before)? {
                 Some(record) => {
                     report.reused += 1;
                     self.progress.advance(record.rows as u64);

@@ -211,7 +211,7 @@ pub(super) struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    /// Before a shard is written: the folder is not whole from here on.
+    /// Before a file of a shard is written: the folder is not whole from here on.
     pub(super) fn begin_shard(&self) -> Result<(), IoError> {
         if self.whole.replace(false) {
             manifest::write(self.folder.out, Work::Embedding, &self.manifest)?;

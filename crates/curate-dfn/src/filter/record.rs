@@ -58,7 +58,8 @@ impl Files {
     }
 
     /// The record of a shard that is finished: it was made from these inputs, as they still are, and its
-    /// files are those that were written. `None` where there is none, or the files have changed.
+    /// files are those that were written. `None` where there is none, or the files have changed. `before` is
+    /// called before the record is written again.
     ///
     /// # Errors
     /// When the shard was made otherwise, or from something else.
@@ -67,6 +68,7 @@ impl Files {
         fingerprint: &str,
         inputs: &[PathBuf],
         check: Check,
+        before: impl FnOnce() -> Result<(), IoError>,
     ) -> Result<Option<Record>, IoError> {
         let record = match self.record() {
             Ok(Some(record)) => record,
@@ -101,6 +103,7 @@ impl Files {
         let record = Record { inputs: now, ..record };
         // Written again, so that what was touched and is the same is not read whole each time.
         if touched {
+            before()?;
             self.write(&record)?;
         }
         Ok(Some(record))

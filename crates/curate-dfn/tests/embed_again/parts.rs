@@ -1,12 +1,15 @@
 //! Embedding by several processes that share the folder.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use curate_core::NoProgress;
 use curate_dfn::filter::{EmbedParams, EmbedReport, Embedded};
 use curate_io::{Pool, PoolOptions, lock::FolderLock, pool::BadShards};
 
-use super::{NETWORK, Setting, files, pairs, write_tar};
+use super::{NETWORK, Setting, files, pairs, set_time, write_tar};
 
 /// Two processes share the folder, in any order; a run of the whole then finds all shards, and the folder is that
 /// of one process.
@@ -36,6 +39,9 @@ fn parts_make_the_folder_of_one_process() {
     let again = part(1, 2).unwrap();
     assert!(again.again == 1 && !again.complete && !setting.opens("parts"));
     assert!(whole().unwrap().complete && setting.opens("parts"));
+    set_time(&setting.shard(1), SystemTime::now() + Duration::from_secs(9));
+    assert!(!part(1, 2).unwrap().complete, "what was touched is noted in the shard's record");
+    assert!(!part(0, 2).unwrap().complete && whole().unwrap().complete);
     setting.embed();
     let bytes = |folder: &str| {
         let mut found = files(&setting.path(folder));
