@@ -132,10 +132,10 @@ fn a_scheduler_is_told_what_to_do_by_the_exit_code() {
     let run = |words: &str| curate(folder, &format!("tasks run plan {words}"));
 
     let (code, said) = failed(&mut run("--step 01-agreement.rows"));
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     assert!(said.contains("has 3 tasks: name one with --index"), "{said}");
     let (code, said) = failed(&mut run("--step 01-agreement.rows --index 3"));
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     assert!(said.contains("there is no task 3"), "{said}");
     let (code, said) = failed(&mut run("--step 01-agreement.stage"));
     assert_eq!(code, 75, "an earlier step is not done: {said}");
@@ -151,18 +151,18 @@ fn a_scheduler_is_told_what_to_do_by_the_exit_code() {
     assert_eq!(of("JOB_COMPLETION_INDEX", "1"), "01-agreement.rows 1: computed\n");
     assert_eq!(of("SLURM_ARRAY_TASK_ID", "1"), "01-agreement.rows 1: was done\n");
     let (code, said) = failed(run("--step 01-agreement.rows").env("SLURM_ARRAY_TASK_ID", "x"));
-    assert!(code == 1 && said.contains("SLURM_ARRAY_TASK_ID is `x`"), "{said}");
+    assert!(code == 2 && said.contains("SLURM_ARRAY_TASK_ID is `x`"), "{said}");
     let status = done(&mut curate(folder, "tasks status plan"));
     assert!(status.starts_with("01-agreement.rows   2 of 3 done\n"), "{status}");
     done(&mut run("--step 01-agreement.rows --index 2"));
     let reduced = done(&mut curate(folder, "tasks reduce plan --step 01-agreement.stage"));
     assert_eq!(reduced, "01-agreement.stage 0: computed\n");
     let (code, said) = failed(&mut curate(folder, "tasks reduce plan --step 03-dedup.examine"));
-    assert!(code == 1 && said.contains("`curate tasks run --index`"), "{said}");
+    assert!(code == 2 && said.contains("`curate tasks run --index`"), "{said}");
 
     done(&mut curate(folder, "tasks resume plan"));
     assert_eq!(results(&folder.join("plan/run")), expected(folder));
-    assert_eq!(failed(&mut curate(folder, "tasks run plan --step x")).0, 1);
+    assert_eq!(failed(&mut curate(folder, "tasks run plan --step x")).0, 2);
     assert_eq!(failed(&mut curate(folder, "tasks run plan")).0, 2);
 }
 

@@ -72,7 +72,7 @@ fn a_part_leaves_other_shards_alone_but_notices_keys_that_begin_anew() {
     let write = |shard: &str, key: &str| {
         write_tar(&folder.path().join(format!("{shard}.tar")), &pairs(key, "a cat"));
     };
-    [("0", "a"), ("1", "a"), ("2", "a"), ("3", "c")]
+    [("0", "a"), ("1", "a"), ("2", "a"), ("3", "c"), ("4", "d")]
         .iter()
         .for_each(|(shard, key)| write(shard, key));
     let embed = EmbedParams::new(folder.path().join("e")).check().unwrap();
@@ -80,23 +80,23 @@ fn a_part_leaves_other_shards_alone_but_notices_keys_that_begin_anew() {
         let part = embed.clone().part(index, tasks);
         part.run_path(
             &NETWORK,
-            &folder.path().join("{0..3}.tar"),
+            &folder.path().join("{0..4}.tar"),
             PoolOptions::default(),
             &NoProgress,
         )
     };
-    let error = part(1, 4).unwrap_err().to_string();
+    let error = part(1, 5).unwrap_err().to_string();
     assert!(error.contains("keys that begin anew in every shard, `0` for one"), "{error}");
-    // Two of four are not every shard, for one process as for several.
+    // Two of five are not every shard, for one process as for several.
     write("2", "b");
-    assert_eq!(part(1, 4).unwrap().shards, 1);
+    assert_eq!(part(1, 5).unwrap().shards, 1);
     fs::write(folder.path().join("3.tar"), b"no tar").unwrap();
-    assert_eq!(part(0, 2).unwrap().shards, 2);
+    assert_eq!(part(0, 2).unwrap().shards, 3);
     let error = part(1, 2).unwrap_err().to_string();
     assert!(error.contains("3.tar"), "{error}");
     // Left out by its own process as by one that has them all, though that has no other.
     let skip = PoolOptions { bad_shards: BadShards::Skip, ..PoolOptions::default() };
-    let last = embed.clone().part(3, 4);
-    let report = last.run_path(&NETWORK, &folder.path().join("{0..3}.tar"), skip, &NoProgress);
+    let last = embed.clone().part(3, 5);
+    let report = last.run_path(&NETWORK, &folder.path().join("{0..4}.tar"), skip, &NoProgress);
     assert_eq!(report.unwrap().skipped.len(), 1);
 }
