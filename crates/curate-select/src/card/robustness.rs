@@ -73,8 +73,8 @@ fn line_of_all(cards: &[Card]) -> (Option<RobustnessLine>, Option<String>) {
     if names.len() < LEAST_FOR_A_LINE {
         let shifted = cards.iter().any(|card| card.shifted.is_some());
         let sets = format!(
-            "{} of the sets have base and shifted accuracy between 0 and 1, and a line needs {LEAST_FOR_A_LINE}, or two \
-             that are named",
+            "sets with base and shifted accuracy between 0 and 1: {}; a line needs {LEAST_FOR_A_LINE}, or two that are \
+             named",
             names.len()
         );
         return (None, shifted.then_some(sets));
