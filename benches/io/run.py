@@ -17,9 +17,9 @@ of the turns counts. Both sides' answers are compared in every turn.
   turns the uids of good rows into numbers one by one; then `sort` and `np.save`. `vectorised` is a
   kinder peer: every file is read once, and uids become numbers by array arithmetic. DuckDB and polars
   do the same in their own engines: the threshold by a sort of the scores, uids to numbers by their casts
-  from hexadecimal, the rows sorted by them. Python's imports do not count, our whole process does, the flush of its file to the disk included, of which theirs
-  has none. Peak memory is that of the whole process, once more with a
-  fifth of the rows.
+  from hexadecimal, the rows sorted by them. Python's imports do not count, our whole process does, the flush
+  of its file to the disk included, of which theirs has none. Peak memory is that of the whole process, once
+  more with a fifth of the rows.
 - reshard: 50,000 samples (jpg, txt, json) in 10 shards, all of them copied into shards of 10,000
   (`all`), and a selection of 30 % of them of which every third is wanted twice (`some`); with jpgs of
   4 KB, and `all` again with jpgs of 35 KB, which is what a sample of CommonPool takes on average.

@@ -111,6 +111,16 @@ fn what_makes_no_card_is_refused_by_name() {
     }
 }
 
+/// A task that is in no mean is not said to be counted.
+#[test]
+fn a_broken_test_that_a_set_lacks_is_left_out_and_no_more() {
+    let mut known: Vec<Value> = ["a", "b"].map(|set| test(set, "vtab", "lfw", 0.0)).into();
+    known.extend(["a", "b", "c"].map(|set| test(set, "vtab", "dtd", 0.4)));
+    let found = Scorecard::new(lines(&known), &[]).unwrap();
+    assert_eq!((found.left_out[0].task.as_str(), found.left_out.len()), ("lfw", 1));
+    assert_eq!((found.alike[0].task.as_str(), found.alike.len()), ("dtd", 1));
+}
+
 /// A line that is not there, and a set that is not on it, are told of.
 #[test]
 fn a_set_without_logits_is_not_on_the_line() {

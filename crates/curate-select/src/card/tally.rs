@@ -103,14 +103,18 @@ impl Tally {
         Axis::ALL.into_iter().flat_map(of).collect()
     }
 
+    /// Of the tasks that means hold.
     pub(super) fn alike(&self) -> Vec<Alike> {
         let of = |axis: Axis| {
-            self.of(axis).filter_map(move |(name, task)| {
-                let mut means = task.values().map(Test::mean);
-                let accuracy = means.next()?;
-                let alike = task.len() > 1 && means.all(|mean| mean == accuracy);
-                alike.then(|| Alike { axis, task: name.clone(), accuracy })
-            })
+            let all = self.tested(axis).len();
+            self.of(axis).filter(move |(_, task)| task.len() == all).filter_map(
+                move |(name, task)| {
+                    let mut means = task.values().map(Test::mean);
+                    let accuracy = means.next()?;
+                    let alike = all > 1 && means.all(|mean| mean == accuracy);
+                    alike.then(|| Alike { axis, task: name.clone(), accuracy })
+                },
+            )
         };
         Axis::ALL.into_iter().flat_map(of).collect()
     }
