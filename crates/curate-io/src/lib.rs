@@ -83,6 +83,7 @@ pub mod npz;
 mod pattern;
 pub mod pool;
 mod positioned;
+mod repeats;
 pub mod reshard;
 pub mod restarts;
 mod shard;

@@ -10,6 +10,7 @@ use crate::{
     error::{IoError, Kind},
     ids::{IdOrigins, id_in_shard},
     layout::{Detail, Layout, OpenShard, RowIds, ShardRows, is_blank},
+    repeats::rows_of_repeated,
     restarts::Restarts,
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard, rows_within},
     shard_files::{passed_over, shard_names},
@@ -195,16 +196,14 @@ impl Listing {
 
     /// Marks later rows with the id of an earlier one that can be used.
     pub(crate) fn add_duplicates(&mut self) {
-        // Row numbers are sorted, 8 bytes each; a set of the ids would take more than they do.
-        let mut order: Vec<usize> = (0..self.ids.len()).collect();
+        let repeated = rows_of_repeated(&self.ids);
         self.faults.sort_by_key(|&(row, _)| row);
         let is_faulty =
             |row: usize| self.faults.binary_search_by_key(&row, |&(row, _)| row).is_ok();
-        order.sort_unstable_by_key(|&row| (self.ids[row], row));
         let mut repeats = Vec::new();
-        for rows in order.chunk_by(|&a, &b| self.ids[a] == self.ids[b]) {
+        for rows in repeated.chunk_by(|&a, &b| self.ids[a] == self.ids[b]) {
             // The first that can be used stays; one with a fault of its own is named by that.
-            let mut usable = rows.iter().copied().filter(|&row| rows.len() > 1 && !is_faulty(row));
+            let mut usable = rows.iter().copied().filter(|&row| !is_faulty(row));
             let _stays = usable.next();
             repeats.extend(usable.map(|row| (row, Fault::DuplicateId)));
         }
