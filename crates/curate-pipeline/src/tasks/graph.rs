@@ -58,7 +58,8 @@ pub struct Step {
 /// What a task needs, at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// Seconds of one processor core at [`Estimate::OPERATIONS`] and [`Estimate::BYTES`] per second.
+    /// Seconds of one processor core at [`Estimate::OPERATIONS`] and [`Estimate::BYTES`] per second, to open the
+    /// pool and write rows included.
     pub seconds: f64,
     /// Bytes of memory.
     pub memory: u64,
@@ -71,10 +72,21 @@ impl Estimate {
     pub const OPERATIONS: f64 = 1e10;
     /// Bytes that a task reads in a second: what a shared file system gives.
     pub const BYTES: f64 = 1e8;
+    /// Rows of a pool that a task opens in a second, whatever its part of them.
+    pub const OPENED: f64 = 1e6;
+    /// Rows that a task puts together, judges for the report and writes in a second.
+    pub const WRITTEN: f64 = 1e5;
 
+    /// A share of a stage's work.
     fn of(cost: Cost, share: f64, memory: u64, disk: u64) -> Self {
         let seconds = cost.operations / Self::OPERATIONS + cost.reads as f64 / Self::BYTES;
         Self { seconds: 1.0 + seconds * share, memory: memory + cost.memory, disk }
+    }
+
+    /// The same for a task that opens a pool of so many rows and writes some.
+    fn with_rows(self, opened: usize, written: usize) -> Self {
+        let rows = opened as f64 / Self::OPENED + written as f64 / Self::WRITTEN;
+        Self { seconds: self.seconds + rows, ..self }
     }
 }
 
@@ -102,10 +114,11 @@ struct Draft {
     disk: u64,
 }
 
-/// The steps of a recipe whose pool is cut into so many parts.
+/// The steps of a recipe whose pool of so many rows is cut into so many parts.
 pub(crate) fn steps(
     recipe: &Recipe,
     planned: &[Planned<'_>],
+    pool: usize,
     parts: usize,
 ) -> Result<Vec<Step>, Error> {
     let mut steps: Vec<Step> = Vec::new();
@@ -120,11 +133,12 @@ pub(crate) fn steps(
         for draft in drafts.into_iter().chain([last]) {
             let name = format!("{:02}-{}.{}", index + 1, stage.name, draft.word);
             let estimate = Estimate::of(stage.cost, draft.share, stage.fixed, draft.disk);
+            let estimate = estimate.with_rows(pool, stage.rows / draft.tasks.max(1));
             push(&mut steps, name, Some(index), &draft, estimate);
         }
     }
     let fixed = planned.iter().map(|stage| stage.fixed).max().unwrap_or(0);
-    let estimate = Estimate::of(Cost::default(), 1.0, fixed, 0);
+    let estimate = Estimate::of(Cost::default(), 1.0, fixed, 0).with_rows(pool, pool);
     push(&mut steps, "finish".to_owned(), None, &one("finish", Task::Finish, 0), estimate);
     Ok(steps)
 }

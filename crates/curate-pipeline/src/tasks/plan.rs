@@ -295,7 +295,7 @@ fn steps(recipe: &Recipe, pool: &Pool, parts: usize) -> Result<Vec<Step>, Error>
         let cost = method.cost(*rows, pool)?;
         planned.push(Planned { name: stage.name(), work, cost, rows: *rows, fixed, dim });
     }
-    graph::steps(recipe, &planned, parts)
+    graph::steps(recipe, &planned, pool.len(), parts)
 }
 
 /// The files that stages read beside the pool, with their digests.

@@ -163,8 +163,9 @@ fn similarities(
 /// for another row that went.
 fn duplicate_groups(page: &Page<'_>, rows: &StageRows) -> Result<Gallery, Error> {
     // Pairs of head and member, sorted: groups of one are many, and a list for each would take more.
-    let gone = rows.rows.iter().enumerate().filter(|&(at, _)| rows.cause(at).is_some());
-    let mut pairs: Vec<(usize, usize)> = gone.map(|(_, row)| (survivor(rows, row), row)).collect();
+    let found = survivors(rows).into_iter().zip(rows.rows.iter());
+    let mut pairs: Vec<(usize, usize)> =
+        found.filter_map(|(survivor, row)| Some((survivor?, row))).collect();
     pairs.sort_unstable();
     let mut largest: Vec<&[(usize, usize)]> = pairs.chunk_by(|a, b| a.0 == b.0).collect();
     let total = largest.len();
@@ -196,11 +197,28 @@ fn duplicate_groups(page: &Page<'_>, rows: &StageRows) -> Result<Gallery, Error>
     })
 }
 
-/// The row for which a duplicate went in the end: the first one on its chain of causes that the
-/// stage kept. Causes come earlier in the order of preference, so the chain ends.
-fn survivor(rows: &StageRows, row: usize) -> usize {
-    let cause = |row| rows.position(row).and_then(|position| rows.cause(position));
-    std::iter::successors(Some(row), |&row| cause(row)).last().unwrap_or(row)
+/// For each row that went, the row for which it went in the end: the first one on its chain of causes that
+/// the stage kept. Causes come earlier in the order of preference, so the chain ends. Every link is
+/// followed once: chains are as long as clusters are large.
+fn survivors(rows: &StageRows) -> Vec<Option<usize>> {
+    let mut survivors = vec![None; rows.rows.len()];
+    let mut chain = Vec::new();
+    for first in 0..survivors.len() {
+        let mut at = first;
+        let survivor = loop {
+            if let Some(known) = survivors[at] {
+                break known;
+            }
+            let Some(cause) = rows.cause(at) else { break rows.row(at) };
+            chain.push(at);
+            match rows.position(cause) {
+                Some(position) => at = position,
+                None => break cause,
+            }
+        };
+        chain.drain(..).for_each(|at| survivors[at] = Some(survivor));
+    }
+    survivors
 }
 
 /// How near a duplicate is, and to which row of its group.
@@ -256,7 +274,23 @@ fn kept_curve(similarities: &[f64], threshold: Option<f64>) -> CurveChart {
 
 #[cfg(test)]
 mod tests {
+    use curate_core::Selection;
+
     use super::*;
+
+    #[test]
+    fn a_chain_ends_at_the_row_that_stayed() {
+        let rows = Selection::all(9);
+        let mut rows = StageRows::new(&rows);
+        // 8 went for 2, which went for 5, which stayed; 0 for 1, which stayed; 7 for 8.
+        rows.related = vec![None; 9];
+        for (at, cause) in [(8, 2), (2, 5), (0, 1), (7, 8)] {
+            rows.remove(at, "semantic-duplicate");
+            rows.related[at] = Some(cause);
+        }
+        let expected = [Some(1), None, Some(5), None, None, None, None, Some(5), Some(5)];
+        assert_eq!(survivors(&rows), expected);
+    }
 
     #[test]
     fn the_curve_of_kept_rows_falls_with_epsilon() {
