@@ -39,6 +39,7 @@
 //! | filter | "the top 15 %" | [`curate_core::Cut`]: fraction, threshold, exact count; ties by id |
 //! | features of one image | depend on the batch in the last bits | do not: one chain of fused multiply-adds a number |
 //! | features against PyTorch, golden networks | - | within 1e-5 of the largest |
+//! | 8-bit integers | - | [`Network::in_int8`], when asked for |
 //! | tokens | ftfy, html.unescape, BPE | the same on all golden cases, ftfy being 6.3.1; [`Tokenizer::with_repair`] has 6.2 and 6.1 |
 //! | `<end_of_text>` in a caption | ends the text | the same; [`tokenizer::SpecialText::Plain`] reads on |
 //! | transform, 13 images, 5 preprocessings | torchvision on Pillow 13 | the same bytes; a palette padded as opened is filled by color |
@@ -100,7 +101,7 @@ pub mod weights;
 pub use config::{ModelConfig, OpenClipConfig, PreprocessConfig};
 pub use error::NetworkError;
 pub use image::Transform;
-pub use network::Network;
+pub use network::{Arithmetic, Network};
 pub use reading::Reading;
 pub use tokenizer::Tokenizer;
 pub use weights::Weights;

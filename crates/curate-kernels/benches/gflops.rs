@@ -7,7 +7,9 @@
 
 use std::time::Instant;
 
-use curate_kernels::{Centroids, Instructions, Matrix, Nearest, Then, instructions, max_earlier};
+use curate_kernels::{
+    Centroids, Instructions, Int8Matrix, Matrix, Nearest, Then, instructions, max_earlier,
+};
 
 /// Rows, inputs and outputs: the layers of ViT-B/32 at batch 32, a square, an attention head.
 const PRODUCTS: [(&str, [usize; 3]); 6] = [
@@ -39,6 +41,9 @@ fn main() {
         let flops = 2.0 * (n * inputs * outputs) as f64;
         let found = rate(seconds, flops, || matrix.multiply(&rows, Then::Store, &mut out));
         println!(" \"multiply_{name}\": {found:.1},");
+        let near = Int8Matrix::new(&matrix);
+        let found = rate(seconds, flops, || near.multiply(&rows, Then::Store, &mut out));
+        println!(" \"int8_{name}\": {found:.1},");
         if name == "head" {
             let found = rate(seconds, flops, || drop(Matrix::linear(&weight, inputs)));
             println!(" \"pack_{name}\": {found:.1},");

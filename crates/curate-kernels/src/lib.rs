@@ -9,7 +9,8 @@
 //!   [`survivors`]: the same among rows that are kept.
 //! - [`FixedPoint`], [`ExactSum`]: sums of rows and of numbers that do not depend on the order.
 //! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network, with bias,
-//!   residual or GELU fused in; [`Attention`], [`layer_norm`]: what lies between them.
+//!   residual or GELU fused in; [`Int8Matrix`]: the same in 8-bit integers; [`Attention`],
+//!   [`layer_norm`]: what lies between them.
 //! - [`train`]: what a step of training asks: linear layers, LayerNorm, attention, GELU and a contrastive loss,
 //!   forward and backward.
 //! - [`Ruled`]: how many pairs each bound ruled out.
@@ -109,6 +110,7 @@ mod exact;
 mod fixed;
 mod found;
 mod heads;
+mod int8;
 mod integer;
 mod lanes;
 mod look;
@@ -147,6 +149,7 @@ pub use engine::{Engine, EngineError, LoadedCentroids};
 pub use exact::ExactSum;
 pub use fixed::{FixedPoint, largest};
 pub use found::Nearest;
+pub use int8::Int8Matrix;
 pub use nearest::{Centroids, inner_products};
 pub use products::{Matrix, Then};
 pub use ruled::Ruled;

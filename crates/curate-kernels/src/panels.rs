@@ -43,6 +43,12 @@ impl Panels {
         Self { data, dim, count }
     }
 
+    /// Writes vector `i` as it was before it was packed.
+    pub(crate) fn vector(&self, i: usize, out: &mut [f32]) {
+        let panel = &self.data[i / PANEL * self.dim..];
+        out.iter_mut().zip(panel).for_each(|(out, lanes)| *out = lanes.0[i % PANEL]);
+    }
+
     pub(crate) fn dim(&self) -> usize {
         self.dim
     }

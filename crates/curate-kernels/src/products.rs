@@ -55,6 +55,11 @@ impl Matrix {
         self.panels.count()
     }
 
+    /// Writes what an output multiplies the inputs with.
+    pub(crate) fn output(&self, output: usize, column: &mut [f32]) {
+        self.panels.vector(output, column);
+    }
+
     /// `out[r] = rows[r] * matrix`, then `then`; `rows` holds `n x inputs` numbers, `out`
     /// `n x outputs`. Runs on the calling thread. A row's numbers depend on nothing but the row: not
     /// on the number of rows, their order, or the instruction set.

@@ -276,16 +276,19 @@ impl QuantRows {
         parts
     }
 
+    /// Packs a row that is integers already at place `i`.
+    pub(crate) fn put_integers(&mut self, i: usize, q: &[i8]) {
+        let tile = &mut self.data[i / ROWS * self.groups..];
+        each_group(q, tile, |packed, q| packed[i % ROWS] = q);
+    }
+
     /// Packs rows that are integers already, one after the other in `q`, in place of those before.
     pub(crate) fn put_all(&mut self, q: &[i8], dim: usize) {
         self.groups = dim.div_ceil(GROUP);
         let rows = q.chunks_exact(dim.max(1));
         self.data.clear();
         self.data.resize(rows.len().div_ceil(ROWS) * self.groups, [[0; GROUP]; ROWS]);
-        for (i, row) in rows.enumerate() {
-            let tile = &mut self.data[i / ROWS * self.groups..];
-            each_group(row, tile, |packed, q| packed[i % ROWS] = q);
-        }
+        rows.enumerate().for_each(|(i, row)| self.put_integers(i, row));
     }
 
     /// The tiles in order.

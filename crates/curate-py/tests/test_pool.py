@@ -254,6 +254,12 @@ def test_a_network_scores_as_the_program_embeds(pool):
         network.embed_images([samples[0].image, b"no image"])
     with pytest.raises(curate.InputError, match="is no image"):
         network.embed_images([3])
+    near = curate.Network(DEMO / "filter", precision="int8")
+    assert near.fingerprint != network.fingerprint
+    off = np.abs(near.score_pairs(pool, rows).scores - pairs.scores)
+    assert 0 < off.max() < 0.05
+    with pytest.raises(curate.InputError, match=r"`precision`.*f32 or int8"):
+        curate.Network(DEMO / "filter", precision="int4")
     with pytest.raises(curate.FileError):
         curate.Network("no/such/network")
     with pytest.raises(curate.InputError, match="`folder`: networks are not fetched here"):

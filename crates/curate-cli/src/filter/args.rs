@@ -142,12 +142,24 @@ pub(crate) struct TrainArgs {
     pub(crate) device: DeviceName,
 }
 
+/// What linear layers multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LayerPrecision {
+    #[default]
+    F32,
+    Int8,
+}
+
 /// How a pool is embedded.
 #[derive(Args)]
 pub(crate) struct HowArgs {
     /// Store half precision, as DataComp does.
     #[arg(long)]
     pub(crate) half: bool,
+    /// What the network's linear layers multiply: f32, or integers of 8 bits, which is faster and changes
+    /// scores a little.
+    #[arg(long, value_enum, value_name = "KIND", default_value_t)]
+    pub(crate) precision: LayerPrecision,
     /// Read <start_of_text> and <end_of_text> in captions as text. open_clip takes them for its
     /// special tokens, so a caption can hide what follows them from the score.
     #[arg(long)]

@@ -26,7 +26,7 @@ use curate::{
 
 use crate::{
     failure::Failure,
-    filter::args::{CardArgs, EmbedArgs, FilterCommand, HowArgs},
+    filter::args::{CardArgs, EmbedArgs, FilterCommand, HowArgs, LayerPrecision},
     progress::Shown,
     show,
 };
@@ -108,6 +108,9 @@ fn embed_pool(
     }
     let mut network = Network::new(config, &weights)?;
     drop(weights);
+    if how.precision == LayerPrecision::Int8 {
+        network = network.in_int8();
+    }
     let limits = Limits { pixels: how.pixel_limit };
     let transform = network.transform().clone().with_limits(limits);
     network = network.with_transform(transform)?;

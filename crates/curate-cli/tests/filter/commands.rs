@@ -99,6 +99,24 @@ fn captions_are_repaired_by_the_version_that_is_named_and_files_say_so() {
     assert!(refused(folder, &wrong).contains("there are ftfy-6.1, ftfy-6.2, ftfy-6.3"));
 }
 
+#[test]
+fn an_embedding_in_integers_says_so_and_does_not_mix_with_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let pool = pool(folder);
+    network(folder, 1);
+    let embed = ["embed", pool.to_str().unwrap(), "--network", "net", "--out", "out"];
+    let near = [&embed[..], &["--precision", "int8"]].concat();
+    said(folder, &near);
+    let manifest = fs::read(folder.join("out/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["arithmetic"], "int8");
+    assert!(said(folder, &near).contains("of them from an earlier run"));
+    assert!(refused(folder, &embed).contains("f32 or 8-bit integers"));
+    let wrong = [&embed[..], &["--precision", "int4"]].concat();
+    assert!(refused(folder, &wrong).contains("[possible values: f32, int8]"));
+}
+
 /// Its text tower has no row for most tokens.
 #[test]
 fn a_network_of_another_vocabulary_is_refused() {

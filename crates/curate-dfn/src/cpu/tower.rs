@@ -1,6 +1,6 @@
 //! The two towers.
 
-use curate_kernels::{Attention, Matrix, Then, layer_norm};
+use curate_kernels::{Attention, Int8Matrix, Matrix, Then, layer_norm};
 
 use crate::{config::ModelConfig, tokenizer::END, weights::Weights};
 
@@ -10,8 +10,13 @@ struct Norm {
 }
 
 struct Linear {
-    matrix: Matrix,
+    weight: Weight,
     bias: Vec<f32>,
+}
+
+enum Weight {
+    F32(Matrix),
+    Int8(Int8Matrix),
 }
 
 struct Block {
@@ -68,8 +73,21 @@ impl Norm {
 impl Linear {
     fn new(weights: &Weights, weight: &str, bias: &str, inputs: usize) -> Self {
         Self {
-            matrix: Matrix::linear(weights.known(weight), inputs),
+            weight: Weight::F32(Matrix::linear(weights.known(weight), inputs)),
             bias: weights.known(bias).to_vec(),
+        }
+    }
+
+    fn multiply(&self, rows: &[f32], then: Then<'_>, out: &mut [f32]) {
+        match &self.weight {
+            Weight::F32(matrix) => matrix.multiply(rows, then, out),
+            Weight::Int8(matrix) => matrix.multiply(rows, then, out),
+        }
+    }
+
+    fn in_int8(&mut self) {
+        if let Weight::F32(matrix) = &self.weight {
+            self.weight = Weight::Int8(Int8Matrix::new(matrix));
         }
     }
 }
@@ -105,7 +123,7 @@ impl Transformer {
         for (b, block) in self.blocks.iter().enumerate() {
             let Block { in_proj, out_proj, c_fc, c_proj, .. } = block;
             block.ln_1.apply(&x, &mut normed);
-            in_proj.matrix.multiply(&normed, Then::Bias(&in_proj.bias), &mut qkv);
+            in_proj.multiply(&normed, Then::Bias(&in_proj.bias), &mut qkv);
             let mut start = 0;
             for &length in lengths {
                 let (from, to) = (start * self.width, (start + length) * self.width);
@@ -117,17 +135,23 @@ impl Transformer {
                 (x, attended) = (self.rows(&x, kept), self.rows(&attended, kept));
                 normed.truncate(x.len());
             }
-            out_proj.matrix.multiply(&attended, Then::BiasAndAdd(&out_proj.bias), &mut x);
+            out_proj.multiply(&attended, Then::BiasAndAdd(&out_proj.bias), &mut x);
             block.ln_2.apply(&x, &mut normed);
             let gelu = match self.quick_gelu {
                 true => Then::BiasAndQuickGelu(&c_fc.bias),
                 false => Then::BiasAndGelu(&c_fc.bias),
             };
             hidden.resize(x.len() / self.width * c_fc.bias.len(), 0.0);
-            c_fc.matrix.multiply(&normed, gelu, &mut hidden);
-            c_proj.matrix.multiply(&hidden, Then::BiasAndAdd(&c_proj.bias), &mut x);
+            c_fc.multiply(&normed, gelu, &mut hidden);
+            c_proj.multiply(&hidden, Then::BiasAndAdd(&c_proj.bias), &mut x);
         }
         if self.blocks.is_empty() { self.rows(&x, kept) } else { x }
+    }
+
+    fn in_int8(&mut self) {
+        for Block { in_proj, out_proj, c_fc, c_proj, .. } in &mut self.blocks {
+            [in_proj, out_proj, c_fc, c_proj].into_iter().for_each(Linear::in_int8);
+        }
     }
 
     fn rows(&self, x: &[f32], kept: &[usize]) -> Vec<f32> {
@@ -167,6 +191,11 @@ impl ImageTower {
             grid: v.grid(),
             patch: v.patch_size,
         }
+    }
+
+    /// The linear layers of the blocks multiply 8-bit integers from now on.
+    pub(crate) fn in_int8(&mut self) {
+        self.transformer.in_int8();
     }
 
     /// Features of some images, each `3 x size x size` numbers; not normalized.
@@ -219,6 +248,11 @@ impl TextTower {
                 config.embed_dim,
             ),
         }
+    }
+
+    /// As [`ImageTower::in_int8`].
+    pub(crate) fn in_int8(&mut self) {
+        self.transformer.in_int8();
     }
 
     /// Features of some texts, each `context` tokens; not normalized. Tokens behind the pooled one

@@ -274,7 +274,8 @@ impl Embed {
     fn made<'a>(&'a self, network: &Network, fingerprint: &'a str) -> Made<'a> {
         let reading = network.reading();
         let EmbedParams { name, precision, .. } = &self.params;
-        Made { network: fingerprint, reading, name, precision: *precision }
+        let arithmetic = network.arithmetic();
+        Made { network: fingerprint, reading, arithmetic, name, precision: *precision }
     }
 }
 

@@ -15,7 +15,7 @@ use curate_io::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Reading,
+    Arithmetic, Reading,
     filter::record::{Files, name},
 };
 
@@ -28,6 +28,9 @@ pub(super) struct Manifest {
     /// By what captions and images were read; early manifests do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reading: Option<Reading>,
+    /// What the network's layers multiplied.
+    #[serde(default, skip_serializing_if = "Arithmetic::is_usual")]
+    arithmetic: Arithmetic,
     /// The name of the embeddings.
     name: String,
     precision: Precision,
@@ -41,6 +44,7 @@ pub(super) struct Manifest {
 pub(super) struct Made<'a> {
     pub(super) network: &'a str,
     pub(super) reading: Reading,
+    pub(super) arithmetic: Arithmetic,
     pub(super) name: &'a str,
     pub(super) precision: Precision,
 }
@@ -54,7 +58,9 @@ impl Manifest {
 
     /// An error when an embedding made otherwise would not be the same.
     fn check_made(&self, made: &Made<'_>, folder: &Path) -> Result<(), IoError> {
-        let problem = if self.network != made.network {
+        let problem = if self.arithmetic != made.arithmetic {
+            "was embedded with another arithmetic of the network's layers, f32 or 8-bit integers"
+        } else if self.network != made.network {
             "was embedded with another network, or with other settings for images and captions"
         } else if self.name != made.name || self.precision != made.precision {
             "was embedded with other settings: another name of the arrays, or another precision"
@@ -152,6 +158,7 @@ impl<'a> OutFolder<'a> {
             work: Work::Embedding,
             network: made.network.to_owned(),
             reading: Some(made.reading.clone()),
+            arithmetic: made.arithmetic,
             name: made.name.to_owned(),
             precision: made.precision,
             images: inputs(images, known, any_embedded, check)?,

@@ -1,5 +1,7 @@
 //! Scores: a column, a table by id, the cosine of two embeddings, or what a network thinks of a pair.
 
+mod network;
+
 use std::path::{Path, PathBuf};
 
 use curate_core::{
@@ -7,17 +9,13 @@ use curate_core::{
     embedding::{self, RowsOf},
     rank::Direction,
 };
-use curate_dfn::{
-    Network, Tokenizer,
-    filter::{EMBEDDED_TOGETHER, score_pairs},
-    network::read_folder,
-    tokenizer::Ftfy,
-};
+use curate_dfn::{Arithmetic, tokenizer::Ftfy};
 use curate_io::Pool;
 use curate_report::{Section, counted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::network::{CaptionRepair, LayerPrecision, Scoring};
 use super::shared::{
     by_id::{self, ById, Repeated, TableTold, is_table},
     clustering::{block_bytes, dim},
@@ -76,30 +74,9 @@ pub struct ScoreStage {
     /// it again; `ftfy-6.3` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption_repair: Option<CaptionRepair>,
-}
-
-/// Versions of ftfy whose repair of captions differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum CaptionRepair {
-    /// As ftfy 6.1.3.
-    #[serde(rename = "ftfy-6.1")]
-    V6_1,
-    /// As ftfy 6.2.3.
-    #[serde(rename = "ftfy-6.2")]
-    V6_2,
-    /// As ftfy 6.3.1.
-    #[serde(rename = "ftfy-6.3")]
-    V6_3,
-}
-
-impl From<CaptionRepair> for Ftfy {
-    fn from(repair: CaptionRepair) -> Self {
-        match repair {
-            CaptionRepair::V6_1 => Self::V6_1,
-            CaptionRepair::V6_2 => Self::V6_2,
-            CaptionRepair::V6_3 => Self::V6_3,
-        }
-    }
+    /// With `network`: what its linear layers multiply; `f32` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<LayerPrecision>,
 }
 
 /// The name of a score where none is given.
@@ -157,6 +134,9 @@ impl ScoreStage {
         if self.network.is_none() && self.caption_repair.is_some() {
             return Err("`caption-repair` is of a `network`: name one");
         }
+        if self.network.is_none() && self.precision.is_some() {
+            return Err("`precision` is of a `network`: name one");
+        }
         if let Some(path) = &self.table {
             return self.of_table(path);
         }
@@ -167,8 +147,10 @@ impl ScoreStage {
             (Some(column), None, None) => Ok(Score::Column(column.clone())),
             (None, Some(pair), None) => Ok(Score::Cosine(pair.clone())),
             (None, None, Some(folder)) => {
+                let folder = folder.clone();
                 let repair = self.caption_repair.map_or_else(Ftfy::default, Ftfy::from);
-                Ok(Score::Network(folder.clone(), repair))
+                let arithmetic = self.precision.map_or_else(Arithmetic::default, Arithmetic::from);
+                Ok(Score::Network(Scoring { folder, repair, arithmetic }))
             }
             _ => Err("give one of `column`, `cosine` and `network`, or `table` with its `column`"),
         }
@@ -200,8 +182,7 @@ enum Score {
         repeated: Option<Repeated>,
     },
     Cosine([String; 2]),
-    /// The folder of a network, and whose rules repair captions.
-    Network(PathBuf, Ftfy),
+    Network(Scoring),
 }
 
 impl Method for Score {
@@ -216,14 +197,14 @@ impl Method for Score {
                 return Ok(Outcome::new(rows).telling(&told));
             }
             Self::Cosine([a, b]) => by_cosine(a, b, context, &mut rows)?,
-            Self::Network(folder, repair) => by_network(folder, *repair, context, &mut rows)?,
+            Self::Network(scoring) => scoring.score(context, &mut rows)?,
         }
         Ok(Outcome::new(rows))
     }
 
     fn work(&self) -> Work<'_> {
         match self {
-            Self::Cosine(_) | Self::Network(..) => Work::RowByRow,
+            Self::Cosine(_) | Self::Network(_) => Work::RowByRow,
             // Read in one pass, which costs less than handing parts around.
             Self::Column(_) | Self::Table { .. } => Work::Whole,
         }
@@ -237,14 +218,7 @@ impl Method for Score {
                 format!("score each row by column {column} of {table}")
             }
             Self::Cosine([a, b]) => format!("score each row by the cosine of {a} and {b}"),
-            Self::Network(folder, repair) => {
-                let name = folder.file_name().unwrap_or(folder.as_os_str()).display();
-                let words = "score each row by how well image and caption agree, by the network";
-                match repair {
-                    Ftfy::V6_3 => format!("{words} {name}"),
-                    older => format!("{words} {name}, captions repaired by {}", older.name()),
-                }
-            }
+            Self::Network(scoring) => scoring.in_words(),
         }
     }
 
@@ -265,7 +239,7 @@ impl Method for Score {
                     operations: 6.0 * numbers as f64,
                 })
             }
-            Self::Network(folder, _) => network_cost(folder, rows, pool),
+            Self::Network(scoring) => scoring.cost(rows, pool),
         }
     }
 
@@ -288,21 +262,6 @@ impl Method for Score {
             || format!("{} has no number for {}", path.display(), counted(missing as u64, "row"));
         Ok((missing > 0).then(note).into_iter().collect())
     }
-}
-
-/// The weights as they are on disk and packed, and some hundred images.
-fn network_cost(folder: &Path, rows: usize, pool: &Pool) -> Result<Cost, Error> {
-    let (config, weights) = read_folder(folder)?;
-    let model = &config.model_cfg;
-    let numbers: usize = weights.arrays().values().map(|array| array.data.len()).sum();
-    let side = model.vision_cfg.image_size;
-    let images = EMBEDDED_TOGETHER.min(rows) * 3 * side * side;
-    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
-    Ok(Cost {
-        reads: pool.files().iter().map(size).sum(),
-        memory: 4 * (2 * numbers + 2 * images) as u64,
-        operations: rows as f64 * model.operations_per_pair(),
-    })
 }
 
 fn by_column(column: &str, context: &Context<'_>, rows: &mut StageRows) -> Result<(), StageError> {
@@ -354,25 +313,6 @@ fn by_cosine(
     Ok(())
 }
 
-/// A pair that cannot be read is set aside; the others' scores do not depend on it.
-fn by_network(
-    folder: &Path,
-    repair: Ftfy,
-    context: &Context<'_>,
-    rows: &mut StageRows,
-) -> Result<(), StageError> {
-    let network = Network::open(folder)?;
-    network.config().takes_captions(folder)?;
-    let network = network.with_tokenizer(Tokenizer::default().with_repair(repair));
-    let scored = score_pairs(&network, context.pool, context.input, context.progress)?;
-    rows.value = scored.scores().to_vec().into();
-    for pair in scored.bad() {
-        let position = scored.rows().position(pair.row);
-        rows.remove(position.expect("a bad pair is one of the rows"), pair.bad.kind.fault().name());
-    }
-    Ok(())
-}
-
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
     (embedding::dot(a, b) / (embedding::norm(a) * embedding::norm(b))) as f32
 }
@@ -402,6 +342,7 @@ mod tests {
                 "column = \"c\"\ncaption-repair = \"ftfy-6.2\"",
                 "`caption-repair` is of a `network`: name one",
             ),
+            ("column = \"c\"\nprecision = \"int8\"", "`precision` is of a `network`: name one"),
             (
                 "table = \"t.csv\"\ncolumn = \"c\"\nnetwork = \"n\"",
                 "give one of `table`, `cosine` and `network`",
@@ -418,6 +359,14 @@ mod tests {
         let older = words("network = \"n\"\ncaption-repair = \"ftfy-6.2\"").unwrap().in_words();
         assert!(older.ends_with("by the network n, captions repaired by ftfy-6.2"), "{older}");
         assert!(words("network = \"n\"").unwrap().in_words().ends_with("by the network n"));
+        assert!(
+            words("network = \"n\"\nprecision = \"f32\"")
+                .unwrap()
+                .in_words()
+                .ends_with("network n")
+        );
+        let int8 = words("network = \"n\"\nprecision = \"int8\"").unwrap().in_words();
+        assert!(int8.ends_with("by the network n in 8-bit integers"), "{int8}");
     }
 
     #[test]
