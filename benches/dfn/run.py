@@ -3,6 +3,7 @@
     python3 benches/dfn/run.py             # inference: results.json
     python3 benches/dfn/run.py training    # steps of training: training.json
     python3 benches/dfn/run.py embed       # tars of JPEGs from end to end: embed.json
+    python3 benches/dfn/run.py precision   # 8-bit integers, and what they change: precision.json
 
 Makes a virtual environment under target/ (PyTorch, open_clip, ONNX Runtime, tokenizers, Pillow,
 scikit-image for its photographs), and runs each side in turn, several times, on the same number of
@@ -28,13 +29,14 @@ BARS = {"tower_torch_over_ours": 1.0, "tokens_1_thread_tokenizers_over_ours": 1.
         "tokens_2_threads_tokenizers_over_ours": 1.0, "jpeg_pillow_over_ours": 1.5,
         "png_pillow_over_ours": 1.5}
 EMBED_BARS = {"embed_open_clip_over_ours": 1.3}
+PRECISION_BARS = {"int8_torch_over_ours": 1.6, "int8_torch_bf16_over_ours": 1.0}
 RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 TARGET = RELEASE / "examples"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="?", default="inference", choices=["inference", "training", "embed"])
+    parser.add_argument("what", nargs="?", default="inference", choices=["inference", "training", "embed", "precision"])
     parser.add_argument("--model", default="ViT-B-32")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
@@ -42,7 +44,8 @@ def main():
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
-        return {"inference": inference, "training": training, "embed": embedding}[args.what](args)
+        sides = {"inference": inference, "training": training, "embed": embedding, "precision": precision}
+        return sides[args.what](args)
     python = BENCH / "venv" / "bin" / "python"
     if not python.exists():
         venv.create(BENCH / "venv", with_pip=True)
@@ -51,7 +54,8 @@ def main():
     beside = ["--package", "curate-dfn", "--no-default-features", "--package", "curate-cli"]
     build = {"inference": [*beside, "--example", "forward", "--example", "parts"],
              "training": ["--package", "curate-dfn", "--example", "train_step"],
-             "embed": ["--package", "curate-cli"]}
+             "embed": ["--package", "curate-cli"],
+             "precision": [*beside, "--example", "forward", "--bin", "curate"]}
     subprocess.run(["cargo", "build", "--quiet", "--release", *build[args.what]], cwd=ROOT, check=True)
     threads = {name: str(args.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     subprocess.run([python, __file__, "--inside", *sys.argv[1:]], check=True, env={**os.environ, **threads})
@@ -78,6 +82,13 @@ def embedding(args):
     import embed
 
     write(args, "embed.json", {"embed": embed.measure(args, BENCH, RELEASE / "curate", ROOT)}, EMBED_BARS)
+
+
+def precision(args):
+    import precision as modes
+
+    part = modes.measure(args, BENCH, TARGET / "forward", RELEASE / "curate", ROOT)
+    write(args, "precision.json", {"int8": part}, PRECISION_BARS)
 
 
 def write(args, name, parts, bars):

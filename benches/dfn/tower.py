@@ -12,32 +12,47 @@ PARTS = [("products", ("onto_",)), ("bias, GELU and residual", ("products::finis
          ("attention, without its products", ("attention", "Attention", "softmax"))]
 
 
+def created(args):
+    import open_clip
+    import torch
+
+    torch.manual_seed(0)
+    return open_clip.create_model(args.model, pretrained=None).eval()
+
+
+def prepared(args, bench):
+    """A folder with the network, the pixels of a batch and `visual.onnx`; the network; the pixels."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    folder = bench / args.model
+    folder.mkdir(parents=True, exist_ok=True)
+    model = created(args)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()},
+              folder / "open_clip_model.safetensors")
+    config = {"model_cfg": open_clip.get_model_config(args.model)}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    size = config["model_cfg"]["vision_cfg"]["image_size"]
+    pixels = torch.randn(args.batch, 3, size, size)
+    pixels.numpy().astype("<f4").tofile(folder / "pixels.f32")
+    torch.onnx.export(model.visual, (pixels,), str(folder / "visual.onnx"), input_names=["pixels"],
+                      output_names=["features"], dynamo=False)
+    return folder, model, pixels
+
+
 def measure(args, bench, program):
     import numpy as np
     import onnxruntime
     import open_clip
     import torch
-    from safetensors.torch import save_file
 
     torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    folder = bench / args.model
-    folder.mkdir(parents=True, exist_ok=True)
-    model = open_clip.create_model(args.model, pretrained=None).eval()
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()},
-              folder / "open_clip_model.safetensors")
-    config = {"model_cfg": open_clip.get_model_config(args.model)}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    vision = config["model_cfg"]["vision_cfg"]
-    size = vision["image_size"]
-    pixels = torch.randn(args.batch, 3, size, size)
-    pixels.numpy().astype("<f4").tofile(folder / "pixels.f32")
-    onnx_file = folder / "visual.onnx"
-    torch.onnx.export(model.visual, (pixels,), str(onnx_file), input_names=["pixels"],
-                      output_names=["features"], dynamo=False)
+    folder, model, pixels = prepared(args, bench)
+    vision = open_clip.get_model_config(args.model)["vision_cfg"]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = args.threads
-    session = onnxruntime.InferenceSession(str(onnx_file), options)
+    session = onnxruntime.InferenceSession(str(folder / "visual.onnx"), options)
 
     def torch_once():
         with torch.no_grad():

@@ -2,6 +2,8 @@
 
     python3 benches/tasks/simulate.py
 
+`benches/tasks/run.py model` holds its times to measured ones.
+
 No measurement: a model. For pools of 12.8 million to 12.8 billion pairs it lists the steps of a usual
 recipe (cosine of two embeddings, the best 30 %, semantic dedup, concept pruning; embeddings of 768 halves;
 k-means trained on 256 rows for each cluster), with the floating-point operations and bytes of every task,
@@ -13,19 +15,23 @@ The rates are of one machine of 16 cores and 64 GiB that reads from shared stora
 machines cost for hire.
 """
 
+import dataclasses
 import json
 import random
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "simulation.json"
 SIZES = [12_800_000, 128_000_000, 1_280_000_000, 12_800_000_000]
-DIM, HALF = 768, 2
 MODEL = {
     "cores": 16,
     "gflops_a_core": 40.0,
     "gb_per_second": 0.5,
     "dollars_an_hour": 0.8,
     "seconds_to_start_a_task": 5.0,
+    # Of the pool, which every task opens; and that a stage puts together or the last step writes. By
+    # `run.py model` on two threads.
+    "rows_opened_a_second": 5e6,
+    "rows_written_a_second": 2.4e5,
     "spread": 0.2,
     "stragglers": 0.01,
     "straggler_factor": 3.0,
@@ -34,35 +40,67 @@ MODEL = {
 # Bytes of memory that every task holds for each row of the pool: ids, and the sets of rows of six stages.
 BYTES_A_ROW = 48 + 16 * 6
 ROWS_A_TASK = 1 << 20
+# Of the pairs of a row and a centroid, the share that bounds between passes leave to be multiplied.
+MULTIPLIED = 0.3
 
 
-def steps(rows):
-    """Name, tasks, and what one task costs: operations and bytes."""
-    parts = -(-rows // ROWS_A_TASK)
-    kept = int(rows * 0.3)
-    clusters = max(1, int(kept**0.5 / 2))
-    left = int(kept * 0.7)
-    of = lambda total, tasks: total / tasks
-    ids = 16 * rows
-    row = DIM * HALF
-    yield "score", parts, of(6.0 * rows * DIM, parts), of(2.0 * rows * row, parts) + ids
-    yield "cut", 1, 0.0, ids + 8 * rows
-    yield "examine", parts, of(2.0 * kept * DIM, parts), of(kept * row, parts) + ids
-    sample = min(kept, 256 * clusters)
-    yield "train", 1, 20 * 2.0 * sample * clusters * DIM * 0.3, sample * row + ids
-    yield "assign", parts, of(2.0 * kept * clusters * DIM * 0.3, parts), of(kept * row, parts) + ids
-    size = kept / clusters
-    yield "search", parts, of(kept * size * DIM, parts), of(kept * row, parts) + ids
-    yield "dedup", 1, 0.0, ids + 24 * kept
-    concepts = max(1, int(left**0.5 / 2))
-    yield "assign to concepts", parts, of(2.0 * left * concepts * DIM * 0.3, parts), of(left * row, parts) + ids
-    yield "prune", 1, 0.0, ids + 24 * left
-    yield "finish", 1, 0.0, ids + 32 * rows
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A cosine of two embeddings, or a column; a cut; semantic dedup; concept pruning; the subset."""
+
+    dim: int = 768
+    bytes_a_number: int = 2
+    is_cosine: bool = True
+    # Of all rows what the cut keeps, and of these what dedup keeps.
+    cut: float = 0.3
+    dedup: float = 0.7
+    # Clusters of dedup and of pruning; by default half the square root of the rows.
+    clusters: tuple = (None, None)
+    # Whether k-means passes over all rows in tasks, or trains on 256 rows a cluster in one.
+    in_passes: bool = False
+    passes: int = 20
 
 
-def seconds(operations, size):
-    compute = operations / (MODEL["gflops_a_core"] * 1e9 * MODEL["cores"])
-    return MODEL["seconds_to_start_a_task"] + compute + size / (MODEL["gb_per_second"] * 1e9)
+def steps(rows, recipe=Recipe(), parts=None):
+    """Stage, step, tasks, and what one task costs: operations, bytes, and rows written."""
+    parts = parts or -(-rows // ROWS_A_TASK)
+    kept = int(rows * recipe.cut)
+    row = recipe.dim * recipe.bytes_a_number
+    if recipe.is_cosine:
+        yield "score", "rows", parts, 6.0 * rows * recipe.dim / parts, 2.0 * rows * row / parts, rows / parts
+    yield "score", "stage", 1, 0.0, 8 * rows, rows
+    yield "cut", "stage", 1, 0.0, 8 * rows, rows
+    for stage, given, clusters in (("dedup", kept, recipe.clusters[0]),
+                                   ("prune", int(kept * recipe.dedup), recipe.clusters[1])):
+        yield from clustered(stage, given, clusters or max(1, int(given**0.5 / 2)), recipe, parts)
+    yield "", "finish", 1, 0.0, 32 * rows, rows
+
+
+def clustered(stage, rows, clusters, recipe, parts):
+    """The steps of a stage on k-means; each reads its part of the vectors."""
+    size = recipe.dim * recipe.bytes_a_number
+    part = rows * size / parts
+    product = 2.0 * rows * clusters * recipe.dim * MULTIPLIED
+    yield stage, "examine", parts, 2.0 * rows * recipe.dim / parts, part, 0
+    yield stage, "usable", 1, 0.0, 0.0, 0
+    if recipe.in_passes:
+        yield stage, "begin", 1, 0.0, 0.0, 0
+        yield stage, "pass", recipe.passes * parts, product / parts, part, 0
+        yield stage, "move", recipe.passes, 0.0, 0.0, 0
+    else:
+        sample = min(rows, 256 * clusters)
+        yield stage, "train", 1, recipe.passes * product * sample / rows, sample * size, 0
+    yield stage, "assign", parts, product / parts, part, 0
+    if stage == "dedup":
+        yield stage, "search", parts, rows * (rows / clusters) * recipe.dim / parts, part, 0
+    yield stage, "stage", 1, 0.0, 24 * rows, rows
+
+
+def seconds(pool, operations, size, written, model=MODEL):
+    """What one task takes where it has all cores; every task opens the pool."""
+    compute = operations / (model["gflops_a_core"] * 1e9 * model["cores"])
+    rows = pool / model["rows_opened_a_second"] + written / model["rows_written_a_second"]
+    return model["seconds_to_start_a_task"] + compute + size / (model["gb_per_second"] * 1e9) + rows
 
 
 def carried_out(tasks, each, machines, draw):
@@ -86,16 +124,16 @@ def simulate(rows):
     draw = random.Random(rows)
     clock = spent = lost = ideal = 0.0
     longest = ("", 0.0)
-    for name, tasks, operations, size in steps(rows):
-        each = seconds(operations, size)
+    for stage, step, tasks, *cost in steps(rows):
+        each = seconds(rows, *cost)
         took, used, gone = carried_out(tasks, each, machines, draw)
         clock, spent, lost = clock + took, spent + used, lost + gone
         ideal += tasks * each / machines
-        longest = max(longest, (name, took), key=lambda step: step[1])
+        longest = max(longest, (f"{stage} {step}", took), key=lambda step: step[1])
     return {
         "rows": rows,
         "machines": machines,
-        "tasks": sum(tasks for _, tasks, *_ in steps(rows)),
+        "tasks": sum(tasks for _, _, tasks, *_ in steps(rows)),
         "hours": round(clock / 3600, 2),
         "machine_hours": round(spent / 3600, 1),
         "dollars": round(machines * clock / 3600 * MODEL["dollars_an_hour"], 2),

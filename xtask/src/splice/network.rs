@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::{fixed, list, read, significant, text};
 
@@ -84,6 +85,49 @@ pub(super) fn embedding(root: &Path) -> Result<String> {
         text(&report["machine"]["cpu"]),
         significant(&embed["largest_difference"]),
     ))
+}
+
+/// The tower in 8-bit integers, and what they change in scores.
+pub(super) fn precision(root: &Path) -> Result<String> {
+    let report = read(root, "benches/dfn/precision.json")?;
+    let (part, bars) = (&report["int8"], &report["bars"]);
+    let mut out = String::from(
+        "| image tower of ViT-B/32 | s | over ours in int8 | bar | least cosine with PyTorch's f32 |\n\
+         |---|---|---|---|---|\n",
+    );
+    for (name, side) in [
+        ("PyTorch, f32", "torch"),
+        ("PyTorch, bf16", "torch_bf16"),
+        ("ONNX Runtime, int8", "onnxruntime_int8"),
+        ("ours, f32", "ours_f32"),
+        ("ours, int8", "ours"),
+    ] {
+        let ratio = format!("int8_{side}_over_ours");
+        out += &format!(
+            "| {name} | {} | {} | {} | {} |\n",
+            fixed(&part["seconds"][side], 3),
+            report["ratios"].get(&ratio).map_or("-".to_owned(), |ratio| fixed(ratio, 2)),
+            bars.get(&ratio).map_or("-".to_owned(), significant),
+            fixed(&part["least_cosine"][side], 5),
+        );
+    }
+    let (scores, case) = (&part["scores"], &part["case"]);
+    let percent = |value: &Value| 100.0 * value.as_f64().unwrap_or(f64::NAN);
+    out += &format!(
+        "\nBatch {}, weights at random, {} threads ({}). Scores of the demonstration's {} pairs by its trained \
+         network: rank correlation {} between f32 and int8, {:.1} % of a cut of the best {:.0} % changed, the largest \
+         difference {} where scores vary by {}.\n",
+        case["batch"],
+        report["threads"],
+        text(&report["machine"]["cpu"]),
+        scores["pairs"],
+        fixed(&scores["rank_correlation"], 5),
+        percent(&scores["changed"]),
+        percent(&scores["share"]),
+        significant(&scores["largest_difference"]),
+        significant(&scores["deviation"]),
+    );
+    Ok(out)
 }
 
 pub(super) fn conformance(root: &Path) -> Result<String> {

@@ -52,6 +52,37 @@ pub(super) fn soak(root: &Path) -> Result<String> {
     Ok(rows)
 }
 
+/// What the model says of runs that were measured.
+pub(super) fn model(root: &Path) -> Result<String> {
+    let part = part(root, "model")?;
+    let sizes = part["sizes"].as_object().context("benches/tasks/results.json has no model")?;
+    let size_of = |name: &str| name.parse::<u64>().unwrap_or(0);
+    let (rows, size) = sizes.iter().max_by_key(|(name, _)| size_of(name)).context("no size")?;
+    let mut table = String::from("| step | tasks | measured, s | modelled, s |\n|---|---|---|---|\n");
+    for (name, step) in size["steps"].as_object().context("a size without steps")? {
+        let (measured, modelled) = (fixed(&step["measured"], 1), fixed(&step["modelled"], 1));
+        table += &format!("| {name} | {} | {measured} | {modelled} |\n", step["tasks"]);
+    }
+    let (rates, ratios) = (&part["rates"], &part["ratios"]);
+    let millions = |rate: &str| rates[rate].as_f64().unwrap_or(f64::NAN) / 1e6;
+    table += &format!(
+        "| all | | {} | {} |\n\n{rows} rows, {} tasks a step, a process each. Measured for the model in the same \
+         run, on half as many rows: {} s to start, {:.1} million rows a second opened and {:.2} million written; {} \
+         GFLOP/s a core of {}, {} GB/s from its cache. {} tasks took longer than their plan estimates.\n",
+        fixed(&size["measured"], 1),
+        fixed(&size["modelled"], 1),
+        part["tasks_a_step"],
+        rates["seconds_to_start_a_task"],
+        millions("rows_opened_a_second"),
+        millions("rows_written_a_second"),
+        rates["gflops_a_core"],
+        rates["cores"],
+        rates["gb_per_second"],
+        ratios["tasks_beyond_their_estimate_below"],
+    );
+    Ok(table)
+}
+
 /// Larger runs than can be measured here, by a model.
 pub(super) fn simulated(root: &Path) -> Result<String> {
     let report = read(root, "benches/tasks/simulation.json")?;
