@@ -58,7 +58,8 @@ pub(super) fn model(root: &Path) -> Result<String> {
     let sizes = part["sizes"].as_object().context("benches/tasks/results.json has no model")?;
     let size_of = |name: &str| name.parse::<u64>().unwrap_or(0);
     let (rows, size) = sizes.iter().max_by_key(|(name, _)| size_of(name)).context("no size")?;
-    let mut table = String::from("| step | tasks | measured, s | modelled, s |\n|---|---|---|---|\n");
+    let mut table =
+        String::from("| step | tasks | measured, s | modelled, s |\n|---|---|---|---|\n");
     for (name, step) in size["steps"].as_object().context("a size without steps")? {
         let (measured, modelled) = (fixed(&step["measured"], 1), fixed(&step["modelled"], 1));
         table += &format!("| {name} | {} | {measured} | {modelled} |\n", step["tasks"]);
