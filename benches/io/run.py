@@ -2,7 +2,7 @@
 
     python3 benches/io/run.py [PART ...]
 
-Parts: npz, clip_score, reshard; all of them without an argument. Each part replaces its own section
+Parts: npz, clip_score, runs, reshard; all of them without an argument. Each part replaces its own section
 of results.json, so that they can be run one by one on a quiet machine. Needs cargo, 5 GB of temporary
 disk, and a network for `pip install` into a virtual environment under target/. Sides take turns, on
 the same number of threads, and read the same files, which lie in the page cache by then; the median
@@ -20,6 +20,8 @@ of the turns counts. Both sides' answers are compared in every turn.
   from hexadecimal, the rows sorted by them. Python's imports do not count, our whole process does, the flush
   of its file to the disk included, of which theirs has none. Peak memory is that of the whole process, once
   more with a fifth of the rows.
+- runs: `curate run` on the same rows: the score, the best 30 %, evidence, subset, report and explorer. What
+  was written when says how long each took; beside it the time to read the pool's bytes once.
 - reshard: 50,000 samples (jpg, txt, json) in 10 shards, all of them copied into shards of 10,000
   (`all`), and a selection of 30 % of them of which every third is wanted twice (`some`); with jpgs of
   4 KB, and `all` again with jpgs of 35 KB, which is what a sample of CommonPool takes on average.
@@ -80,7 +82,7 @@ def main():
     if "--inside" not in words:
         return reenter(words)
     DATA.mkdir(parents=True, exist_ok=True)
-    parts = {"npz": npz, "clip_score": clip_score, "reshard": reshard}
+    parts = {"npz": npz, "clip_score": clip_score, "runs": run_of_many_rows, "reshard": reshard}
     for part in [word for word in words if word != "--inside"] or parts:
         save(part, parts[part]())
 
@@ -353,6 +355,12 @@ def clip_score():
     ratios["peak_mib_below"] = peak["ours"]
     case = {"rows": ROWS, "shards": SHARDS, "kept": (len(subsets.pop()) - 128) // 16, "threads": THREADS}
     return {"case": case, "seconds": seconds, "peak_mib": peak, "ratios": ratios}
+
+
+def run_of_many_rows():
+    import runs
+
+    return runs.measure(sys.modules[__name__], 5)
 
 
 # reshard

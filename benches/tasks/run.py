@@ -138,9 +138,9 @@ def model():
         shape = dataclasses.replace(SHAPE, dedup=kept_by_dedup(plan_folder))
         for stage, step, tasks, *cost in simulate.steps(rows, shape, PARTS):
             modelled[f"{stage} {step}".strip()] = tasks * simulate.seconds(rows, *cost, model=rates)
-        steps = {name: {"tasks": len(times), "measured": round(sum(times), 2),
-                        "modelled": round(modelled.get(name, 0.0), 2)} for name, times in measured.items()}
-        totals = {side: round(sum(step[side] for step in steps.values()), 1) for side in ("measured", "modelled")}
+        steps = [{"step": name, "tasks": len(times), "measured": round(sum(times), 2),
+                  "modelled": round(modelled.get(name, 0.0), 2)} for name, times in measured.items()]
+        totals = {side: round(sum(step[side] for step in steps), 1) for side in ("measured", "modelled")}
         factor = totals["measured"] / totals["modelled"]
         sizes[str(rows)] = {"steps": steps, **totals}
     shutil.rmtree(plan_folder)

@@ -45,6 +45,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/src/filter.md",
     "docs/src/promises.md",
     "docs/src/python.md",
+    "docs/src/runs.md",
     "docs/src/select.md",
     "docs/src/tasks.md",
     "docs/src/transfer.md",
@@ -71,6 +72,7 @@ const TABLES: &[(&str, Table)] = &[
     ("demo-filter", network::demo_filter),
     ("eval-demo", eval::demo),
     ("eval-speed", eval::speed),
+    ("io-runs", io::runs),
     ("io-speed", io::speed),
     ("dbp-choices", select_tiny::concepts),
     ("dbp-claims", |root| claims(root, "dbp_tiny")),
@@ -399,6 +401,18 @@ mod tests {
             let text = fs::read_to_string(root.join(document)).expect("the document exists");
             let spliced = splice(&text, &root).expect("the marks are right");
             assert!(spliced == text, "{document}: run `cargo xtask splice`");
+        }
+    }
+
+    #[test]
+    fn no_page_of_the_book_has_marks_that_nobody_fills() {
+        let pages =
+            fs::read_dir(crate::root().join("docs/src")).expect("the book exists").flatten();
+        for page in pages.filter(|page| page.file_type().is_ok_and(|kind| kind.is_file())) {
+            let text = fs::read_to_string(page.path()).expect("a page is text");
+            let name = format!("docs/src/{}", page.file_name().to_string_lossy());
+            let is_listed = DOCUMENTS.contains(&&*name);
+            assert_eq!(is_listed, text.contains("<!-- begin "), "{name} in DOCUMENTS");
         }
     }
 

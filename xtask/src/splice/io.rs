@@ -26,6 +26,29 @@ impl Speed<'_> {
     }
 }
 
+/// Where the time of a run goes.
+pub(super) fn runs(root: &Path) -> Result<String> {
+    let report = report(root)?;
+    let part = &report["parts"]["runs"];
+    let (case, seconds) = (&part["case"], &part["seconds"]);
+    let mut table = format!("| a run of {} rows | s |\n|---|---|\n", case["rows"]);
+    for piece in part["parts"].as_array().into_iter().flatten() {
+        table += &format!("| {} | {} |\n", text(&piece["what"]), fixed(&piece["seconds"], 2));
+    }
+    Ok(table
+        + &format!(
+            "| all | {} |\n\nThe pool has {} MiB, which are read once in {} s from the system's cache; the run writes {} \
+             MiB and holds {} MiB at its peak ({} threads, {}).\n",
+            fixed(&seconds["ours"], 2),
+            fixed(&case["read_mib"], 0),
+            fixed(&seconds["read"], 2),
+            fixed(&case["written_mib"], 0),
+            fixed(&part["peak_mib"]["ours"], 0),
+            case["threads"],
+            text(&part["machine"]["processor"]),
+        ))
+}
+
 /// Seconds of reading, filtering and resharding beside the peers'.
 pub(super) fn speed(root: &Path) -> Result<String> {
     let report = report(root)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{fixed, read};
+use super::{fixed, read, text};
 
 const RESULTS: &str = "benches/tasks/results.json";
 
@@ -60,9 +60,10 @@ pub(super) fn model(root: &Path) -> Result<String> {
     let (rows, size) = sizes.iter().max_by_key(|(name, _)| size_of(name)).context("no size")?;
     let mut table =
         String::from("| step | tasks | measured, s | modelled, s |\n|---|---|---|---|\n");
-    for (name, step) in size["steps"].as_object().context("a size without steps")? {
+    for step in size["steps"].as_array().context("a size without steps")? {
         let (measured, modelled) = (fixed(&step["measured"], 1), fixed(&step["modelled"], 1));
-        table += &format!("| {name} | {} | {measured} | {modelled} |\n", step["tasks"]);
+        let (name, tasks) = (text(&step["step"]), &step["tasks"]);
+        table += &format!("| {name} | {tasks} | {measured} | {modelled} |\n");
     }
     let (rates, ratios) = (&part["rates"], &part["ratios"]);
     let millions = |rate: &str| rates[rate].as_f64().unwrap_or(f64::NAN) / 1e6;

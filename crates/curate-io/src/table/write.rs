@@ -9,8 +9,11 @@ use arrow_array::{
 use arrow_schema::{Field, Schema};
 use half::f16;
 use parquet::{
-    arrow::ArrowWriter, basic::Compression, errors::ParquetError,
-    file::properties::WriterProperties,
+    arrow::ArrowWriter,
+    basic::Compression,
+    errors::ParquetError,
+    file::properties::{WriterProperties, WriterPropertiesBuilder},
+    schema::types::ColumnPath,
 };
 
 use crate::{
@@ -20,6 +23,10 @@ use crate::{
 
 /// Rows of a row group: what is held until it is written, and what a reader takes in parts holds.
 const ROWS_A_GROUP: usize = 1 << 17;
+
+/// Columns whose values are all different: a dictionary of them is begun, found too large and given up, in every
+/// row group.
+const ALL_DIFFERENT: [&str; 2] = ["uid", "row"];
 
 /// A column of values.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,8 +131,11 @@ impl<'a> Writer<'a> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(ROWS_A_GROUP))
-            .set_created_by(concat!("curate ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
+            .set_created_by(concat!("curate ", env!("CARGO_PKG_VERSION")).to_owned());
+        let plain = |properties: WriterPropertiesBuilder, name: &&str| {
+            properties.set_column_dictionary_enabled(ColumnPath::from(*name), false)
+        };
+        let properties = ALL_DIFFERENT.iter().fold(properties, plain).build();
         let file = AtomicFile::create(path)?;
         let inner = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
             .map_err(|e| written(path, e))?;

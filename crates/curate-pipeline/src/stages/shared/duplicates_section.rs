@@ -1,11 +1,14 @@
 //! The report's section of a stage that removes duplicates.
 
+use std::ops::Range;
+
 use curate_core::rank::similarity_threshold;
 use curate_report::{
     Column, Curve, CurveChart, Gallery, Group, Histogram, Marker, Role, Section, Table, Value,
     counted,
 };
 
+use super::ranked::ranked;
 use crate::{
     Error,
     page::{Page, spread, stage_verdict},
@@ -106,18 +109,18 @@ pub(crate) fn near_reference(
         .intro("A row goes when a row of the reference is too similar to it.")
         .block(similarities(title, rows, &judged, threshold))
         .block(kept_curve(&values(rows, &judged), threshold));
-    judged.sort_by(|&a, &b| rows.value.get(b).total_cmp(&rows.value.get(a)).then(a.cmp(&b)));
-    let removed = judged.partition_point(|&i| !rows.keeps(i));
-    let part = |places: &[usize]| -> Vec<usize> { places.iter().map(|&i| rows.row(i)).collect() };
+    // Those that went are nearer than those that stayed.
+    let (removed, count) = (judged.iter().filter(|&&i| !rows.keeps(i)).count(), judged.len());
     let (first, last) = (removed.saturating_sub(DUPLICATE_GROUPS), removed + DUPLICATE_GROUPS);
     let detail = |row| similarity_to(rows, row);
-    let group = |heading: &str, places: &[usize]| -> Result<Group, Error> {
-        let cards = page.cards(&part(places), |row| stage_verdict(rows, row), detail)?;
+    let mut group = |heading: &str, ranks: Range<usize>| -> Result<Group, Error> {
+        let members = ranked(rows, &mut judged, ranks);
+        let cards = page.cards(&members, |row| stage_verdict(rows, row), detail)?;
         Ok(Group { heading: heading.into(), cards, ..Group::default() })
     };
     let groups = vec![
-        group("Just too near", &judged[first..removed])?,
-        group("Just far enough", &judged[removed..last.min(judged.len())])?,
+        group("Just too near", first..removed)?,
+        group("Just far enough", removed..last.min(count))?,
     ];
     Ok(section.block(Gallery {
         title: "Rows about the limit".into(),

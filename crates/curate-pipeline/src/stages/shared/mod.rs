@@ -9,6 +9,7 @@ pub(crate) mod duplicates_section;
 pub(crate) mod given_clusters;
 pub(crate) mod probing;
 pub(crate) mod quarantine;
+pub(crate) mod ranked;
 pub(crate) mod reference;
 pub(crate) mod score_cut;
 pub(crate) mod score_section;
