@@ -8,7 +8,10 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use common::{distance, largest, path, tiny, tiny_tokens};
 use curate_core::{Cut, NoProgress, Selection};
-use curate_dfn::{Arithmetic, Network, filter::score_pairs};
+use curate_dfn::{
+    Arithmetic, Network,
+    filter::{PairScores, score_pairs},
+};
 use curate_io::{Pool, PoolOptions};
 
 fn network() -> Network {
@@ -79,7 +82,7 @@ fn a_cut_by_scores_of_integers_keeps_nearly_the_same_pairs() {
         .sum();
     let correlation = 1.0 - 6.0 * apart / (n * (n * n - 1.0));
     assert!(correlation > 0.99 && correlation < 1.0, "{correlation}");
-    let kept = |scores: &curate_dfn::filter::Scores| -> BTreeSet<usize> {
+    let kept = |scores: &PairScores| -> BTreeSet<usize> {
         scores.select(Cut::Fraction(0.15)).unwrap().iter().collect()
     };
     let (exact, near) = (kept(&exact), kept(&near));
