@@ -410,7 +410,11 @@ mod tests {
                 .collect();
             // The largest products there are, and others.
             let rows: Vec<[[i16; GROUP]; ROWS]> = (0..2 * groups)
-                .map(|g| std::array::from_fn(|r| [127, -127, (g % 255) as i16 - 127, r as i16]))
+                .map(|g| {
+                    std::array::from_fn(|r| {
+                        [127, -127, i16::from((g % 255) as u8) - 127, i16::from(r as u8)]
+                    })
+                })
                 .collect();
             let starts = [[-5; ROWS], [9; ROWS]];
             let of = |with| {
