@@ -21,7 +21,7 @@ WRITTEN = [("pool.json", "pool opened, its files digested"), ("stages", "stages"
 
 
 def measure(run_module, turns):
-    """Seconds of each part of a run, of reading the pool's bytes once, and of the baseline of the same rule."""
+    """Seconds of each part of a run, and of reading the pool's bytes once."""
     pool = run_module.clip_score_folder(run_module.SHARDS)
     data = run_module.DATA
     recipe, out = data / "run.toml", data / "run"

@@ -164,8 +164,8 @@ def kind(name):
 
 
 def kept_by_dedup(plan):
-    reasons = json.loads((plan / "run" / "manifest.json").read_text())["stages"]
-    dedup = next(stage for stage in reasons if stage["kind"] == "semantic-dedup")
+    stages = json.loads((plan / "run" / "manifest.json").read_text())["stages"]
+    dedup = next(stage for stage in stages if stage["kind"] == "semantic-dedup")
     return dedup["rows_out"] / dedup["rows_in"]
 
 

@@ -23,10 +23,17 @@ pub struct Int8Matrix {
 }
 
 impl Int8Matrix {
+    /// The most inputs whose products fit 32 bits.
+    pub const MAX_INPUTS: usize = quant::MAX_DIM;
+
     /// The integers nearest to a matrix, each output by its largest number. An output that is not finite
     /// becomes NaN for every row.
+    ///
+    /// # Panics
+    /// When the matrix has more than [`Self::MAX_INPUTS`] inputs.
     pub fn new(matrix: &Matrix) -> Self {
         let (inputs, outputs) = (matrix.inputs(), matrix.outputs());
+        assert!(inputs <= Self::MAX_INPUTS, "{inputs} inputs overflow sums of 32 bits");
         let (groups, panels) = (inputs.div_ceil(GROUP), outputs.div_ceil(PANEL));
         let mut packed = vec![[[128; GROUP]; PANEL]; panels * groups];
         let mut scales = vec![0.0; panels * PANEL];
@@ -430,6 +437,24 @@ mod tests {
                 .map(|(g, t)| i32::from(rows[groups + g][7][t]) * i32::from(panel[g][30][t]))
                 .sum();
             assert_eq!(of(dispatch::instructions())[1][7][30], 9 + by_hand);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "32769 inputs overflow")]
+    fn more_inputs_than_sums_hold_are_refused() {
+        let inputs = Int8Matrix::MAX_INPUTS + 1;
+        Int8Matrix::new(&Matrix::linear(&vec![1.0; inputs], inputs));
+    }
+
+    #[test]
+    fn the_largest_sums_are_exact() {
+        let inputs = Int8Matrix::MAX_INPUTS;
+        let matrix = Int8Matrix::new(&Matrix::linear(&vec![127.0; inputs], inputs));
+        for x in [127.0, -127.0] {
+            let mut out = [0.0];
+            matrix.multiply(&vec![x; inputs], Then::Store, &mut out);
+            assert_eq!(out, [127.0 * x * inputs as f32]);
         }
     }
 

@@ -86,8 +86,12 @@ impl Linear {
     }
 
     fn in_int8(&mut self) {
-        if let Weight::F32(matrix) = &self.weight {
-            self.weight = Weight::Int8(Int8Matrix::new(matrix));
+        match &self.weight {
+            // A wider layer stays in f32.
+            Weight::F32(matrix) if matrix.inputs() <= Int8Matrix::MAX_INPUTS => {
+                self.weight = Weight::Int8(Int8Matrix::new(matrix));
+            }
+            Weight::F32(_) | Weight::Int8(_) => {}
         }
     }
 }
