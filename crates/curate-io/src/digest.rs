@@ -1,6 +1,9 @@
 //! SHA-256 digests of files.
 
-use std::{io::Read, path::Path};
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -36,6 +39,42 @@ pub fn of_file(path: &Path) -> Result<String, IoError> {
 pub fn of_files<P: AsRef<Path> + Sync>(paths: &[P]) -> Result<Vec<String>, IoError> {
     let digests: Vec<_> = paths.par_iter().map(|path| of_file(path.as_ref())).collect();
     digests.into_iter().collect()
+}
+
+/// Takes the digest of all that passes to a writer or from a reader.
+pub(crate) struct Digesting<T> {
+    pub(crate) inner: T,
+    hasher: Sha256,
+}
+
+impl<T> Digesting<T> {
+    pub(crate) fn new(inner: T) -> Self {
+        Self { inner, hasher: Sha256::new() }
+    }
+
+    pub(crate) fn finish(self) -> (T, String) {
+        (self.inner, hex(&self.hasher.finalize()))
+    }
+}
+
+impl<T: Write> Write for Digesting<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<T: Read> Read for Digesting<T> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        Ok(n)
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -113,6 +113,10 @@ pub(crate) trait Layout: Sync {
     /// Opens a shard and lists its rows.
     fn open(&self, file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError>;
 
+    /// Opens a shard of which so many rows were listed before, as cheaply as can be: without reading ids
+    /// and captions. It has no notes.
+    fn reopen(&self, file: &Path, rows: usize) -> Result<Box<dyn OpenShard>, IoError>;
+
     /// Whether a pool of this layout may be opened one shard at a time.
     fn comes_apart(&self) -> bool {
         false

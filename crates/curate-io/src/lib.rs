@@ -75,6 +75,7 @@ pub mod ids;
 pub mod json_lines;
 mod layout;
 mod layouts;
+mod lazy_shard;
 mod listing;
 pub mod lock;
 pub mod manifest;

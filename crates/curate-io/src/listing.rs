@@ -10,6 +10,7 @@ use crate::{
     error::{IoError, Kind},
     ids::{IdOrigins, id_in_shard},
     layout::{Detail, Layout, OpenShard, RowIds, ShardRows, is_blank},
+    lazy_shard::LazyShard,
     repeats::rows_of_repeated,
     restarts::Restarts,
     shard::{BadShards, IdsFrom, Sample, Shard, SkippedShard, rows_within},
@@ -17,12 +18,14 @@ use crate::{
     watched::Watched,
 };
 
-/// The shards of a pool that are open, and what is known of their rows.
+/// The shards of a pool, and what is known of their rows.
 #[derive(Default)]
 pub(crate) struct Listing {
+    /// What the layout takes for shards, those that were left out included.
+    pub(crate) found: Vec<PathBuf>,
     pub(crate) shards: Vec<Shard>,
     /// As many, in the same order.
-    pub(crate) open: Vec<Box<dyn OpenShard>>,
+    pub(crate) open: Vec<LazyShard>,
     /// As many npz files of other folders, or none.
     pub(crate) joined: Vec<PathBuf>,
     pub(crate) skipped: Vec<SkippedShard>,
@@ -63,7 +66,7 @@ impl ShardRule<'_> {
 impl Listing {
     /// Opens all shards of a pool in parallel and lists their rows in order of the files.
     pub(crate) fn read(
-        layout: &dyn Layout,
+        layout: &'static dyn Layout,
         path: &Path,
         rule: ShardRule<'_>,
         progress: &dyn Progress,
@@ -80,7 +83,7 @@ impl Listing {
             })
             .collect();
         progress.finish();
-        let mut listing = Self::default();
+        let mut listing = Self { found: files.clone(), ..Self::default() };
         let names = match rule.name.filter(|_| files.len() == 1) {
             Some(name) => vec![name.to_owned()],
             None => shard_names(&files),
@@ -104,7 +107,7 @@ impl Listing {
 
     fn add(
         &mut self,
-        layout: &dyn Layout,
+        layout: &'static dyn Layout,
         (file, name): (PathBuf, String),
         (watched, found, open): Opened,
         ids: Option<IdsFrom>,
@@ -136,15 +139,13 @@ impl Listing {
         }
         self.faults.extend(found.faults.into_iter().map(|(row, fault)| (first + row, fault)));
         self.notes.extend(open.notes().iter().map(|note| format!("{}: {note}", file.display())));
-        let beside = layout.companions(&file).into_iter();
-        let beside: Vec<PathBuf> = beside.filter(|b| *b != file && b.exists()).collect();
+        let files = files_of(layout, &file);
         self.watched.push(watched);
-        for file in &beside {
-            self.watched.push(Watched::of(file)?);
+        for beside in &files[1..] {
+            self.watched.push(Watched::of(beside)?);
         }
-        let files = std::iter::once(file).chain(beside).collect();
+        self.open.push(LazyShard::opened(layout, file, rows.len(), open));
         self.shards.push(Shard { name, rows, files });
-        self.open.push(open);
         Ok(())
     }
 
@@ -157,7 +158,7 @@ impl Listing {
             .open
             .par_iter()
             .enumerate()
-            .map(|(at, shard)| guarded(shard.path(), || ask(at, &**shard)))
+            .map(|(at, shard)| guarded(shard.file(), || ask(at, shard.get()?)))
             .collect();
         answers.into_iter().collect()
     }
@@ -180,7 +181,7 @@ impl Listing {
             if local.is_empty() {
                 continue;
             }
-            let found = guarded(open.path(), || open.samples(&local, detail))?;
+            let found = guarded(open.file(), || open.get()?.samples(&local, detail))?;
             if found.len() < local.len() {
                 self.check_rows(at, found.len())?;
             }
@@ -212,6 +213,13 @@ impl Listing {
         self.faults.sort_by_key(|&(row, _)| row);
         self.faults.dedup_by_key(|(row, _)| *row);
     }
+}
+
+/// A shard's file, and those beside it that belong to its rows.
+pub(crate) fn files_of(layout: &dyn Layout, file: &Path) -> Vec<PathBuf> {
+    let beside = layout.companions(file).into_iter();
+    let beside = beside.filter(|other| *other != file && other.exists());
+    std::iter::once(file.to_owned()).chain(beside).collect()
 }
 
 /// A panic of another's reader is an error about its file.

@@ -3,6 +3,7 @@
 mod images;
 mod joined;
 mod labels;
+mod listed;
 mod remembered;
 
 use std::{
@@ -260,7 +261,7 @@ impl Pool {
     /// When the first shard cannot be read.
     pub fn numeric_columns(&self) -> Result<Vec<String>, IoError> {
         for shard in &self.listing.open {
-            if let Some(names) = shard.numeric_columns()? {
+            if let Some(names) = shard.get()?.numeric_columns()? {
                 return Ok(names);
             }
         }
@@ -278,7 +279,7 @@ impl Pool {
         }
         let mut there = None;
         for shard in &self.listing.open {
-            let names = shard.numeric_columns()?.unwrap_or_default();
+            let names = shard.get()?.numeric_columns()?.unwrap_or_default();
             if names.iter().any(|there| there == name) {
                 return Ok(());
             }
@@ -308,7 +309,7 @@ impl Pool {
                 }
                 Numbers::Unsaid => return Err(self.no_column(at, name, self.numeric_columns()?)),
                 Numbers::Missing => {
-                    let there = self.listing.open[at].numeric_columns().ok().flatten();
+                    let there = self.listing.open[at].get()?.numeric_columns().ok().flatten();
                     return Err(self.no_column(at, name, there.unwrap_or_default()));
                 }
             }
@@ -318,7 +319,10 @@ impl Pool {
 
     /// An error about a column that a shard lacks.
     fn no_column(&self, shard: usize, name: &str, there: Vec<String>) -> IoError {
-        let path = self.listing.open[shard].path();
+        let path = match self.listing.open[shard].get() {
+            Ok(open) => open.path(),
+            Err(e) => return e,
+        };
         if there.is_empty() {
             let problem = format!("has no numbers `{name}`, and no others");
             let remedy = "take them from a table of scores by id, or compute them from embeddings";

@@ -34,6 +34,8 @@ pub(crate) const REPORT: &str = "report.html";
 pub(crate) const TASKS: &str = ".curate-tasks";
 /// The plan of tasks in a folder of its own.
 pub(crate) const PLAN: &str = "plan.json";
+/// The rows of a plan's pool.
+pub(crate) const LISTING: &str = "pool.listing";
 
 /// The folder of a stage.
 pub(crate) fn of_stage(run: &Path, index: usize, name: &str) -> PathBuf {

@@ -279,10 +279,56 @@ fn a_pool_or_file_that_changed_since_the_plan_is_refused_and_a_moved_clock_is_no
     fs::write(&table, text).unwrap();
     fs::remove_file(pool.path().join("0002.npz")).unwrap();
     let error = Worker::open(out.path(), &NoProgress).err().unwrap().to_string();
-    assert!(error.contains("has other files than when it was curated"), "{error}");
+    let expected =
+        "0002.parquet: has other files than when its rows were listed; plan again in another";
+    assert!(error.contains(expected), "{error}");
     let found = verify(out.path(), &NoProgress).unwrap();
     assert_eq!(found.damaged.len(), 1, "{found:?}");
     fs::remove_file(table).unwrap();
+}
+
+#[test]
+fn tasks_open_the_pool_by_its_listing_which_planning_again_restores() {
+    let pool = pool();
+    let recipe = recipe(pool.path(), STAGES);
+    let expected = whole(&recipe);
+    let harms: [(fn(&Path), &str); 2] = [
+        (
+            |listing| fs::remove_file(listing).unwrap(),
+            "pool.listing: does not exist; plan again in this folder",
+        ),
+        (
+            |listing| {
+                let mut bytes = fs::read(listing).unwrap();
+                let last = bytes.len() - 1;
+                bytes[last] ^= 1;
+                fs::write(listing, bytes).unwrap();
+            },
+            "pool.listing: does not have the digest that was written; plan again in this folder",
+        ),
+    ];
+    for (harm, said) in harms {
+        let out = folder();
+        let made = plan(&recipe, out.path(), Some(2), &NoProgress).unwrap();
+        Worker::open(out.path(), &NoProgress)
+            .unwrap()
+            .run(&made.steps[0].name, 0, &NoProgress)
+            .unwrap();
+        harm(&out.path().join("pool.listing"));
+        let error = Worker::open(out.path(), &NoProgress).err().unwrap().to_string();
+        assert!(error.contains(said), "{error}");
+        assert!(verify(out.path(), &NoProgress).unwrap().damaged[0].contains("pool.listing"));
+        assert_eq!(plan(&recipe, out.path(), Some(2), &NoProgress).unwrap(), made);
+        let done = Worker::open(out.path(), &NoProgress).unwrap();
+        assert_eq!(done.run(&made.steps[0].name, 0, &NoProgress).unwrap(), Done::Present);
+        resume(out.path(), &NoProgress).unwrap();
+        assert_eq!(results(&out.path().join("run")), expected);
+    }
+    let out = folder();
+    plan(&recipe, out.path(), Some(2), &NoProgress).unwrap();
+    fs::copy(pool.path().join("0002.parquet"), pool.path().join("0009.parquet")).unwrap();
+    let error = Worker::open(out.path(), &NoProgress).err().unwrap().to_string();
+    assert!(error.contains("has other files than when its rows were listed"), "{error}");
 }
 
 #[test]

@@ -61,6 +61,10 @@ impl Layout for ClipRetrieval {
         open(file)
     }
 
+    fn reopen(&self, file: &Path, rows: usize) -> Result<Box<dyn OpenShard>, IoError> {
+        Ok(reopen(file, rows))
+    }
+
     fn companions(&self, file: &Path) -> Vec<PathBuf> {
         companions(file)
     }
@@ -125,21 +129,34 @@ pub(super) fn companions(file: &Path) -> Vec<PathBuf> {
 /// Opens an npy file, with what describes its rows where there is such a file.
 pub(super) fn open(file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
     let rows = StoredArray::rows_of_npy(file)?;
-    // One part without a description, where others have theirs, is a file that was lost.
-    let metadata = sibling(file, METADATA, "parquet").filter(|m| has_parts(m));
+    let metadata = metadata_of(file);
     if let Some(metadata) = metadata.as_ref().filter(|m| !m.exists()) {
         return Err(ClipRetrieval.lost(metadata));
     }
     let Some(metadata) = metadata else {
         let ids = ShardRows { ids: RowIds::Numbered(rows), ..ShardRows::default() };
-        return Ok((ids, Box::new(Array { file: file.to_owned(), rows })));
+        return Ok((ids, reopen(file, rows)));
     };
     let there = Reader::open(&metadata)?.rows();
     if there != rows {
         let problem = format!("has {there} rows, but {} has {rows}", file.display());
         return Err(IoError::new(Kind::Disagree, &metadata, problem, "write both files again"));
     }
-    Ok((read_rows(file, &metadata)?, Box::new(Described { file: file.to_owned(), metadata })))
+    Ok((read_rows(file, &metadata)?, reopen(file, rows)))
+}
+
+pub(super) fn reopen(file: &Path, rows: usize) -> Box<dyn OpenShard> {
+    let file = file.to_owned();
+    match metadata_of(&file) {
+        Some(metadata) => Box::new(Described { file, metadata }),
+        None => Box::new(Array { file, rows }),
+    }
+}
+
+/// Where the description of an array's rows has to lie. One part without it, where others have theirs,
+/// is a file that was lost.
+fn metadata_of(file: &Path) -> Option<PathBuf> {
+    sibling(file, METADATA, "parquet").filter(|metadata| has_parts(metadata))
 }
 
 fn read_rows(file: &Path, metadata: &Path) -> Result<ShardRows, IoError> {

@@ -38,7 +38,13 @@ impl Layout for DataComp {
     }
 
     fn open(&self, file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
-        Ok((read_rows(file)?, Box::new(MetadataTable(file.to_owned()))))
+        let rows = read_rows(file)?;
+        let shard = self.reopen(file, rows.ids.len())?;
+        Ok((rows, shard))
+    }
+
+    fn reopen(&self, file: &Path, _: usize) -> Result<Box<dyn OpenShard>, IoError> {
+        Ok(Box::new(MetadataTable(file.to_owned())))
     }
 
     fn image_shards(&self, path: &Path) -> Option<PathBuf> {

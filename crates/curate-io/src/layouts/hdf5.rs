@@ -32,15 +32,19 @@ impl Layout for Hdf5 {
 
     fn open(&self, file: &Path) -> Result<(ShardRows, Box<dyn OpenShard>), IoError> {
         let rows = hdf5_file::rows(file)?;
-        let shard = Datasets { file: file.to_owned(), rows };
+        let shard = self.reopen(file, rows)?;
         for column in ["uid", "key"] {
             if let Some(values) = hdf5_file::text(file, column, rows)? {
                 let mut names = Names::of(file);
                 values.iter().for_each(|value| names.add(column, value.as_deref()));
-                return Ok((names.finish(), Box::new(shard)));
+                return Ok((names.finish(), shard));
             }
         }
-        Ok((ShardRows { ids: RowIds::Numbered(rows), ..ShardRows::default() }, Box::new(shard)))
+        Ok((ShardRows { ids: RowIds::Numbered(rows), ..ShardRows::default() }, shard))
+    }
+
+    fn reopen(&self, file: &Path, rows: usize) -> Result<Box<dyn OpenShard>, IoError> {
+        Ok(Box::new(Datasets { file: file.to_owned(), rows }))
     }
 
     #[cfg(feature = "object-store")]

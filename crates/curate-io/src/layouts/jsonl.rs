@@ -49,6 +49,10 @@ impl Layout for JsonLines {
         let (rows, notes) = read_rows(file)?;
         Ok((rows, Box::new(Lines { path: file.to_owned(), notes })))
     }
+
+    fn reopen(&self, file: &Path, _: usize) -> Result<Box<dyn OpenShard>, IoError> {
+        Ok(Box::new(Lines { path: file.to_owned(), notes: vec![] }))
+    }
 }
 
 /// The ids of the rows, those without a caption, and what is wrong with records that cannot be read.

@@ -29,6 +29,10 @@ impl Layout for NpyFiles {
         clip_retrieval::open(file)
     }
 
+    fn reopen(&self, file: &Path, rows: usize) -> Result<Box<dyn OpenShard>, IoError> {
+        Ok(clip_retrieval::reopen(file, rows))
+    }
+
     fn companions(&self, file: &Path) -> Vec<PathBuf> {
         clip_retrieval::companions(file)
     }

@@ -55,6 +55,15 @@ impl Layout for WebDataset {
         Ok((rows, Box::new(shard)))
     }
 
+    fn reopen(&self, file: &Path, rows: usize) -> Result<Box<dyn OpenShard>, IoError> {
+        let samples = list_members(file, &mut files::open(file)?)?.samples;
+        if samples.len() != rows {
+            let problem = format!("has {} samples, of which {rows} were listed", samples.len());
+            return Err(IoError::new(Kind::Disagree, file, problem, "start again"));
+        }
+        Ok(Box::new(TarShard { tar: file.to_owned(), samples, notes: vec![] }))
+    }
+
     /// The list of members is in memory while a shard is open.
     fn comes_apart(&self) -> bool {
         true

@@ -46,7 +46,7 @@ impl Pool {
 
     /// Where the embeddings of a shard lie.
     pub(super) fn places(&self, shard: usize) -> Result<Vec<(String, Place)>, IoError> {
-        let mut places = self.listing.open[shard].embeddings()?;
+        let mut places = self.listing.open[shard].get()?.embeddings()?;
         let Some(file) = self.listing.joined.get(shard) else { return Ok(places) };
         let here: BTreeSet<String> = places.iter().map(|(name, _)| name.clone()).collect();
         for (name, place) in places_in(file)? {

@@ -16,8 +16,21 @@ use curate_io::{
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
+/// A pool as it is opened by its listing, which says what opening it said.
 pub(crate) fn open(path: &Path) -> Result<Pool, IoError> {
-    Pool::open(path, PoolOptions::default(), &NoProgress)
+    let pool = Pool::open(path, PoolOptions::default(), &NoProgress)?;
+    let folder = tempfile::tempdir().unwrap();
+    let listing = folder.path().join("listing");
+    let digest = pool.save_listing(&listing).unwrap();
+    let again = Pool::open_listed(&listing, &digest).unwrap();
+    assert_eq!(again.ids(), pool.ids());
+    assert_eq!(again.faults(), pool.faults());
+    assert_eq!((again.shards(), again.skipped()), (pool.shards(), pool.skipped()));
+    assert_eq!((again.notes(), again.id_origins()), (pool.notes(), pool.id_origins()));
+    assert_eq!((again.path(), again.format()), (pool.path(), pool.format()));
+    assert_eq!(again.watched(), pool.watched());
+    assert_eq!(again.save_listing(&listing).unwrap(), digest);
+    Ok(again)
 }
 
 pub(crate) fn complaint(path: &Path) -> String {

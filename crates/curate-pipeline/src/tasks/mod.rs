@@ -11,6 +11,7 @@
 //!   plan.json          ranges, steps, estimates; what the pool and the files are
 //!   recipe.toml        the recipe with absolute paths
 //!   pool.json          the pool's files and their digests
+//!   pool.listing       its ids, and rows that cannot be used
 //!   parts/STEP/NNNNN.part      the artefact of a task
 //!   parts/STEP/NNNNN.json      written after it; makes it count
 //!   run/               the run folder

@@ -7,7 +7,9 @@ use std::{
 };
 
 use curate_core::{EmbeddingSource, Progress, params::Checker};
-use curate_io::{IoError, Kind, Pool, atomic, digest, lock::FolderLock, watched::Watched};
+use curate_io::{
+    IoError, Kind, Pool, atomic, digest, lock::FolderLock, url::is_url, watched::Watched,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -45,6 +47,10 @@ pub struct TaskPlan {
     pub steps: Vec<Step>,
     /// The digest of the pool; `pool.json` has those of its files.
     pub pool: String,
+    /// The digest of `pool.listing`, by which tasks open the pool without reading every shard. None of a pool
+    /// behind a URL, which every machine fetches for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<String>,
     /// Files that stages read beside the pool.
     pub files: Vec<FileRecord>,
 }
@@ -121,6 +127,7 @@ pub(super) fn plan_at(
         steps: steps(recipe, pool, parts.len())?,
         parts,
         pool: record.digest.clone(),
+        listing: None,
         files: files(recipe)?,
     };
     plan.fingerprint = plan.digest(recipe);
@@ -128,12 +135,17 @@ pub(super) fn plan_at(
     if at.replace && !TaskPlan::find(out).is_ok_and(|there| there.is_some_and(is_it)) {
         folder::remove_all(out)?;
     }
-    if let Some(there) = TaskPlan::find(out)? {
-        if there.fingerprint == plan.fingerprint {
-            return Ok(there);
-        }
+    let there = TaskPlan::find(out)?;
+    if there.as_ref().is_some_and(|there| there.fingerprint != plan.fingerprint) {
         let problem = "holds another plan; choose another folder, or remove this one".to_owned();
         return Err(Error::Run { folder: out.to_owned(), problem });
+    }
+    if !is_url(pool.path()) {
+        // Of a plan that is there the same bytes, in place of what may have been lost.
+        plan.listing = Some(pool.save_listing(&out.join(folder::LISTING))?);
+    }
+    if let Some(there) = there {
+        return Ok(there);
     }
     atomic::write(&out.join(folder::RECIPE), recipe.to_toml().as_bytes())?;
     record.save(out)?;

@@ -51,7 +51,10 @@ impl Worker {
         let plan = TaskPlan::open(folder)?;
         let recipe = Recipe::read(&folder.join(folder::RECIPE))?;
         plan.check(folder, &recipe)?;
-        let pool = recipe.open_pool(progress)?;
+        let pool = match &plan.listing {
+            Some(digest) => open_listed(&folder.join(folder::LISTING), digest)?,
+            None => recipe.open_pool(progress)?,
+        };
         Self::of(folder, plan, recipe, pool, Lock::Taken)
     }
 
@@ -275,6 +278,17 @@ impl Worker {
             there: bytes(limit),
         })
     }
+}
+
+/// The pool as it was when the plan was made.
+fn open_listed(listing: &Path, digest: &str) -> Result<Pool, Error> {
+    Pool::open_listed(listing, digest).map_err(|mut error| {
+        error.remedy = match error.path == listing {
+            true => "plan again in this folder, which keeps what is done".to_owned(),
+            false => "plan again in another folder".to_owned(),
+        };
+        error.into()
+    })
 }
 
 /// A result that is damaged counts as none: its tasks are carried out again.
