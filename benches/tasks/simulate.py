@@ -28,10 +28,11 @@ MODEL = {
     "gb_per_second": 0.5,
     "dollars_an_hour": 0.8,
     "seconds_to_start_a_task": 5.0,
-    # Of the pool, which every task opens; and that a stage puts together or the last step writes. By
-    # `run.py model` on two threads.
+    # Of the pool, which every task opens with the sets of rows that stages left; of what a stage puts together; and of those whose fate the last
+    # step writes. By `run.py model` on two threads.
     "rows_opened_a_second": 5e6,
-    "rows_written_a_second": 2.4e5,
+    "rows_put_together_a_second": 2.4e5,
+    "rows_finished_a_second": 2.4e5,
     "spread": 0.2,
     "stragglers": 0.01,
     "straggler_factor": 3.0,
@@ -40,8 +41,6 @@ MODEL = {
 # Bytes of memory that every task holds for each row of the pool: ids, and the sets of rows of six stages.
 BYTES_A_ROW = 48 + 16 * 6
 ROWS_A_TASK = 1 << 20
-# Of the pairs of a row and a centroid, the share that bounds between passes leave to be multiplied.
-MULTIPLIED = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,44 +61,46 @@ class Recipe:
 
 
 def steps(rows, recipe=Recipe(), parts=None):
-    """Stage, step, tasks, and what one task costs: operations, bytes, and rows written."""
+    """Stage, step, tasks, and what one task costs: operations, bytes, rows put together, rows finished."""
     parts = parts or -(-rows // ROWS_A_TASK)
     kept = int(rows * recipe.cut)
     row = recipe.dim * recipe.bytes_a_number
     if recipe.is_cosine:
-        yield "score", "rows", parts, 6.0 * rows * recipe.dim / parts, 2.0 * rows * row / parts, rows / parts
-    yield "score", "stage", 1, 0.0, 8 * rows, rows
-    yield "cut", "stage", 1, 0.0, 8 * rows, rows
+        yield "score", "rows", parts, 6.0 * rows * recipe.dim / parts, 2.0 * rows * row / parts, rows / parts, 0
+    yield "score", "stage", 1, 0.0, 8 * rows, rows, 0
+    yield "cut", "stage", 1, 0.0, 8 * rows, rows, 0
     for stage, given, clusters in (("dedup", kept, recipe.clusters[0]),
                                    ("prune", int(kept * recipe.dedup), recipe.clusters[1])):
         yield from clustered(stage, given, clusters or max(1, int(given**0.5 / 2)), recipe, parts)
-    yield "", "finish", 1, 0.0, 32 * rows, rows
+    yield "", "finish", 1, 0.0, 32 * rows, 0, rows
 
 
 def clustered(stage, rows, clusters, recipe, parts):
     """The steps of a stage on k-means; each reads its part of the vectors."""
     size = recipe.dim * recipe.bytes_a_number
     part = rows * size / parts
-    product = 2.0 * rows * clusters * recipe.dim * MULTIPLIED
-    yield stage, "examine", parts, 2.0 * rows * recipe.dim / parts, part, 0
-    yield stage, "usable", 1, 0.0, 0.0, 0
+    # All pairs: bounds between passes are known to a process that stays, not to one for each task.
+    product = 2.0 * rows * clusters * recipe.dim
+    yield stage, "examine", parts, 2.0 * rows * recipe.dim / parts, part, 0, 0
+    yield stage, "usable", 1, 0.0, 0.0, 0, 0
     if recipe.in_passes:
-        yield stage, "begin", 1, 0.0, 0.0, 0
-        yield stage, "pass", recipe.passes * parts, product / parts, part, 0
-        yield stage, "move", recipe.passes, 0.0, 0.0, 0
+        yield stage, "begin", 1, 0.0, 0.0, 0, 0
+        yield stage, "pass", recipe.passes * parts, product / parts, part, 0, 0
+        yield stage, "move", recipe.passes, 0.0, 0.0, 0, 0
     else:
         sample = min(rows, 256 * clusters)
-        yield stage, "train", 1, recipe.passes * product * sample / rows, sample * size, 0
-    yield stage, "assign", parts, product / parts, part, 0
+        yield stage, "train", 1, recipe.passes * product * sample / rows, sample * size, 0, 0
+    yield stage, "assign", parts, product / parts, part, 0, 0
     if stage == "dedup":
-        yield stage, "search", parts, rows * (rows / clusters) * recipe.dim / parts, part, 0
-    yield stage, "stage", 1, 0.0, 24 * rows, rows
+        yield stage, "search", parts, rows * (rows / clusters) * recipe.dim / parts, part, 0, 0
+    yield stage, "stage", 1, 0.0, 24 * rows, rows, 0
 
 
-def seconds(pool, operations, size, written, model=MODEL):
+def seconds(pool, operations, size, together, finished, model=MODEL):
     """What one task takes where it has all cores; every task opens the pool."""
     compute = operations / (model["gflops_a_core"] * 1e9 * model["cores"])
-    rows = pool / model["rows_opened_a_second"] + written / model["rows_written_a_second"]
+    rows = (pool / model["rows_opened_a_second"] + together / model["rows_put_together_a_second"]
+            + finished / model["rows_finished_a_second"])
     return model["seconds_to_start_a_task"] + compute + size / (model["gb_per_second"] * 1e9) + rows
 
 

@@ -109,7 +109,9 @@ pub(crate) enum Command {
     /// A sample that is in the subset several times is written as many times, with the keys UID-0,
     /// UID-1 and so on. The bytes do not depend on the number of threads. To resume an interrupted
     /// call, give the same command again.
-    #[command(after_help = "Example:\n  curate reshard shards --subset subset.npy --out curated")]
+    #[command(
+        after_help = "Examples:\n  curate reshard shards --subset subset.npy --out curated\n  curate reshard shards --subset subset.npy --out curated --tasks 8 --index 0"
+    )]
     Reshard(crate::reshard::ReshardArgs),
     /// Combine subset files, or count the ids in one. An id may occur several times.
     #[command(subcommand)]

@@ -99,11 +99,12 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Whether a scheduler asks for a part of a comparison or of an embedding.
+/// Whether a scheduler asks for a part of a comparison, an embedding or a resharding.
 fn is_a_part(command: &Command) -> bool {
     let part = match command {
         Command::Eval(EvalCommand::Compare(args)) => &args.part,
         Command::Filter(FilterCommand::Embed(args)) => &args.part,
+        Command::Reshard(args) => &args.part,
         _ => return false,
     };
     part.tasks.is_some()

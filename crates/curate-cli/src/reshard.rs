@@ -11,7 +11,7 @@ use clap::Args;
 use curate::{
     io::{
         pool::BadShards,
-        reshard::{ReshardOptions, Resharded, Shuffle, reshard},
+        reshard::{Part, ReshardOptions, Resharded, Shuffle, reshard},
         stamp::Check,
     },
     pipeline::compare::subset_file,
@@ -22,6 +22,7 @@ use crate::{
     failure::Failure,
     progress::Shown,
     show,
+    tasks::PartArgs,
     values::{IdsArg, output},
 };
 
@@ -81,8 +82,10 @@ pub(crate) struct ReshardArgs {
     #[arg(long)]
     verify: bool,
     /// Replace shards of another selection or other settings in the folder.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tasks")]
     overwrite: bool,
+    #[command(flatten)]
+    pub(crate) part: PartArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -106,21 +109,24 @@ pub(crate) fn run(args: &ReshardArgs, shown: &Shown) -> Result<(), Failure> {
         bad_shards: if args.skip_bad_shards { BadShards::Skip } else { BadShards::Error },
         ids: args.ids.ids,
         check: if args.verify { Check::Whole } else { Check::Sample },
+        part: args.part.task()?.map(|(index, tasks)| Part { index, tasks }),
         overwrite: args.overwrite,
     };
     let found = reshard(args.pool(), &subset_file(&args.subset)?, &args.out, options, shown)?;
-    if args.json { show::json(&found) } else { show::text(Text { args, found: &found }) }?;
+    let part = options.part;
+    if args.json { show::json(&found) } else { show::text(Text { args, part, found: &found }) }?;
     Ok(())
 }
 
 struct Text<'a> {
     args: &'a ReshardArgs,
+    part: Option<Part>,
     found: &'a Resharded,
 }
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { args, found } = self;
+        let Self { args, part, found } = self;
         let out = args.out.display();
         writeln!(
             f,
@@ -168,6 +174,17 @@ impl fmt::Display for Text<'_> {
         if let Some(more) = found.notes.len().checked_sub(show::MOST_NOTES + 1) {
             writeln!(f, "note: {} more are in --json", more + 1)?;
         }
-        writeln!(f, "wrote {out}/00000000.tar ..., sizes.json, sample_ids.npy, meta.json")
+        let Some(Part { index, tasks }) = part else {
+            return writeln!(
+                f,
+                "wrote {out}/00000000.tar ..., sizes.json, sample_ids.npy, meta.json"
+            );
+        };
+        let own = counted(found.own_shards as u64, "shard");
+        writeln!(f, "task {index} of 0 to {}: {own} in {out}", tasks - 1)?;
+        if found.complete {
+            return Ok(());
+        }
+        writeln!(f, "when all tasks are done, the command without --tasks completes the folder")
     }
 }

@@ -26,6 +26,12 @@
 //! are what they were, and no file's times have changed: 64 KiB a file. Where times have, the shard is
 //! compared with what would be written, byte by byte; [`ReshardOptions::check`] asks for that of all.
 //!
+//! Several tasks may share the work ([`ReshardOptions::part`]): processes, or machines that see the same
+//! folders. Each reads its part of the input shards and keeps what it found for the others in the output
+//! folder; one that needs what others have not read yet says so ([`Kind::Busy`]), and goes on when it is
+//! called again. Then each writes its part of the output shards. A call without a part, at the end, finds what
+//! is done, does what is missing and completes the folder. The bytes are those of one call.
+//!
 //! Memory: 24 bytes for each sample that is written, 8 more for each output sample when shuffling, 16 for
 //! each sample of 256 input shards where samples have keys alone,
 //! and a selection of up to 4 million ids; a larger sorted one stays on disk.
@@ -37,9 +43,15 @@ mod folder;
 mod options;
 mod order;
 mod scan;
+mod scans;
 mod tar_writer;
 
-use std::{collections::BTreeMap, ops::Range, path::Path, sync::mpsc::sync_channel};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::Path,
+    sync::mpsc::sync_channel,
+};
 
 use curate_core::Progress;
 use rayon::prelude::*;
@@ -51,17 +63,19 @@ use crate::{
     layouts::Format,
     lock::FolderLock,
     manifest::ShardEntry,
+    shard::BadShards,
     sorted::SortedIds,
     stamp::{Check, Stamp, touched_since},
     url,
 };
 
-pub use options::{ReshardOptions, Resharded, Shuffle};
+pub use options::{Part, ReshardOptions, Resharded, Shuffle};
 
 use copy::{is_written, write_shard};
-use folder::{Earlier, META, Plan, Writing, check_folder, earlier, write_json};
+use folder::{Earlier, META, Plan, Writing, check_folder, completed, earlier, write_json};
 use order::Order;
 use scan::{Source, scan_all};
+use scans::Scans;
 
 /// Shards that may wait for the disk.
 const WAITING: usize = 2;
@@ -74,7 +88,8 @@ const WAITING: usize = 2;
 /// [`subset::read`](crate::subset::read) reads. A call that stopped goes on when it is repeated.
 ///
 /// # Errors
-/// When a file cannot be read or written, `out` holds something else, or the caller cancels.
+/// When a file cannot be read or written, `out` holds something else, or the caller cancels; of a task also
+/// when other tasks have not read their part of the input yet, or it is to overwrite.
 pub fn reshard(
     pool: &Path,
     subset: &Path,
@@ -82,41 +97,49 @@ pub fn reshard(
     options: ReshardOptions,
     progress: &dyn Progress,
 ) -> Result<Resharded, IoError> {
-    if options.samples_per_shard == 0 {
-        let remedy = "ask for at least one sample in a shard";
-        return Err(IoError::new(Kind::Unsupported, out, "shards of 0 samples", remedy));
-    }
+    check_options(out, options)?;
     let here = url::local(pool, FilesWanted::Shards, progress)?;
     let tars = Format::Webdataset.layout().shards(&here)?;
     let ids = SortedIds::open(subset)?;
     check_folder(out, &tars, options.overwrite)?;
-    let _lock = FolderLock::take(out)?;
+    let _lock = options.part.map_or_else(|| FolderLock::take(out), |_| FolderLock::share(out))?;
     atomic::remove_leftovers(out)?;
-    let (sources, mut found) = scan_all(pool, &tars, &ids, options, progress)?;
-    if found.not_selected + found.without_id == found.input_samples && !ids.is_empty() {
-        let (wanted, samples) = (ids.distinct(), found.input_samples);
-        let problem =
-            format!("names {wanted} ids, of which none is that of one of {samples} samples");
-        let remedy = format!("give the selection that was made of {}", pool.display());
-        return Err(IoError::new(Kind::Disagree, subset, problem, remedy));
-    }
     let plan = Plan {
         selection: ids.digest().to_owned(),
         samples_per_shard: options.samples_per_shard,
         shuffle: options.shuffle,
         ids: options.ids,
-        inputs: sources.iter().map(Source::planned).collect(),
+        inputs: vec![],
     };
+    if let Some(part) = options.part
+        && let Some(shards) = completed(out, &plan, &tars, options.bad_shards == BadShards::Skip)?
+    {
+        return Ok(found_complete(&shards, part));
+    }
+    let scans = Scans::new(out, ids.digest(), &options);
+    let (sources, mut found) = scan_all(pool, &tars, &ids, (options, &scans), progress)?;
+    if found.not_selected + found.without_id == found.input_samples && !ids.is_empty() {
+        return Err(none_selected(pool, subset, (ids.distinct(), found.input_samples)));
+    }
+    let plan = Plan { inputs: sources.iter().map(Source::planned).collect(), ..plan };
     let earlier = earlier(out, &plan, options.overwrite)?;
     let order = Order::new(&sources, options.shuffle);
     let call = Call { sources: &sources, order: &order, out, options, progress };
-    let before = earlier.written.len();
+    let before = call.own().filter(|k| earlier.written.contains_key(k)).count();
     let mut shards = call.still_there(earlier)?;
     (found.written, found.output_shards) = (order.len(), call.shards());
     (found.found_written, found.written_again) = (shards.len(), before - shards.len());
-    let mut folder = Writing::begin(out, &plan, call.entries(&shards))?;
+    found.own_shards = call.own().count();
+    let mut folder = match options.part {
+        Some(part) => Writing::join(out, &plan, part, call.entries(&BTreeMap::new()))?,
+        None => Writing::begin(out, &plan, call.entries(&shards))?,
+    };
     call.write_missing(&mut shards, &mut folder)?;
     sources.iter().try_for_each(|source| source.input.check_untouched(&source.tar))?;
+    if options.part.is_some() {
+        return Ok(found);
+    }
+    found.complete = true;
     ids.write_npy(&out.join("sample_ids.npy"))?;
     let sizes = (0..call.shards()).map(|k| (tar_name(k), call.rows(k).len()));
     write_json(&out.join("sizes.json"), &sizes.collect::<BTreeMap<_, _>>())?;
@@ -124,6 +147,42 @@ pub fn reshard(
     // Written last: who finds it complete finds everything.
     folder.end(&plan, call.entries(&shards))?;
     Ok(found)
+}
+
+fn none_selected(pool: &Path, subset: &Path, (wanted, samples): (usize, usize)) -> IoError {
+    let problem = format!("names {wanted} ids, of which none is that of one of {samples} samples");
+    let remedy = format!("give the selection that was made of {}", pool.display());
+    IoError::new(Kind::Disagree, subset, problem, remedy)
+}
+
+/// What a task says of a folder that is complete.
+fn found_complete(shards: &[ShardEntry], part: Part) -> Resharded {
+    let own = (0..shards.len()).filter(|&k| part.has(k)).count();
+    Resharded {
+        written: shards.iter().map(|shard| shard.rows).sum(),
+        output_shards: shards.len(),
+        own_shards: own,
+        found_written: own,
+        complete: true,
+        ..Resharded::default()
+    }
+}
+
+fn check_options(out: &Path, options: ReshardOptions) -> Result<(), IoError> {
+    let refused = |problem, remedy| Err(IoError::new(Kind::Unsupported, out, problem, remedy));
+    match options.part {
+        _ if options.samples_per_shard == 0 => {
+            refused("shards of 0 samples", "ask for at least one sample in a shard")
+        }
+        Some(Part { index, tasks }) if index >= tasks => {
+            refused("there is no such task", "number the tasks from 0")
+        }
+        Some(_) if options.overwrite => refused(
+            "a task that shares its work cannot replace what is there",
+            "empty the folder first, or name another",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn tar_name(shard: usize) -> String {
@@ -169,6 +228,12 @@ impl Call<'_> {
         self.order.len().div_ceil(self.options.samples_per_shard)
     }
 
+    /// The shards that this call sees to.
+    fn own(&self) -> impl Iterator<Item = usize> {
+        let part = self.options.part;
+        (0..self.shards()).filter(move |&k| part.is_none_or(|part| part.has(k)))
+    }
+
     fn rows(&self, shard: usize) -> Range<usize> {
         let first = shard * self.options.samples_per_shard;
         first..self.order.len().min(first + self.options.samples_per_shard)
@@ -187,7 +252,8 @@ impl Call<'_> {
     /// Those of the shards of an earlier call that are what would be written now.
     fn still_there(&self, earlier: Earlier) -> Result<BTreeMap<usize, Stamp>, IoError> {
         let Earlier { written, touched } = earlier;
-        let written: Vec<_> = written.into_iter().filter(|(k, _)| *k < self.shards()).collect();
+        let own: BTreeSet<usize> = self.own().collect();
+        let written: Vec<_> = written.into_iter().filter(|(k, _)| own.contains(k)).collect();
         self.progress.start("check shards", written.len() as u64, "shards");
         let check = |(k, stamp): (usize, Stamp)| {
             let there = self.is_there(k, &stamp, &touched)?;
@@ -221,7 +287,7 @@ impl Call<'_> {
         there: &mut BTreeMap<usize, Stamp>,
         folder: &mut Writing<'_>,
     ) -> Result<(), IoError> {
-        let missing: Vec<usize> = (0..self.shards()).filter(|k| !there.contains_key(k)).collect();
+        let missing: Vec<usize> = self.own().filter(|k| !there.contains_key(k)).collect();
         self.progress.start("write shards", missing.len() as u64, "shards");
         // Threads that wait for the disk do not write, so one thread flushes. The channel is short, so
         // that no more than a few shards are unfinished.

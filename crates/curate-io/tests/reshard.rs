@@ -50,6 +50,8 @@ fn shards_have_the_bytes_that_webdataset_writes() {
                 input_samples: 11,
                 written: 11,
                 output_shards: 4,
+                own_shards: 4,
+                complete: true,
                 not_selected: 4,
                 // The last id, and the one whose sample has no record.
                 ids_without_sample: 2,

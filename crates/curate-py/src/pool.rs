@@ -8,7 +8,7 @@ use curate::{
         Format, IoError, Kind, Pool, PoolOptions, Sample,
         ids::id_of_key,
         pool::{BadShards, IdsFrom},
-        reshard::{ReshardOptions, Shuffle, reshard as reshard_pool},
+        reshard::{Part, ReshardOptions, Shuffle, reshard as reshard_pool},
         stamp::Check,
         subset::{self, SubsetFormat},
     },
@@ -270,6 +270,9 @@ pub(crate) fn inspect<'py>(
 /// verify : bool
 ///     Reads shards that an earlier call wrote whole before they count.
 /// overwrite : bool
+/// part : (index, tasks), optional
+///     Does the part of one of several tasks that share the folders, numbered from 0. One that needs what others
+///     have not read yet raises `BlockingIOError`: call it again. A call without it completes the folder.
 /// progress : bool or callable, optional
 ///
 /// Returns
@@ -278,7 +281,8 @@ pub(crate) fn inspect<'py>(
 ///     Counts, as `curate reshard --json` tells them.
 #[pyfunction]
 #[pyo3(signature = (pool, subset, out, *, samples_per_shard = 10_000, shuffle_buffer = None,
-    seed = 0, bad_shards = "error", ids = None, verify = false, overwrite = false, progress = None))]
+    seed = 0, bad_shards = "error", ids = None, verify = false, overwrite = false, part = None,
+    progress = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
 pub(crate) fn reshard<'py>(
     py: Python<'py>,
@@ -292,12 +296,15 @@ pub(crate) fn reshard<'py>(
     ids: Option<&str>,
     verify: bool,
     overwrite: bool,
+    part: Option<(usize, usize)>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Result<Bound<'py, PyAny>, Failure> {
     let PoolOptions { bad_shards, ids, .. } = options(None, bad_shards, ids)?;
     let check = if verify { Check::Whole } else { Check::Sample };
     let shuffle = shuffle_buffer.map(|buffer| Shuffle { buffer, seed });
-    let options = ReshardOptions { samples_per_shard, shuffle, bad_shards, ids, check, overwrite };
+    let part = part.map(|(index, tasks)| Part { index, tasks });
+    let options =
+        ReshardOptions { samples_per_shard, shuffle, bad_shards, ids, check, part, overwrite };
     let chosen = Chosen::of(subset)?;
     let found = watched(py, progress, |progress| {
         Ok(reshard_pool(&pool, &chosen.path, &out, options, progress)?)

@@ -69,14 +69,15 @@ pub(super) fn model(root: &Path) -> Result<String> {
     let millions = |rate: &str| rates[rate].as_f64().unwrap_or(f64::NAN) / 1e6;
     table += &format!(
         "| all | | {} | {} |\n\n{rows} rows, {} tasks a step, a process each. Measured for the model in the same \
-         run, on half as many rows: {} s to start, {:.1} million rows a second opened and {:.2} million written; {} \
-         GFLOP/s a core of {}, {} GB/s from its cache. {} tasks took longer than their plan estimates.\n",
+         run, on half as many rows: {} s to start, {:.1} million rows a second opened, {:.1} million put together by a stage and {:.2} \
+         million finished; {} GFLOP/s a core of {}, {} GB/s from its cache. {} tasks took longer than their plan estimates.\n",
         fixed(&size["measured"], 1),
         fixed(&size["modelled"], 1),
         part["tasks_a_step"],
         rates["seconds_to_start_a_task"],
         millions("rows_opened_a_second"),
-        millions("rows_written_a_second"),
+        millions("rows_put_together_a_second"),
+        millions("rows_finished_a_second"),
         rates["gflops_a_core"],
         rates["cores"],
         rates["gb_per_second"],

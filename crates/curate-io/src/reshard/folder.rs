@@ -9,19 +9,26 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::options::Shuffle;
+use super::{
+    options::{Part, Shuffle},
+    scans::SCANS,
+};
 use crate::{
     atomic,
     error::{IoError, Kind},
     lock::LOCK,
     manifest::{self, Contents, ShardEntry, Work},
     shard::IdsFrom,
+    shard_files::shard_names,
     stamp::{Input, Stamp},
 };
 
 /// A line for each shard that is there, until the manifest has them all. It is not flushed: a line that a
 /// crash loses costs its shard.
 const LOG: &str = ".curate-reshard.log";
+
+/// How the logs of tasks begin and end, of which each writes its own.
+const LOG_OF_TASK: (&str, &str) = (".curate-reshard-", ".log");
 
 /// The last file that a call writes.
 pub(super) const META: &str = "meta.json";
@@ -76,7 +83,7 @@ pub(super) fn check_folder(out: &Path, tars: &[PathBuf], overwrite: bool) -> Res
     }
     let by_product = |name: &std::ffi::OsStr| {
         let name = name.to_string_lossy();
-        name == LOCK || atomic::is_part(&name)
+        name == LOCK || name == SCANS || atomic::is_part(&name)
     };
     let is_empty = entries(out)?.iter().all(|entry| by_product(&entry.file_name()));
     if overwrite || is_empty || out.join(Work::Resharding.file()).exists() {
@@ -90,13 +97,13 @@ fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, IoError> {
     entries.map_err(|e| IoError::os(folder, "read", e))
 }
 
-/// What an equal call left. Shards of another one are an error, or removed.
+/// What an equal call or its tasks left. Shards of another one are an error, or removed.
 pub(super) fn earlier(out: &Path, plan: &Plan, overwrite: bool) -> Result<Earlier, IoError> {
     let manifest: Option<Manifest> = manifest::read(out, Work::Resharding)?;
     if let Some(manifest) = manifest.filter(|manifest| manifest.plan.equals(plan)) {
         let inputs = manifest.plan.inputs.iter().zip(&plan.inputs);
         let touched = inputs.map(|(then, now)| then.input != now.input).collect();
-        let mut written = logged(out);
+        let mut written = logged(out)?;
         for (k, shard) in manifest.contents.shards.into_iter().enumerate() {
             written.extend(shard.files.into_values().next().map(|stamp| (k, stamp)));
         }
@@ -106,21 +113,51 @@ pub(super) fn earlier(out: &Path, plan: &Plan, overwrite: bool) -> Result<Earlie
         let problem = "holds shards of another selection, pool or settings";
         return Err(IoError::new(Kind::Occupied, out, problem, "name another folder"));
     }
-    for name in entries(out)?.iter().map(fs::DirEntry::file_name).filter(|name| is_ours(name)) {
-        remove(&out.join(name))?;
+    if overwrite {
+        for name in entries(out)?.iter().map(fs::DirEntry::file_name).filter(|n| is_ours(n)) {
+            remove(&out.join(name))?;
+        }
     }
     Ok(Earlier { touched: vec![true; plan.inputs.len()], ..Earlier::default() })
 }
 
+/// The shards of a folder that a call with this plan, but for its inputs, has completed of the shards `tars`, for
+/// a task that comes late: it need not read again what the others have.
+pub(super) fn completed(
+    out: &Path,
+    plan: &Plan,
+    tars: &[PathBuf],
+    may_lack: bool,
+) -> Result<Option<Vec<ShardEntry>>, IoError> {
+    let manifest: Option<Manifest> = manifest::read(out, Work::Resharding)?;
+    let Some(manifest) = manifest.filter(|manifest| manifest.contents.complete) else {
+        return Ok(None);
+    };
+    let names = shard_names(tars);
+    let tars: BTreeMap<&String, &PathBuf> = names.iter().zip(tars).collect();
+    let inputs = &manifest.plan.inputs;
+    let untouched = inputs.iter().all(|planned| {
+        let tar = tars.get(&planned.shard);
+        tar.is_some_and(|tar| planned.input.check_untouched(tar).is_ok())
+    });
+    let all = inputs.len() == tars.len() || may_lack;
+    let same = manifest.plan.bare() == *plan && untouched && all;
+    Ok(same.then_some(manifest.contents.shards))
+}
+
 impl Plan {
+    /// The same without its inputs.
+    fn bare(&self) -> Self {
+        Self { inputs: vec![], ..self.clone() }
+    }
+
     /// True for the same samples at the same places of the same shards.
     fn equals(&self, other: &Self) -> bool {
         let places = |plan: &Self| {
             let inputs = plan.inputs.iter();
             inputs.map(|i| (i.shard.clone(), i.picked.clone())).collect::<Vec<_>>()
         };
-        let bare = |plan: &Self| Self { inputs: vec![], ..plan.clone() };
-        places(self) == places(other) && bare(self) == bare(other)
+        places(self) == places(other) && self.bare() == other.bare()
     }
 }
 
@@ -130,7 +167,13 @@ fn is_ours(name: &std::ffi::OsStr) -> bool {
     let number = name.strip_suffix(".tar").or_else(|| name.strip_suffix("_stats.json"));
     let numbered = |n: &str| n.len() == 8 && n.bytes().all(|b| b.is_ascii_digit());
     number.is_some_and(numbered)
-        || ["sizes.json", META, "sample_ids.npy", Work::Resharding.file(), LOG].contains(&name)
+        || ["sizes.json", META, "sample_ids.npy", Work::Resharding.file()].contains(&name)
+        || is_log(name)
+}
+
+fn is_log(name: &str) -> bool {
+    let (start, end) = LOG_OF_TASK;
+    name == LOG || (name.starts_with(start) && name.ends_with(end))
 }
 
 fn remove(path: &Path) -> Result<(), IoError> {
@@ -148,15 +191,26 @@ struct Logged {
     stamp: Stamp,
 }
 
-fn logged(out: &Path) -> BTreeMap<usize, Stamp> {
-    let text = fs::read_to_string(out.join(LOG)).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Logged>(line).ok());
-    lines.map(|line| (line.shard, line.stamp)).collect()
+fn logged(out: &Path) -> Result<BTreeMap<usize, Stamp>, IoError> {
+    let mut found = BTreeMap::new();
+    for log in logs(out)? {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Logged>(line).ok());
+        found.extend(lines.map(|line| (line.shard, line.stamp)));
+    }
+    Ok(found)
+}
+
+fn logs(out: &Path) -> Result<Vec<PathBuf>, IoError> {
+    let names = entries(out)?.into_iter().map(|entry| entry.file_name());
+    let logs = names.filter(|name| name.to_str().is_some_and(is_log));
+    Ok(logs.map(|name| out.join(name)).collect())
 }
 
 /// The folder while shards are written to it.
 pub(super) struct Writing<'a> {
     out: &'a Path,
+    path: PathBuf,
     log: File,
 }
 
@@ -169,11 +223,31 @@ impl<'a> Writing<'a> {
     ) -> Result<Self, IoError> {
         // In this order: a line of the log is only true with the manifest that it was written under.
         remove(&out.join(META))?;
-        let path = out.join(LOG);
-        remove(&path)?;
+        logs(out)?.iter().try_for_each(|log| remove(log))?;
         save(out, plan, Contents { complete: false, shards })?;
+        Self::log(out, LOG)
+    }
+
+    /// The same for a task: what is there may be of another one that writes now, and stays. Whoever comes
+    /// first says what the folder is to hold, all of them the same.
+    pub(super) fn join(
+        out: &'a Path,
+        plan: &Plan,
+        part: Part,
+        shards: Vec<ShardEntry>,
+    ) -> Result<Self, IoError> {
+        if !out.join(Work::Resharding.file()).exists() {
+            save(out, plan, Contents { complete: false, shards })?;
+        }
+        let (start, end) = LOG_OF_TASK;
+        Self::log(out, &format!("{start}{:05}{end}", part.index))
+    }
+
+    fn log(out: &'a Path, name: &str) -> Result<Self, IoError> {
+        let path = out.join(name);
         let log = File::options().create(true).append(true).open(&path);
-        Ok(Self { out, log: log.map_err(|e| IoError::os(&path, "written", e))? })
+        let log = log.map_err(|e| IoError::os(&path, "written", e))?;
+        Ok(Self { out, path, log })
     }
 
     /// Notes that a shard is there.
@@ -181,13 +255,20 @@ impl<'a> Writing<'a> {
         let mut line = serde_json::to_vec(&Logged { shard, stamp: stamp.clone() })
             .expect("numbers and text are JSON");
         line.push(b'\n');
-        self.log.write_all(&line).map_err(|e| IoError::os(self.out.join(LOG), "written", e))
+        self.log.write_all(&line).map_err(|e| IoError::os(&self.path, "written", e))
     }
 
     /// Says that the folder holds all its shards.
     pub(super) fn end(self, plan: &Plan, shards: Vec<ShardEntry>) -> Result<(), IoError> {
         save(self.out, plan, Contents { complete: true, shards })?;
-        remove(&self.out.join(LOG))
+        logs(self.out)?.iter().try_for_each(|log| remove(log))?;
+        let scans = self.out.join(SCANS);
+        match fs::remove_dir_all(&scans) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(IoError::os(&scans, "removed", e))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

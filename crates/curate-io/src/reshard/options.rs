@@ -22,6 +22,8 @@ pub struct ReshardOptions {
     /// [`Check::Whole`], byte by byte with what would be written now, which reads them and what they were
     /// made from. So are those in any case whose file, or one that they were made from, was touched since.
     pub check: Check,
+    /// Do one task's part of the work, which others share, instead of all of it.
+    pub part: Option<Part>,
     /// Replace what an earlier call with other settings wrote.
     pub overwrite: bool,
 }
@@ -34,8 +36,26 @@ impl Default for ReshardOptions {
             bad_shards: BadShards::Error,
             ids: None,
             check: Check::Sample,
+            part: None,
             overwrite: false,
         }
+    }
+}
+
+/// One of several tasks that share a resharding, as processes or machines that see the same folders: it reads
+/// the input shards, and writes the output shards, whose number leaves `index` when it is divided by `tasks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The number of the task, from 0.
+    pub index: usize,
+    /// How many there are.
+    pub tasks: usize,
+}
+
+impl Part {
+    /// Whether the shard of this number is its own.
+    pub(super) fn has(self, shard: usize) -> bool {
+        shard % self.tasks == self.index
     }
 }
 
@@ -59,6 +79,11 @@ pub struct Resharded {
     pub written: usize,
     /// Output shards.
     pub output_shards: usize,
+    /// Those of them that were this call's to write: all, or a task's part.
+    pub own_shards: usize,
+    /// Whether the folder is complete. A task finds it so where a call without a part came before, and says no
+    /// more of the input then.
+    pub complete: bool,
     /// Output shards that an earlier call had written.
     pub found_written: usize,
     /// Output shards that an earlier call had written and that were written again: their files are not

@@ -3,16 +3,17 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use curate_core::{Progress, SampleId};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
     folder::PlannedInput,
     options::{ReshardOptions, Resharded},
+    scans::Scans,
 };
 use crate::{
     digest,
@@ -35,17 +36,27 @@ pub(super) struct Source {
 }
 
 /// Where a sample lies in its shard, and how often it is written.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Picked {
     pub(super) bytes: Range<u64>,
     pub(super) copies: u32,
 }
 
+/// What became of an input shard.
+pub(super) enum Scanned {
+    Read(Box<Source>, Scan),
+    /// It cannot be read, for this reason.
+    LeftOut(String),
+}
+
 /// What reading an input shard tells.
-#[derive(Default)]
-struct Scan {
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Scan {
     samples: usize,
+    /// The places in the selection of the samples that are written.
+    places: Vec<usize>,
     /// The ids of samples that are known by their keys.
-    keys: Vec<SampleId>,
+    keys: Vec<u128>,
     without_id: usize,
     bad_records: usize,
     not_selected: usize,
@@ -76,49 +87,79 @@ pub(super) fn scan_all(
     pool: &Path,
     tars: &[PathBuf],
     ids: &SortedIds,
-    options: ReshardOptions,
+    (options, scans): (ReshardOptions, &Scans<'_>),
     progress: &dyn Progress,
 ) -> Result<(Vec<Source>, Resharded), IoError> {
-    let (seen, mut restarts) = (Seen::new(ids.len()), Restarts::default());
+    let (mut seen, mut restarts) = (Seen::new(ids.len()), Restarts::default());
     let names = shard_names(tars);
-    let shards: Vec<(&PathBuf, &String)> = tars.iter().zip(&names).collect();
+    let shards: Vec<(usize, (&PathBuf, &String))> = tars.iter().zip(&names).enumerate().collect();
+    let mut missing = 0;
     let mut found = Resharded::default();
     let mut sources = Vec::with_capacity(tars.len());
     progress.start("find samples", tars.len() as u64, "shards");
     // In batches, since the keys of all samples would take more memory than the samples that are written.
     for shards in shards.chunks(TOGETHER) {
-        let scan = |&(tar, name): &(&PathBuf, &String)| {
+        let look = |&(place, (tar, name)): &(usize, (&PathBuf, &String))| {
             progress.check().map_err(|_| IoError::cancelled(tar))?;
-            let scan = scan(tar, name, ids, options.ids, &seen);
+            let scanned = scans.find(place, tar, name);
+            let scanned = match scanned {
+                None if scans.is_ours(place) => {
+                    let scanned = scan_or_leave_out(tar, name, ids, options)?;
+                    Some(scans.keep((place, tar, name), scanned)?)
+                }
+                found => found,
+            };
             progress.advance(1);
-            scan
+            Ok(scanned)
         };
-        let scans: Vec<Result<(Source, Scan), IoError>> = shards.par_iter().map(scan).collect();
-        for ((_, name), scan) in shards.iter().zip(scans) {
-            match scan {
-                Ok((source, scan)) => {
-                    restarts.add_keys(name, &scan.keys);
+        let scanned: Vec<Result<Option<Scanned>, IoError>> = shards.par_iter().map(look).collect();
+        for ((_, (_, name)), scanned) in shards.iter().zip(scanned) {
+            match scanned? {
+                Some(Scanned::Read(source, scan)) => {
+                    let keys: Vec<SampleId> = scan.keys.iter().copied().map(SampleId).collect();
+                    restarts.add_keys(name, &keys);
+                    scan.places.iter().for_each(|&place| seen.add(place));
                     scan.add_to(&mut found);
                     if !scan.ended {
                         found.notes.push(format!("{name}: {NO_END}"));
                     }
-                    sources.push(source);
+                    sources.push(*source);
                 }
-                Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
-                    let name = (*name).clone();
-                    found.skipped.push(SkippedShard { name, reason: e.problem });
+                Some(Scanned::LeftOut(reason)) => {
+                    found.skipped.push(SkippedShard { name: (*name).clone(), reason });
                 }
-                Err(e) => return Err(e),
+                None => missing += 1,
             }
         }
     }
     progress.finish();
+    if missing > 0 {
+        let problem =
+            format!("{missing} of {} input shards are for other tasks to read", tars.len());
+        let remedy = "give the same command again once they have";
+        return Err(IoError::new(Kind::Busy, scans.out, problem, remedy));
+    }
     if options.ids.is_none() {
         restarts.check(pool)?;
     }
-    found.ids_without_sample = ids.distinct() - seen.distinct.into_inner();
-    found.repeated_samples = seen.repeats.into_inner();
+    found.ids_without_sample = ids.distinct() - seen.distinct;
+    found.repeated_samples = seen.repeats;
     Ok((sources, found))
+}
+
+fn scan_or_leave_out(
+    tar: &Path,
+    name: &str,
+    ids: &SortedIds,
+    options: ReshardOptions,
+) -> Result<Scanned, IoError> {
+    match scan(tar, name, ids, options.ids) {
+        Ok((source, scan)) => Ok(Scanned::Read(Box::new(source), scan)),
+        Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
+            Ok(Scanned::LeftOut(e.problem))
+        }
+        Err(e) => Err(e),
+    }
 }
 
 impl Scan {
@@ -134,22 +175,21 @@ impl Scan {
 
 /// Which ids of the selection have been met, by the place of their first occurrence.
 struct Seen {
-    bits: Vec<AtomicU64>,
-    distinct: AtomicUsize,
-    repeats: AtomicUsize,
+    bits: Vec<u64>,
+    distinct: usize,
+    repeats: usize,
 }
 
 impl Seen {
     fn new(ids: usize) -> Self {
-        let bits = std::iter::repeat_with(AtomicU64::default).take(ids.div_ceil(64)).collect();
-        Self { bits, distinct: AtomicUsize::new(0), repeats: AtomicUsize::new(0) }
+        Self { bits: vec![0; ids.div_ceil(64)], distinct: 0, repeats: 0 }
     }
 
-    fn add(&self, place: usize) {
-        let bit = 1 << (place % 64);
-        let before = self.bits[place / 64].fetch_or(bit, Ordering::Relaxed);
-        let count = if before & bit == 0 { &self.distinct } else { &self.repeats };
-        count.fetch_add(1, Ordering::Relaxed);
+    fn add(&mut self, place: usize) {
+        let (bits, bit) = (&mut self.bits[place / 64], 1 << (place % 64));
+        let count = if *bits & bit == 0 { &mut self.distinct } else { &mut self.repeats };
+        *count += 1;
+        *bits |= bit;
     }
 }
 
@@ -158,7 +198,6 @@ fn scan(
     shard: &str,
     ids: &SortedIds,
     rule: Option<IdsFrom>,
-    seen: &Seen,
 ) -> Result<(Source, Scan), IoError> {
     // Before it is read: a change from here on is noticed in the end.
     let input = Input::of_sample(tar)?;
@@ -166,7 +205,7 @@ fn scan(
     let Listed { samples, repeated, ended } = list_members(tar, &mut file)?;
     let mut scan =
         Scan { samples: samples.len(), repeated_members: repeated, ended, ..Scan::default() };
-    let (mut places, mut picked) = (Vec::new(), Vec::new());
+    let mut picked = Vec::new();
     for sample in samples {
         let texts = Texts::record_of(tar, &file, &sample)?;
         let Ok(record) = texts.record() else {
@@ -175,12 +214,12 @@ fn scan(
         };
         let known = known_by(&sample, record.as_ref());
         if let (Known::Key(id, _), None) = (&known, rule) {
-            scan.keys.push(*id);
+            scan.keys.push(id.0);
         }
         let id = known.id_in(shard, rule);
         let (place, copies) = id.map_or(Ok((0, 0)), |id| ids.find(id))?;
         if copies > 0 {
-            places.push(place);
+            scan.places.push(place);
             let copies = u32::try_from(copies).map_err(|e| {
                 IoError::malformed(tar, "a sample is wanted more than 4 billion times").caused_by(e)
             })?;
@@ -191,7 +230,5 @@ fn scan(
             scan.not_selected += 1;
         }
     }
-    // Only once the whole shard is known to be good: one that is left out has no samples.
-    places.into_iter().for_each(|place| seen.add(place));
     Ok((Source { tar: tar.to_owned(), name: shard.to_owned(), input, picked }, scan))
 }

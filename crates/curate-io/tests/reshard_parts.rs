@@ -1,0 +1,231 @@
+//! A resharding whose work several tasks share.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use common::{shard, tar_of};
+use curate_core::{NoProgress, SampleId};
+use curate_io::{
+    IoError, Kind, Pool, PoolOptions,
+    lock::FolderLock,
+    pool::{BadShards, IdsFrom},
+    reshard::{Part, ReshardOptions, Resharded, Shuffle, reshard},
+    subset::{self, SubsetFormat},
+};
+use tempfile::TempDir;
+
+const TASKS: usize = 3;
+
+/// Seven shards of three samples in `in`, two of every three of them wanted by `some.npy`, for output shards
+/// of two.
+struct Setting(TempDir);
+
+impl Setting {
+    fn new() -> Self {
+        let setting = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(setting.path("in")).unwrap();
+        (0..7).for_each(|shard| setting.write_input(shard, 1));
+        let ids: Vec<SampleId> = (0..21).filter(|i| i % 3 > 0).map(|i| SampleId(i + 1)).collect();
+        subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &ids).unwrap();
+        setting
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn input(&self, shard: usize) -> PathBuf {
+        self.path(&format!("in/{shard:05}.tar"))
+    }
+
+    /// A shard with so many bytes in its images.
+    fn write_input(&self, shard: usize, bytes: usize) {
+        let image = vec![7; bytes];
+        let members: Vec<(String, Vec<u8>)> = (3 * shard..3 * shard + 3)
+            .flat_map(|i| {
+                let record = format!("{{\"uid\": \"{:032x}\"}}", i + 1);
+                [(format!("{i}.json"), record.into_bytes()), (format!("{i}.png"), image.clone())]
+            })
+            .collect();
+        let members: Vec<(&str, &[u8])> =
+            members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        fs::write(self.input(shard), tar_of(&members)).unwrap();
+    }
+
+    fn call(&self, out: &str, options: ReshardOptions) -> Result<Resharded, IoError> {
+        let options = ReshardOptions { samples_per_shard: 2, ..options };
+        reshard(&self.path("in"), &self.path("some.npy"), &self.path(out), options, &NoProgress)
+    }
+
+    fn task(&self, index: usize, options: ReshardOptions) -> Result<Resharded, IoError> {
+        let part = Some(Part { index, tasks: TASKS });
+        self.call("out", ReshardOptions { part, ..options })
+    }
+
+    /// Every task, again until it is done.
+    fn all_tasks(&self, options: ReshardOptions) {
+        let mut left: Vec<usize> = (0..TASKS).collect();
+        for _ in 0..2 {
+            left.retain(|&index| match self.task(index, options) {
+                Ok(found) => found.complete,
+                Err(error) => {
+                    assert_eq!(error.kind, Kind::Busy, "{error}");
+                    true
+                }
+            });
+        }
+        assert_eq!(left, [0_usize; 0]);
+    }
+
+    /// The last call; what it wrote has to be what one call writes.
+    fn complete(&self, options: ReshardOptions) -> Resharded {
+        let found = self.call("out", options).unwrap();
+        let fresh = self.call("fresh", options).unwrap();
+        assert_eq!(files(&self.path("out")), files(&self.path("fresh")));
+        let bare = |found: &Resharded| Resharded { found_written: 0, ..found.clone() };
+        assert_eq!(bare(&found), bare(&fresh));
+        found
+    }
+}
+
+/// The names in a folder, with the bytes of files, but for that which names the folder.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let files = entries.map(|e| (e.file_name().into_string().unwrap(), e.path()));
+    files
+        .filter(|(name, _)| name != "meta.json")
+        .map(|(name, path)| (name, fs::read(path).unwrap_or_default()))
+        .collect()
+}
+
+#[test]
+fn tasks_read_and_write_a_part_each_and_a_last_call_completes_the_folder() {
+    let setting = Setting::new();
+    let options = ReshardOptions::default();
+    let error = setting.task(1, options).unwrap_err();
+    assert_eq!((error.kind, &error.path), (Kind::Busy, &setting.path("out")));
+    let expected = "5 of 7 input shards are for other tasks to read; give the same command again";
+    assert!(error.to_string().contains(expected), "{error}");
+    assert!(setting.task(0, options).is_err());
+    let found = setting.task(2, options).unwrap();
+    assert_eq!((found.output_shards, found.own_shards, found.written), (7, 2, 14));
+    assert!(!found.complete && found.found_written == 0);
+    let said = Pool::open(&setting.path("out"), PoolOptions::default(), &NoProgress).err().unwrap();
+    assert!(said.to_string().contains("2 of 7 shards are written; run it to its end"), "{said}");
+
+    assert_eq!(setting.task(0, options).unwrap().own_shards, 3);
+    assert_eq!(setting.task(2, options).unwrap().found_written, 2, "done before");
+    // Task 1 is missing: the last call does its part.
+    let found = setting.complete(options);
+    assert_eq!((found.found_written, found.own_shards, found.complete), (5, 7, true));
+    // Late, as a scheduler may: the folder stays whole.
+    let late = setting.task(1, options).unwrap();
+    assert_eq!((late.found_written, late.complete), (2, true));
+    assert_eq!(setting.complete(options).found_written, 7);
+}
+
+#[test]
+fn an_input_shard_is_read_by_one_task_alone() {
+    let setting = Setting::new();
+    let options = ReshardOptions::default();
+    (0..TASKS).for_each(|index| drop(setting.task(index, options)));
+    let scan = setting.path("out/.curate-scans/00000004.scan");
+    // What task 1 found in shard 4 is what task 0 goes by: without it, it waits.
+    let whole = fs::read(&scan).unwrap();
+    for harm in [vec![], whole[..whole.len() - 1].to_vec(), [&whole[..], b"x"].concat()] {
+        fs::write(&scan, harm).unwrap();
+        let error = setting.task(0, options).unwrap_err().to_string();
+        assert!(error.contains("1 of 7 input shards are for other tasks to read"), "{error}");
+    }
+    fs::write(&scan, whole).unwrap();
+    setting.task(0, options).unwrap();
+    setting.complete(options);
+}
+
+#[test]
+fn an_input_shard_that_changed_is_read_again_and_what_was_made_of_it_written_again() {
+    let setting = Setting::new();
+    let options = ReshardOptions::default();
+    setting.all_tasks(options);
+    setting.write_input(4, 3_000);
+    let error = setting.task(0, options).unwrap_err();
+    assert_eq!(error.kind, Kind::Busy, "{error}");
+    let error = setting.task(1, options).unwrap_err();
+    assert_eq!(error.kind, Kind::Occupied, "its samples lie elsewhere: {error}");
+    let overwrite = ReshardOptions { overwrite: true, ..options };
+    let found = setting.call("out", overwrite).unwrap();
+    assert_eq!((found.found_written, found.complete), (0, true));
+    assert_eq!(setting.complete(options).found_written, 7);
+}
+
+#[test]
+fn a_shuffle_and_shards_that_are_left_out_are_those_of_one_call() {
+    let setting = Setting::new();
+    fs::write(setting.input(2), "no tar").unwrap();
+    let shuffle = Some(Shuffle { buffer: 5, seed: 3 });
+    let options = ReshardOptions { shuffle, ..ReshardOptions::default() };
+    assert!(setting.task(1, options).is_err_and(|error| error.kind == Kind::Busy));
+    let error = setting.task(2, options).unwrap_err();
+    assert_eq!(error.path, setting.input(2), "it is its own: {error}");
+    let skip = ReshardOptions { bad_shards: BadShards::Skip, ..options };
+    setting.all_tasks(skip);
+    let found = setting.complete(skip);
+    assert_eq!((found.skipped.len(), found.written, found.found_written), (1, 12, 6));
+}
+
+#[test]
+fn keys_that_begin_anew_are_refused_by_every_task() {
+    let setting = Setting::new();
+    for k in 0..7 {
+        fs::write(setting.input(k), shard(&["1", "2", "3"])).unwrap();
+    }
+    let ids = [SampleId(1)];
+    subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &ids).unwrap();
+    let pool = Pool::open(
+        &setting.path("in"),
+        PoolOptions { ids: Some(IdsFrom::ShardAndKey), ..PoolOptions::default() },
+        &NoProgress,
+    )
+    .unwrap();
+    subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &pool.ids()[2..9]).unwrap();
+    let by_shard = ReshardOptions { ids: Some(IdsFrom::ShardAndKey), ..ReshardOptions::default() };
+    setting.all_tasks(by_shard);
+    assert_eq!(setting.complete(by_shard).written, 7);
+    fs::remove_dir_all(setting.path("out")).unwrap();
+    let keys: Vec<SampleId> =
+        Pool::open_piece(&setting.input(0), "0", PoolOptions::default()).unwrap().ids().to_vec();
+    subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &keys).unwrap();
+    let by_key = ReshardOptions::default();
+    let said = (0..TASKS).map(|index| setting.task(index, by_key).unwrap_err().to_string());
+    let said: Vec<String> = said.collect();
+    assert!(said[2].contains("begin anew in every shard"), "{said:?}");
+}
+
+#[test]
+fn what_a_task_cannot_do_is_refused() {
+    let setting = Setting::new();
+    let options = ReshardOptions::default();
+    let error = setting.task(TASKS, options).unwrap_err().to_string();
+    assert!(error.contains("there is no such task"), "{error}");
+    let error = setting.task(0, ReshardOptions { overwrite: true, ..options }).unwrap_err();
+    assert!(error.to_string().contains("cannot replace what is there"), "{error}");
+    let alone = FolderLock::take(&setting.path("out")).unwrap();
+    let error = setting.task(0, options).unwrap_err();
+    assert!(error.to_string().contains("is being written to by another process"), "{error}");
+    drop(alone);
+    let with_others = FolderLock::share(&setting.path("out")).unwrap();
+    assert!(setting.call("out", options).is_err_and(|error| error.kind == Kind::Busy));
+    drop(with_others);
+    setting.all_tasks(options);
+    // Of another selection.
+    subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &[SampleId(1)]).unwrap();
+    let said: Vec<Kind> = (0..TASKS).map(|t| setting.task(t, options).unwrap_err().kind).collect();
+    assert_eq!(said, [Kind::Busy, Kind::Busy, Kind::Occupied]);
+}
