@@ -182,6 +182,53 @@ fn a_killed_reshard_is_no_pool_until_it_is_whole() {
     assert!(verified.contains("23 shards were there already"), "{verified}");
 }
 
+#[test]
+fn jobs_of_an_array_share_a_resharding_and_one_that_is_killed_is_made_good() {
+    let folder = setting();
+    let job = |index: &str| {
+        let args = [&RESHARD[..], &["--tasks", "3"]].concat();
+        let mut command = command(folder.path(), &args);
+        command.env("SLURM_ARRAY_TASK_ID", index);
+        command
+    };
+    let done = |index: &str| {
+        let output = job(index).output().unwrap();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    // Later, to a scheduler: others have not read their part of the pool.
+    let (code, error) = done("0");
+    let expected =
+        "error: out: 3 of 5 input shards are for other tasks to read; give the same command again";
+    assert!(code == Some(75) && error.starts_with(expected), "{error}");
+    assert_eq!(done("1").0, Some(75));
+    let (code, told) = done("2");
+    assert!(code == Some(0) && told.contains("\ntask 2 of 0 to 2: 7 shards in out\n"), "{told}");
+    assert!(told.contains("the command without --tasks completes the folder"), "{told}");
+
+    let mut child = job("1").stdout(Stdio::null()).spawn().unwrap();
+    wait_for(&mut child, || folder.path().join("out/00000004.tar").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(done("1").0, Some(0));
+    // Task 0 never came back.
+    let told = said(folder.path(), &RESHARD);
+    assert!(told.contains("15 shards were there already"), "{told}");
+    let alone = RESHARD.map(|arg| if arg == "out" { "alone" } else { arg });
+    said(folder.path(), &alone);
+    let names = || (0..23).flat_map(|k| [format!("{k:08}.tar"), format!("{k:08}_stats.json")]);
+    let others = ["sizes.json", "sample_ids.npy"].map(str::to_owned);
+    for name in names().chain(others) {
+        let read = |out: &str| fs::read(folder.path().join(out).join(&name)).unwrap();
+        assert!(read("out") == read("alone"), "{name}");
+    }
+    assert_eq!(done("0").0, Some(0), "late: the folder is complete");
+    let left = fs::read_dir(folder.path().join("out")).unwrap().count();
+    assert_eq!(left, fs::read_dir(folder.path().join("alone")).unwrap().count());
+
+    let both = curate(folder.path(), &[&RESHARD[..], &["--tasks", "3", "--overwrite"]].concat());
+    assert_eq!(both.status.code(), Some(2), "{}", text(&both.stderr));
+}
+
 /// Every command that writes a file clears its folder of what killed ones left, and of nothing else.
 #[test]
 fn what_killed_commands_left_beside_their_file_goes_at_the_next_write() {

@@ -292,7 +292,8 @@ fn tasks_open_the_pool_by_its_listing_which_planning_again_restores() {
     let pool = pool();
     let recipe = recipe(pool.path(), STAGES);
     let expected = whole(&recipe);
-    let harms: [(fn(&Path), &str); 2] = [
+    type Harm = fn(&Path);
+    let harms: [(Harm, &str); 2] = [
         (
             |listing| fs::remove_file(listing).unwrap(),
             "pool.listing: does not exist; plan again in this folder",
