@@ -272,7 +272,7 @@ pub(crate) fn inspect<'py>(
 /// overwrite : bool
 /// part : (index, tasks), optional
 ///     Does the part of one of several tasks that share the folders, numbered from 0. One that needs what others
-///     have not read yet raises `BlockingIOError`: call it again. A call without it completes the folder.
+///     have not read yet raises `FileError`: call it again. A call without it completes the folder.
 /// progress : bool or callable, optional
 ///
 /// Returns

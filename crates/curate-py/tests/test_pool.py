@@ -227,6 +227,22 @@ def test_reshard_copies_the_selected_samples(program, finished, tmp_path):
         curate.reshard(DEMO / "pool", run.ids, shards, samples_per_shard=0)
 
 
+def test_tasks_share_a_resharding(finished, tmp_path):
+    _, _, run = finished
+
+    def part(index):
+        return curate.reshard(DEMO / "pool", run.ids, tmp_path / "parts", samples_per_shard=100, part=(index, 2))
+
+    with pytest.raises(curate.FileError, match="are for other tasks to read"):
+        part(0)
+    assert not part(1)["complete"] and not part(0)["complete"]
+    told = curate.reshard(DEMO / "pool", run.ids, tmp_path / "parts", samples_per_shard=100)
+    assert told["complete"] and told["found_written"] == told["output_shards"]
+    curate.reshard(DEMO / "pool", run.ids, tmp_path / "whole", samples_per_shard=100)
+    for tar in sorted((tmp_path / "whole").glob("*.tar")):
+        assert tar.read_bytes() == (tmp_path / "parts" / tar.name).read_bytes()
+
+
 def test_a_network_scores_as_the_program_embeds(pool):
     network = curate.Network(DEMO / "filter")
     rows = list(range(12))

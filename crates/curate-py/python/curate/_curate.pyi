@@ -1502,7 +1502,7 @@ def read_subset(path: str | PathLike[str]) -> Any:
     repeats included.
     """
 
-def reshard(pool: str | PathLike[str], subset: Any, out: str | PathLike[str], *, samples_per_shard: SupportsIndex = 10000, shuffle_buffer: SupportsIndex | None = None, seed: SupportsIndex = 0, bad_shards: str = "error", ids: str | None = None, verify: bool = False, overwrite: bool = False, progress: bool | Progress | None = None) -> Any:
+def reshard(pool: str | PathLike[str], subset: Any, out: str | PathLike[str], *, samples_per_shard: SupportsIndex = 10000, shuffle_buffer: SupportsIndex | None = None, seed: SupportsIndex = 0, bad_shards: str = "error", ids: str | None = None, verify: bool = False, overwrite: bool = False, part: tuple[SupportsIndex, SupportsIndex] | None = None, progress: bool | Progress | None = None) -> Any:
     """
     Copies the samples of a selection from WebDataset shards into new ones, as DataComp's resharder does.
     A call that stopped goes on when it is repeated.
@@ -1522,6 +1522,9 @@ def reshard(pool: str | PathLike[str], subset: Any, out: str | PathLike[str], *,
     verify : bool
         Reads shards that an earlier call wrote whole before they count.
     overwrite : bool
+    part : (index, tasks), optional
+        Does the part of one of several tasks that share the folders, numbered from 0. One that needs what others
+        have not read yet raises `FileError`: call it again. A call without it completes the folder.
     progress : bool or callable, optional
 
     Returns
