@@ -136,33 +136,7 @@ impl fmt::Display for Text<'_> {
             counted(found.input_samples as u64, "sample"),
             counted(found.input_shards as u64, "shard")
         )?;
-        let counts = [
-            (found.found_written, "shard was", "shards were", "there already"),
-            (
-                found.written_again,
-                "shard was",
-                "shards were",
-                "written again: the shard or its samples had changed",
-            ),
-            (found.ids_without_sample, "id has", "ids of the selection have", "no sample here"),
-            (found.not_selected, "sample", "samples", "left out: not in the selection"),
-            (found.without_id, "sample", "samples", "left out: the uid is no id"),
-            (found.bad_records, "sample", "samples", "left out: the record is not a JSON object"),
-            (
-                found.repeated_members,
-                "member",
-                "members",
-                "left out: the sample has one of that name",
-            ),
-            (
-                found.repeated_samples,
-                "sample repeats",
-                "samples repeat",
-                "an earlier id and its keys",
-            ),
-            (found.skipped.len(), "input shard", "input shards", "left out: not readable"),
-        ];
-        for (count, one, many, what) in counts.into_iter().filter(|&(count, ..)| count > 0) {
+        for (count, one, many, what) in counts(found).into_iter().filter(|&(count, ..)| count > 0) {
             writeln!(f, "  {} {} {what}", count, if count == 1 { one } else { many })?;
         }
         for shard in &found.skipped {
@@ -187,4 +161,24 @@ impl fmt::Display for Text<'_> {
         }
         writeln!(f, "when all tasks are done, the command without --tasks completes the folder")
     }
+}
+
+/// What is counted beside samples and shards: how many, of what for one and for many, and what became of them.
+fn counts(found: &Resharded) -> [(usize, &'static str, &'static str, &'static str); 9] {
+    [
+        (found.found_written, "shard was", "shards were", "there already"),
+        (
+            found.written_again,
+            "shard was",
+            "shards were",
+            "written again: the shard or its samples had changed",
+        ),
+        (found.ids_without_sample, "id has", "ids of the selection have", "no sample here"),
+        (found.not_selected, "sample", "samples", "left out: not in the selection"),
+        (found.without_id, "sample", "samples", "left out: the uid is no id"),
+        (found.bad_records, "sample", "samples", "left out: the record is not a JSON object"),
+        (found.repeated_members, "member", "members", "left out: the sample has one of that name"),
+        (found.repeated_samples, "sample repeats", "samples repeat", "an earlier id and its keys"),
+        (found.skipped.len(), "input shard", "input shards", "left out: not readable"),
+    ]
 }

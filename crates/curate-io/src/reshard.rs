@@ -74,8 +74,8 @@ pub use options::{Part, ReshardOptions, Resharded, Shuffle};
 use copy::{is_written, write_shard};
 use folder::{Earlier, META, Plan, Writing, check_folder, completed, earlier, write_json};
 use order::Order;
-use scan::{Source, scan_all};
-use scans::Scans;
+use scan::Source;
+use scans::{Scans, scan_all};
 
 /// Shards that may wait for the disk.
 const WAITING: usize = 2;

@@ -9,10 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    options::{Part, Shuffle},
-    scans::SCANS,
-};
+use super::options::{Part, Shuffle};
 use crate::{
     atomic,
     error::{IoError, Kind},
@@ -29,6 +26,9 @@ const LOG: &str = ".curate-reshard.log";
 
 /// How the logs of tasks begin and end, of which each writes its own.
 const LOG_OF_TASK: (&str, &str) = (".curate-reshard-", ".log");
+
+/// The folder of what tasks found in the input, until the folder is complete.
+pub(super) const SCANS: &str = ".curate-scans";
 
 /// The last file that a call writes.
 pub(super) const META: &str = "meta.json";

@@ -1,34 +1,42 @@
-//! What tasks that share a resharding found in the input, so that each input shard is read by one of them.
+//! Where the samples of a selection lie in all input shards. Tasks that share a resharding keep what they found,
+//! so that each input shard is read by one of them.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use curate_core::{Progress, SampleId};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    options::{Part, ReshardOptions},
-    scan::{Picked, Scan, Scanned, Source},
+    folder::SCANS,
+    options::{Part, ReshardOptions, Resharded},
+    scan::{Picked, Scan, Scanned, Source, scan_or_leave_out},
 };
 use crate::{
     atomic, digest,
-    error::IoError,
-    shard::IdsFrom,
+    error::{IoError, Kind},
+    restarts::Restarts,
+    shard::{IdsFrom, SkippedShard},
+    shard_files::shard_names,
+    sorted::SortedIds,
     stamp::{Input, Stamp},
+    tar_samples::NO_END,
     watched::Watched,
 };
 
-/// The folder of what was found, in the output folder until that is complete.
-pub(super) const SCANS: &str = ".curate-scans";
+/// Shards that are read before their keys are compared and forgotten.
+const TOGETHER: usize = 256;
 
 /// What the tasks of one resharding found.
 pub(super) struct Scans<'a> {
-    pub(super) out: &'a Path,
+    out: &'a Path,
     /// The digest of the selection.
-    pub(super) selection: &'a str,
-    pub(super) ids: Option<IdsFrom>,
-    pub(super) part: Option<Part>,
+    selection: &'a str,
+    ids: Option<IdsFrom>,
+    part: Option<Part>,
 }
 
 /// What has to be the same for a shard's samples to be the same.
@@ -71,7 +79,7 @@ impl<'a> Scans<'a> {
 
     /// What a task found in the input shard of this place. What is damaged, or of another selection or shard,
     /// is as good as none.
-    pub(super) fn find(&self, place: usize, tar: &Path, name: &str) -> Option<Scanned> {
+    fn find(&self, place: usize, tar: &Path, name: &str) -> Option<Scanned> {
         let file = fs::read(self.path(place)).ok()?;
         let (sha256, bytes) = file.split_at_checked(64)?;
         if digest::of_bytes(bytes).as_bytes() != sha256 {
@@ -92,13 +100,13 @@ impl<'a> Scans<'a> {
     }
 
     /// Whether the input or output shard of this place is this call's to see to.
-    pub(super) fn is_ours(&self, place: usize) -> bool {
+    fn is_ours(&self, place: usize) -> bool {
         self.part.is_none_or(|part| part.has(place))
     }
 
     /// Keeps what was found in an input shard for the other tasks, and gives it back. A call of its own keeps
     /// nothing.
-    pub(super) fn keep(
+    fn keep(
         &self,
         (place, tar, name): (usize, &Path, &str),
         scanned: Scanned,
@@ -130,5 +138,120 @@ impl<'a> Scans<'a> {
             }
             None => Scanned::LeftOut(left_out.unwrap_or_default()),
         })
+    }
+}
+
+/// What is known of the input shards so far.
+struct Gathered {
+    sources: Vec<Source>,
+    found: Resharded,
+    seen: Seen,
+    restarts: Restarts,
+    /// Shards that other tasks have not read yet.
+    missing: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, shard: &str, scanned: Option<Scanned>) {
+        match scanned {
+            Some(Scanned::Read(source, scan)) => {
+                let keys: Vec<SampleId> = scan.keys.iter().copied().map(SampleId).collect();
+                self.restarts.add_keys(shard, &keys);
+                scan.places.iter().for_each(|&place| self.seen.add(place));
+                self.count(shard, &scan);
+                self.sources.push(*source);
+            }
+            Some(Scanned::LeftOut(reason)) => {
+                self.found.skipped.push(SkippedShard { name: shard.to_owned(), reason });
+            }
+            None => self.missing += 1,
+        }
+    }
+
+    fn count(&mut self, shard: &str, scan: &Scan) {
+        let found = &mut self.found;
+        found.input_shards += 1;
+        found.input_samples += scan.samples;
+        found.without_id += scan.without_id;
+        found.bad_records += scan.bad_records;
+        found.not_selected += scan.not_selected;
+        found.repeated_members += scan.repeated_members;
+        if !scan.ended {
+            found.notes.push(format!("{shard}: {NO_END}"));
+        }
+    }
+}
+
+/// Finds the samples of all input shards, in parallel: by reading their members and records, or by what other
+/// tasks found.
+pub(super) fn scan_all(
+    pool: &Path,
+    tars: &[PathBuf],
+    ids: &SortedIds,
+    (options, scans): (ReshardOptions, &Scans<'_>),
+    progress: &dyn Progress,
+) -> Result<(Vec<Source>, Resharded), IoError> {
+    let mut all = Gathered {
+        sources: Vec::with_capacity(tars.len()),
+        found: Resharded::default(),
+        seen: Seen::new(ids.len()),
+        restarts: Restarts::default(),
+        missing: 0,
+    };
+    let names = shard_names(tars);
+    let shards: Vec<(usize, (&PathBuf, &String))> = tars.iter().zip(&names).enumerate().collect();
+    progress.start("find samples", tars.len() as u64, "shards");
+    // In batches, since the keys of all samples would take more memory than the samples that are written.
+    for shards in shards.chunks(TOGETHER) {
+        let look = |&(place, (tar, name)): &(usize, (&PathBuf, &String))| {
+            progress.check().map_err(|_| IoError::cancelled(tar))?;
+            let scanned = match scans.find(place, tar, name) {
+                None if scans.is_ours(place) => {
+                    let scanned = scan_or_leave_out(tar, name, ids, options)?;
+                    Some(scans.keep((place, tar, name), scanned)?)
+                }
+                found => found,
+            };
+            progress.advance(1);
+            Ok(scanned)
+        };
+        let scanned: Vec<Result<Option<Scanned>, IoError>> = shards.par_iter().map(look).collect();
+        for ((_, (_, name)), scanned) in shards.iter().zip(scanned) {
+            all.add(name, scanned?);
+        }
+    }
+    progress.finish();
+    let Gathered { sources, mut found, seen, restarts, missing } = all;
+    if missing > 0 {
+        let problem =
+            format!("{missing} of {} input shards are for other tasks to read", tars.len());
+        let remedy = "give the same command again once they have";
+        return Err(IoError::new(Kind::Busy, scans.out, problem, remedy));
+    }
+    if options.ids.is_none() {
+        restarts.check(pool)?;
+    }
+    found.ids_without_sample = ids.distinct() - seen.distinct;
+    found.repeated_samples = seen.repeats;
+    Ok((sources, found))
+}
+
+/// Which ids of the selection have been met, by the place of their first occurrence.
+struct Seen {
+    bits: Vec<u64>,
+    distinct: usize,
+    repeats: usize,
+}
+
+impl Seen {
+    fn new(ids: usize) -> Self {
+        Self { bits: vec![0; ids.div_ceil(64)], distinct: 0, repeats: 0 }
+    }
+
+    fn add(&mut self, place: usize) {
+        let (bits, bit) = (&mut self.bits[place / 64], 1 << (place % 64));
+        let count = if *bits & bit == 0 { &mut self.distinct } else { &mut self.repeats };
+        *count += 1;
+        *bits |= bit;
     }
 }
