@@ -128,6 +128,11 @@ impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { args, part, found } = self;
         let out = args.out.display();
+        if part.is_some() && found.complete {
+            let samples = counted(found.written as u64, "sample");
+            let shards = counted(found.output_shards as u64, "shard");
+            return writeln!(f, "{samples} in {shards}: {out} is complete");
+        }
         writeln!(
             f,
             "{} in {}, from {} in {}",
@@ -156,9 +161,6 @@ impl fmt::Display for Text<'_> {
         };
         let own = counted(found.own_shards as u64, "shard");
         writeln!(f, "task {index} of 0 to {}: {own} in {out}", tasks - 1)?;
-        if found.complete {
-            return Ok(());
-        }
         writeln!(f, "when all tasks are done, the command without --tasks completes the folder")
     }
 }

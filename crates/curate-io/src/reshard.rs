@@ -32,8 +32,8 @@
 //! called again. Then each writes its part of the output shards. A call without a part, at the end, finds what
 //! is done, does what is missing and completes the folder. The bytes are those of one call.
 //!
-//! Memory: 24 bytes for each sample that is written, 8 more for each output sample when shuffling, 16 for
-//! each sample of 256 input shards where samples have keys alone,
+//! Memory: 24 bytes for each sample that is written, 8 more for each output sample when shuffling; of 256 input
+//! shards 8 for each sample that is written and 16 for each sample where these have keys alone,
 //! and a selection of up to 4 million ids; a larger sorted one stays on disk.
 //!
 //! [mlfoundations/datacomp]: https://github.com/mlfoundations/datacomp

@@ -176,8 +176,30 @@ fn a_shuffle_and_shards_that_are_left_out_are_those_of_one_call() {
     assert_eq!(error.path, setting.input(2), "it is its own: {error}");
     let skip = ReshardOptions { bad_shards: BadShards::Skip, ..options };
     setting.all_tasks(skip);
+    let error = setting.call("out", options).unwrap_err();
+    assert_eq!(error.path, setting.input(2), "not asked to leave it out: {error}");
     let found = setting.complete(skip);
     assert_eq!((found.skipped.len(), found.written, found.found_written), (1, 12, 6));
+}
+
+#[test]
+fn a_shard_that_tasks_left_out_and_that_can_be_read_by_now_is_not_lost() {
+    let setting = Setting::new();
+    let length = fs::metadata(setting.input(2)).unwrap().len();
+    fs::write(setting.input(2), vec![0xff; length as usize]).unwrap();
+    let time = fs::metadata(setting.input(2)).unwrap().modified().unwrap();
+    let skip = ReshardOptions { bad_shards: BadShards::Skip, ..ReshardOptions::default() };
+    setting.all_tasks(skip);
+    // As if reading alone had failed: the file is as it was to whoever looks at length and time.
+    let scans = fs::read_dir(setting.path("out/.curate-scans")).unwrap().count();
+    assert_eq!(scans, 7);
+    setting.write_input(2, 1);
+    let file = fs::File::options().write(true).open(setting.input(2)).unwrap();
+    file.set_modified(time).unwrap();
+    let error = setting.call("out", skip).unwrap_err();
+    assert_eq!(error.kind, Kind::Occupied, "its samples are missing there: {error}");
+    let overwrite = ReshardOptions { overwrite: true, ..skip };
+    assert_eq!(setting.call("out", overwrite).unwrap().written, 14);
 }
 
 #[test]

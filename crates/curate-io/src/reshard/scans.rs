@@ -19,7 +19,7 @@ use crate::{
     atomic, digest,
     error::{IoError, Kind},
     restarts::Restarts,
-    shard::{IdsFrom, SkippedShard},
+    shard::{BadShards, IdsFrom, SkippedShard},
     shard_files::shard_names,
     sorted::SortedIds,
     stamp::{Input, Stamp},
@@ -37,6 +37,8 @@ pub(super) struct Scans<'a> {
     selection: &'a str,
     ids: Option<IdsFrom>,
     part: Option<Part>,
+    /// Whether shards that cannot be read are left out.
+    skips: bool,
 }
 
 /// What has to be the same for a shard's samples to be the same.
@@ -64,7 +66,8 @@ struct Saved {
 
 impl<'a> Scans<'a> {
     pub(super) fn new(out: &'a Path, selection: &'a str, options: &ReshardOptions) -> Self {
-        Self { out, selection, ids: options.ids, part: options.part }
+        let ReshardOptions { ids, part, bad_shards, .. } = *options;
+        Self { out, selection, ids, part, skips: bad_shards == BadShards::Skip }
     }
 
     fn path(&self, place: usize) -> PathBuf {
@@ -90,7 +93,8 @@ impl<'a> Scans<'a> {
             return None;
         }
         if let Some(reason) = left_out {
-            return Some(Scanned::LeftOut(reason));
+            // Tasks have to agree. A call of its own looks again: the shard may be readable by now.
+            return self.part.filter(|_| self.skips).map(|_| Scanned::LeftOut(reason));
         }
         let file = tar.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let stamp = Stamp { bytes: key.bytes, sample, sha256: None };
