@@ -5,67 +5,39 @@
 mod common;
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
 use common::tar_of;
-use curate_core::{NoProgress, SampleId};
+use curate_core::NoProgress;
 use curate_io::{
-    IoError, Kind, Pool, PoolOptions,
+    Kind, Pool, PoolOptions,
     lock::FolderLock,
     pool::IdsFrom,
-    reshard::{ReshardOptions, Resharded, reshard},
+    reshard::{ReshardOptions, reshard},
     stamp::Check,
     subset::{self, SubsetFormat},
 };
-use tempfile::TempDir;
 
 /// Bytes of an image: the samples of files lie far apart in them.
 const IMAGE: usize = 100_000;
 
-/// Four shards of three samples in `in`, all of them wanted by `all.npy`, for output shards of two.
-struct Setting(TempDir);
+/// Four shards, all samples of which are wanted.
+struct Setting(common::setting::Setting);
+
+impl std::ops::Deref for Setting {
+    type Target = common::setting::Setting;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 impl Setting {
     fn new() -> Self {
-        let setting = Self(tempfile::tempdir().unwrap());
-        fs::create_dir(setting.path("in")).unwrap();
-        for shard in 0..4 {
-            setting.write_input(shard, 1);
-        }
-        let ids: Vec<SampleId> = (0..12).map(|i| SampleId(i + 1)).collect();
-        subset::write(&setting.path("all.npy"), SubsetFormat::Npy, &ids).unwrap();
-        setting
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn input(&self, shard: usize) -> PathBuf {
-        self.path(&format!("in/{shard:05}.tar"))
-    }
-
-    /// A shard with this byte in its images.
-    fn write_input(&self, shard: usize, byte: u8) {
-        let image = vec![byte; IMAGE];
-        let members: Vec<(String, Vec<u8>)> = (3 * shard..3 * shard + 3)
-            .flat_map(|i| {
-                let record = format!("{{\"uid\": \"{:032x}\"}}", i + 1);
-                [(format!("{i}.json"), record.into_bytes()), (format!("{i}.png"), image.clone())]
-            })
-            .collect();
-        let members: Vec<(&str, &[u8])> =
-            members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-        fs::write(self.input(shard), tar_of(&members)).unwrap();
-    }
-
-    fn call(&self, out: &str, options: ReshardOptions) -> Result<Resharded, IoError> {
-        let options = ReshardOptions { samples_per_shard: 2, ..options };
-        reshard(&self.path("in"), &self.path("all.npy"), &self.path(out), options, &NoProgress)
+        Self(common::setting::Setting::new(4, &[1; IMAGE], |_| true))
     }
 
     /// Shards that were there, and shards that were written again.
@@ -73,16 +45,6 @@ impl Setting {
         let options = ReshardOptions { check, ..ReshardOptions::default() };
         let found = self.call("out", options).unwrap();
         (found.found_written, found.written_again)
-    }
-
-    /// The files of a folder, without those that name it.
-    fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(self.path(folder)).unwrap().map(Result::unwrap);
-        let files = entries.map(|e| (e.file_name().into_string().unwrap(), e.path()));
-        files
-            .filter(|(name, _)| name != "meta.json")
-            .map(|(name, path)| (name, fs::read(path).unwrap()))
-            .collect()
     }
 
     fn as_a_fresh_call_writes(&self) -> bool {
@@ -121,7 +83,7 @@ fn samples_that_changed_at_their_places_are_written_again() {
 
     // The samples 3, 4, 5 in the output shards 1 and 2.
     let time = time_of(&setting.input(1));
-    setting.write_input(1, 2);
+    setting.write_input(1, &[2; IMAGE]);
     assert_eq!(setting.again(Check::Sample), (4, 2));
     assert!(setting.as_a_fresh_call_writes());
 

@@ -4,64 +4,33 @@
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
-use common::{shard, tar_of};
+use common::shard;
 use curate_core::{NoProgress, SampleId};
 use curate_io::{
     IoError, Kind, Pool, PoolOptions,
     lock::FolderLock,
     pool::{BadShards, IdsFrom},
-    reshard::{Part, ReshardOptions, Resharded, Shuffle, reshard},
-    subset::{self, SubsetFormat},
+    reshard::{Part, ReshardOptions, Resharded, Shuffle},
 };
-use tempfile::TempDir;
 
 const TASKS: usize = 3;
 
-/// Seven shards of three samples in `in`, two of every three of them wanted by `some.npy`, for output shards
-/// of two.
-struct Setting(TempDir);
+/// Seven shards, two of every three samples of which are wanted.
+struct Setting(common::setting::Setting);
+
+impl std::ops::Deref for Setting {
+    type Target = common::setting::Setting;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 impl Setting {
     fn new() -> Self {
-        let setting = Self(tempfile::tempdir().unwrap());
-        fs::create_dir(setting.path("in")).unwrap();
-        (0..7).for_each(|shard| setting.write_input(shard, 1));
-        let ids: Vec<SampleId> = (0..21).filter(|i| i % 3 > 0).map(|i| SampleId(i + 1)).collect();
-        subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &ids).unwrap();
-        setting
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn input(&self, shard: usize) -> PathBuf {
-        self.path(&format!("in/{shard:05}.tar"))
-    }
-
-    /// A shard with so many bytes in its images.
-    fn write_input(&self, shard: usize, bytes: usize) {
-        let image = vec![7; bytes];
-        let members: Vec<(String, Vec<u8>)> = (3 * shard..3 * shard + 3)
-            .flat_map(|i| {
-                let record = format!("{{\"uid\": \"{:032x}\"}}", i + 1);
-                [(format!("{i}.json"), record.into_bytes()), (format!("{i}.png"), image.clone())]
-            })
-            .collect();
-        let members: Vec<(&str, &[u8])> =
-            members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-        fs::write(self.input(shard), tar_of(&members)).unwrap();
-    }
-
-    fn call(&self, out: &str, options: ReshardOptions) -> Result<Resharded, IoError> {
-        let options = ReshardOptions { samples_per_shard: 2, ..options };
-        reshard(&self.path("in"), &self.path("some.npy"), &self.path(out), options, &NoProgress)
+        Self(common::setting::Setting::new(7, &[7], |i| i % 3 > 0))
     }
 
     fn task(&self, index: usize, options: ReshardOptions) -> Result<Resharded, IoError> {
@@ -88,21 +57,11 @@ impl Setting {
     fn complete(&self, options: ReshardOptions) -> Resharded {
         let found = self.call("out", options).unwrap();
         let fresh = self.call("fresh", options).unwrap();
-        assert_eq!(files(&self.path("out")), files(&self.path("fresh")));
+        assert_eq!(self.files("out"), self.files("fresh"));
         let bare = |found: &Resharded| Resharded { found_written: 0, ..found.clone() };
         assert_eq!(bare(&found), bare(&fresh));
         found
     }
-}
-
-/// The names in a folder, with the bytes of files, but for that which names the folder.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
-    let files = entries.map(|e| (e.file_name().into_string().unwrap(), e.path()));
-    files
-        .filter(|(name, _)| name != "meta.json")
-        .map(|(name, path)| (name, fs::read(path).unwrap_or_default()))
-        .collect()
 }
 
 #[test]
@@ -154,7 +113,7 @@ fn an_input_shard_that_changed_is_read_again_and_what_was_made_of_it_written_aga
     let setting = Setting::new();
     let options = ReshardOptions::default();
     setting.all_tasks(options);
-    setting.write_input(4, 3_000);
+    setting.write_input(4, &[7; 3_000]);
     let error = setting.task(0, options).unwrap_err();
     assert_eq!(error.kind, Kind::Busy, "{error}");
     let error = setting.task(1, options).unwrap_err();
@@ -193,7 +152,7 @@ fn a_shard_that_tasks_left_out_and_that_can_be_read_by_now_is_not_lost() {
     // As if reading alone had failed: the file is as it was to whoever looks at length and time.
     let scans = fs::read_dir(setting.path("out/.curate-scans")).unwrap().count();
     assert_eq!(scans, 7);
-    setting.write_input(2, 1);
+    setting.write_input(2, &[7]);
     let file = fs::File::options().write(true).open(setting.input(2)).unwrap();
     file.set_modified(time).unwrap();
     let error = setting.call("out", skip).unwrap_err();
@@ -209,21 +168,21 @@ fn keys_that_begin_anew_are_refused_by_every_task() {
         fs::write(setting.input(k), shard(&["1", "2", "3"])).unwrap();
     }
     let ids = [SampleId(1)];
-    subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &ids).unwrap();
+    setting.select(&ids);
     let pool = Pool::open(
         &setting.path("in"),
         PoolOptions { ids: Some(IdsFrom::ShardAndKey), ..PoolOptions::default() },
         &NoProgress,
     )
     .unwrap();
-    subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &pool.ids()[2..9]).unwrap();
+    setting.select(&pool.ids()[2..9]);
     let by_shard = ReshardOptions { ids: Some(IdsFrom::ShardAndKey), ..ReshardOptions::default() };
     setting.all_tasks(by_shard);
     assert_eq!(setting.complete(by_shard).written, 7);
     fs::remove_dir_all(setting.path("out")).unwrap();
     let keys: Vec<SampleId> =
         Pool::open_piece(&setting.input(0), "0", PoolOptions::default()).unwrap().ids().to_vec();
-    subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &keys).unwrap();
+    setting.select(&keys);
     let by_key = ReshardOptions::default();
     let said = (0..TASKS).map(|index| setting.task(index, by_key).unwrap_err().to_string());
     let said: Vec<String> = said.collect();
@@ -247,7 +206,7 @@ fn what_a_task_cannot_do_is_refused() {
     drop(with_others);
     setting.all_tasks(options);
     // Of another selection.
-    subset::write(&setting.path("some.npy"), SubsetFormat::Npy, &[SampleId(1)]).unwrap();
+    setting.select(&[SampleId(1)]);
     let said: Vec<Kind> = (0..TASKS).map(|t| setting.task(t, options).unwrap_err().kind).collect();
     assert_eq!(said, [Kind::Busy, Kind::Busy, Kind::Occupied]);
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+pub(crate) mod setting;
+
 use std::{
     fs,
     io::{Cursor, Write},
