@@ -124,7 +124,7 @@ impl Failure {
 
     /// What the libraries cannot say, since they know neither commands nor flags.
     /// `skip` is how the command is told to leave out shards that cannot be read.
-    pub(crate) fn in_words_of_the_program(mut self, skip: &str) -> Self {
+    pub(crate) fn in_words_of_the_program(mut self, skip: &str, is_a_job: bool) -> Self {
         if let Self::Pipeline(Error::Io(error))
         | Self::Baseline(BaselineError::Io(error))
         | Self::Filter(FilterError::Io(error)) = &mut self
@@ -132,7 +132,7 @@ impl Failure {
             let is_tar = error.path.extension().is_some_and(|ending| ending == "tar");
             error.remedy += match error.kind {
                 Kind::DiskFull if !error.remedy.is_empty() => ", then run the same command again",
-                Kind::Occupied => ", or replace the shards there with --overwrite",
+                Kind::Occupied if !is_a_job => ", or replace the shards there with --overwrite",
                 Kind::Truncated if is_tar => skip,
                 _ => "",
             };

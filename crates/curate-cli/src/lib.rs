@@ -85,7 +85,7 @@ pub fn program(words: impl IntoIterator<Item = OsString>) -> u8 {
             stop.code()
         }
         Err(error) => {
-            let error = error.in_words_of_the_program(skip);
+            let error = error.in_words_of_the_program(skip, is_a_job);
             // Tasks replace what is damaged without a flag.
             let flag = if is_of_tasks { "" } else { error.flag() };
             eprintln!("error: {}", plain(&format!("{error}{flag}")));

@@ -82,13 +82,36 @@ impl AtomicFile {
         self.put(|_| Ok(()))
     }
 
+    /// [`Self::commit`] unless there is a file in its place, which stays; false then.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub(crate) fn commit_new(self) -> Result<bool, IoError> {
+        let folder = parent(&self.path).to_owned();
+        let (file, path) = self.finished(|file| file.sync_all())?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => sync_folder(&folder).map(|()| true),
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(IoError::os(&path, "written", e.error)),
+        }
+    }
+
     fn put(self, flush: impl FnOnce(&File) -> io::Result<()>) -> Result<(), IoError> {
+        let (file, path) = self.finished(flush)?;
+        file.persist(&path).map_err(|e| IoError::os(&path, "written", e.error))?;
+        Ok(())
+    }
+
+    /// The file, which is not in its place yet, and that place.
+    fn finished(
+        self,
+        flush: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(NamedTempFile, PathBuf), IoError> {
         let Self { file, path } = self;
         let file = file.into_inner().map_err(|e| IoError::os(&path, "written", e.into_error()))?;
         allow_others_to_read(file.as_file()).map_err(|e| IoError::os(&path, "written", e))?;
         flush(file.as_file()).map_err(|e| IoError::os(&path, "written", e))?;
-        file.persist(&path).map_err(|e| IoError::os(&path, "written", e.error))?;
-        Ok(())
+        Ok((file, path))
     }
 }
 

@@ -44,7 +44,8 @@ impl FolderLock {
     ) -> Result<Self, IoError> {
         fs::create_dir_all(folder).map_err(|e| IoError::os(folder, "created", e))?;
         let path = folder.join(LOCK);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        // For reading too: NFS shares no lock of a file that is open for writing alone.
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
         let file = file.map_err(|e| IoError::os(&path, "created", e))?;
         if let Err(TryLockError::WouldBlock) = lock(&file) {
             let problem = "is being written to by another process";

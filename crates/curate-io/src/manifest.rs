@@ -8,13 +8,14 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    atomic,
+    atomic::{self, AtomicFile},
     error::{IoError, Kind},
     stamp::{Check, Stamp, length},
 };
@@ -169,9 +170,28 @@ pub fn read<T: DeserializeOwned>(folder: &Path, work: Work) -> Result<Option<T>,
 /// # Errors
 /// When the bytes do not reach the disk.
 pub fn write(folder: &Path, work: Work, manifest: &impl Serialize) -> Result<(), IoError> {
+    atomic::write(&folder.join(work.file()), &text_of(manifest))
+}
+
+/// The same unless the folder has one, which stays; false then.
+///
+/// # Errors
+/// As [`write()`].
+pub(crate) fn write_new(
+    folder: &Path,
+    work: Work,
+    manifest: &impl Serialize,
+) -> Result<bool, IoError> {
+    let path = folder.join(work.file());
+    let mut file = AtomicFile::create(&path)?;
+    file.write_all(&text_of(manifest)).map_err(|e| IoError::os(&path, "written", e))?;
+    file.commit_new()
+}
+
+fn text_of(manifest: &impl Serialize) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(manifest).expect("a manifest is JSON");
     text.push(b'\n');
-    atomic::write(&folder.join(work.file()), &text)
+    text
 }
 
 /// An error when these files are the shards of a folder whose making was interrupted, or that lost one of

@@ -63,7 +63,6 @@ use crate::{
     layouts::Format,
     lock::FolderLock,
     manifest::ShardEntry,
-    shard::BadShards,
     sorted::SortedIds,
     stamp::{Check, Stamp, touched_since},
     url,
@@ -112,12 +111,12 @@ pub fn reshard(
         inputs: vec![],
     };
     if let Some(part) = options.part
-        && let Some(shards) = completed(out, &plan, &tars, options.bad_shards == BadShards::Skip)?
+        && let Some(shards) = completed(out, &plan, &tars, (part, options.check))?
     {
         return Ok(found_complete(&shards, part));
     }
-    let scans = Scans::new(out, ids.digest(), &options);
-    let (sources, mut found) = scan_all(pool, &tars, &ids, (options, &scans), progress)?;
+    let scans = Scans::new(out, ids.digest(), options);
+    let (sources, mut found) = scan_all(pool, &tars, &ids, &scans, progress)?;
     if found.not_selected + found.without_id == found.input_samples && !ids.is_empty() {
         return Err(none_selected(pool, subset, (ids.distinct(), found.input_samples)));
     }
@@ -145,7 +144,8 @@ pub fn reshard(
     write_json(&out.join("sizes.json"), &sizes.collect::<BTreeMap<_, _>>())?;
     write_json(&out.join(META), &meta(pool, subset, out, options, &found))?;
     // Written last: who finds it complete finds everything.
-    folder.end(&plan, call.entries(&shards))?;
+    let left_out = found.skipped.iter().map(|shard| shard.name.clone()).collect();
+    folder.end(&plan, left_out, call.entries(&shards))?;
     Ok(found)
 }
 

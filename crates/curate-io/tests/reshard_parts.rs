@@ -13,6 +13,7 @@ use curate_io::{
     lock::FolderLock,
     pool::{BadShards, IdsFrom},
     reshard::{Part, ReshardOptions, Resharded, Shuffle},
+    stamp::Check,
 };
 
 const TASKS: usize = 3;
@@ -88,6 +89,52 @@ fn tasks_read_and_write_a_part_each_and_a_last_call_completes_the_folder() {
     let late = setting.task(1, options).unwrap();
     assert_eq!((late.found_written, late.complete), (2, true));
     assert_eq!(setting.complete(options).found_written, 7);
+}
+
+#[test]
+fn tasks_leave_a_complete_folder_alone_that_is_not_theirs_or_not_whole() {
+    let setting = Setting::new();
+    let options = ReshardOptions::default();
+    setting.all_tasks(options);
+    setting.complete(options);
+    let refused = |index: usize, options: ReshardOptions| {
+        let error = setting.task(index, options).unwrap_err();
+        assert_eq!(error.kind, Kind::Occupied, "{error}");
+        assert!(error.to_string().contains("may not be what this task would leave"), "{error}");
+    };
+    refused(0, ReshardOptions { check: Check::Whole, ..options });
+    refused(0, ReshardOptions { shuffle: Some(Shuffle { buffer: 2, seed: 1 }), ..options });
+    let tar = setting.path("out/00000001.tar");
+    let whole = fs::read(&tar).unwrap();
+    fs::write(&tar, &whole[512..]).unwrap();
+    refused(1, options);
+    assert!(setting.task(0, options).unwrap().complete, "its own are whole");
+    assert_eq!(setting.call("out", options).unwrap().written_again, 1);
+    // Other images of the same length.
+    setting.write_input(4, &[8]);
+    refused(0, options);
+    assert!(!setting.path("out/.curate-scans").exists());
+    assert_eq!(setting.call("out", options).unwrap().written_again, 1);
+    // A new shard.
+    fs::copy(setting.input(0), setting.input(9)).unwrap();
+    refused(0, options);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shard_that_is_missing_is_left_out_by_all_tasks() {
+    let setting = Setting::new();
+    fs::remove_file(setting.input(2)).unwrap();
+    std::os::unix::fs::symlink("nowhere", setting.input(2)).unwrap();
+    let skip = ReshardOptions { bad_shards: BadShards::Skip, ..ReshardOptions::default() };
+    setting.all_tasks(skip);
+    assert_eq!(setting.complete(skip).skipped.len(), 1);
+    assert!(setting.task(0, skip).unwrap().complete);
+    // It is there by now.
+    fs::remove_file(setting.input(2)).unwrap();
+    setting.write_input(2, &[7]);
+    let error = setting.call("out", skip).unwrap_err();
+    assert_eq!(error.kind, Kind::Occupied, "{error}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::{
     lazy_shard::LazyShard,
     listing::{Listing, files_of},
     restarts::Restarts,
+    url::is_url,
     watched::Watched,
 };
 
@@ -63,12 +64,16 @@ struct ListedShard {
 
 impl Pool {
     /// Writes what opening the pool found, so that [`Pool::open_listed`] need not read every shard for it;
-    /// returns the SHA-256 of the file. The same pool makes the same bytes. A pool behind a URL is listed
-    /// as it lies in the cache of this machine.
+    /// returns the SHA-256 of the file. The same pool makes the same bytes.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written, or the pool lies behind a URL: its files are in the cache of one machine.
     pub fn save_listing(&self, to: &Path) -> Result<String, IoError> {
+        if is_url(&self.path) {
+            let problem = "lies behind a URL, whose files are in the cache of one machine";
+            let remedy = "list the pool in a folder";
+            return Err(IoError::new(Kind::Unsupported, &self.path, problem, remedy));
+        }
         let head = serde_json::to_vec(&self.head())
             .map_err(|e| IoError::malformed(to, "cannot name a path of the pool").caused_by(e))?;
         let mut file = Digesting::new(AtomicFile::create(to)?);

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::options::{Part, Shuffle};
 use crate::{
-    atomic,
+    atomic, digest,
     error::{IoError, Kind},
     lock::LOCK,
     manifest::{self, Contents, ShardEntry, Work},
     shard::IdsFrom,
     shard_files::shard_names,
-    stamp::{Input, Stamp},
+    stamp::{Check, Input, Stamp},
 };
 
 /// A line for each shard that is there, until the manifest has them all. It is not flushed: a line that a
@@ -59,6 +59,9 @@ struct Manifest {
     work: Work,
     #[serde(flatten)]
     plan: Plan,
+    /// Input shards that were left out, once the folder is complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
     #[serde(flatten)]
     contents: Contents,
 }
@@ -103,15 +106,14 @@ pub(super) fn earlier(out: &Path, plan: &Plan, overwrite: bool) -> Result<Earlie
     if let Some(manifest) = manifest.filter(|manifest| manifest.plan.equals(plan)) {
         let inputs = manifest.plan.inputs.iter().zip(&plan.inputs);
         let touched = inputs.map(|(then, now)| then.input != now.input).collect();
-        let mut written = logged(out)?;
+        let mut written = logged(out, &[manifest.plan.id(), plan.id()])?;
         for (k, shard) in manifest.contents.shards.into_iter().enumerate() {
             written.extend(shard.files.into_values().next().map(|stamp| (k, stamp)));
         }
         return Ok(Earlier { written, touched });
     }
     if !overwrite && out.join(Work::Resharding.file()).exists() {
-        let problem = "holds shards of another selection, pool or settings";
-        return Err(IoError::new(Kind::Occupied, out, problem, "name another folder"));
+        return Err(of_another(out));
     }
     if overwrite {
         for name in entries(out)?.iter().map(fs::DirEntry::file_name).filter(|n| is_ours(n)) {
@@ -121,34 +123,69 @@ pub(super) fn earlier(out: &Path, plan: &Plan, overwrite: bool) -> Result<Earlie
     Ok(Earlier { touched: vec![true; plan.inputs.len()], ..Earlier::default() })
 }
 
+fn of_another(out: &Path) -> IoError {
+    let problem = "holds shards of another selection, pool or settings";
+    IoError::new(Kind::Occupied, out, problem, "name another folder")
+}
+
 /// The shards of a folder that a call with this plan, but for its inputs, has completed of the shards `tars`, for
 /// a task that comes late: it need not read again what the others have.
+///
+/// # Errors
+/// When the folder is complete, but not by such a call, or not any more: tasks write to none that is.
 pub(super) fn completed(
     out: &Path,
     plan: &Plan,
     tars: &[PathBuf],
-    may_lack: bool,
+    (part, check): (Part, Check),
 ) -> Result<Option<Vec<ShardEntry>>, IoError> {
     let manifest: Option<Manifest> = manifest::read(out, Work::Resharding)?;
     let Some(manifest) = manifest.filter(|manifest| manifest.contents.complete) else {
         return Ok(None);
     };
-    let names = shard_names(tars);
-    let tars: BTreeMap<&String, &PathBuf> = names.iter().zip(tars).collect();
-    let inputs = &manifest.plan.inputs;
-    let untouched = inputs.iter().all(|planned| {
-        let tar = tars.get(&planned.shard);
-        tar.is_some_and(|tar| planned.input.check_untouched(tar).is_ok())
-    });
-    let all = inputs.len() == tars.len() || may_lack;
-    let same = manifest.plan.bare() == *plan && untouched && all;
-    Ok(same.then_some(manifest.contents.shards))
+    let shards = &manifest.contents.shards;
+    let own = shards.iter().enumerate().filter(|(k, _)| part.has(*k));
+    let mut files = own.flat_map(|(_, shard)| &shard.files);
+    let holds = |(name, stamp): (&String, &Stamp)| {
+        stamp.holds(&out.join(name), Check::Sample).is_ok_and(|holds| holds)
+    };
+    if check == Check::Sample && manifest.is_of(plan, tars) && files.all(holds) {
+        return Ok(Some(manifest.contents.shards));
+    }
+    let problem = "is complete, and may not be what this task would leave";
+    let remedy = "let one call without tasks look at all of it, or name another folder";
+    Err(IoError::new(Kind::Occupied, out, problem, remedy))
+}
+
+impl Manifest {
+    /// Whether it is of this plan, but for its inputs, and of these shards as they are.
+    fn is_of(&self, plan: &Plan, tars: &[PathBuf]) -> bool {
+        let names = shard_names(tars);
+        let mut tars: BTreeMap<&String, &PathBuf> = names.iter().zip(tars).collect();
+        let untouched = self.plan.inputs.iter().all(|planned| {
+            let tar = tars.remove(&planned.shard);
+            tar.is_some_and(|tar| planned.input.check_untouched(tar).is_ok())
+        });
+        let mut left_out: Vec<&String> = self.left_out.iter().collect();
+        left_out.sort_unstable();
+        self.plan.bare() == *plan && untouched && tars.into_keys().eq(left_out)
+    }
 }
 
 impl Plan {
     /// The same without its inputs.
     fn bare(&self) -> Self {
         Self { inputs: vec![], ..self.clone() }
+    }
+
+    /// A digest of what the shards are made from and by, whatever the times of the files.
+    fn id(&self) -> String {
+        let inputs = self.inputs.iter();
+        let inputs =
+            inputs.map(|i| (&i.shard, &i.picked, i.input.stamp.bytes, &i.input.stamp.sample));
+        let inputs: Vec<_> = inputs.collect();
+        let told = serde_json::json!({ "plan": self.bare(), "inputs": inputs });
+        digest::of_bytes(told.to_string().as_bytes())
     }
 
     /// True for the same samples at the same places of the same shards.
@@ -187,15 +224,21 @@ fn remove(path: &Path) -> Result<(), IoError> {
 #[derive(Serialize, Deserialize)]
 struct Logged {
     shard: usize,
+    /// The plan that it was written by.
+    plan: String,
     #[serde(flatten)]
     stamp: Stamp,
 }
 
-fn logged(out: &Path) -> Result<BTreeMap<usize, Stamp>, IoError> {
+/// The shards that calls with one of these plans noted.
+fn logged(out: &Path, plans: &[String]) -> Result<BTreeMap<usize, Stamp>, IoError> {
     let mut found = BTreeMap::new();
     for log in logs(out)? {
-        let text = fs::read_to_string(log).unwrap_or_default();
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Logged>(line).ok());
+        let bytes = fs::read(&log).map_err(|e| IoError::os(&log, "read", e))?;
+        // A line that a killed process did not end is none.
+        let lines = bytes.split(|&byte| byte == b'\n');
+        let lines = lines.filter_map(|line| serde_json::from_slice::<Logged>(line).ok());
+        let lines = lines.filter(|line| plans.contains(&line.plan));
         found.extend(lines.map(|line| (line.shard, line.stamp)));
     }
     Ok(found)
@@ -210,6 +253,8 @@ fn logs(out: &Path) -> Result<Vec<PathBuf>, IoError> {
 /// The folder while shards are written to it.
 pub(super) struct Writing<'a> {
     out: &'a Path,
+    /// The plan's digest.
+    plan: String,
     path: PathBuf,
     log: File,
 }
@@ -221,46 +266,63 @@ impl<'a> Writing<'a> {
         plan: &Plan,
         shards: Vec<ShardEntry>,
     ) -> Result<Self, IoError> {
-        // In this order: a line of the log is only true with the manifest that it was written under.
+        // In this order: what a log names, the manifest knows.
         remove(&out.join(META))?;
         logs(out)?.iter().try_for_each(|log| remove(log))?;
-        save(out, plan, Contents { complete: false, shards })?;
-        Self::log(out, LOG)
+        save(out, plan, vec![], Contents { complete: false, shards })?;
+        Self::log(out, plan, LOG)
     }
 
     /// The same for a task: what is there may be of another one that writes now, and stays. Whoever comes
-    /// first says what the folder is to hold, all of them the same.
+    /// first says what the folder is to hold.
+    ///
+    /// # Errors
+    /// When that is something else; when it cannot be written.
     pub(super) fn join(
         out: &'a Path,
         plan: &Plan,
         part: Part,
         shards: Vec<ShardEntry>,
     ) -> Result<Self, IoError> {
-        if !out.join(Work::Resharding.file()).exists() {
-            save(out, plan, Contents { complete: false, shards })?;
+        let (plan_of_it, contents) = (plan.clone(), Contents { complete: false, shards });
+        let (work, left_out) = (Work::Resharding, vec![]);
+        let ours = Manifest { work, plan: plan_of_it, left_out, contents };
+        if !manifest::write_new(out, work, &ours)? {
+            // Another call may have come first since the folder was looked at.
+            let there: Option<Manifest> = manifest::read(out, work)?;
+            if !there.is_some_and(|there| there.plan.equals(plan)) {
+                return Err(of_another(out));
+            }
         }
         let (start, end) = LOG_OF_TASK;
-        Self::log(out, &format!("{start}{:05}{end}", part.index))
+        Self::log(out, plan, &format!("{start}{:05}{end}", part.index))
     }
 
-    fn log(out: &'a Path, name: &str) -> Result<Self, IoError> {
+    fn log(out: &'a Path, plan: &Plan, name: &str) -> Result<Self, IoError> {
         let path = out.join(name);
-        let log = File::options().create(true).append(true).open(&path);
-        let log = log.map_err(|e| IoError::os(&path, "written", e))?;
-        Ok(Self { out, path, log })
+        let failed = |e| IoError::os(&path, "written", e);
+        let mut log = File::options().create(true).append(true).open(&path).map_err(failed)?;
+        // A process that was killed may have left half a line.
+        log.write_all(b"\n").map_err(failed)?;
+        Ok(Self { out, plan: plan.id(), path, log })
     }
 
     /// Notes that a shard is there.
     pub(super) fn note(&mut self, shard: usize, stamp: &Stamp) -> Result<(), IoError> {
-        let mut line = serde_json::to_vec(&Logged { shard, stamp: stamp.clone() })
-            .expect("numbers and text are JSON");
+        let logged = Logged { shard, plan: self.plan.clone(), stamp: stamp.clone() };
+        let mut line = serde_json::to_vec(&logged).expect("numbers and text are JSON");
         line.push(b'\n');
         self.log.write_all(&line).map_err(|e| IoError::os(&self.path, "written", e))
     }
 
     /// Says that the folder holds all its shards.
-    pub(super) fn end(self, plan: &Plan, shards: Vec<ShardEntry>) -> Result<(), IoError> {
-        save(self.out, plan, Contents { complete: true, shards })?;
+    pub(super) fn end(
+        self,
+        plan: &Plan,
+        left_out: Vec<String>,
+        shards: Vec<ShardEntry>,
+    ) -> Result<(), IoError> {
+        save(self.out, plan, left_out, Contents { complete: true, shards })?;
         logs(self.out)?.iter().try_for_each(|log| remove(log))?;
         let scans = self.out.join(SCANS);
         match fs::remove_dir_all(&scans) {
@@ -272,8 +334,8 @@ impl<'a> Writing<'a> {
     }
 }
 
-fn save(out: &Path, plan: &Plan, contents: Contents) -> Result<(), IoError> {
-    let manifest = Manifest { work: Work::Resharding, plan: plan.clone(), contents };
+fn save(out: &Path, plan: &Plan, left_out: Vec<String>, contents: Contents) -> Result<(), IoError> {
+    let manifest = Manifest { work: Work::Resharding, plan: plan.clone(), left_out, contents };
     manifest::write(out, Work::Resharding, &manifest)
 }
 
@@ -298,5 +360,34 @@ impl serde_json::ser::Formatter for PythonLayout {
 
     fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
         out.write_all(b": ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(samples_per_shard: usize) -> Plan {
+        let selection = "of a test".to_owned();
+        Plan { selection, samples_per_shard, shuffle: None, ids: None, inputs: vec![] }
+    }
+
+    #[test]
+    fn the_first_task_says_what_the_folder_is_and_others_of_another_plan_are_refused() {
+        let out = tempfile::tempdir().unwrap();
+        let out = out.path();
+        let part = |index| Part { index, tasks: 2 };
+        let stamp = Stamp { bytes: 1, sample: String::new(), sha256: None };
+        Writing::join(out, &plan(2), part(0), vec![]).unwrap().note(4, &stamp).unwrap();
+        let error = Writing::join(out, &plan(3), part(1), vec![]).err().unwrap();
+        assert_eq!(error.kind, Kind::Occupied, "{error}");
+        // Half a line of a killed process.
+        let log = logs(out).unwrap().remove(0);
+        let mut text = fs::read(&log).unwrap();
+        text.truncate(text.len() - 9);
+        fs::write(&log, text).unwrap();
+        Writing::join(out, &plan(2), part(0), vec![]).unwrap().note(6, &stamp).unwrap();
+        let noted = |plan: Plan| logged(out, &[plan.id()]).unwrap().into_keys().collect::<Vec<_>>();
+        assert_eq!((noted(plan(2)), noted(plan(3))), (vec![6], vec![]));
     }
 }

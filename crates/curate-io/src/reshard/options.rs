@@ -42,6 +42,12 @@ impl Default for ReshardOptions {
     }
 }
 
+impl ReshardOptions {
+    pub(super) fn skips(&self) -> bool {
+        self.bad_shards == BadShards::Skip
+    }
+}
+
 /// One of several tasks that share a resharding, as processes or machines that see the same folders: it reads
 /// the input shards, and writes the output shards, whose number leaves `index` when it is divided by `tasks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::{
     digest,
     error::{IoError, Kind},
     files,
-    shard::{BadShards, IdsFrom},
+    shard::IdsFrom,
     sorted::SortedIds,
     stamp::Input,
     tar_samples::{Known, Listed, Texts, known_by, list_members},
@@ -80,9 +80,9 @@ pub(super) fn scan_or_leave_out(
 ) -> Result<Scanned, IoError> {
     match scan(tar, name, ids, options.ids) {
         Ok((source, scan)) => Ok(Scanned::Read(Box::new(source), scan)),
-        Err(e) if options.bad_shards == BadShards::Skip && e.kind != Kind::Cancelled => {
-            Ok(Scanned::LeftOut(e.problem))
-        }
+        // What a task merely failed to read, another could: they have to agree.
+        Err(e) if options.part.is_some() && e.kind == Kind::Os => Err(e),
+        Err(e) if options.skips() && e.kind != Kind::Cancelled => Ok(Scanned::LeftOut(e.problem)),
         Err(e) => Err(e),
     }
 }

@@ -12,19 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     folder::SCANS,
-    options::{Part, ReshardOptions, Resharded},
+    options::{ReshardOptions, Resharded},
     scan::{Picked, Scan, Scanned, Source, scan_or_leave_out},
 };
 use crate::{
     atomic, digest,
     error::{IoError, Kind},
     restarts::Restarts,
-    shard::{BadShards, IdsFrom, SkippedShard},
+    shard::{IdsFrom, SkippedShard},
     shard_files::shard_names,
     sorted::SortedIds,
-    stamp::{Input, Stamp},
+    stamp::{Check, Input},
     tar_samples::NO_END,
-    watched::Watched,
 };
 
 /// Shards that are read before their keys are compared and forgotten.
@@ -35,99 +34,122 @@ pub(super) struct Scans<'a> {
     out: &'a Path,
     /// The digest of the selection.
     selection: &'a str,
-    ids: Option<IdsFrom>,
-    part: Option<Part>,
-    /// Whether shards that cannot be read are left out.
-    skips: bool,
+    options: ReshardOptions,
 }
 
-/// What has to be the same for a shard's samples to be the same.
+/// What has to be the same for a shard's samples to be the same, beside its bytes.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Key {
+    /// Of the layout of these files.
+    version: u32,
     selection: String,
     ids: Option<IdsFrom>,
     name: String,
-    tar: PathBuf,
-    bytes: u64,
-    modified: u64,
 }
+
+const VERSION: u32 = 1;
 
 /// A shard's samples as a file: its SHA-256, and this.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     key: Key,
+    /// Length and digest of a sample of the shard's bytes; none where it was not there. Its path and time may be
+    /// others to another machine.
+    file: Option<(u64, String)>,
     /// Why the shard is left out; its samples are none then.
     left_out: Option<String>,
-    /// The digest of a sample of the shard's bytes.
-    sample: String,
     picked: Vec<Picked>,
     scan: Scan,
 }
 
 impl<'a> Scans<'a> {
-    pub(super) fn new(out: &'a Path, selection: &'a str, options: &ReshardOptions) -> Self {
-        let ReshardOptions { ids, part, bad_shards, .. } = *options;
-        Self { out, selection, ids, part, skips: bad_shards == BadShards::Skip }
+    pub(super) fn new(out: &'a Path, selection: &'a str, options: ReshardOptions) -> Self {
+        Self { out, selection, options }
     }
 
     fn path(&self, place: usize) -> PathBuf {
         self.out.join(SCANS).join(format!("{place:08}.scan"))
     }
 
-    fn key(&self, tar: &Path, name: &str) -> Option<Key> {
-        let Watched { path, bytes, modified } = Watched::of(tar).ok()?;
-        let (selection, ids) = (self.selection.to_owned(), self.ids);
-        Some(Key { selection, ids, name: name.to_owned(), tar: path, bytes, modified })
+    fn key(&self, name: &str) -> Key {
+        let (selection, ids) = (self.selection.to_owned(), self.options.ids);
+        Key { version: VERSION, selection, ids, name: name.to_owned() }
+    }
+
+    /// What is known of the input shard of this place: found by a task, or read now where that is this call's
+    /// to do.
+    fn look(
+        &self,
+        (place, tar, name): (usize, &Path, &str),
+        ids: &SortedIds,
+    ) -> Result<Option<Scanned>, IoError> {
+        let part = self.options.part;
+        match self.find(place, tar, name) {
+            Some(Scanned::LeftOut(reason)) if part.is_some() => {
+                return match self.options.skips() {
+                    true => Ok(Some(Scanned::LeftOut(reason))),
+                    false => Err(IoError::malformed(tar, reason)),
+                };
+            }
+            // A call of its own looks again: the shard may be readable by now.
+            Some(Scanned::LeftOut(_)) | None => {}
+            found => return Ok(found),
+        }
+        match part {
+            Some(part) if !part.has(place) => Ok(None),
+            Some(_) => {
+                let file = file_of(tar);
+                let scanned = scan_or_leave_out(tar, name, ids, self.options)?;
+                self.keep((place, name), file, scanned).map(Some)
+            }
+            None => scan_or_leave_out(tar, name, ids, self.options).map(Some),
+        }
     }
 
     /// What a task found in the input shard of this place. What is damaged, or of another selection or shard,
-    /// is as good as none.
+    /// is as good as none; where a call of its own is to compare shards whole, all is.
     fn find(&self, place: usize, tar: &Path, name: &str) -> Option<Scanned> {
-        let file = fs::read(self.path(place)).ok()?;
-        let (sha256, bytes) = file.split_at_checked(64)?;
+        if self.options.part.is_none() && self.options.check == Check::Whole {
+            return None;
+        }
+        let bytes = fs::read(self.path(place)).ok()?;
+        let (sha256, bytes) = bytes.split_at_checked(64)?;
         if digest::of_bytes(bytes).as_bytes() != sha256 {
             return None;
         }
-        let Saved { key, left_out, sample, picked, scan } = postcard::from_bytes(bytes).ok()?;
-        if self.key(tar, name)? != key {
+        let Saved { key, file, left_out, picked, scan } = postcard::from_bytes(bytes).ok()?;
+        let input = Input::of_sample(tar).ok();
+        if key != self.key(name) || file != input.as_ref().map(known_by_bytes) {
             return None;
         }
-        if let Some(reason) = left_out {
-            // Tasks have to agree. A call of its own looks again: the shard may be readable by now.
-            return self.part.filter(|_| self.skips).map(|_| Scanned::LeftOut(reason));
+        match left_out {
+            Some(reason) => Some(Scanned::LeftOut(reason)),
+            None => {
+                let (tar, name) = (tar.to_owned(), name.to_owned());
+                let source = Source { tar, name, input: input?, picked };
+                Some(Scanned::Read(Box::new(source), scan))
+            }
         }
-        let file = tar.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stamp = Stamp { bytes: key.bytes, sample, sha256: None };
-        let input = Input { file, modified: key.modified, stamp };
-        let source = Source { tar: tar.to_owned(), name: name.to_owned(), input, picked };
-        Some(Scanned::Read(Box::new(source), scan))
     }
 
-    /// Whether the input or output shard of this place is this call's to see to.
-    fn is_ours(&self, place: usize) -> bool {
-        self.part.is_none_or(|part| part.has(place))
-    }
-
-    /// Keeps what was found in an input shard for the other tasks, and gives it back. A call of its own keeps
-    /// nothing.
+    /// Keeps what was found in an input shard, which was this file before it was read, for the other tasks;
+    /// gives it back.
     fn keep(
         &self,
-        (place, tar, name): (usize, &Path, &str),
+        (place, name): (usize, &str),
+        file: Option<(u64, String)>,
         scanned: Scanned,
     ) -> Result<Scanned, IoError> {
-        // A shard that is gone by now is found to be so by whoever needs it.
-        let Some(key) = self.part.and_then(|_| self.key(tar, name)) else { return Ok(scanned) };
+        let key = self.key(name);
         let (saved, back) = match scanned {
             Scanned::LeftOut(reason) => {
-                let (sample, picked, scan) = (String::new(), vec![], Scan::default());
-                (Saved { key, left_out: Some(reason), sample, picked, scan }, None)
+                let (left_out, picked, scan) = (Some(reason), vec![], Scan::default());
+                (Saved { key, file, left_out, picked, scan }, None)
             }
             Scanned::Read(source, scan) => {
                 let Source { tar, name, input, picked } = *source;
-                // As it was before it was read.
-                let key = Key { bytes: input.stamp.bytes, modified: input.modified, ..key };
-                let sample = input.stamp.sample.clone();
-                (Saved { key, left_out: None, sample, picked, scan }, Some((tar, name, input)))
+                let file = Some(known_by_bytes(&input));
+                (Saved { key, file, left_out: None, picked, scan }, Some((tar, name, input)))
             }
         };
         let path = self.path(place);
@@ -143,6 +165,14 @@ impl<'a> Scans<'a> {
             None => Scanned::LeftOut(left_out.unwrap_or_default()),
         })
     }
+}
+
+fn file_of(tar: &Path) -> Option<(u64, String)> {
+    Input::of_sample(tar).ok().as_ref().map(known_by_bytes)
+}
+
+fn known_by_bytes(input: &Input) -> (u64, String) {
+    (input.stamp.bytes, input.stamp.sample.clone())
 }
 
 /// What is known of the input shards so far.
@@ -192,7 +222,7 @@ pub(super) fn scan_all(
     pool: &Path,
     tars: &[PathBuf],
     ids: &SortedIds,
-    (options, scans): (ReshardOptions, &Scans<'_>),
+    scans: &Scans<'_>,
     progress: &dyn Progress,
 ) -> Result<(Vec<Source>, Resharded), IoError> {
     let mut all = Gathered {
@@ -209,13 +239,7 @@ pub(super) fn scan_all(
     for shards in shards.chunks(TOGETHER) {
         let look = |&(place, (tar, name)): &(usize, (&PathBuf, &String))| {
             progress.check().map_err(|_| IoError::cancelled(tar))?;
-            let scanned = match scans.find(place, tar, name) {
-                None if scans.is_ours(place) => {
-                    let scanned = scan_or_leave_out(tar, name, ids, options)?;
-                    Some(scans.keep((place, tar, name), scanned)?)
-                }
-                found => found,
-            };
+            let scanned = scans.look((place, tar, name), ids)?;
             progress.advance(1);
             Ok(scanned)
         };
@@ -232,7 +256,7 @@ pub(super) fn scan_all(
         let remedy = "give the same command again once they have";
         return Err(IoError::new(Kind::Busy, scans.out, problem, remedy));
     }
-    if options.ids.is_none() {
+    if scans.options.ids.is_none() {
         restarts.check(pool)?;
     }
     found.ids_without_sample = ids.distinct() - seen.distinct;

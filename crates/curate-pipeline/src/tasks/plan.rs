@@ -141,14 +141,19 @@ pub(super) fn plan_at(
         return Err(Error::Run { folder: out.to_owned(), problem });
     }
     if !is_url(pool.path()) {
-        // Of a plan that is there the same bytes, in place of what may have been lost.
+        // Of a plan that is there too, in place of what may have been lost.
         plan.listing = Some(pool.save_listing(&out.join(folder::LISTING))?);
     }
-    if let Some(there) = there {
-        return Ok(there);
-    }
-    atomic::write(&out.join(folder::RECIPE), recipe.to_toml().as_bytes())?;
-    record.save(out)?;
+    let plan = match there {
+        // Notes on files that are passed over may differ, which change nothing that tasks leave.
+        Some(there) if there.listing != plan.listing => TaskPlan { listing: plan.listing, ..there },
+        Some(there) => return Ok(there),
+        None => {
+            atomic::write(&out.join(folder::RECIPE), recipe.to_toml().as_bytes())?;
+            record.save(out)?;
+            plan
+        }
+    };
     atomic::write(&out.join(folder::PLAN), plan.to_json().as_bytes())?;
     Ok(plan)
 }

@@ -283,10 +283,14 @@ impl Worker {
 /// The pool as it was when the plan was made.
 fn open_listed(listing: &Path, digest: &str) -> Result<Pool, Error> {
     Pool::open_listed(listing, digest).map_err(|mut error| {
-        error.remedy = match error.path == listing {
-            true => "plan again in this folder, which keeps what is done".to_owned(),
-            false => "plan again in another folder".to_owned(),
+        let remedy = match (error.path == listing, error.kind) {
+            (true, Kind::NotFound | Kind::Disagree) => {
+                "plan again in this folder, which keeps what is done"
+            }
+            (false, Kind::Disagree) => "plan again in another folder",
+            _ => return error.into(),
         };
+        remedy.clone_into(&mut error.remedy);
         error.into()
     })
 }

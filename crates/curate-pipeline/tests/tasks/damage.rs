@@ -151,7 +151,13 @@ fn tasks_open_the_pool_by_its_listing_which_planning_again_restores() {
         assert_eq!(results(&out.path().join("run")), expected);
     }
     let out = folder();
-    plan(&recipe, out.path(), Some(2), &NoProgress).unwrap();
+    let made = plan(&recipe, out.path(), Some(2), &NoProgress).unwrap();
+    // A note of the pool's, which the listing has.
+    fs::write(pool.path().join("_SUCCESS"), "").unwrap();
+    let again = plan(&recipe, out.path(), Some(2), &NoProgress).unwrap();
+    assert_eq!((&again.fingerprint, again.listing != made.listing), (&made.fingerprint, true));
+    Worker::open(out.path(), &NoProgress).unwrap();
+    fs::remove_file(pool.path().join("_SUCCESS")).unwrap();
     fs::copy(pool.path().join("0002.parquet"), pool.path().join("0009.parquet")).unwrap();
     let error = Worker::open(out.path(), &NoProgress).err().unwrap().to_string();
     assert!(error.contains("has other files than when its rows were listed"), "{error}");
