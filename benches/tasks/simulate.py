@@ -30,9 +30,9 @@ MODEL = {
     "seconds_to_start_a_task": 5.0,
     # Of the pool, which every task opens with the sets of rows that stages left; of what a stage puts together; and of those whose fate the last
     # step writes. By `run.py model` on two threads.
-    "rows_opened_a_second": 7e6,
-    "rows_put_together_a_second": 5.6e6,
-    "rows_finished_a_second": 2.9e5,
+    "rows_opened_a_second": 8e6,
+    "rows_put_together_a_second": 3.9e6,
+    "rows_finished_a_second": 2.7e5,
     "spread": 0.2,
     "stragglers": 0.01,
     "straggler_factor": 3.0,

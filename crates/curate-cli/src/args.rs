@@ -108,7 +108,8 @@ pub(crate) enum Command {
     ///
     /// A sample that is in the subset several times is written as many times, with the keys UID-0,
     /// UID-1 and so on. The bytes do not depend on the number of threads. To resume an interrupted
-    /// call, give the same command again.
+    /// call, give the same command again. With --tasks, jobs share the work; one that comes before others
+    /// have read their part of the pool ends with the code 75, and is to be started again.
     #[command(
         after_help = "Examples:\n  curate reshard shards --subset subset.npy --out curated\n  curate reshard shards --subset subset.npy --out curated --tasks 8 --index 0"
     )]
