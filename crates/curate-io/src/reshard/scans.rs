@@ -50,7 +50,7 @@ struct Key {
 const VERSION: u32 = 1;
 
 /// A shard's samples as a file: its SHA-256, and this.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Saved {
     key: Key,
     /// Length and digest of a sample of the shard's bytes; none where it was not there. Its path and time may be
@@ -100,7 +100,8 @@ impl<'a> Scans<'a> {
             Some(_) => {
                 let file = file_of(tar);
                 let scanned = scan_or_leave_out(tar, name, ids, self.options)?;
-                self.keep((place, name), file, scanned).map(Some)
+                self.keep((place, name), file, &scanned)?;
+                Ok(Some(scanned))
             }
             None => scan_or_leave_out(tar, name, ids, self.options).map(Some),
         }
@@ -132,38 +133,26 @@ impl<'a> Scans<'a> {
         }
     }
 
-    /// Keeps what was found in an input shard, which was this file before it was read, for the other tasks;
-    /// gives it back.
+    /// Keeps what was found in an input shard, which was this file before it was read, for the other tasks.
     fn keep(
         &self,
         (place, name): (usize, &str),
         file: Option<(u64, String)>,
-        scanned: Scanned,
-    ) -> Result<Scanned, IoError> {
-        let key = self.key(name);
-        let (saved, back) = match scanned {
-            Scanned::LeftOut(reason) => {
-                let (left_out, picked, scan) = (Some(reason), vec![], Scan::default());
-                (Saved { key, file, left_out, picked, scan }, None)
-            }
+        scanned: &Scanned,
+    ) -> Result<(), IoError> {
+        let nothing = (vec![], Scan::default());
+        let (file, left_out, (picked, scan)) = match scanned {
+            Scanned::LeftOut(reason) => (file, Some(reason), (&nothing.0, &nothing.1)),
             Scanned::Read(source, scan) => {
-                let Source { tar, name, input, picked } = *source;
-                let file = Some(known_by_bytes(&input));
-                (Saved { key, file, left_out: None, picked, scan }, Some((tar, name, input)))
+                (Some(known_by_bytes(&source.input)), None, (&source.picked, scan))
             }
         };
         let path = self.path(place);
-        let bytes = postcard::to_stdvec(&saved)
+        // As a `Saved`, of which only references are here: a tuple has the bytes of a structure.
+        let bytes = postcard::to_stdvec(&(self.key(name), file, left_out, picked, scan))
             .map_err(|e| IoError::malformed(&path, "cannot be written").caused_by(e))?;
         let sha256 = digest::of_bytes(&bytes);
-        atomic::write_unflushed(&path, &[sha256.as_bytes(), &bytes].concat())?;
-        let Saved { left_out, picked, scan, .. } = saved;
-        Ok(match back {
-            Some((tar, name, input)) => {
-                Scanned::Read(Box::new(Source { tar, name, input, picked }), scan)
-            }
-            None => Scanned::LeftOut(left_out.unwrap_or_default()),
-        })
+        atomic::write_unflushed(&path, &[sha256.as_bytes(), &bytes].concat())
     }
 }
 
