@@ -1,4 +1,4 @@
-"""The image tower in 8-bit integers beside f32 and its peers, and what that changes in scores."""
+"""The image tower in bfloat16 and 8-bit integers beside f32 and its peers, and what they change in scores."""
 
 import json
 import os
@@ -8,10 +8,20 @@ import subprocess
 import tower
 
 SHARE = 0.15
+MODES = ["bf16", "int8"]
 
 
 def measure(args, bench, forward, program, root):
-    return speed(args, bench, forward) | {"scores": scores(bench, program, root)}
+    """For each mode what it takes beside the peers, all in one run, and what it changes."""
+    found = speed(args, bench, forward)
+    changed = scores(bench, program, root)
+    return {mode: of_mode(mode, found) | {"scores": changed[mode]} for mode in MODES}
+
+
+def of_mode(mode, found):
+    """The run with this mode as `ours`."""
+    names = {f"ours_{mode}": "ours"}
+    return {key: {names.get(side, side): value for side, value in part.items()} for key, part in found.items()}
 
 
 def speed(args, bench, forward):
@@ -42,9 +52,7 @@ def speed(args, bench, forward):
         "torch": lambda: torch_once(model, pixels),
         "torch_bf16": lambda: torch_once(half, pixels.to(torch.bfloat16)),
         "onnxruntime_int8": lambda: tower.timed(lambda: session.run(None, {"pixels": pixels.numpy()})[0]),
-        "ours_f32": lambda: ours_once("f32"),
-        "ours": lambda: ours_once("int8"),
-    }
+    } | {f"ours_{mode}": lambda mode=mode: ours_once(mode) for mode in ["f32", *MODES]}
     expected = sides["torch"]()[1].numpy()
     sides["torch_bf16"](), sides["onnxruntime_int8"]()
     rounds, cosines = {side: [] for side in sides}, {}
@@ -65,12 +73,12 @@ def least_cosine(a, b):
 
 
 def scores(bench, program, root):
-    """How scores of the demonstration's pairs by its trained network change, and a cut by them."""
+    """How scores of the demonstration's pairs by its trained network change, and a cut by them; by mode."""
     import numpy as np
     import pyarrow.dataset as dataset
 
     found = {}
-    for precision in ("f32", "int8"):
+    for precision in ["f32", *MODES]:
         out = bench / f"precision-{precision}"
         shutil.rmtree(out, ignore_errors=True)
         command = [program, "filter", "embed", root / "demo" / "pool", "--network", root / "demo" / "filter",
@@ -78,9 +86,15 @@ def scores(bench, program, root):
         subprocess.run(command, check=True, capture_output=True)
         files = sorted(out.glob("*.scores.parquet"))
         found[precision] = dataset.dataset(files).to_table()["score"].to_numpy()
-    good = np.isfinite(found["f32"])
-    assert (good == np.isfinite(found["int8"])).all(), "other pairs are bad"
-    exact, near = found["f32"][good], found["int8"][good]
+    return {mode: changes(found["f32"], found[mode]) for mode in MODES}
+
+
+def changes(exact, near):
+    import numpy as np
+
+    good = np.isfinite(exact)
+    assert (good == np.isfinite(near)).all(), "other pairs are bad"
+    exact, near = exact[good], near[good]
     keep = int(SHARE * len(exact))
     best = [set(np.argsort(-values, kind="stable")[:keep]) for values in (exact, near)]
     return {

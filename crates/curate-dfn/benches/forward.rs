@@ -1,5 +1,5 @@
 //! Times the image tower: `cargo run --release -p curate-dfn --example forward -- FOLDER REPEATS
-//! [f32|int8]`.
+//! [f32|bf16|int8]`.
 //!
 //! The folder holds `open_clip_config.json`, `open_clip_model.safetensors` and `pixels.f32`, raw
 //! values of a batch. Writes `features.f32` and prints the seconds of every repeat as JSON.
@@ -18,12 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         _ => return Err("give the folder and the repeats".into()),
     };
     let folder = Path::new(folder);
-    let network = Network::open(folder)?;
-    let network = match precision {
-        "f32" => network,
-        "int8" => network.in_int8(),
-        other => return Err(format!("f32 or int8, not {other}").into()),
-    };
+    let network = Network::open(folder)?.with_arithmetic(precision.parse()?)?;
     let bytes = fs::read(folder.join("pixels.f32"))?;
     let pixels: Vec<f32> =
         bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect();

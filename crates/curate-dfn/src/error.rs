@@ -4,6 +4,8 @@ use curate_core::ParamsError;
 #[cfg(feature = "train")]
 use curate_core::params::Checker;
 
+use crate::Arithmetic;
+
 /// A network cannot be made of what was given, or cannot take it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -33,6 +35,18 @@ pub enum NetworkError {
         found: usize,
         /// Edge of the network's.
         expected: usize,
+    },
+    /// A network whose layers were rounded before.
+    #[error(
+        "arithmetic: the network is in {} already and cannot go on in {}; open it again",
+        found.name(),
+        asked.name()
+    )]
+    Rounded {
+        /// What its layers are in.
+        found: Arithmetic,
+        /// What was asked for.
+        asked: Arithmetic,
     },
     /// Numbers or tokens that make no whole inputs.
     #[error("{argument}: {found} numbers, but every one has {each}; give a multiple of that")]

@@ -39,7 +39,7 @@
 //! | filter | "the top 15 %" | [`curate_core::Cut`]: fraction, threshold, exact count; ties by id |
 //! | features of one image | depend on the batch in the last bits | do not: one chain of fused multiply-adds a number |
 //! | features against PyTorch, golden networks | - | within 1e-5 of the largest |
-//! | 8-bit integers | - | [`Network::in_int8`], when asked for |
+//! | bfloat16, 8-bit integers | bfloat16 | when asked for: [`Network::with_arithmetic`] |
 //! | tokens | ftfy, html.unescape, BPE | the same on all golden cases, ftfy being 6.3.1; [`Tokenizer::with_repair`] has 6.2 and 6.1 |
 //! | `<end_of_text>` in a caption | ends the text | the same; [`tokenizer::SpecialText::Plain`] reads on |
 //! | transform, 13 images, 5 preprocessings | torchvision on Pillow 13 | the same bytes; a palette padded as opened is filled by color |
@@ -82,6 +82,7 @@
 //! - Gao et al. 2021, *Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup*,
 //!   arXiv 2101.06983: gradient caching.
 
+mod arithmetic;
 pub mod config;
 mod cpu;
 mod error;
@@ -98,10 +99,11 @@ pub mod tokenizer;
 pub mod train;
 pub mod weights;
 
+pub use arithmetic::Arithmetic;
 pub use config::{ModelConfig, OpenClipConfig, PreprocessConfig};
 pub use error::NetworkError;
 pub use image::Transform;
-pub use network::{Arithmetic, Network};
+pub use network::Network;
 pub use reading::Reading;
 pub use tokenizer::Tokenizer;
 pub use weights::Weights;

@@ -6,10 +6,9 @@ use curate_core::{ParamsError, guard::guarded, params::Checker};
 use curate_io::{IoError, Kind};
 use curate_kernels::normalize;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    NetworkError, Reading, Tokenizer, Transform,
+    Arithmetic, NetworkError, Reading, Tokenizer, Transform,
     config::OpenClipConfig,
     cpu::{ImageTower, TextTower},
     fingerprint::{self, network_digest},
@@ -21,24 +20,6 @@ use crate::{
 /// Images or texts that go through a tower together. Large enough that packed weights are read from
 /// the cache, small enough that every thread has work. The features do not depend on it.
 const TOGETHER: usize = 8;
-
-/// What the linear layers of the towers' blocks multiply: nearly all of their work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arithmetic {
-    /// Numbers of 32 bits, as PyTorch does: within 1e-5 of it.
-    #[default]
-    F32,
-    /// Integers of 8 bits, as [`Network::in_int8`] says.
-    Int8,
-}
-
-impl Arithmetic {
-    /// True for what networks do when nothing else is asked for.
-    pub fn is_usual(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// A two-tower network with its transform and tokenizer.
 pub struct Network {
@@ -114,23 +95,25 @@ impl Network {
         let tokenizer = self.tokenizer.identity();
         let transform = self.transform.identity();
         let mut texts = vec!["network 1", &self.digest, &tokenizer, &transform];
-        if self.arithmetic == Arithmetic::Int8 {
-            texts.push("int8 1");
+        match self.arithmetic {
+            Arithmetic::F32 => {}
+            Arithmetic::Bf16 => texts.push("bf16 1"),
+            Arithmetic::Int8 => texts.push("int8 1"),
         }
         fingerprint::of_texts(&texts)
     }
 
-    /// The same network with the linear layers of its blocks in 8-bit integers: a scale for each output of
-    /// a layer, by its largest weight, and one for each row that goes in; the products are exact
-    /// ([`curate_kernels::Int8Matrix`]). Patches, norms, attention and the last projection stay in f32.
+    /// The same network with the linear layers of its blocks in other numbers. Patches, norms, attention and
+    /// the last projection stay in f32, and so does a layer of more inputs than integers can sum up.
     ///
-    /// Faster, for scores that are a little off. On a network and a pool of your own, compare some
-    /// thousand pairs before you trust a cut to it. The bytes depend neither on the batch, nor on threads
-    /// or processor, and the [fingerprint](Network::fingerprint) is another one.
+    /// Faster, for scores that are a little off; in bfloat16 only where the processor multiplies it. On a
+    /// network and a pool of your own, compare some thousand pairs before you trust a cut to it. The bytes
+    /// depend neither on the batch, nor on threads or processor, and the
+    /// [fingerprint](Network::fingerprint) is another one.
     ///
     /// ```
     /// use curate_core::{NoProgress, Selection};
-    /// use curate_dfn::{Network, filter::score_pairs};
+    /// use curate_dfn::{Arithmetic, Network, filter::score_pairs};
     /// use curate_io::{Pool, PoolOptions};
     ///
     /// # let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../demo");
@@ -138,16 +121,25 @@ impl Network {
     /// let network = Network::open(network_folder.as_ref())?;
     /// let pool = Pool::open(pool_folder.as_ref(), PoolOptions::default(), &NoProgress)?;
     /// let exact = score_pairs(&network, &pool, &Selection::all(40), &NoProgress)?;
-    /// let near = score_pairs(&network.in_int8(), &pool, &Selection::all(40), &NoProgress)?;
+    /// let network = network.with_arithmetic(Arithmetic::Int8)?;
+    /// let near = score_pairs(&network, &pool, &Selection::all(40), &NoProgress)?;
     /// let off = exact.scores().iter().zip(near.scores()).map(|(a, b)| (a - b).abs());
     /// assert!(off.fold(0.0, f32::max) < 0.05);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
-    pub fn in_int8(mut self) -> Self {
-        rayon::join(|| self.image.in_int8(), || self.text.in_int8());
-        self.arithmetic = Arithmetic::Int8;
-        self
+    ///
+    /// # Errors
+    /// When its layers were rounded to other numbers before: what that took is gone.
+    pub fn with_arithmetic(mut self, arithmetic: Arithmetic) -> Result<Self, NetworkError> {
+        if self.arithmetic == arithmetic {
+            return Ok(self);
+        }
+        if !self.arithmetic.is_usual() {
+            return Err(NetworkError::Rounded { found: self.arithmetic, asked: arithmetic });
+        }
+        rayon::join(|| self.image.round_to(arithmetic), || self.text.round_to(arithmetic));
+        self.arithmetic = arithmetic;
+        Ok(self)
     }
 
     /// What its linear layers multiply.

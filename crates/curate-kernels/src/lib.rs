@@ -9,8 +9,8 @@
 //!   [`survivors`]: the same among rows that are kept.
 //! - [`FixedPoint`], [`ExactSum`]: sums of rows and of numbers that do not depend on the order.
 //! - [`Matrix`]: many rows times one packed matrix, the linear layers of a network, with bias,
-//!   residual or GELU fused in; [`Int8Matrix`]: the same in 8-bit integers; [`Attention`],
-//!   [`layer_norm`]: what lies between them.
+//!   residual or GELU fused in; [`Int8Matrix`], [`Bf16Matrix`]: the same in 8-bit integers and in bfloat16;
+//!   [`Attention`], [`layer_norm`]: what lies between them.
 //! - [`train`]: what a step of training asks: linear layers, LayerNorm, attention, GELU and a contrastive loss,
 //!   forward and backward.
 //! - [`Ruled`]: how many pairs each bound ruled out.
@@ -100,6 +100,7 @@
 
 mod attention;
 mod axes;
+mod bf16;
 mod bytes;
 mod dispatch;
 mod dots;
@@ -141,6 +142,7 @@ pub fn square(vector: &[f32]) -> f32 {
 }
 
 pub use attention::Attention;
+pub use bf16::Bf16Matrix;
 pub use bytes::{rgb_of_ycc, weighted_bytes};
 pub use dispatch::{Instructions, instructions};
 pub use dup::{Earlier, max_earlier, survivors};

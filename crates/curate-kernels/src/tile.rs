@@ -16,16 +16,16 @@ pub(crate) type Tile = [[f32; PANEL]; ROWS];
 /// costs two.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(crate) struct Lanes(pub(crate) [f32; PANEL]);
+pub(crate) struct Lanes<E = f32>(pub(crate) [E; PANEL]);
 
-impl Borrow<[f32; PANEL]> for Lanes {
-    fn borrow(&self) -> &[f32; PANEL] {
+impl<E> Borrow<[E; PANEL]> for Lanes<E> {
+    fn borrow(&self) -> &[E; PANEL] {
         &self.0
     }
 }
 
-impl BorrowMut<[f32; PANEL]> for Lanes {
-    fn borrow_mut(&mut self) -> &mut [f32; PANEL] {
+impl<E> BorrowMut<[E; PANEL]> for Lanes<E> {
+    fn borrow_mut(&mut self) -> &mut [E; PANEL] {
         &mut self.0
     }
 }
@@ -76,7 +76,7 @@ impl Ahead {
     const LINE: usize = 64;
 
     /// As many bytes as `chunk` has, spread over so many tiles.
-    pub(crate) fn of(chunk: &[Lanes], tiles: usize) -> Self {
+    pub(crate) fn of<E>(chunk: &[Lanes<E>], tiles: usize) -> Self {
         let spread = tiles.next_power_of_two().ilog2().saturating_sub(1);
         Self { next: chunk.as_ptr_range().end.cast(), spread }
     }
@@ -101,27 +101,27 @@ impl Ahead {
 
 /// Rows packed for the micro-kernel, tile after tile; the last tile is filled up with zero rows.
 #[derive(Default)]
-pub(crate) struct PackedRows {
-    data: Vec<[f32; ROWS]>,
+pub(crate) struct PackedRows<E = f32> {
+    data: Vec<[E; ROWS]>,
     dim: usize,
 }
 
-impl PackedRows {
+impl<E: Copy + Default> PackedRows<E> {
     /// Packs rows of length `dim`, in place of those packed before.
-    pub(crate) fn pack(&mut self, rows: &[f32], dim: usize) {
+    pub(crate) fn pack(&mut self, rows: &[E], dim: usize) {
         self.pack_strided(rows, dim.max(1), dim);
     }
 
     /// Packs the first `dim` numbers of rows that begin every `stride` numbers.
-    pub(crate) fn pack_strided(&mut self, rows: &[f32], stride: usize, dim: usize) {
+    pub(crate) fn pack_strided(&mut self, rows: &[E], stride: usize, dim: usize) {
         self.dim = dim;
-        self.data.resize(rows.len().div_ceil(ROWS * stride) * dim, [0.0; ROWS]);
+        self.data.resize(rows.len().div_ceil(ROWS * stride) * dim, [E::default(); ROWS]);
         transpose(rows, stride, dim, &mut self.data);
     }
 
     /// Packs the first `count` columns of a matrix whose rows begin every `stride` numbers; a packed
     /// row is a column.
-    pub(crate) fn pack_columns(&mut self, matrix: &[f32], stride: usize, count: usize) {
+    pub(crate) fn pack_columns(&mut self, matrix: &[E], stride: usize, count: usize) {
         self.dim = matrix.len().div_ceil(stride);
         self.data.clear();
         for first in (0..count).step_by(ROWS) {
@@ -130,7 +130,7 @@ impl PackedRows {
                 if let (ROWS, Some(whole)) = (columns, row[first..].first_chunk()) {
                     return *whole;
                 }
-                let mut packed = [0.0; ROWS];
+                let mut packed = [E::default(); ROWS];
                 packed[..columns].copy_from_slice(&row[first..first + columns]);
                 packed
             }));
@@ -138,15 +138,15 @@ impl PackedRows {
     }
 
     /// The tiles in row order.
-    pub(crate) fn tiles(&self) -> impl Iterator<Item = &[[f32; ROWS]]> {
+    pub(crate) fn tiles(&self) -> impl Iterator<Item = &[[E; ROWS]]> {
         self.data.chunks_exact(self.dim.max(1))
     }
 }
 
 /// Packs the first `dim` numbers of vectors that begin every `stride` numbers: for each `N` vectors,
 /// for each element, that element of all of them. Where vectors are missing there are zeros.
-pub(crate) fn transpose<const N: usize, T: BorrowMut<[f32; N]>>(
-    vectors: &[f32],
+pub(crate) fn transpose<const N: usize, E: Copy + Default, T: BorrowMut<[E; N]>>(
+    vectors: &[E],
     stride: usize,
     dim: usize,
     out: &mut [T],
@@ -158,7 +158,7 @@ pub(crate) fn transpose<const N: usize, T: BorrowMut<[f32; N]>>(
         for (p, out) in out.chunks_mut(PART).enumerate() {
             let mut vectors = vectors.chunks(stride).map(|vector| &vector[p * PART..dim]);
             for lane in (0..N).step_by(4) {
-                let four: [&[f32]; 4] = std::array::from_fn(|_| vectors.next().unwrap_or(&[]));
+                let four: [&[E]; 4] = std::array::from_fn(|_| vectors.next().unwrap_or(&[]));
                 transpose_four(four, lane, out);
             }
         }
@@ -166,8 +166,8 @@ pub(crate) fn transpose<const N: usize, T: BorrowMut<[f32; N]>>(
 }
 
 /// Four lanes from `lane` on, four elements at a time: a square that turns in registers.
-fn transpose_four<const N: usize, T: BorrowMut<[f32; N]>>(
-    vectors: [&[f32]; 4],
+fn transpose_four<const N: usize, E: Copy + Default, T: BorrowMut<[E; N]>>(
+    vectors: [&[E]; 4],
     lane: usize,
     out: &mut [T],
 ) {
@@ -184,7 +184,8 @@ fn transpose_four<const N: usize, T: BorrowMut<[f32; N]>>(
         }
     }
     for (i, vector) in vectors.into_iter().enumerate() {
-        let elements = vector.iter().skip(4 * whole).copied().chain(std::iter::repeat(0.0));
+        let elements =
+            vector.iter().skip(4 * whole).copied().chain(std::iter::repeat(E::default()));
         for (out, x) in rest.iter_mut().zip(elements) {
             out.borrow_mut()[lane + i] = x;
         }

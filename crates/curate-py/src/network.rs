@@ -35,8 +35,8 @@ const TOGETHER: usize = 8;
 /// ----------
 /// folder : path
 ///     For example what `huggingface_hub.snapshot_download` answers: with open_clip's `open_clip_config.json` and its weights as safetensors, or transformers' files.
-/// precision : {"f32", "int8"}, default "f32"
-///     What the linear layers multiply: with int8 it is faster, and scores are a little off.
+/// precision : {"f32", "bf16", "int8"}, default "f32"
+///     What the linear layers multiply: bf16 (on processors that multiply it) and int8 are faster, and scores are a little off.
 #[pyclass(frozen, module = "curate", name = "Network")]
 pub(crate) struct PyNetwork {
     network: Network,
@@ -47,23 +47,14 @@ impl PyNetwork {
     #[new]
     #[pyo3(signature = (folder, *, precision = "f32"))]
     fn new(py: Python<'_>, folder: PathBuf, precision: &str) -> Result<Self, Failure> {
-        let arithmetic = match precision {
-            "f32" => Arithmetic::F32,
-            "int8" => Arithmetic::Int8,
-            other => {
-                let problem = format!("is f32 or int8, not {other:?}");
-                return Err(Failure::input("precision", problem));
-            }
-        };
+        let arithmetic: Arithmetic =
+            precision.parse().map_err(|problem| Failure::input("precision", problem))?;
         if folder.starts_with("hf:") {
             let problem = "networks are not fetched here: give the folder that \
                            huggingface_hub.snapshot_download answers";
             return Err(Failure::input("folder", problem));
         }
-        let open = move || {
-            let network = Network::open(&folder)?;
-            Ok(if arithmetic == Arithmetic::Int8 { network.in_int8() } else { network })
-        };
+        let open = move || Ok(Network::open(&folder)?.with_arithmetic(arithmetic)?);
         Ok(Self { network: released(py, open)? })
     }
 

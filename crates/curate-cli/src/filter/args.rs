@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use curate::{
     core::Cut,
     dfn::{
+        Arithmetic,
         filter::{Features, align::NegClipLossParams},
         tokenizer::Ftfy,
         train::{Augment, TrainParams},
@@ -142,12 +146,9 @@ pub(crate) struct TrainArgs {
     pub(crate) device: DeviceName,
 }
 
-/// What linear layers multiply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LayerPrecision {
-    #[default]
-    F32,
-    Int8,
+fn arithmetic() -> impl TypedValueParser<Value = Arithmetic> {
+    PossibleValuesParser::new(Arithmetic::ALL.map(Arithmetic::name))
+        .try_map(|name| name.parse::<Arithmetic>())
 }
 
 /// How a pool is embedded.
@@ -156,10 +157,10 @@ pub(crate) struct HowArgs {
     /// Store half precision, as DataComp does.
     #[arg(long)]
     pub(crate) half: bool,
-    /// What the network's linear layers multiply: f32, or integers of 8 bits, which is faster and changes
-    /// scores a little.
-    #[arg(long, value_enum, value_name = "KIND", default_value_t)]
-    pub(crate) precision: LayerPrecision,
+    /// What the network's linear layers multiply: f32; bf16, faster where the processor multiplies it; or
+    /// int8, integers of 8 bits. The last two change scores a little.
+    #[arg(long, value_name = "KIND", default_value = Arithmetic::F32.name(), value_parser = arithmetic())]
+    pub(crate) precision: Arithmetic,
     /// Read <start_of_text> and <end_of_text> in captions as text. open_clip takes them for its
     /// special tokens, so a caption can hide what follows them from the score.
     #[arg(long)]

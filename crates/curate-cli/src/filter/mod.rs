@@ -26,7 +26,7 @@ use curate::{
 
 use crate::{
     failure::Failure,
-    filter::args::{CardArgs, EmbedArgs, FilterCommand, HowArgs, LayerPrecision},
+    filter::args::{CardArgs, EmbedArgs, FilterCommand, HowArgs},
     progress::Shown,
     show,
 };
@@ -108,9 +108,7 @@ fn embed_pool(
     }
     let mut network = Network::new(config, &weights)?;
     drop(weights);
-    if how.precision == LayerPrecision::Int8 {
-        network = network.in_int8();
-    }
+    network = network.with_arithmetic(how.precision)?;
     let limits = Limits { pixels: how.pixel_limit };
     let transform = network.transform().clone().with_limits(limits);
     network = network.with_transform(transform)?;

@@ -112,9 +112,11 @@ fn an_embedding_in_integers_says_so_and_does_not_mix_with_another() {
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest["arithmetic"], "int8");
     assert!(said(folder, &near).contains("of them from an earlier run"));
-    assert!(refused(folder, &embed).contains("f32 or 8-bit integers"));
+    assert!(refused(folder, &embed).contains("layers in int8, not in f32"));
+    let half = [&embed[..], &["--precision", "bf16"]].concat();
+    assert!(refused(folder, &half).contains("layers in int8, not in bf16"));
     let wrong = [&embed[..], &["--precision", "int4"]].concat();
-    assert!(refused(folder, &wrong).contains("[possible values: f32, int8]"));
+    assert!(refused(folder, &wrong).contains("[possible values: f32, bf16, int8]"));
 }
 
 /// Its text tower has no row for most tokens.

@@ -1,8 +1,8 @@
 //! The two towers.
 
-use curate_kernels::{Attention, Int8Matrix, Matrix, Then, layer_norm};
+use curate_kernels::{Attention, Bf16Matrix, Int8Matrix, Matrix, Then, layer_norm};
 
-use crate::{config::ModelConfig, tokenizer::END, weights::Weights};
+use crate::{Arithmetic, config::ModelConfig, tokenizer::END, weights::Weights};
 
 struct Norm {
     weight: Vec<f32>,
@@ -16,6 +16,7 @@ struct Linear {
 
 enum Weight {
     F32(Matrix),
+    Bf16(Bf16Matrix),
     Int8(Int8Matrix),
 }
 
@@ -81,17 +82,20 @@ impl Linear {
     fn multiply(&self, rows: &[f32], then: Then<'_>, out: &mut [f32]) {
         match &self.weight {
             Weight::F32(matrix) => matrix.multiply(rows, then, out),
+            Weight::Bf16(matrix) => matrix.multiply(rows, then, out),
             Weight::Int8(matrix) => matrix.multiply(rows, then, out),
         }
     }
 
-    fn in_int8(&mut self) {
-        match &self.weight {
+    fn round_to(&mut self, arithmetic: Arithmetic) {
+        let Weight::F32(matrix) = &self.weight else { return };
+        match arithmetic {
+            Arithmetic::Bf16 => self.weight = Weight::Bf16(Bf16Matrix::new(matrix)),
             // A wider layer stays in f32.
-            Weight::F32(matrix) if matrix.inputs() <= Int8Matrix::MAX_INPUTS => {
+            Arithmetic::Int8 if matrix.inputs() <= Int8Matrix::MAX_INPUTS => {
                 self.weight = Weight::Int8(Int8Matrix::new(matrix));
             }
-            Weight::F32(_) | Weight::Int8(_) => {}
+            Arithmetic::F32 | Arithmetic::Int8 => {}
         }
     }
 }
@@ -152,9 +156,11 @@ impl Transformer {
         if self.blocks.is_empty() { self.rows(&x, kept) } else { x }
     }
 
-    fn in_int8(&mut self) {
+    fn round_to(&mut self, arithmetic: Arithmetic) {
         for Block { in_proj, out_proj, c_fc, c_proj, .. } in &mut self.blocks {
-            [in_proj, out_proj, c_fc, c_proj].into_iter().for_each(Linear::in_int8);
+            for linear in [in_proj, out_proj, c_fc, c_proj] {
+                linear.round_to(arithmetic);
+            }
         }
     }
 
@@ -197,9 +203,9 @@ impl ImageTower {
         }
     }
 
-    /// The linear layers of the blocks multiply 8-bit integers from now on.
-    pub(crate) fn in_int8(&mut self) {
-        self.transformer.in_int8();
+    /// The linear layers of the blocks, in f32 so far, are rounded to this.
+    pub(crate) fn round_to(&mut self, arithmetic: Arithmetic) {
+        self.transformer.round_to(arithmetic);
     }
 
     /// Features of some images, each `3 x size x size` numbers; not normalized.
@@ -254,9 +260,9 @@ impl TextTower {
         }
     }
 
-    /// As [`ImageTower::in_int8`].
-    pub(crate) fn in_int8(&mut self) {
-        self.transformer.in_int8();
+    /// As [`ImageTower::round_to`].
+    pub(crate) fn round_to(&mut self, arithmetic: Arithmetic) {
+        self.transformer.round_to(arithmetic);
     }
 
     /// Features of some texts, each `context` tokens; not normalized. Tokens behind the pooled one

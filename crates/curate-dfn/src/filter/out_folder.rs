@@ -59,7 +59,8 @@ impl Manifest {
     /// An error when an embedding made otherwise would not be the same.
     fn check_made(&self, made: &Made<'_>, folder: &Path) -> Result<(), IoError> {
         let problem = if self.arithmetic != made.arithmetic {
-            "was embedded with another arithmetic of the network's layers, f32 or 8-bit integers"
+            let (found, asked) = (self.arithmetic.name(), made.arithmetic.name());
+            &format!("was embedded with the network's layers in {found}, not in {asked}")
         } else if self.network != made.network {
             "was embedded with another network, or with other settings for images and captions"
         } else if self.name != made.name || self.precision != made.precision {

@@ -367,6 +367,8 @@ mod tests {
         );
         let int8 = words("network = \"n\"\nprecision = \"int8\"").unwrap().in_words();
         assert!(int8.ends_with("by the network n in 8-bit integers"), "{int8}");
+        let bf16 = words("network = \"n\"\nprecision = \"bf16\"").unwrap().in_words();
+        assert!(bf16.ends_with("by the network n in bfloat16"), "{bf16}");
     }
 
     #[test]
