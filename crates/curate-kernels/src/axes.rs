@@ -256,20 +256,34 @@ fn combined(sample: &[f32], dim: usize, count: usize) -> Vec<f32> {
     rows
 }
 
+/// Rows that are freed of all before them side by side, and then of each other.
+const FREED: usize = 32;
+
 /// Makes rows orthonormal, the first ones first; each is freed of the others `times`, of which the
-/// second takes off what rounding hid from the first.
+/// second takes off what rounding hid from the first. On all threads.
 fn orthonormalize(rows: &mut [f32], dim: usize, times: usize) {
     let with = dispatch::instructions();
-    let mut done: Vec<f64> = Vec::with_capacity(rows.len());
-    for row in rows.chunks_exact_mut(dim.max(1)) {
-        let mut own: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
-        scale_to_one(&mut own);
-        for _ in 0..times {
-            free(with, &mut own, &done);
-            scale_to_one(&mut own);
+    let dim = dim.max(1);
+    let mut all: Vec<f64> = rows.iter().map(|&x| f64::from(x)).collect();
+    for first in (0..all.len()).step_by(FREED * dim) {
+        let (done, rest) = all.split_at_mut(first);
+        let end = rest.len().min(FREED * dim);
+        let some = &mut rest[..end];
+        some.par_chunks_exact_mut(dim).for_each(|own| free_of(with, own, done, times));
+        for at in (0..some.len()).step_by(dim) {
+            let (done, rest) = some.split_at_mut(at);
+            free_of(with, &mut rest[..dim], done, times);
         }
-        row.iter_mut().zip(&own).for_each(|(x, &own)| *x = own as f32);
-        done.extend(own);
+    }
+    rows.iter_mut().zip(&all).for_each(|(x, &own)| *x = own as f32);
+}
+
+/// Frees a row of others, `times`, and makes it one long.
+fn free_of(with: Instructions, own: &mut [f64], others: &[f64], times: usize) {
+    scale_to_one(own);
+    for _ in 0..times {
+        free(with, own, others);
+        scale_to_one(own);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Heads of vectors packed for the search, and those of rows as they are kept.
+//! Heads of vectors packed for the search, and those of a block of rows.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::{
     axes::{Head, Room, Rotation},
     dispatch::{self, Instructions},
+    kept::Rows,
     lanes,
     look::Columns,
     panels::Panels,
@@ -171,42 +172,6 @@ impl Whole {
     }
 }
 
-/// Heads of rows: their integers, one after the other, and what is known of each.
-#[derive(Default)]
-pub(crate) struct RowHeads {
-    pub(crate) q: Vec<i8>,
-    /// `None` for a row whose head has not been computed.
-    pub(crate) heads: Vec<Option<Head>>,
-}
-
-impl RowHeads {
-    /// The most bytes that heads of rows are kept in; of more rows none are kept, and those that a
-    /// pass needs are computed again.
-    const KEPT: usize = 1 << 28;
-
-    /// The most bytes that heads of so many rows, of so many numbers or fewer, are kept in.
-    pub(crate) fn bytes(rows: usize, count: usize) -> usize {
-        rows.saturating_mul(count + size_of::<Option<Head>>()).min(Self::KEPT)
-    }
-
-    /// Room for the heads of so many rows, if they are to be kept.
-    pub(crate) fn keep(rows: usize, count: usize) -> Self {
-        if rows.saturating_mul(count + size_of::<Option<Head>>()) > Self::KEPT {
-            return Self::default();
-        }
-        Self { q: vec![0; rows * count], heads: vec![None; rows] }
-    }
-
-    /// The heads of `count` rows from `first` on; none where none are kept.
-    pub(crate) fn part(&mut self, first: usize, count: usize) -> (&mut [i8], &mut [Option<Head>]) {
-        if self.heads.is_empty() {
-            return Default::default();
-        }
-        let size = self.q.len() / self.heads.len();
-        (&mut self.q[first * size..][..count * size], &mut self.heads[first..][..count])
-    }
-}
-
 /// The heads of a block of rows.
 #[derive(Default)]
 pub(crate) struct BlockHeads {
@@ -226,7 +191,7 @@ impl BlockHeads {
         count: usize,
         row: impl Fn(usize) -> &'a [f32],
         place: impl Fn(usize) -> usize,
-        (kept_q, kept): (&mut [i8], &mut [Option<Head>]),
+        (kept_q, kept): &mut Rows<'_, Head>,
     ) {
         let size = rotation.count;
         self.heads.clear();

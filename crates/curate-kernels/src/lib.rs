@@ -113,6 +113,7 @@ mod found;
 mod heads;
 mod int8;
 mod integer;
+mod kept;
 mod lanes;
 mod look;
 mod moved;

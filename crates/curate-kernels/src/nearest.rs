@@ -7,6 +7,7 @@ use crate::{
     dispatch::{self, Instructions},
     heads::HeadPanels,
     integer::{self, Query, Vectors, Workspace},
+    kept::Kept,
     lanes,
     packed::{FloatPanels, How, Packed, packed},
     partial,
@@ -177,11 +178,12 @@ impl Centroids {
         let blocks = rows.chunks(INTEGER_BLOCK * self.dim);
         for (rows, out) in blocks.zip(out.chunks_mut(INTEGER_BLOCK)) {
             let row = |i: usize| &rows[i * self.dim..][..self.dim];
-            let none = (&mut [][..], &mut [][..]);
-            work.block.take(with, &panels.rotation, out.len(), row, |i| i, none);
+            let Kept { mut heads, mut whole } = Kept::default();
+            let place = |i| i;
+            work.block.take(with, &panels.rotation, out.len(), row, place, &mut heads);
             let queries: Vec<Query<'_>> =
                 (0..out.len()).map(|i| Query::all(row(i), usize::MAX)).collect();
-            partial::search(&of, &mut work, &queries, &mut answers);
+            partial::search(&of, &mut work, &queries, (&mut whole, &place), &mut answers);
             for (out, answer) in out.iter_mut().zip(&answers) {
                 *out = answer.best;
             }

@@ -13,8 +13,9 @@ use crate::{
     found::Nearest,
     heads::{BlockHeads, Form, HeadPanels},
     integer::{Answer, Query},
+    kept, lanes,
     look::{self, Largest, Rows},
-    quant::{self, GROUP, PANEL, QuantRows, ROWS, Row},
+    quant::{self, GROUP, PANEL, Parts, QuantRows, ROWS, Row},
     ruled::Ruled,
     tile::PackedRows,
     vnni::{self, PAIR},
@@ -50,8 +51,11 @@ impl<'a> Vectors<'a> {
     }
 }
 
-/// So many pairs of a row are computed in f32 sooner than the row is turned into integers.
+/// So many pairs of a row are computed in f32 sooner than the row is turned into integers for them alone.
 const FEW: usize = 3;
+
+/// Whole rows as integers, where they are kept, and the place of each query's row among them.
+pub(crate) type Whole<'a, 'b> = (&'a mut kept::Rows<'b, Parts>, &'a dyn Fn(usize) -> usize);
 
 /// Room for a block of queries.
 #[derive(Default)]
@@ -61,8 +65,10 @@ pub(crate) struct Workspace {
     looks: Vec<Look>,
     /// The same by tiles, for the kernels.
     rows: Vec<Rows>,
-    /// The positions of what could be the best, ascending, for each query.
-    found: Vec<Vec<u32>>,
+    /// What could be the best: by tile and panel, for each row the columns as bits.
+    found: Vec<[u32; ROWS]>,
+    /// The same of one query, by position.
+    open: Vec<u32>,
     /// Query and position of the pairs to compute in f32, and their values.
     pairs: Vec<(u32, u32)>,
     values: Vec<f32>,
@@ -72,9 +78,36 @@ pub(crate) struct Workspace {
 /// Room for a row as integers, and for its products.
 #[derive(Default)]
 struct Integer {
+    row: RowRoom,
+    products: Vec<i32>,
+}
+
+#[derive(Default)]
+struct RowRoom {
     y: Vec<f32>,
     q: Vec<i8>,
-    products: Vec<i32>,
+}
+
+impl RowRoom {
+    /// A row as integers, from its place among those that are kept, if it has one there.
+    fn take<'a>(
+        &'a mut self,
+        of: &Vectors<'_>,
+        row: &[f32],
+        kept: Option<kept::Place<'a, Parts>>,
+    ) -> (Parts, &'a [i8]) {
+        let dim = of.dim();
+        self.y.resize(dim, 0.0);
+        self.q.resize(dim.next_multiple_of(PAIR), 0);
+        let split = |y: &mut [f32], q: &mut [i8]| {
+            quant::split(of.with, row, &of.panels.rotation.center, y, &mut q[..dim])
+        };
+        match kept {
+            Some((q, &mut Some(parts))) => (parts, q),
+            Some((q, known)) => (*known.insert(split(&mut self.y, q)), q),
+            None => (split(&mut self.y, &mut self.q), &self.q),
+        }
+    }
 }
 
 /// One query's state.
@@ -108,6 +141,7 @@ pub(crate) fn search(
     of: &Vectors<'_>,
     work: &mut Workspace,
     queries: &[Query<'_>],
+    kept: Whole<'_, '_>,
     answers: &mut Vec<Answer>,
 ) -> Ruled {
     work.looks.clear();
@@ -121,9 +155,9 @@ pub(crate) fn search(
     };
     look(of, &mut scan, work, queries);
     let mut ruled = count_pairs(of, queries);
-    sieve(of, work, queries, &mut ruled);
+    sieve(of, work, queries, kept, &mut ruled);
     decide(of, work, queries, answers);
-    ruled.exact = work.pairs.len() as u64 + guessed;
+    ruled.exact += work.pairs.len() as u64 + guessed;
     ruled.heads = ruled.pairs.saturating_sub(ruled.integers + ruled.exact);
     ruled
 }
@@ -264,90 +298,136 @@ fn look(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Quer
         let least = look.least(query) - look.row.shift - look.row.error;
         work.rows[i / ROWS].threshold[i % ROWS] = if look.usable { least } else { f32::INFINITY };
     }
-    // Whole tiles, though rows beyond the last query reach no threshold.
-    let places = work.found.len().max(work.rows.len() * ROWS);
-    work.found.resize_with(places, Vec::new);
-    work.found.iter_mut().for_each(Vec::clear);
+    let panels = of.panels.count.div_ceil(PANEL);
+    work.found.clear();
+    work.found.resize(work.rows.len() * panels, [0; ROWS]);
     let (rows, found) = (&mut work.rows, &mut work.found);
     scan.each(of, queries, |p, t, products| {
-        let (columns, rows, mut hits) = (of.panels.columns(p), &mut rows[t], [0; ROWS]);
+        let (columns, rows, hits) =
+            (of.panels.columns(p), &mut rows[t], &mut found[t * panels + p]);
         match products {
-            Products::Integers(tile) => look::look(of.with, tile, columns, rows, &mut hits),
-            Products::Floats(tile) => look::look(of.with, tile, columns, rows, &mut hits),
-        }
-        for (r, mut hits) in hits.into_iter().enumerate() {
-            while hits != 0 {
-                found[t * ROWS + r].push((p * PANEL) as u32 + hits.trailing_zeros());
-                hits &= hits - 1;
-            }
+            Products::Integers(tile) => look::look(of.with, tile, columns, rows, hits),
+            Products::Floats(tile) => look::look(of.with, tile, columns, rows, hits),
         }
     });
 }
 
-/// Leaves in `work.pairs` what has to be computed in f32.
-fn sieve(of: &Vectors<'_>, work: &mut Workspace, queries: &[Query<'_>], ruled: &mut Ruled) {
-    work.pairs.clear();
-    let Workspace { looks, rows, found, pairs, integer, .. } = work;
-    for (i, query) in queries.iter().enumerate() {
-        let (look, found) = (&mut looks[i], &found[i]);
-        let first = pairs.len();
-        let known = look.known.map(|(position, _)| position);
-        let open = |position: u32| {
-            if Some(position) != known {
-                pairs.push((i as u32, position));
-            }
-        };
-        if !look.usable {
-            // Whatever the heads said: every vector in f32.
-            (0..query.limit.min(of.panels.count) as u32).for_each(open);
-            continue;
+/// The positions that a row of a tile found, by panel, but `known`.
+fn positions(found: &[[u32; ROWS]], row: usize, known: Option<u32>, open: &mut Vec<u32>) {
+    open.clear();
+    for (first, hits) in (0..).step_by(PANEL).zip(found) {
+        let mut hits = hits[row];
+        while hits != 0 {
+            open.push(first + hits.trailing_zeros());
+            hits &= hits - 1;
         }
-        found.iter().copied().for_each(open);
-        let passed =
-            rows[i / ROWS].passed[i % ROWS].iter().fold(f32::NEG_INFINITY, |m, &p| m.max(p));
-        look.others = passed + look.row.shift + look.row.error;
-        if pairs.len() - first > FEW {
-            ruled.integers += sharpen(of, query, look, integer, (pairs, first));
-        }
+    }
+    if let Some(known) = known {
+        open.retain(|&position| position != known);
     }
 }
 
-/// Looks at whole vectors as integers and leaves of a query's pairs, from `first` on, what these leave
-/// open; returns how many they ruled out.
+/// Leaves in `work.pairs` what has to be computed in f32.
+fn sieve(
+    of: &Vectors<'_>,
+    work: &mut Workspace,
+    queries: &[Query<'_>],
+    (kept, place): Whole<'_, '_>,
+    ruled: &mut Ruled,
+) {
+    work.pairs.clear();
+    let Workspace { looks, rows, found, open, pairs, values, integer, .. } = work;
+    let panels = of.panels.count.div_ceil(PANEL);
+    for (i, query) in queries.iter().enumerate() {
+        let look = &mut looks[i];
+        let known = look.known.map(|(position, _)| position);
+        if !look.usable {
+            // Whatever the heads said: every vector in f32.
+            let all = 0..query.limit.min(of.panels.count) as u32;
+            pairs.extend(all.filter(|&p| Some(p) != known).map(|position| (i as u32, position)));
+            continue;
+        }
+        positions(&found[i / ROWS * panels..][..panels], i % ROWS, known, open);
+        let passed =
+            rows[i / ROWS].passed[i % ROWS].iter().fold(f32::NEG_INFINITY, |m, &p| m.max(p));
+        look.others = passed + look.row.shift + look.row.error;
+        let kept = kept::place(kept, place(i));
+        if open.len() > if kept.is_some() { 0 } else { FEW } {
+            let Integer { row, products } = integer;
+            let row = row.take(of, query.row, kept);
+            ruled.integers += sharpen(of, (query, row), look, products, open);
+        }
+        ruled.exact += leave_best(of, query, look, values, open);
+        pairs.extend(open.iter().map(|&position| (i as u32, position)));
+    }
+}
+
+/// Looks at whole vectors as integers and leaves of a query's positions what these leave open; returns how
+/// many they ruled out.
 fn sharpen(
     of: &Vectors<'_>,
-    query: &Query<'_>,
+    (query, (parts, q)): (&Query<'_>, (Parts, &[i8])),
     look: &mut Look,
-    room: &mut Integer,
-    (pairs, first): (&mut Vec<(u32, u32)>, usize),
+    products: &mut Vec<i32>,
+    open: &mut Vec<u32>,
 ) -> u64 {
-    let (whole, dim, Integer { y, q, products }) = (&of.panels.whole, of.dim(), room);
+    let (whole, dim) = (&of.panels.whole, of.dim());
     let kind = match of.panels.form {
         Form::Integer(kind, _) => Some(kind),
         Form::Float(_) => None,
     };
-    y.resize(dim, 0.0);
-    q.resize(dim.next_multiple_of(PAIR), 0);
-    let parts = quant::split(of.with, query.row, &of.panels.rotation.center, y, &mut q[..dim]);
     let row = Row::new(&parts, &whole.most, dim);
     let threshold = look.least(query);
-    let vectors = pairs[first..].iter().map(|pair| whole.vector(of.index(pair.1) as usize, dim));
+    let vectors = open.iter().map(|&position| whole.vector(of.index(position) as usize, dim));
     vnni::pairs(of.with, kind, q, row.start, vectors, products);
-    let mut kept = first;
-    for (at, &product) in (first..).zip(&*products) {
-        let index = of.index(pairs[at].1) as usize;
+    let bound = |(&product, &position): (&i32, &u32)| {
+        let index = of.index(position) as usize;
         let value = row.scale * whole.scale[index] * product as f32 + whole.offset[index];
-        let bound = value + row.shift + row.error;
-        if bound < threshold {
-            look.others = look.others.max(bound);
-        } else {
-            pairs[kept] = pairs[at];
-            kept += 1;
+        value + row.shift + row.error
+    };
+    rule_out(open, products, bound, threshold, &mut look.others)
+}
+
+/// Takes those positions out whose bound is too small, and takes their bounds in; returns how many.
+fn rule_out<T>(
+    open: &mut Vec<u32>,
+    found: &[T],
+    bound: impl Fn((&T, &u32)) -> f32,
+    threshold: f32,
+    others: &mut f32,
+) -> u64 {
+    let (before, mut found) = (open.len(), found.iter());
+    open.retain(|position| {
+        let bound = found.next().map_or(f32::INFINITY, |found| bound((found, position)));
+        let is_out = bound < threshold;
+        if is_out {
+            *others = others.max(bound);
         }
-    }
-    let ruled = pairs.len() - kept;
-    pairs.truncate(kept);
-    ruled as u64
+        !is_out
+    });
+    (before - open.len()) as u64
+}
+
+/// Looks at whole vectors in f32, summed up in the order that is fastest, and leaves of a query's positions
+/// those that could be the best; returns how many it ruled out. A chain costs as much as ten such
+/// looks, and its value differs from theirs by two errors at most.
+fn leave_best(
+    of: &Vectors<'_>,
+    query: &Query<'_>,
+    look: &mut Look,
+    values: &mut Vec<f32>,
+    open: &mut Vec<u32>,
+) -> u64 {
+    let value = |&position: &u32| {
+        lanes::product(of.with, query.row, of.vector(position)) + of.bias(position)
+    };
+    values.clear();
+    values.extend(open.iter().map(value));
+    let eta = look.row.eta;
+    let best = values.iter().fold(f32::NEG_INFINITY, |best, &value| best.max(value));
+    // What is worth less in truth is worth less as a chain than the best one's.
+    let least = look.least(query).max(best - 3.0 * eta);
+    rule_out(open, values, |(value, _)| value + eta, least, &mut look.others)
 }
 
 /// Computes the pairs that are left and takes the best of each query.

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use crate::{
     Centroids,
     axes::{Axes, Rotation},
-    dispatch,
-    heads::RowHeads,
-    inner_products, lanes, quant,
+    dispatch, inner_products,
+    kept::KeptRows,
+    lanes, quant,
     ruled::Ruled,
     vnni::{self, Integers},
 };
@@ -47,8 +47,8 @@ struct Costs {
 impl Costs {
     fn of(kind: Option<Integers>) -> Self {
         match kind {
-            Some(_) => Self { look: 48.0, pair: 8.0, float: 4.0 },
-            None => Self { look: 16.0, pair: 4.0, float: 1.0 },
+            Some(_) => Self { look: 48.0, pair: 10.0, float: 4.0 },
+            None => Self { look: 16.0, pair: 2.0, float: 1.0 },
         }
     }
 
@@ -68,12 +68,14 @@ pub(crate) struct Plan {
     axes: Option<Axes>,
     /// What projects to heads, where they pay.
     pub(crate) rotation: Option<Arc<Rotation>>,
-    /// The heads of rows that are kept.
-    pub(crate) kept: RowHeads,
+    /// The rows that are kept.
+    pub(crate) kept: KeptRows,
     /// What decided the pairs of this pass.
     pub(crate) ruled: Ruled,
     /// Passes that have begun.
     passes: u32,
+    /// There is one pass alone.
+    once: bool,
     /// Heads of this length, whether they pay or not: for tests.
     pub(crate) always: Option<usize>,
 }
@@ -126,7 +128,7 @@ impl Plan {
 
     fn give_up(&mut self) {
         self.rotation = None;
-        self.kept = RowHeads::default();
+        self.kept = KeptRows::default();
     }
 
     fn fit(&mut self, centroids: &Centroids, vectors: &[f32], count: usize) -> usize {
@@ -157,7 +159,15 @@ impl Plan {
             }
             self.axes = Some(Axes::fit(&sample, dim, longest));
         }
-        self.axes.as_ref().map_or(0, |axes| cheapest(kind, axes, centroids, vectors, self.passes))
+        let Some(axes) = &self.axes else { return 0 };
+        let now = self.rotation.as_ref().map_or(0, |rotation| rotation.count);
+        // Heads that are kept are computed once for all passes to come, which may be ten.
+        let project = if self.once { 1.0 } else { 0.1 };
+        let project = move |count| if count == now { 0.0 } else { project };
+        // At first everything is looked at twice: before a value is known to beat, the one that looks best
+        // is computed, and it leaves more open than the best.
+        let (looks, more) = if self.passes < CHOICES { (2.0, 1.5) } else { (1.0, 1.0) };
+        cheapest(Costs::of(kind), axes, centroids, vectors, (looks, more, &project))
     }
 }
 
@@ -176,7 +186,7 @@ impl Centroids {
     /// When `some` is not a whole number of vectors.
     pub fn prepare(&mut self, rows: usize, some: &[f32]) {
         assert_eq!(some.len() % self.dim.max(1), 0, "whole vectors");
-        let (kind, mut plan) = (vnni::integers(), Plan::default());
+        let (kind, mut plan) = (vnni::integers(), Plan { once: true, ..Plan::default() });
         if plan.begin(kind, self, rows, some) {
             self.pack_again((kind, plan.rotation.as_ref()));
         }
@@ -219,25 +229,24 @@ fn spread(sample: &[f32], dim: usize) -> f64 {
 }
 
 /// The length of heads that some rows would be looked at with soonest; 0 when it is no gain.
+///
+/// Every pair is looked at so often and leaves so many times as much open as against the best; so large a
+/// share of projecting counts for heads of a length.
 fn cheapest(
-    kind: Option<Integers>,
+    costs: Costs,
     axes: &Axes,
     centroids: &Centroids,
     vectors: &[f32],
-    pass: u32,
+    (looks, more, project): (f64, f64, &dyn Fn(usize) -> f64),
 ) -> usize {
     let (dim, k) = (centroids.dim, centroids.bias.len());
     let rows: Vec<f32> =
         some(vectors, dim, (PAIRS / k).clamp(16, 256)).flatten().copied().collect();
     let open = open_pairs(axes, centroids, &rows);
-    let (costs, n) = (Costs::of(kind), rows.len() / dim);
-    // At first every head is projected, and looked at twice: before a value is known to beat, the one
-    // that looks best is computed, and it leaves more open than the best. Heads that are kept are
-    // computed once for all passes to come.
-    let (share, looks, more) = if pass < CHOICES { (1.0, 2.0, 1.5) } else { (0.1, 1.0, 1.0) };
+    let n = rows.len() / dim;
     let cost = |(s, &open): (usize, &u64)| {
         let (count, open) = ((s + 1) * STEP, more * open as f64 / n as f64);
-        let project = share * costs.float * (count * dim) as f64;
+        let project = project(count) * costs.float * (count * dim) as f64;
         (count, costs.heads(looks * k as f64, open, dim, count) + project)
     };
     let best = open.iter().enumerate().map(cost).min_by(|a, b| a.1.total_cmp(&b.1));

@@ -28,10 +28,10 @@ use rayon::prelude::*;
 
 use crate::{
     Centroids, Nearest,
-    axes::Head,
     dispatch::{self, Instructions},
     dots,
     integer::{self, Answer, Query, Vectors, Workspace},
+    kept::Kept,
     lanes,
     nearest::{BLOCK, INTEGER_BLOCK, add_bias},
     packed::{FloatPanels, Packed},
@@ -62,7 +62,7 @@ impl Centroids {
     /// Updates what is known of each row, on all threads of the current pool: of fresh centroids
     /// everything is found out, of moved ones ([`Centroids::moved_with`]) what the bounds leave open.
     /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most,
-    /// and what decided the pairs. Heads of rows are taken from `kept`, and kept there, if it has room.
+    /// and what decided the pairs. Integers of rows are taken from `kept`, and kept there, if it has room.
     pub(crate) fn track(
         &self,
         rows: &[f32],
@@ -77,13 +77,11 @@ impl Centroids {
         with: Instructions,
         rows: &[f32],
         tracked: &mut [Tracked],
-        (q, heads): Kept<'_>,
+        kept: Kept<'_>,
     ) -> (f32, Ruled) {
         assert_eq!(rows.len(), tracked.len() * self.dim, "one row for each answer");
-        let (dim, count) = (self.dim.max(1), q.len().checked_div(heads.len()).unwrap_or(0));
-        let mut kept: Vec<Kept<'_>> =
-            q.chunks_mut((TASK * count).max(1)).zip(heads.chunks_mut(TASK)).collect();
-        kept.resize_with(tracked.len().div_ceil(TASK), Default::default);
+        let dim = self.dim.max(1);
+        let kept = kept.parts(TASK, tracked.len().div_ceil(TASK));
         tracked
             .par_chunks_mut(TASK)
             .zip(rows.par_chunks(TASK * dim))
@@ -108,9 +106,6 @@ impl Centroids {
             })
     }
 }
-
-/// Room for the heads of some rows: their integers, and what is known of each; empty when none are kept.
-pub(crate) type Kept<'a> = (&'a mut [i8], &'a mut [Option<Head>]);
 
 /// Some rows and what is known of them.
 struct Task<'a> {
@@ -267,10 +262,10 @@ impl<'a> Task<'a> {
         for open in open.chunks(INTEGER_BLOCK) {
             let queries = self.queries(open, known);
             let (row, place) = (|i: usize| queries[i].row, |i: usize| open[i].row as usize);
-            let kept = (&mut *self.kept.0, &mut *self.kept.1);
-            work.block.take(self.with, &of.panels.rotation, open.len(), row, place, kept);
+            let Kept { heads, whole } = &mut self.kept;
+            work.block.take(self.with, &of.panels.rotation, open.len(), row, place, heads);
             let Ruled { heads, integers, exact, .. } =
-                partial::search(of, &mut work, &queries, &mut answers);
+                partial::search(of, &mut work, &queries, (whole, &place), &mut answers);
             self.ruled += Ruled { pairs: 0, bounds: 0, heads, integers, exact };
             self.take(open, &answers);
         }

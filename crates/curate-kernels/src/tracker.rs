@@ -2,7 +2,7 @@
 
 use crate::{
     Centroids, Nearest,
-    heads::RowHeads,
+    kept::KeptRows,
     plan::{self, Plan},
     ruled::Ruled,
     track::Tracked,
@@ -15,7 +15,8 @@ use crate::{
 /// [`Tracker::move_to`] moves the centroids. The answers are those of [`Centroids::nearest`] at every
 /// pass, to the bit, whatever was left out in the passes before: what is known of rows only saves
 /// work. It takes 12 bytes a row, and where a few numbers along the widest axes rule most centroids out
-/// ([`Ruled`] says so), these numbers too, a byte each, in at most 256 MiB.
+/// ([`Ruled`] says so), these numbers too, a byte each, and where they fit all numbers of a row, in at
+/// most 256 MiB.
 ///
 /// ```
 /// use curate_kernels::{Centroids, Nearest, Tracker};
@@ -57,11 +58,11 @@ impl Tracker {
 
     /// The most bytes that a tracker of so many rows of length `dim` holds for them.
     pub fn bytes(rows: usize, centroids: usize, dim: usize) -> usize {
-        let heads = match plan::longest(rows, centroids, dim) {
+        let kept = match plan::longest(rows, centroids, dim) {
             0 => 0,
-            count => RowHeads::bytes(rows, count),
+            count => KeptRows::bytes(rows, count, dim),
         };
-        rows.saturating_mul(size_of::<Tracked>()).saturating_add(heads)
+        rows.saturating_mul(size_of::<Tracked>()).saturating_add(kept)
     }
 
     /// What decided the pairs of all passes so far.
@@ -119,8 +120,9 @@ impl Tracker {
         if self.plan.begin(self.kind, &self.centroids, self.rows.len(), vectors) {
             let rotation = self.plan.rotation.as_ref();
             self.centroids.pack_again((self.kind, rotation));
-            self.plan.kept = rotation
-                .map_or_else(RowHeads::default, |r| RowHeads::keep(self.rows.len(), r.count));
+            let (rows, dim) = (self.rows.len(), self.centroids.dim);
+            self.plan.kept =
+                rotation.map_or_else(KeptRows::default, |r| KeptRows::new(rows, r.count, dim));
         }
     }
 

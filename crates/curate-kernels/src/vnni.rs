@@ -218,7 +218,8 @@ fn pairs_vnni<'a>(
     out: &mut Vec<i32>,
 ) {
     use std::arch::x86_64::{
-        _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_setzero_si512,
+        _mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32,
+        _mm512_setzero_si512,
     };
     out.clear();
     let rows = row.as_chunks::<PAIR>().0;
@@ -235,8 +236,8 @@ fn pairs_vnni<'a>(
             };
             sums[t % 2] = _mm512_dpbusd_epi32(sums[t % 2], vector, row);
         }
-        let [a, b] = sums.map(|sum| _mm512_reduce_add_epi32(sum));
-        out.push(start + a + b);
+        let sum = _mm512_add_epi32(sums[0], sums[1]);
+        out.push(start + _mm512_reduce_add_epi32(sum));
     }
 }
 

@@ -48,7 +48,7 @@ fn follow_with(
     centroids.nearest_with(with, rows, &mut out);
     assert_eq!(out, reference::nearest(rows, &steps[0].0, dim, Some(&steps[0].1)));
     let mut tracked = vec![Tracked::UNKNOWN; rows.len() / dim];
-    let mut kept = crate::heads::RowHeads::keep(tracked.len(), count);
+    let mut kept = crate::kept::KeptRows::new(tracked.len(), count, dim);
     let all = (tracked.len() * centroids.bias.len()) as u64;
     let (reach, ruled) =
         centroids.track_with(with, rows, &mut tracked, kept.part(0, rows.len() / dim));
