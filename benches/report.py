@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +43,26 @@ def flags():
         if line.startswith("flags"):
             return set(line.partition(":")[2].split())
     return set()
+
+
+QUIET = 0.5
+"""The largest load at its start with which a record is kept."""
+
+CLASSES = ["avx512_vnni", "avx512f", "avx2"]
+"""Classes of processors that have records of their own, the widest first."""
+
+
+def class_of_processor():
+    return next((name for name in CLASSES if name in flags()), platform.machine())
+
+
+def wait_until_quiet(minutes=5):
+    """What was built just now still counts as load; returns what is left of it in the end."""
+    for _ in range(12 * minutes):
+        if os.getloadavg()[0] <= QUIET:
+            break
+        time.sleep(5)
+    return os.getloadavg()[0]
 
 
 def processor():

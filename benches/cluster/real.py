@@ -30,7 +30,6 @@ import gzip
 import hashlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -50,11 +49,10 @@ DATA = Path(os.environ.get("CURATE_BENCH_DATA", BENCH / "data"))
 FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
 PACKAGES = ["numpy", "faiss-cpu", "superkmeans"]
 THREADS, ITERATIONS, TURNS = 2, 20, 3
-QUIET = 0.5
 # By class, the widest first: what its records are called, and how ours is run on it.
 NARROWER = {"ours_f32": {"CURATE_INTEGERS": "off"}, "ours_avx2": {"CURATE_INSTRUCTIONS": "avx2"}}
 CLASSES = {"avx512_vnni": NARROWER, "avx512f": {"ours_avx2": NARROWER["ours_avx2"]}, "avx2": {}}
-CLASS = next((name for name in CLASSES if name in report.flags()), platform.machine())
+CLASS = report.class_of_processor()
 KINDS = {"ours": {}} | CLASSES.get(CLASS, {})
 RESULTS = HERE / "real" / f"{CLASS}.json"
 PARTS = ["fashion-256", "fashion-1024", "fashion-4096", "pictures-1024", "captions-1024", "clip-1024", "clip-4096", "white-1024"]
@@ -89,14 +87,14 @@ def main():
     DATA.mkdir(parents=True, exist_ok=True)
     for part in parts:
         data, _, clusters = part.partition("-")
-        load = os.getloadavg()[0]
+        load = report.wait_until_quiet()
         section = {"load_before": load, **k_means(data, int(clusters))}
-        if load <= QUIET:
+        if load <= report.QUIET:
             report.save(RESULTS, part, section, "python3 benches/cluster/real.py",
                         "seconds, median of turns; ratios are theirs over ours", versions(), BARS)
         else:
             print(part, json.dumps(section, indent=2))
-            print(f"not kept: the load was {load:.1f} when it began, and may be {QUIET} at most", flush=True)
+            print(f"not kept: the load was {load:.1f} when it began, and may be {report.QUIET} at most", flush=True)
 
 
 def versions():

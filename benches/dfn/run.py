@@ -1,9 +1,12 @@
 """Times a network on the CPU beside its peers in one run.
 
-    python3 benches/dfn/run.py             # inference: results.json
-    python3 benches/dfn/run.py training    # steps of training: training.json
-    python3 benches/dfn/run.py embed       # tars of JPEGs from end to end: embed.json
-    python3 benches/dfn/run.py precision   # 8-bit integers, and what they change: precision.json
+    python3 benches/dfn/run.py             # inference
+    python3 benches/dfn/run.py training    # steps of training
+    python3 benches/dfn/run.py embed       # tars of JPEGs from end to end
+    python3 benches/dfn/run.py precision   # bfloat16 and 8-bit integers, and what they change
+
+Each has a record for every class of processors, such as records/training/avx2.json. With a load above .5 at the start,
+after what was built has had five minutes to be forgotten, a run prints what it measured and keeps nothing.
 
 Makes a virtual environment under target/ (PyTorch, open_clip, ONNX Runtime, tokenizers, Pillow,
 scikit-image for its photographs), and runs each side in turn, several times, on the same number of
@@ -20,6 +23,10 @@ import sys
 import venv
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import report  # noqa: E402  beside this folder
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BENCH = ROOT / "target" / "bench-dfn"
@@ -30,6 +37,8 @@ BARS = {"tower_torch_over_ours": 1.0, "tokens_1_thread_tokenizers_over_ours": 1.
         "png_pillow_over_ours": 1.5}
 EMBED_BARS = {"embed_open_clip_over_ours": 1.3}
 PRECISION_BARS = {"int8_torch_over_ours": 1.6, "int8_torch_bf16_over_ours": 1.0}
+if "avx512_bf16" in report.flags():
+    PRECISION_BARS |= {"bf16_torch_over_ours": 1.6, "bf16_torch_bf16_over_ours": 1.0}
 RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 TARGET = RELEASE / "examples"
 
@@ -44,6 +53,7 @@ def main():
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
+        args.load = report.wait_until_quiet()
         sides = {"inference": inference, "training": training, "embed": embedding, "precision": precision}
         return sides[args.what](args)
     python = BENCH / "venv" / "bin" / "python"
@@ -68,49 +78,52 @@ def inference(args):
     parts = {"tower": tower.measure(args, BENCH, TARGET / "forward")}
     parts |= inputs.tokens(args, ROOT, BENCH, TARGET / "parts")
     parts |= inputs.images(args, BENCH, TARGET / "parts")
-    write(args, "results.json", parts, BARS)
+    write(args, parts, BARS)
 
 
 def training(args):
     import training as steps
 
     parts = {f"{captions}_captions": part for captions, part in steps.measure(args, BENCH, TARGET / "train_step").items()}
-    write(args, "training.json", parts, {})
+    write(args, parts, {})
 
 
 def embedding(args):
     import embed
 
-    write(args, "embed.json", {"embed": embed.measure(args, BENCH, RELEASE / "curate", ROOT)}, EMBED_BARS)
+    write(args, {"embed": embed.measure(args, BENCH, RELEASE / "curate", ROOT)}, EMBED_BARS)
 
 
 def precision(args):
     import precision as modes
 
-    part = modes.measure(args, BENCH, TARGET / "forward", RELEASE / "curate", ROOT)
-    write(args, "precision.json", {"int8": part}, PRECISION_BARS)
+    write(args, modes.measure(args, BENCH, TARGET / "forward", RELEASE / "curate", ROOT), PRECISION_BARS)
 
 
-def write(args, name, parts, bars):
+def write(args, parts, bars):
     ratios = {}
     for part_name, part in parts.items():
         best = {side: min(seconds) for side, seconds in part["rounds"].items()}
         part["seconds"] = best
         ratios |= {f"{part_name}_{side}_over_ours": best[side] / best["ours"] for side in best if side != "ours"}
-    report = {
+    record = {
         "command": "python3 benches/dfn/run.py" + ("" if args.what == "inference" else f" {args.what}"),
         "unit": "seconds, the fastest round of each side; ratios are theirs over ours",
         "threads": args.threads,
         "versions": versions(),
         "machine": {"arch": platform.machine(), "cores": os.cpu_count(), "cpu": cpu(),
-                    "load_before": os.getloadavg()[0]},
+                    "load_before": args.load},
         **parts,
         "ratios": ratios,
         "bars": bars,
         "passed": {bar: ratios[bar] >= least for bar, least in bars.items()},
     }
-    (HERE / name).write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps({k: report[k] for k in ("ratios", "passed")}, indent=2))
+    print(json.dumps({k: record[k] for k in ("ratios", "passed")}, indent=2))
+    if args.load > report.QUIET:
+        print(f"not kept: the load was {args.load:.1f} when it began, and may be {report.QUIET} at most")
+        return
+    results = HERE / "records" / args.what / f"{report.class_of_processor()}.json"
+    results.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def versions():

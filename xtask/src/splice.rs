@@ -5,6 +5,7 @@
 //! whose prefix the lines between get too.
 
 mod claims;
+mod classes;
 mod cluster;
 mod compute_aware;
 mod datacomp_tiny;

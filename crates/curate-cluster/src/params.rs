@@ -295,8 +295,8 @@ pub struct Cost {
     pub reads: f64,
     /// Bytes held for centroids and their sums: 20 for each number of a centroid.
     pub centroids: f64,
-    /// Bytes held for rows: some numbers of each, at most 256 MiB of their first numbers along the widest
-    /// axes where a search may look at these, and one block of vectors.
+    /// Bytes held for rows: some numbers of each, at most 256 MiB of bytes for their numbers, along the widest
+    /// axes and all, where a search may look at these, and one block of vectors.
     pub rows: f64,
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{fixed, read};
+use super::{classes, fixed, read};
 
 pub(super) fn part(root: &Path, name: &str) -> Result<Value> {
     let report = read(root, "benches/cluster/results.json")?;
@@ -80,16 +80,7 @@ pub(super) fn beside(root: &Path) -> Result<String> {
 
 /// The records of `real.py`, by class of processors, by name.
 pub(super) fn records(root: &Path) -> Result<Vec<(String, Value)>> {
-    let folder = root.join("benches/cluster/real");
-    let mut classes = std::fs::read_dir(&folder)?
-        .map(|entry| Ok(entry?.path().file_stem().unwrap_or_default().display().to_string()))
-        .collect::<Result<Vec<String>>>()?;
-    classes.sort();
-    let read = |class: String| {
-        let record = read(root, &format!("benches/cluster/real/{class}.json"))?;
-        Ok((class, record))
-    };
-    classes.into_iter().map(read).collect()
+    classes::records(root, "benches/cluster/real")
 }
 
 /// How ours was run on a processor, by how its ratios end.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{fixed, list, read, significant, text};
+use super::{classes, fixed, list, read, significant, text};
 
 pub(super) fn kernels(root: &Path) -> Result<String> {
     let report = read(root, "benches/kernels/results.json")?;
@@ -29,7 +29,6 @@ pub(super) fn kernels(root: &Path) -> Result<String> {
 }
 
 pub(super) fn speed(root: &Path) -> Result<String> {
-    let report = read(root, "benches/dfn/results.json")?;
     let rows = [
         ("image tower of ViT-B/32, batch 32: PyTorch", "tower", "torch"),
         ("the same: ONNX Runtime", "tower", "onnxruntime"),
@@ -38,85 +37,116 @@ pub(super) fn speed(root: &Path) -> Result<String> {
         ("JPEG to 224 pixels, 1 thread: Pillow", "jpeg", "pillow"),
         ("PNG to 224 pixels, 1 thread: Pillow", "png", "pillow"),
     ];
-    let mut out =
-        String::from("| | theirs, s | ours, s | theirs over ours | bar |\n|---|---|---|---|---|\n");
-    for (what, part, side) in rows {
-        let ratio = format!("{part}_{side}_over_ours");
-        let bar = report["bars"].get(&ratio).map_or("-".to_owned(), significant);
-        let seconds = &report[part]["seconds"];
-        out += &format!(
-            "| {what} | {} | {} | {} | {bar} |\n",
-            fixed(&seconds[side], 3),
-            fixed(&seconds["ours"], 3),
-            fixed(&report["ratios"][&ratio], 2),
+    let mut out = String::from(
+        "| processor | | theirs, s | ours, s | theirs over ours | bar |\n|---|---|---|---|---|---|\n",
+    );
+    let mut below = String::new();
+    for (class, report) in classes::records(root, "benches/dfn/records/inference")? {
+        for (what, part, side) in rows {
+            let ratio = format!("{part}_{side}_over_ours");
+            let bar = report["bars"].get(&ratio).map_or("-".to_owned(), significant);
+            let seconds = &report[part]["seconds"];
+            out += &format!(
+                "| {class} | {what} | {} | {} | {} | {bar} |\n",
+                fixed(&seconds[side], 3),
+                fixed(&seconds["ours"], 3),
+                fixed(&report["ratios"][&ratio], 2),
+            );
+        }
+        let tower = &report["tower"];
+        below += &format!(
+            "\n{class}: the tower's batch is {} GFLOP: {} GFLOP/s, where NumPy's matrix product reached {} in the \
+             same run ({}, {} threads).\n",
+            fixed(&tower["case"]["gflop"], 0),
+            fixed(&tower["gflops"]["ours"], 0),
+            fixed(&tower["sgemm_gflops"], 0),
+            report["machine"]["cpu"].as_str().unwrap_or("an unnamed processor"),
+            report["threads"],
         );
     }
-    let tower = &report["tower"];
-    out += &format!(
-        "\nThe tower's batch is {} GFLOP: {} GFLOP/s, where NumPy's matrix product reached {} in the \
-         same run ({}, {} threads).\n",
-        fixed(&tower["case"]["gflop"], 0),
-        fixed(&tower["gflops"]["ours"], 0),
-        fixed(&tower["sgemm_gflops"], 0),
-        report["machine"]["cpu"].as_str().unwrap_or("an unnamed processor"),
-        report["threads"],
-    );
-    Ok(out)
+    Ok(out + &below)
 }
 
 /// A pool embedded from end to end.
 pub(super) fn embedding(root: &Path) -> Result<String> {
-    let report = read(root, "benches/dfn/embed.json")?;
-    let embed = &report["embed"];
-    let (rate, case) = (&embed["images_per_second"], &embed["case"]);
-    Ok(format!(
-        "| {} pairs, {} | images a second | ours over theirs | bar |\n|---|---|---|---|\n\
-         | open_clip, PyTorch and webdataset, {} workers | {} | - | - |\n| ours | {} | {} | {} |\n\n\
-         JPEGs of at most {} pixels a side; {} threads each ({}). Embeddings differ by {} at most.\n",
-        case["images"],
-        text(&case["model"]),
-        case["workers"],
-        fixed(&rate["open_clip"], 1),
-        fixed(&rate["ours"], 1),
-        fixed(&report["ratios"]["embed_open_clip_over_ours"], 2),
-        significant(&report["bars"]["embed_open_clip_over_ours"]),
-        case["side"],
-        report["threads"],
-        text(&report["machine"]["cpu"]),
-        significant(&embed["largest_difference"]),
-    ))
-}
-
-/// The tower in 8-bit integers, and what they change in scores.
-pub(super) fn precision(root: &Path) -> Result<String> {
-    let report = read(root, "benches/dfn/precision.json")?;
-    let (part, bars) = (&report["int8"], &report["bars"]);
     let mut out = String::from(
-        "| image tower of ViT-B/32 | s | over ours in int8 | bar | least cosine with PyTorch's f32 |\n\
+        "| processor | open_clip, PyTorch and webdataset, images a second | ours | ours over theirs | bar |\n\
          |---|---|---|---|---|\n",
     );
-    for (name, side) in [
-        ("PyTorch, f32", "torch"),
-        ("PyTorch, bf16", "torch_bf16"),
-        ("ONNX Runtime, int8", "onnxruntime_int8"),
-        ("ours, f32", "ours_f32"),
-        ("ours, int8", "ours"),
-    ] {
-        let ratio = format!("int8_{side}_over_ours");
+    let records = classes::records(root, "benches/dfn/records/embed")?;
+    for (class, report) in &records {
+        let rate = &report["embed"]["images_per_second"];
         out += &format!(
-            "| {name} | {} | {} | {} | {} |\n",
-            fixed(&part["seconds"][side], 3),
-            report["ratios"].get(&ratio).map_or("-".to_owned(), |ratio| fixed(ratio, 2)),
-            bars.get(&ratio).map_or("-".to_owned(), significant),
-            fixed(&part["least_cosine"][side], 5),
+            "| {class} | {} | {} | {} | {} |\n",
+            fixed(&rate["open_clip"], 1),
+            fixed(&rate["ours"], 1),
+            fixed(&report["ratios"]["embed_open_clip_over_ours"], 2),
+            significant(&report["bars"]["embed_open_clip_over_ours"]),
         );
     }
+    for (class, report) in &records {
+        let (embed, case) = (&report["embed"], &report["embed"]["case"]);
+        out += &format!(
+            "\n{class}: {} pairs, {}; JPEGs of at most {} pixels a side; {} workers of theirs, {} threads of ours ({}). \
+             Embeddings differ by {} at most.\n",
+            case["images"],
+            text(&case["model"]),
+            case["side"],
+            case["workers"],
+            report["threads"],
+            text(&report["machine"]["cpu"]),
+            significant(&embed["largest_difference"]),
+        );
+    }
+    Ok(out)
+}
+
+/// The tower in less precision, and what that changes in scores.
+pub(super) fn precision(root: &Path) -> Result<String> {
+    let records = classes::records(root, "benches/dfn/records/precision")?;
+    let mut out = String::from(
+        "| processor | ours in | s | beside PyTorch, f32 | bar | PyTorch, bf16 | bar | ONNX Runtime, int8 | ours, f32 | \
+         least cosine with PyTorch's f32 |\n|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    let mut below = String::new();
+    for ((class, report), mode) in
+        records.iter().flat_map(|record| MODES.map(|mode| (record, mode)))
+    {
+        let Some(part) = report.get(mode) else { continue };
+        let cell = |side: &str| {
+            let ratio = format!("{mode}_{side}_over_ours");
+            (
+                report["ratios"].get(&ratio).map_or("-".to_owned(), |ratio| fixed(ratio, 2)),
+                report["bars"].get(&ratio).map_or("-".to_owned(), significant),
+            )
+        };
+        let (torch, half) = (cell("torch"), cell("torch_bf16"));
+        out += &format!(
+            "| {class} | {mode} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            fixed(&part["seconds"]["ours"], 3),
+            torch.0,
+            torch.1,
+            half.0,
+            half.1,
+            cell("onnxruntime_int8").0,
+            cell("ours_f32").0,
+            fixed(&part["least_cosine"]["ours"], 5),
+        );
+        below += &changes(class, mode, report, part);
+    }
+    Ok(out + &below)
+}
+
+/// What a network's layers can be rounded to.
+const MODES: [&str; 2] = ["bf16", "int8"];
+
+fn changes(class: &str, mode: &str, report: &Value, part: &Value) -> String {
     let (scores, case) = (&part["scores"], &part["case"]);
     let percent = |value: &Value| 100.0 * value.as_f64().unwrap_or(f64::NAN);
-    out += &format!(
-        "\nBatch {}, weights at random, {} threads ({}). Scores of the demonstration's {} pairs by its trained \
-         network: rank correlation {} between f32 and int8, {:.1} % of a cut of the best {:.0} % changed, the largest \
-         difference {} where scores vary by {}.\n",
+    format!(
+        "\n{class}, {mode}: batch {}, weights at random, {} threads ({}). Scores of the demonstration's {} pairs by its \
+         trained network: rank correlation {} between f32 and {mode}, {:.1} % of a cut of the best {:.0} % changed, the \
+         largest difference {} where scores vary by {}.\n",
         case["batch"],
         report["threads"],
         text(&report["machine"]["cpu"]),
@@ -126,8 +156,7 @@ pub(super) fn precision(root: &Path) -> Result<String> {
         percent(&scores["share"]),
         significant(&scores["largest_difference"]),
         significant(&scores["deviation"]),
-    );
-    Ok(out)
+    )
 }
 
 pub(super) fn conformance(root: &Path) -> Result<String> {
@@ -149,28 +178,38 @@ pub(super) fn conformance(root: &Path) -> Result<String> {
 }
 
 pub(super) fn training(root: &Path) -> Result<String> {
-    let report = read(root, "benches/dfn/training.json")?;
-    let mut out =
-        String::from("| a step | PyTorch, s | ours, s | PyTorch over ours |\n|---|---|---|---|\n");
-    for (what, part) in [
-        ("captions of at most 21 tokens", "short_captions"),
-        ("captions of 77 tokens", "long_captions"),
-    ] {
-        let seconds = &report[part]["seconds"];
-        out += &format!(
-            "| {what} | {} | {} | {} |\n",
-            fixed(&seconds["torch"], 3),
-            fixed(&seconds["ours"], 3),
-            fixed(&report["ratios"][format!("{part}_torch_over_ours")], 2),
-        );
+    let records = classes::records(root, "benches/dfn/records/training")?;
+    let mut out = String::from(
+        "| processor | a step | PyTorch, s | ours, s | PyTorch over ours |\n|---|---|---|---|---|\n",
+    );
+    for (class, report) in &records {
+        for (what, part) in [
+            ("captions of at most 21 tokens", "short_captions"),
+            ("captions of 77 tokens", "long_captions"),
+        ] {
+            let seconds = &report[part]["seconds"];
+            out += &format!(
+                "| {class} | {what} | {} | {} | {} |\n",
+                fixed(&seconds["torch"], 3),
+                fixed(&seconds["ours"], 3),
+                fixed(&report["ratios"][format!("{part}_torch_over_ours")], 2),
+            );
+        }
     }
+    for (class, report) in &records {
+        out += &time_of_training(class, report);
+    }
+    Ok(out)
+}
+
+fn time_of_training(class: &str, report: &Value) -> String {
     let shares = report["long_captions"]["shares"].as_object().into_iter().flatten();
     let shares: Vec<String> = shares
         .map(|(name, share)| format!("{name} {:.0} %", 100.0 * share.as_f64().unwrap_or(f64::NAN)))
         .collect();
     let case = &report["short_captions"]["case"];
-    out += &format!(
-        "\n{}, batch {}, {} threads; the losses of {} steps differ by {} at most. One thread's time, with \
+    format!(
+        "\n{class}: {}, batch {}, {} threads; the losses of {} steps differ by {} at most. One thread's time, with \
          long captions: {}.\n",
         text(&case["model"]),
         case["batch"],
@@ -178,8 +217,7 @@ pub(super) fn training(root: &Path) -> Result<String> {
         case["steps"],
         significant(&report["long_captions"]["largest_difference_of_losses"]),
         shares.join(", "),
-    );
-    Ok(out)
+    )
 }
 
 pub(super) fn demo_filter(root: &Path) -> Result<String> {
@@ -211,10 +249,18 @@ pub(super) fn demo_filter(root: &Path) -> Result<String> {
 }
 
 pub(super) fn shares(root: &Path) -> Result<String> {
-    let report = read(root, "benches/dfn/results.json")?;
-    let mut out = String::from("| part of the tower | share of the time |\n|---|---|\n");
-    for (name, share) in report["tower"]["shares"].as_object().into_iter().flatten() {
-        out += &format!("| {name} | {:.1} % |\n", 100.0 * share.as_f64().unwrap_or(f64::NAN));
+    let records = classes::records(root, "benches/dfn/records/inference")?;
+    let names: Vec<&str> = records.iter().map(|(class, _)| &**class).collect();
+    let mut out = format!("| part of the tower | {} |\n", names.join(" | "));
+    out += &format!("|---|{}\n", "---|".repeat(names.len()));
+    let parts = records.first().and_then(|(_, report)| report["tower"]["shares"].as_object());
+    for name in parts.into_iter().flatten().map(|(name, _)| name) {
+        let share = |(_, report): &(String, Value)| {
+            let share = report["tower"]["shares"][name].as_f64().unwrap_or(f64::NAN);
+            format!("{:.1} %", 100.0 * share)
+        };
+        let cells: Vec<String> = records.iter().map(share).collect();
+        out += &format!("| {name} | {} |\n", cells.join(" | "));
     }
     Ok(out)
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{cluster, fixed, read};
+use super::{classes, cluster, fixed, read};
 
 pub(super) fn speed(root: &Path) -> Result<String> {
-    let network = read(root, "benches/dfn/results.json")?;
+    let network = classes::records(root, "benches/dfn/records/inference")?;
     let laws = read(root, "benches/scaling/results.json")?;
     let (overlap, dedup) =
         (cluster::part(root, "k-means-1024-overlap")?, cluster::part(root, "dedup")?);
@@ -30,14 +30,14 @@ pub(super) fn speed(root: &Path) -> Result<String> {
     row(
         "image tower of ViT-B/32, batch 32",
         "PyTorch's CPU forward",
-        &network["ratios"]["tower_torch_over_ours"],
+        &classes::least(&network, "tower_torch_over_ours"),
     );
     row(
         "captions to CLIP's tokens",
         "Hugging Face tokenizers",
-        &network["ratios"]["tokens_2_threads_tokenizers_over_ours"],
+        &classes::least(&network, "tokens_2_threads_tokenizers_over_ours"),
     );
-    row("JPEG to 224 pixels", "Pillow", &network["ratios"]["jpeg_pillow_over_ours"]);
+    row("JPEG to 224 pixels", "Pillow", &classes::least(&network, "jpeg_pillow_over_ours"));
     row(
         "DataComp's `clip_score` over 5 million rows",
         "the fastest of its script's pandas, DuckDB and polars",
