@@ -39,25 +39,28 @@ def save(results, part, section, command, unit, versions, bars):
 
 def flags():
     """What the processor says it has."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("flags"):
-            return set(line.partition(":")[2].split())
-    return set()
+    return set(of_processor("flags").split())
+
+
+def of_processor(key):
+    """What Linux says of the first processor; empty elsewhere."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 QUIET = 0.5
 """The largest load at its start with which a record is kept."""
 
-CLASSES = ["avx512_vnni", "avx512f", "avx2"]
+CLASSES = ["avx512_bf16", "avx512_vnni", "avx512f", "avx2"]
 """Classes of processors that have records of their own, the widest first."""
 
 
-def class_of_processor():
-    return next((name for name in CLASSES if name in flags()), platform.machine())
+def class_of_processor(classes=CLASSES):
+    return next((name for name in classes if name in flags()), platform.machine())
 
 
 def wait_until_quiet(minutes=5):
-    """What was built just now still counts as load; returns what is left of it in the end."""
+    """Waits, as what was built just now still counts as load; returns the load in the end."""
     for _ in range(12 * minutes):
         if os.getloadavg()[0] <= QUIET:
             break
@@ -66,7 +69,4 @@ def wait_until_quiet(minutes=5):
 
 
 def processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+    return of_processor("model name") or platform.machine()

@@ -4,8 +4,8 @@
 
 Parts: fashion-256, fashion-1024, fashion-4096, pictures-1024, captions-1024, clip-1024, clip-4096,
 white-1024; all of them without an argument. Each part replaces its own section of the record of this class
-of processors, real/CLASS.json, unless the machine is not quiet: with a load above .5 at its start a part
-prints what it measured and keeps nothing. Needs cargo, 4 GB of memory, 1 GB of temporary disk and a network for
+of processors, real/CLASS.json, unless the machine is not quiet: a part waits five minutes for the load to fall to .5, and with more
+at its start it prints what it measured and keeps nothing. Needs cargo, 4 GB of memory, 1 GB of temporary disk and a network for
 `pip install` into a virtual environment under target/. MEASURE may name a program that is built already.
 
 - fashion: Fashion-MNIST, 70,000 x 784 in [0, 255], from Debian's package dataset-fashion-mnist, each row
@@ -52,7 +52,7 @@ THREADS, ITERATIONS, TURNS = 2, 20, 3
 # By class, the widest first: what its records are called, and how ours is run on it.
 NARROWER = {"ours_f32": {"CURATE_INTEGERS": "off"}, "ours_avx2": {"CURATE_INSTRUCTIONS": "avx2"}}
 CLASSES = {"avx512_vnni": NARROWER, "avx512f": {"ours_avx2": NARROWER["ours_avx2"]}, "avx2": {}}
-CLASS = report.class_of_processor()
+CLASS = report.class_of_processor(CLASSES)
 KINDS = {"ours": {}} | CLASSES.get(CLASS, {})
 RESULTS = HERE / "real" / f"{CLASS}.json"
 PARTS = ["fashion-256", "fashion-1024", "fashion-4096", "pictures-1024", "captions-1024", "clip-1024", "clip-4096", "white-1024"]

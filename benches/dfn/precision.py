@@ -74,7 +74,6 @@ def least_cosine(a, b):
 
 def scores(bench, program, root):
     """How scores of the demonstration's pairs by its trained network change, and a cut by them; by mode."""
-    import numpy as np
     import pyarrow.dataset as dataset
 
     found = {}

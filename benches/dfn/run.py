@@ -5,8 +5,9 @@
     python3 benches/dfn/run.py embed       # tars of JPEGs from end to end
     python3 benches/dfn/run.py precision   # bfloat16 and 8-bit integers, and what they change
 
-Each has a record for every class of processors, such as records/training/avx2.json. With a load above .5 at the start,
-after what was built has had five minutes to be forgotten, a run prints what it measured and keeps nothing.
+Each has a record for every class of processors, such as records/training/avx2.json. A run waits five minutes for
+the load to fall to .5, and with more at its start it prints what it measured and keeps nothing. (The records of avx2 are
+older than that rule; each says what its load was.)
 
 Makes a virtual environment under target/ (PyTorch, open_clip, ONNX Runtime, tokenizers, Pillow,
 scikit-image for its photographs), and runs each side in turn, several times, on the same number of
@@ -133,10 +134,8 @@ def versions():
 
 
 def cpu():
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(": ", 1)[1] for line in lines if line.startswith("model name")]
-    wide = [flag for flag in ("avx2", "avx512f", "avx512_vnni") if any(flag in line.split() for line in lines)]
-    return f"{names[0] if names else platform.processor()} ({', '.join(wide)})"
+    wide = ", ".join(flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16") if flag in report.flags())
+    return f"{report.processor()} ({wide})"
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@
 //! lengths of what these leave out bound the rest exactly. All that leaves every byte as it is, and
 //! [`Clustering::ruled`] says how many pairs of a row and a centroid each bound ruled out. Memory is 20
 //! bytes for each number of a centroid, 20 for each row (28 when Euclidean), a block of 8,192 vectors,
-//! and at most 256 MiB for numbers of rows in 8 bits. [`KMeans::cost`] says that in numbers beforehand.
+//! and at most 256 MiB for rows in 8 bits. [`KMeans::cost`] says that in numbers beforehand.
 //!
 //! With [`KMeansParams::batch_rows`] the centroids move after every batch (Sculley 2010), which needs
 //! fewer passes over a large pool and ends at a somewhat larger inertia.

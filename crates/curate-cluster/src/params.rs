@@ -259,6 +259,14 @@ impl KMeans {
         &self.0
     }
 
+    /// The most bytes that a [`PartMemory`](crate::PartMemory) of so many rows of length `dim` holds.
+    pub fn part_memory(&self, rows: usize, dim: usize) -> usize {
+        // Of each number of a centroid it in three precisions, turned, and its sum.
+        const A_NUMBER: usize = 32;
+        let centroids = self.clusters().saturating_mul(dim).saturating_mul(A_NUMBER);
+        Tracker::bytes(rows, self.clusters(), dim).saturating_add(centroids)
+    }
+
     /// What clustering a number of rows of length `dim` costs at most: all iterations, and no bound that
     /// spares a search.
     pub fn cost(&self, rows: usize, dim: usize) -> Cost {
@@ -295,8 +303,8 @@ pub struct Cost {
     pub reads: f64,
     /// Bytes held for centroids and their sums: 20 for each number of a centroid.
     pub centroids: f64,
-    /// Bytes held for rows: some numbers of each, at most 256 MiB of bytes for their numbers, along the widest
-    /// axes and all, where a search may look at these, and one block of vectors.
+    /// Bytes held for rows: some numbers of each, at most 256 MiB for rows in 8 bits where a search may look
+    /// at these, and one block of vectors.
     pub rows: f64,
 }
 

@@ -44,7 +44,7 @@ impl FromStr for Arithmetic {
     fn from_str(name: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|arithmetic| arithmetic.name() == name);
         known.ok_or_else(|| {
-            format!("is one of {}, not {name:?}", Self::ALL.map(Self::name).join(", "))
+            format!("must be one of {}, not {name:?}", Self::ALL.map(Self::name).join(", "))
         })
     }
 }
@@ -61,6 +61,6 @@ mod tests {
             assert_eq!(written, arithmetic.name());
         }
         let problem = "f16".parse::<Arithmetic>().unwrap_err();
-        assert_eq!(problem, "is one of f32, bf16, int8, not \"f16\"");
+        assert_eq!(problem, "must be one of f32, bf16, int8, not \"f16\"");
     }
 }

@@ -70,6 +70,11 @@ impl KeptRows {
         heads.saturating_add(Table::<Parts>::bytes(rows, stride(dim))).min(Self::MOST)
     }
 
+    /// Whether heads of so many rows are kept.
+    pub(crate) fn keeps(rows: usize, heads: usize) -> bool {
+        Table::<Head>::bytes(rows, heads) <= Self::MOST
+    }
+
     /// Room for so many rows, if they are to be kept.
     pub(crate) fn new(rows: usize, heads: usize, dim: usize) -> Self {
         let left = Self::MOST.checked_sub(Table::<Head>::bytes(rows, heads));
@@ -131,6 +136,7 @@ mod tests {
             );
             let held = kept.heads.q.len() + kept.whole.q.len();
             assert!(held <= KeptRows::bytes(rows, 64, 512) && held <= most, "{rows}");
+            assert_eq!(KeptRows::keeps(rows, 64), has_heads);
         }
     }
 

@@ -228,8 +228,11 @@ impl Scan {
         queries: &[Query<'_>],
         mut each: impl FnMut(usize, usize, Products<'_>),
     ) {
-        let skip = |first: usize| queries.partition_point(|query| query.limit <= first) / ROWS;
         let tiles = queries.len().div_ceil(ROWS);
+        let skip = |first: usize| match queries.partition_point(|query| query.limit <= first) {
+            all if all == queries.len() => tiles,
+            some => some / ROWS,
+        };
         match (self, &of.panels.form) {
             (Self::Integers(rows, starts), Form::Integer(kind, panels)) => {
                 let mut tile: quant::Tile = [[0; PANEL]; ROWS];
@@ -298,7 +301,7 @@ fn look(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Quer
         let least = look.least(query) - look.row.shift - look.row.error;
         work.rows[i / ROWS].threshold[i % ROWS] = if look.usable { least } else { f32::INFINITY };
     }
-    let panels = of.panels.count.div_ceil(PANEL);
+    let panels = panels_of(of, queries);
     work.found.clear();
     work.found.resize(work.rows.len() * panels, [0; ROWS]);
     let (rows, found) = (&mut work.rows, &mut work.found);
@@ -310,6 +313,12 @@ fn look(of: &Vectors<'_>, scan: &mut Scan, work: &mut Workspace, queries: &[Quer
             Products::Floats(tile) => look::look(of.with, tile, columns, rows, hits),
         }
     });
+}
+
+/// How many panels are looked at: those up to the limit of the last query.
+fn panels_of(of: &Vectors<'_>, queries: &[Query<'_>]) -> usize {
+    let limit = queries.last().map_or(0, |query| query.limit);
+    limit.min(of.panels.count).div_ceil(PANEL)
 }
 
 /// The positions that a row of a tile found, by panel, but `known`.
@@ -337,7 +346,7 @@ fn sieve(
 ) {
     work.pairs.clear();
     let Workspace { looks, rows, found, open, pairs, values, integer, .. } = work;
-    let panels = of.panels.count.div_ceil(PANEL);
+    let panels = panels_of(of, queries);
     for (i, query) in queries.iter().enumerate() {
         let look = &mut looks[i];
         let known = look.known.map(|(position, _)| position);
@@ -347,7 +356,8 @@ fn sieve(
             pairs.extend(all.filter(|&p| Some(p) != known).map(|position| (i as u32, position)));
             continue;
         }
-        positions(&found[i / ROWS * panels..][..panels], i % ROWS, known, open);
+        let own = panels_of(of, &queries[..=i]);
+        positions(&found[i / ROWS * panels..][..own], i % ROWS, known, open);
         let passed =
             rows[i / ROWS].passed[i % ROWS].iter().fold(f32::NEG_INFINITY, |m, &p| m.max(p));
         look.others = passed + look.row.shift + look.row.error;

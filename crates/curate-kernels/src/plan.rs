@@ -162,8 +162,12 @@ impl Plan {
         let Some(axes) = &self.axes else { return 0 };
         let now = self.rotation.as_ref().map_or(0, |rotation| rotation.count);
         // Heads that are kept are computed once for all passes to come, which may be ten.
-        let project = if self.once { 1.0 } else { 0.1 };
-        let project = move |count| if count == now { 0.0 } else { project };
+        let is_kept = |count| !self.once && KeptRows::keeps(rows, count);
+        let project = |count| match is_kept(count) {
+            true if count == now => 0.0,
+            true => 0.1,
+            false => 1.0,
+        };
         // At first everything is looked at twice: before a value is known to beat, the one that looks best
         // is computed, and it leaves more open than the best.
         let (looks, more) = if self.passes < CHOICES { (2.0, 1.5) } else { (1.0, 1.0) };
@@ -230,8 +234,8 @@ fn spread(sample: &[f32], dim: usize) -> f64 {
 
 /// The length of heads that some rows would be looked at with soonest; 0 when it is no gain.
 ///
-/// Every pair is looked at so often and leaves so many times as much open as against the best; so large a
-/// share of projecting counts for heads of a length.
+/// Every pair is looked at `looks` times. What heads leave open against the best is counted `more` times, and
+/// what it takes to project to heads of a length `project` times.
 fn cheapest(
     costs: Costs,
     axes: &Axes,

@@ -14,9 +14,8 @@ use crate::{
 /// A pass hands all rows to [`Tracker::nearest`], a few at a time and always in the same order; then
 /// [`Tracker::move_to`] moves the centroids. The answers are those of [`Centroids::nearest`] at every
 /// pass, to the bit, whatever was left out in the passes before: what is known of rows only saves
-/// work. It takes 12 bytes a row, and where a few numbers along the widest axes rule most centroids out
-/// ([`Ruled`] says so), these numbers too, a byte each, and where they fit all numbers of a row, in at
-/// most 256 MiB.
+/// work. It takes 12 bytes a row. Where a few numbers along the widest axes rule most centroids out
+/// ([`Ruled`] says so), rows are kept in 8 bits as well, by these numbers and whole, in at most 256 MiB.
 ///
 /// ```
 /// use curate_kernels::{Centroids, Nearest, Tracker};

@@ -36,7 +36,7 @@ const TOGETHER: usize = 8;
 /// folder : path
 ///     For example what `huggingface_hub.snapshot_download` answers: with open_clip's `open_clip_config.json` and its weights as safetensors, or transformers' files.
 /// precision : {"f32", "bf16", "int8"}, default "f32"
-///     What the linear layers multiply: bf16 (on processors that multiply it) and int8 are faster, and scores are a little off.
+///     What the linear layers multiply: bf16 (where the processor multiplies it) and int8 (with AVX2) are faster, and scores are a little off.
 #[pyclass(frozen, module = "curate", name = "Network")]
 pub(crate) struct PyNetwork {
     network: Network,

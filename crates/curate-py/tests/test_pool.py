@@ -274,7 +274,7 @@ def test_a_network_scores_as_the_program_embeds(pool):
     assert near.fingerprint != network.fingerprint
     off = np.abs(near.score_pairs(pool, rows).scores - pairs.scores)
     assert 0 < off.max() < 0.05
-    with pytest.raises(curate.InputError, match=r"`precision`.*is one of f32, bf16, int8"):
+    with pytest.raises(curate.InputError, match=r"`precision`.*must be one of f32, bf16, int8"):
         curate.Network(DEMO / "filter", precision="int4")
     with pytest.raises(curate.FileError):
         curate.Network("no/such/network")

@@ -105,7 +105,7 @@ pub(super) fn embedding(root: &Path) -> Result<String> {
 pub(super) fn precision(root: &Path) -> Result<String> {
     let records = classes::records(root, "benches/dfn/records/precision")?;
     let mut out = String::from(
-        "| processor | ours in | s | beside PyTorch, f32 | bar | PyTorch, bf16 | bar | ONNX Runtime, int8 | ours, f32 | \
+        "| processor | ours in | s | PyTorch's f32 over ours | bar | its bf16 | bar | ONNX Runtime's int8 | our f32 | \
          least cosine with PyTorch's f32 |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut below = String::new();
@@ -249,15 +249,17 @@ pub(super) fn demo_filter(root: &Path) -> Result<String> {
 }
 
 pub(super) fn shares(root: &Path) -> Result<String> {
-    let records = classes::records(root, "benches/dfn/records/inference")?;
+    let mut records = classes::records(root, "benches/dfn/records/inference")?;
+    // Only where the profiler is there are shares measured.
+    records.retain(|(_, report)| report["tower"]["shares"].is_object());
     let names: Vec<&str> = records.iter().map(|(class, _)| &**class).collect();
     let mut out = format!("| part of the tower | {} |\n", names.join(" | "));
     out += &format!("|---|{}\n", "---|".repeat(names.len()));
     let parts = records.first().and_then(|(_, report)| report["tower"]["shares"].as_object());
     for name in parts.into_iter().flatten().map(|(name, _)| name) {
         let share = |(_, report): &(String, Value)| {
-            let share = report["tower"]["shares"][name].as_f64().unwrap_or(f64::NAN);
-            format!("{:.1} %", 100.0 * share)
+            let share = report["tower"]["shares"][name].as_f64();
+            share.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
         };
         let cells: Vec<String> = records.iter().map(share).collect();
         out += &format!("| {name} | {} |\n", cells.join(" | "));

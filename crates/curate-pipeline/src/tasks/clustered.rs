@@ -237,7 +237,10 @@ impl<'w> Clustered<'w> {
             k_means.pass_with(&training, &vectors, &ids, memory, self.progress)
         };
         let found = match self.site.remembers {
-            true => self.at.known.with_memory(index, training.centroids().len(), pass),
+            true => {
+                let bytes = k_means.part_memory(ids.len(), vectors.dim());
+                self.at.known.with_memory(index, bytes, pass)
+            }
             false => pass(None),
         };
         found.map_err(|e| self.at.failed(e))

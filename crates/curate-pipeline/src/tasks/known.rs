@@ -10,11 +10,9 @@ use curate_cluster::PartMemory;
 use curate_core::{Examined, Selection};
 use serde::{Deserialize, Serialize};
 
-/// Bytes that remembered searches take beside what they know of each row: each holds its own packed
-/// centroids and sums.
-const BYTES: usize = 256 << 20;
-/// Bytes of that for each number of a centroid: it in three precisions, turned, and its sum.
-const BYTES_A_NUMBER: usize = 32;
+/// Bytes that remembered searches take, all together: each holds its own packed centroids and sums, and what it
+/// knows of its rows.
+const BYTES: usize = 512 << 20;
 
 /// What a process knows of a stage.
 #[derive(Default)]
@@ -52,16 +50,16 @@ impl Known {
         Ok(found)
     }
 
-    /// Hands out what is remembered of a part, for as long as `work` lasts; nothing where too many others
-    /// are remembered. Centroids have so many numbers, all together.
+    /// Hands out what is remembered of a part, in so many bytes at most, for as long as `work` lasts; nothing
+    /// where others are remembered in too many.
     pub(super) fn with_memory<T>(
         &self,
         part: usize,
-        numbers: usize,
+        bytes: usize,
         work: impl FnOnce(Option<&mut PartMemory>) -> T,
     ) -> T {
         let all = || self.searches.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = BYTES / (BYTES_A_NUMBER * numbers.max(1));
+        let most = BYTES / bytes.max(1);
         let known = all().remove(&part);
         let mut memory = match known {
             Some(memory) => memory,

@@ -51,7 +51,7 @@ pub enum LayerPrecision {
     F32,
     /// Numbers of 16 bits: faster on processors that multiply bfloat16, and scores are a little off.
     Bf16,
-    /// Integers of 8 bits: faster, and scores are a little off.
+    /// Integers of 8 bits: faster on processors with AVX2, and scores are a little off.
     Int8,
 }
 
