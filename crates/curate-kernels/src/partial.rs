@@ -3,53 +3,27 @@
 //!
 //! [`crate::axes`] bounds what the tails of two vectors can add to the product of their heads. What
 //! that cannot rule out is looked at pair by pair with whole vectors as 8-bit integers, whose error is
-//! bounded as in [`crate::integer`], and what these cannot rule out is computed in f32 as a chain. So the
-//! answer is that of the f32 search to the bit.
+//! bounded as in [`crate::integer`], then in f32 in the fastest order, and what is left is computed as a
+//! chain. So the answer is that of the f32 search to the bit.
+
+mod sieve;
+mod state;
 
 use crate::{
-    axes::Head,
-    dispatch::{self, Instructions},
-    dots,
+    dispatch, dots,
     found::Nearest,
-    heads::{BlockHeads, Form, HeadPanels},
+    heads::{BlockHeads, Form},
     integer::{Answer, Query},
-    kept, lanes,
+    kept,
     look::{self, Largest, Rows},
-    quant::{self, GROUP, PANEL, Parts, QuantRows, ROWS, Row},
+    quant::{self, GROUP, PANEL, Parts, QuantRows, ROWS},
     ruled::Ruled,
     tile::PackedRows,
-    vnni::{self, PAIR},
+    vnni,
 };
-
-/// Where the vectors are.
-#[derive(Clone, Copy)]
-pub(crate) struct Vectors<'a> {
-    pub(crate) with: Instructions,
-    pub(crate) panels: &'a HeadPanels,
-    /// The vectors as they are and their biases, by index.
-    pub(crate) vectors: &'a [f32],
-    pub(crate) biases: &'a [f32],
-    /// The index of the vector at each position; empty when they are the same.
-    pub(crate) order: &'a [u32],
-}
-
-impl<'a> Vectors<'a> {
-    pub(crate) fn index(&self, position: u32) -> u32 {
-        self.order.get(position as usize).copied().unwrap_or(position)
-    }
-
-    fn dim(&self) -> usize {
-        self.panels.rotation.center.len()
-    }
-
-    fn vector(&self, position: u32) -> &'a [f32] {
-        &self.vectors[self.index(position) as usize * self.dim()..][..self.dim()]
-    }
-
-    fn bias(&self, position: u32) -> f32 {
-        self.biases[self.index(position) as usize]
-    }
-}
+use sieve::{Integer, leave_best, positions, sharpen};
+use state::Look;
+pub(crate) use state::Vectors;
 
 /// So many pairs of a row are computed in f32 sooner than the row is turned into integers for them alone.
 const FEW: usize = 3;
@@ -73,66 +47,6 @@ pub(crate) struct Workspace {
     pairs: Vec<(u32, u32)>,
     values: Vec<f32>,
     integer: Integer,
-}
-
-/// Room for a row as integers, and for its products.
-#[derive(Default)]
-struct Integer {
-    row: RowRoom,
-    products: Vec<i32>,
-}
-
-#[derive(Default)]
-struct RowRoom {
-    y: Vec<f32>,
-    q: Vec<i8>,
-}
-
-impl RowRoom {
-    /// A row as integers, from its place among those that are kept, if it has one there.
-    fn take<'a>(
-        &'a mut self,
-        of: &Vectors<'_>,
-        row: &[f32],
-        kept: Option<kept::Place<'a, Parts>>,
-    ) -> (Parts, &'a [i8]) {
-        let dim = of.dim();
-        self.y.resize(dim, 0.0);
-        self.q.resize(dim.next_multiple_of(PAIR), 0);
-        let split = |y: &mut [f32], q: &mut [i8]| {
-            quant::split(of.with, row, &of.panels.rotation.center, y, &mut q[..dim])
-        };
-        match kept {
-            Some((q, &mut Some(parts))) => (parts, q),
-            Some((q, known)) => (*known.insert(split(&mut self.y, q)), q),
-            None => (split(&mut self.y, &mut self.q), &self.q),
-        }
-    }
-}
-
-/// One query's state.
-#[derive(Default)]
-struct Look {
-    row: Row,
-    usable: bool,
-    /// A vector whose value is known, by position.
-    known: Option<(u32, f32)>,
-    /// At least the values of all others, once they are decided.
-    others: f32,
-}
-
-impl Look {
-    fn new(query: &Query<'_>, head: &Head, of: &Vectors<'_>) -> Self {
-        let row = Row::new(&head.parts, &of.panels.most, of.dim());
-        let usable = head.parts.usable() && row.margin().is_finite() && head.tail.is_finite();
-        Self { row, usable, known: query.known, others: f32::INFINITY }
-    }
-
-    /// A bound below this belongs to a vector that cannot be the best in f32.
-    fn least(&self, query: &Query<'_>) -> f32 {
-        let least = self.known.map_or(query.above, |(_, value)| value.max(query.above));
-        least - 2.0 * self.row.eta
-    }
 }
 
 /// Answers the queries of one block, whose heads lie in `work.block`, into `answers`. Queries come by
@@ -321,21 +235,6 @@ fn panels_of(of: &Vectors<'_>, queries: &[Query<'_>]) -> usize {
     limit.min(of.panels.count).div_ceil(PANEL)
 }
 
-/// The positions that a row of a tile found, by panel, but `known`.
-fn positions(found: &[[u32; ROWS]], row: usize, known: Option<u32>, open: &mut Vec<u32>) {
-    open.clear();
-    for (first, hits) in (0..).step_by(PANEL).zip(found) {
-        let mut hits = hits[row];
-        while hits != 0 {
-            open.push(first + hits.trailing_zeros());
-            hits &= hits - 1;
-        }
-    }
-    if let Some(known) = known {
-        open.retain(|&position| position != known);
-    }
-}
-
 /// Leaves in `work.pairs` what has to be computed in f32.
 fn sieve(
     of: &Vectors<'_>,
@@ -370,74 +269,6 @@ fn sieve(
         ruled.exact += leave_best(of, query, look, values, open);
         pairs.extend(open.iter().map(|&position| (i as u32, position)));
     }
-}
-
-/// Looks at whole vectors as integers and leaves of a query's positions what these leave open; returns how
-/// many they ruled out.
-fn sharpen(
-    of: &Vectors<'_>,
-    (query, (parts, q)): (&Query<'_>, (Parts, &[i8])),
-    look: &mut Look,
-    products: &mut Vec<i32>,
-    open: &mut Vec<u32>,
-) -> u64 {
-    let (whole, dim) = (&of.panels.whole, of.dim());
-    let kind = match of.panels.form {
-        Form::Integer(kind, _) => Some(kind),
-        Form::Float(_) => None,
-    };
-    let row = Row::new(&parts, &whole.most, dim);
-    let threshold = look.least(query);
-    let vectors = open.iter().map(|&position| whole.vector(of.index(position) as usize, dim));
-    vnni::pairs(of.with, kind, q, row.start, vectors, products);
-    let bound = |(&product, &position): (&i32, &u32)| {
-        let index = of.index(position) as usize;
-        let value = row.scale * whole.scale[index] * product as f32 + whole.offset[index];
-        value + row.shift + row.error
-    };
-    rule_out(open, products, bound, threshold, &mut look.others)
-}
-
-/// Takes those positions out whose bound is too small, and takes their bounds in; returns how many.
-fn rule_out<T>(
-    open: &mut Vec<u32>,
-    found: &[T],
-    bound: impl Fn((&T, &u32)) -> f32,
-    threshold: f32,
-    others: &mut f32,
-) -> u64 {
-    let (before, mut found) = (open.len(), found.iter());
-    open.retain(|position| {
-        let bound = found.next().map_or(f32::INFINITY, |found| bound((found, position)));
-        let is_out = bound < threshold;
-        if is_out {
-            *others = others.max(bound);
-        }
-        !is_out
-    });
-    (before - open.len()) as u64
-}
-
-/// Looks at whole vectors in f32, summed up in the order that is fastest, and leaves of a query's positions
-/// those that could be the best; returns how many it ruled out. A chain costs as much as ten such
-/// looks, and its value differs from theirs by two errors at most.
-fn leave_best(
-    of: &Vectors<'_>,
-    query: &Query<'_>,
-    look: &mut Look,
-    values: &mut Vec<f32>,
-    open: &mut Vec<u32>,
-) -> u64 {
-    let value = |&position: &u32| {
-        lanes::product(of.with, query.row, of.vector(position)) + of.bias(position)
-    };
-    values.clear();
-    values.extend(open.iter().map(value));
-    let eta = look.row.eta;
-    let best = values.iter().fold(f32::NEG_INFINITY, |best, &value| best.max(value));
-    // What is worth less in truth is worth less as a chain than the best one's.
-    let least = look.least(query).max(best - 3.0 * eta);
-    rule_out(open, values, |(value, _)| value + eta, least, &mut look.others)
 }
 
 /// Computes the pairs that are left and takes the best of each query.
