@@ -4,7 +4,9 @@
 
 Parts: assign, k-means-1024, k-means-4096, k-means-1024-overlap, dedup, linfa,
 scale; all of them without an argument. Each part
-replaces its own section of results.json, so that they can be run one by one on a quiet machine.
+replaces its own section of results.json, unless the machine is not quiet: a part waits five minutes for the load to
+fall to .5, and with more at its start it prints what it measured and keeps nothing. MEASURE and LINFA may name programs
+that are built already.
 Needs cargo, 8 GB of memory, 5 GB of temporary disk, and a network for `pip install` into a virtual
 environment under target/. Sides take turns within a run, on the same number of threads.
 
@@ -73,9 +75,11 @@ def main():
             subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
         # A core type set for old libraries would slow the peers down.
         env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-        env |= {"OMP_NUM_THREADS": str(THREADS),
-                "MEASURE": report.driver("curate-dedup", "measure"),
-                "LINFA": report.driver("curate-cluster", "linfa", "--features", "linfa")}
+        env |= {"OMP_NUM_THREADS": str(THREADS)}
+        if "MEASURE" not in env:
+            env["MEASURE"] = report.driver("curate-dedup", "measure")
+        if "LINFA" not in env:
+            env["LINFA"] = report.driver("curate-cluster", "linfa", "--features", "linfa")
         subprocess.run([python, __file__, "--inside", *parts], check=True, env=env)
         return
     if parts[:1] == ["torch-dedup"]:
@@ -91,7 +95,13 @@ def main():
         "scale": scale,
     }
     for part in parts or all_parts:
-        save(part, all_parts[part]())
+        load = report.wait_until_quiet()
+        section = {"load_before": load, **all_parts[part]()}
+        if load <= report.QUIET:
+            save(part, section)
+        else:
+            print(part, json.dumps(section, indent=2))
+            print(f"not kept: the load was {load:.1f} when it began, and may be {report.QUIET} at most", flush=True)
 
 
 def save(part, section):

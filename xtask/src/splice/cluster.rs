@@ -1,11 +1,11 @@
 //! Tables of `benches/cluster`.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{classes, fixed, read};
+use super::{classes, fixed, read, text};
 
 pub(super) fn part(root: &Path, name: &str) -> Result<Value> {
     let report = read(root, "benches/cluster/results.json")?;
@@ -48,7 +48,24 @@ pub(super) fn speed(root: &Path) -> Result<String> {
         &part(root, "dedup")?,
         torch,
     );
+    out += &recorded(root)?;
     Ok(out)
+}
+
+/// On which processors the parts were recorded, and under what load where that was not low.
+fn recorded(root: &Path) -> Result<String> {
+    let report = read(root, "benches/cluster/results.json")?;
+    let mut on: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, part) in report["parts"].as_object().into_iter().flatten() {
+        let processor = text(&part["machine"]["processor"]);
+        let load = match part.get("load_before") {
+            Some(_) => "a quiet machine",
+            None => "a machine that had other work",
+        };
+        on.entry(format!("{processor}, {load}")).or_default().push(name);
+    }
+    let lines = on.into_iter().map(|(on, parts)| format!("\nOn {on}: {}.\n", parts.join(", ")));
+    Ok(lines.collect())
 }
 
 /// What else the peers showed.
