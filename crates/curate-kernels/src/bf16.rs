@@ -1,6 +1,6 @@
 //! Many rows times one matrix in bfloat16: the linear layers of a network at less precision.
 //!
-//! A number keeps the sign, the exponent and 8 bits of its f32. Products of two such numbers are exact in
+//! A number keeps the sign, the exponent and 8 significant bits of its f32. Products of two such numbers are exact in
 //! f32. They are added in f32, one chain for each output, in the order of the instruction `vdpbf16ps`: of
 //! every two elements the second comes first. On other processors the kernel for f32 multiplies the rounded
 //! numbers in that order, so the bytes of finite rows are the same everywhere.
@@ -143,7 +143,7 @@ fn even(rows: &[f32], dim: usize) -> Cow<'_, [f32]> {
 /// products is a multiple of 2^-114 or 0, and never subnormal.
 const LEAST: f32 = 1.0 / (1_u64 << 50) as f32;
 
-/// The upper half of the nearest number in bfloat16, ties to even.
+/// The bits of the nearest number in bfloat16, ties to even; the lower half is 0.
 #[inline(always)]
 fn rounded(x: f32) -> u32 {
     let bits = x.to_bits();

@@ -71,3 +71,18 @@ impl Known {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_remembered_as_far_as_their_bytes_go() {
+        let known = Known::default();
+        let is_remembered = |part, bytes| known.with_memory(part, bytes, |memory| memory.is_some());
+        assert!(is_remembered(0, BYTES / 2) && is_remembered(1, BYTES / 2));
+        assert!(!is_remembered(2, BYTES / 2), "no room for a third");
+        assert!(is_remembered(1, BYTES / 2), "what is remembered stays so");
+        assert!(!Known::default().with_memory(0, BYTES + 1, |memory| memory.is_some()));
+    }
+}
