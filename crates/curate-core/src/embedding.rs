@@ -45,6 +45,30 @@ pub trait EmbeddingSource: Sync {
     }
 }
 
+/// A source that is borrowed, so that one whose type is not known here can be handed on as
+/// `&dyn EmbeddingSource`.
+impl<S: EmbeddingSource + ?Sized> EmbeddingSource for &S {
+    fn rows(&self) -> usize {
+        (**self).rows()
+    }
+
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn read(&self, rows: Range<usize>, out: &mut [f32]) -> Result<(), SourceError> {
+        (**self).read(rows, out)
+    }
+
+    fn gather(&self, rows: &[usize], out: &mut [f32]) -> Result<(), SourceError> {
+        (**self).gather(rows, out)
+    }
+
+    fn in_memory(&self, rows: Range<usize>) -> Option<&[f32]> {
+        (**self).in_memory(rows)
+    }
+}
+
 /// Rows that one thread reads at a time.
 const READ_ROWS: usize = 1024;
 

@@ -28,6 +28,9 @@ const WORTH: usize = 1 << 23;
 const STEP: usize = 16;
 /// The longest heads.
 const LONGEST: usize = 256;
+/// Heads are at most so many times as long as the vectors have axes along which they vary: longer ones are
+/// not looked at, since axes cost too.
+const SPREADS: f64 = 16.0;
 /// Passes at which the length is chosen: at the first, centroids may be rows as they are; at the second,
 /// they are means.
 const CHOICES: u32 = 2;
@@ -76,6 +79,8 @@ pub(crate) struct Plan {
     passes: u32,
     /// There is one pass alone.
     once: bool,
+    /// Before the first pass a centroid near each row is known, and centroids are means.
+    pub(crate) settled: bool,
     /// Heads of this length, whether they pay or not: for tests.
     pub(crate) always: Option<usize>,
 }
@@ -91,7 +96,8 @@ impl Plan {
         vectors: &[f32],
     ) -> bool {
         self.passes += 1;
-        if self.passes > CHOICES || (self.passes > 1 && self.axes.is_none()) {
+        let choices = if self.settled { 1 } else { CHOICES };
+        if self.passes > choices || (self.passes > 1 && self.axes.is_none()) {
             return false;
         }
         let before = self.rotation.as_ref().map_or(0, |rotation| rotation.count);
@@ -154,10 +160,13 @@ impl Plan {
         }
         if self.axes.is_none() {
             let sample = centered(vectors, centroids);
-            if spread(&sample, dim) > longest as f64 {
+            let spread = spread(&sample, dim);
+            if spread > longest as f64 {
                 return 0;
             }
-            self.axes = Some(Axes::fit(&sample, dim, longest));
+            let axes = (SPREADS * spread) as usize / STEP * STEP;
+            let axes = axes.clamp(longest.min(2 * SPREADS as usize), longest);
+            self.axes = Some(Axes::fit(&sample, dim, axes));
         }
         let Some(axes) = &self.axes else { return 0 };
         let now = self.rotation.as_ref().map_or(0, |rotation| rotation.count);
@@ -170,7 +179,8 @@ impl Plan {
         };
         // At first everything is looked at twice: before a value is known to beat, the one that looks best
         // is computed, and it leaves more open than the best.
-        let (looks, more) = if self.passes < CHOICES { (2.0, 1.5) } else { (1.0, 1.0) };
+        let is_first = self.passes < CHOICES && !self.settled;
+        let (looks, more) = if is_first { (2.0, 1.5) } else { (1.0, 1.0) };
         cheapest(Costs::of(kind), axes, centroids, vectors, (looks, more, &project))
     }
 }
@@ -208,16 +218,15 @@ fn some(vectors: &[f32], dim: usize, count: usize) -> impl Iterator<Item = &[f32
 fn centered(vectors: &[f32], centroids: &Centroids) -> Vec<f32> {
     let dim = centroids.dim;
     let vectors = some(vectors, dim, SAMPLE).chain(some(&centroids.vectors, dim, SAMPLE));
-    vectors
-        .flat_map(|vector| vector.iter().zip(&centroids.center).map(|(x, m)| x - m))
-        .map(|x| if x.is_finite() { x } else { 0.0 })
-        .collect()
+    let mut less = without(vectors, &centroids.center);
+    less.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
+    less
 }
 
 /// About how many axes the vectors vary along: the square of the sum of variances over the sum of their
 /// squares. White vectors have as many as dimensions.
 fn spread(sample: &[f32], dim: usize) -> f64 {
-    let sample: Vec<f32> = some(sample, dim, 256).flatten().copied().collect();
+    let sample: Vec<f32> = some(sample, dim, 256).collect::<Vec<_>>().concat();
     let (products, n) = (inner_products(&sample, &sample, dim), sample.len() / dim);
     let (mut own, mut others) = (0.0, 0.0);
     for (i, products) in products.chunks_exact(n.max(1)).enumerate() {
@@ -244,8 +253,7 @@ fn cheapest(
     (looks, more, project): (f64, f64, &dyn Fn(usize) -> f64),
 ) -> usize {
     let (dim, k) = (centroids.dim, centroids.bias.len());
-    let rows: Vec<f32> =
-        some(vectors, dim, (PAIRS / k).clamp(16, 256)).flatten().copied().collect();
+    let rows = some(vectors, dim, (PAIRS / k).clamp(16, 256)).collect::<Vec<_>>().concat();
     let open = open_pairs(axes, centroids, &rows);
     let n = rows.len() / dim;
     let cost = |(s, &open): (usize, &u64)| {
@@ -280,9 +288,10 @@ impl Along {
     }
 }
 
-fn without(vectors: &[f32], center: &[f32]) -> Vec<f32> {
-    let vectors = vectors.chunks_exact(center.len());
-    vectors.flat_map(|vector| vector.iter().zip(center).map(|(x, m)| x - m)).collect()
+fn without<'a>(vectors: impl Iterator<Item = &'a [f32]>, center: &[f32]) -> Vec<f32> {
+    let mut less = Vec::new();
+    vectors.for_each(|vector| less.extend(vector.iter().zip(center).map(|(x, m)| x - m)));
+    less
 }
 
 /// The length of what heads of 16, 32, … numbers leave out.
@@ -304,10 +313,10 @@ struct Part {
 /// How many pairs of these rows and all centroids heads leave open, for every length, against the best.
 fn open_pairs(axes: &Axes, centroids: &Centroids, rows: &[f32]) -> Vec<u64> {
     let (dim, center, steps) = (centroids.dim, &centroids.center, axes.count() / STEP);
-    let rows = without(rows, center);
+    let rows = without(rows.chunks_exact(dim), center);
     let along = Along::new(axes, &rows, dim);
     let part = |(vectors, biases): (&[f32], &[f32])| {
-        let less = without(vectors, center);
+        let less = without(vectors.chunks_exact(dim), center);
         let offset = |(c, bias): (&[f32], &f32)| {
             c.iter().zip(center).map(|(c, m)| c * m).sum::<f32>() + bias
         };

@@ -54,8 +54,12 @@ pub(crate) struct Tracked {
 
 impl Tracked {
     /// A row of which nothing is known: whatever its own centroid, others may be better.
-    pub(crate) const UNKNOWN: Self =
-        Self { nearest: Nearest { index: 0, value: f32::NEG_INFINITY }, others: f32::INFINITY };
+    pub(crate) const UNKNOWN: Self = Self::supposed(0);
+
+    /// A row of which nothing is known, but that this centroid may be near.
+    pub(crate) const fn supposed(index: u32) -> Self {
+        Self { nearest: Nearest { index, value: f32::NEG_INFINITY }, others: f32::INFINITY }
+    }
 }
 
 impl Centroids {
@@ -63,20 +67,21 @@ impl Centroids {
     /// everything is found out, of moved ones ([`Centroids::moved_with`]) what the bounds leave open.
     /// Returns how far the rows of which nothing was known lie from the center of the bounds, at most,
     /// and what decided the pairs. Integers of rows are taken from `kept`, and kept there, if it has room.
+    /// `supposed` says that fresh centroids are not all that is known: each row has one that may be near.
     pub(crate) fn track(
         &self,
         rows: &[f32],
-        tracked: &mut [Tracked],
+        (tracked, supposed): (&mut [Tracked], bool),
         kept: Kept<'_>,
     ) -> (f32, Ruled) {
-        self.track_with(dispatch::instructions(), rows, tracked, kept)
+        self.track_with(dispatch::instructions(), rows, (tracked, supposed), kept)
     }
 
     fn track_with(
         &self,
         with: Instructions,
         rows: &[f32],
-        tracked: &mut [Tracked],
+        (tracked, supposed): (&mut [Tracked], bool),
         kept: Kept<'_>,
     ) -> (f32, Ruled) {
         assert_eq!(rows.len(), tracked.len() * self.dim, "one row for each answer");
@@ -91,7 +96,7 @@ impl Centroids {
                     Ruled { pairs: (tracked.len() * self.bias.len()) as u64, ..Ruled::default() };
                 let mut task = Task { all: self, with, rows, tracked, kept, ruled };
                 let reach = match self.growth.is_empty() {
-                    true => task.find(),
+                    true => task.find(supposed),
                     false => task.follow(),
                 };
                 let Ruled { pairs, heads, integers, exact, .. } = task.ruled;
@@ -132,15 +137,22 @@ impl<'a> Task<'a> {
         &self.rows[row * self.all.dim..][..self.all.dim]
     }
 
-    /// Looks at all centroids.
-    fn find(&mut self) -> f32 {
+    /// Looks at all centroids, and first at that which is supposed to be near.
+    fn find(&mut self, supposed: bool) -> f32 {
         let count = self.all.bias.len() as u32;
         let open: Vec<Open> = (0..self.tracked.len() as u32)
             .map(|row| Open { row, limit: count, rest: f32::NEG_INFINITY })
             .collect();
-        let none = Nearest { index: 0, value: f32::NEG_INFINITY };
-        self.tracked.fill(Tracked { nearest: none, others: f32::NEG_INFINITY });
-        self.look(&open, false);
+        if supposed {
+            self.own_values();
+        }
+        // A value that is not finite tells nothing.
+        let told = |known: &Tracked| supposed && known.nearest.value.is_finite();
+        self.tracked.iter_mut().filter(|known| !told(known)).for_each(|known| {
+            *known = Tracked::UNKNOWN;
+        });
+        self.tracked.iter_mut().for_each(|known| known.others = f32::NEG_INFINITY);
+        self.look(&open, supposed);
         (0..self.tracked.len()).map(|row| self.far(row)).fold(0.0, f32::max)
     }
 
@@ -173,7 +185,7 @@ impl<'a> Task<'a> {
         let (all, dim) = (self.all, self.all.dim);
         let moved = |row: &u32| {
             let nearest = self.tracked[*row as usize].nearest;
-            !all.still[nearest.index as usize] || nearest.value == f32::NEG_INFINITY
+            nearest.value == f32::NEG_INFINITY || !all.still[nearest.index as usize]
         };
         let rows: Vec<u32> = (0..self.tracked.len() as u32).filter(moved).collect();
         let pair = |r: usize| {
@@ -219,9 +231,7 @@ impl<'a> Task<'a> {
                 let mut buffer = Vec::new();
                 let mut packed = PackedRows::default();
                 for open in open.chunks(BLOCK) {
-                    buffer.clear();
-                    open.iter().for_each(|o| buffer.extend_from_slice(self.row(o.row as usize)));
-                    packed.pack(&buffer, self.all.dim);
+                    packed.pack(self.rows_of(open, &mut buffer), self.all.dim);
                     self.look_in_floats(&packed, floats, open, eta_of_unit);
                 }
             }
@@ -236,10 +246,26 @@ impl<'a> Task<'a> {
         }
     }
 
+    /// The vectors of open rows one after the other: where they lie, if that is how they lie.
+    fn rows_of<'b>(&self, open: &[Open], buffer: &'b mut Vec<f32>) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        if let [first, ..] = open
+            && open.iter().zip(first.row..).all(|(open, row)| open.row == row)
+        {
+            return &self.rows[first.row as usize * self.all.dim..][..open.len() * self.all.dim];
+        }
+        buffer.clear();
+        open.iter().for_each(|open| buffer.extend_from_slice(self.row(open.row as usize)));
+        buffer
+    }
+
     /// What open rows look for.
     fn queries(&self, open: &[Open], known: bool) -> Vec<Query<'a>> {
         let query = |open: &Open| {
             let nearest = self.tracked[open.row as usize].nearest;
+            let known = known && nearest.value != f32::NEG_INFINITY;
             let known = known.then(|| (self.all.position(nearest.index), nearest.value));
             Query { known, ..Query::all(self.row(open.row as usize), open.limit as usize) }
         };

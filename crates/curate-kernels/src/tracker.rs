@@ -34,6 +34,8 @@ pub struct Tracker {
     rows: Vec<Tracked>,
     /// Rows that this pass has seen; those from here on are as the pass before left them.
     seen: usize,
+    /// The first pass has a centroid for each row that may be near.
+    supposed: bool,
     /// No row that is known lies farther from the center of the bounds.
     reach: f32,
     kind: Option<Integers>,
@@ -48,6 +50,7 @@ impl Tracker {
             centroids,
             rows: vec![Tracked::UNKNOWN; rows],
             seen: 0,
+            supposed: false,
             reach: 0.0,
             kind: vnni::integers(),
             plan: Plan::default(),
@@ -69,6 +72,20 @@ impl Tracker {
         let mut ruled = self.ruled;
         ruled += self.plan.ruled;
         ruled
+    }
+
+    /// Tells of a centroid for each row that is near it, if all goes well: the first pass then begins with that
+    /// one. No answer depends on it.
+    ///
+    /// # Panics
+    /// When rows have been searched for already, or there is not a centroid for each row.
+    pub fn suppose(&mut self, nearest: &[u32]) {
+        assert!(self.seen == 0 && self.ruled() == Ruled::default(), "before the first pass");
+        assert_eq!(nearest.len(), self.rows.len(), "one centroid for each row");
+        let count = self.centroids.bias.len();
+        assert!(nearest.iter().all(|&index| (index as usize) < count), "centroids that there are");
+        self.rows.iter_mut().zip(nearest).for_each(|(row, &n)| *row = Tracked::supposed(n));
+        (self.supposed, self.plan.settled) = (true, true);
     }
 
     /// Writes the best centroid of each of the next rows into `out`; `vectors` holds `out.len()` of
@@ -93,9 +110,11 @@ impl Tracker {
             let (now, later) = out.split_at_mut(count);
             let known = &mut self.rows[self.seen..][..count];
             let kept = self.plan.kept.part(self.seen, count);
-            let (reach, ruled) = self.centroids.track(&vectors[..count * dim], known, kept);
+            let (reach, ruled) =
+                self.centroids.track(&vectors[..count * dim], (known, self.supposed), kept);
             self.reach = self.reach.max(reach);
             self.plan.ruled += ruled;
+            let known = &self.rows[self.seen..][..count];
             now.iter_mut().zip(known).for_each(|(out, known)| *out = known.nearest);
             self.seen += count;
             (vectors, out) = (&vectors[count * dim..], later);
@@ -108,6 +127,7 @@ impl Tracker {
     /// When the lengths are not those of the centroids before.
     pub fn move_to(&mut self, vectors: &[f32], bias: Option<&[f32]>) {
         self.rows[self.seen..].fill(Tracked::UNKNOWN);
+        self.supposed = false;
         self.ruled += self.plan.end(self.kind, self.centroids.dim);
         let how = (self.kind, self.plan.rotation.as_ref());
         self.centroids = self.centroids.moved_with(how, vectors, bias, self.reach);

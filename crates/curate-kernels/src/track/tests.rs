@@ -47,21 +47,42 @@ fn follow_with(
     let mut out = vec![Nearest::default(); rows.len() / dim];
     centroids.nearest_with(with, rows, &mut out);
     assert_eq!(out, reference::nearest(rows, &steps[0].0, dim, Some(&steps[0].1)));
+    suppose(&centroids, with, steps, rows);
     let mut tracked = vec![Tracked::UNKNOWN; rows.len() / dim];
     let mut kept = crate::kept::KeptRows::new(tracked.len(), count, dim);
     let all = (tracked.len() * centroids.bias.len()) as u64;
     let (reach, ruled) =
-        centroids.track_with(with, rows, &mut tracked, kept.part(0, rows.len() / dim));
+        centroids.track_with(with, rows, (&mut tracked, false), kept.part(0, rows.len() / dim));
     let sum = |r: Ruled| r.bounds + r.heads + r.integers + r.exact;
     assert_eq!((ruled.pairs, sum(ruled), ruled.bounds), (all, all, 0));
     check(&steps[0], rows, dim, &tracked);
     for step in &steps[1..] {
         centroids = centroids.moved_with(how, &step.0, Some(&step.1), reach);
         let part = kept.part(0, tracked.len());
-        let (more, ruled) = centroids.track_with(with, rows, &mut tracked, part);
+        let (more, ruled) = centroids.track_with(with, rows, (&mut tracked, false), part);
         assert!(more == 0.0 || !more.is_finite() || rows.iter().any(|x| !x.is_finite()));
         assert!(sum(ruled) >= all, "{ruled:?}");
         check(step, rows, dim, &tracked);
+    }
+}
+
+/// Whatever centroid is supposed to be near, the answers are the same.
+fn suppose(
+    centroids: &Centroids,
+    with: Instructions,
+    steps: &[(Vec<f32>, Vec<f32>)],
+    rows: &[f32],
+) {
+    let (dim, k) = (centroids.dim, centroids.bias.len());
+    let best = reference::nearest(rows, &steps[0].0, dim, Some(&steps[0].1));
+    let right = |row: usize| best[row].index;
+    let wrong = |row: usize| ((row * 7) % k) as u32;
+    for near in [&right as &dyn Fn(usize) -> u32, &wrong] {
+        let mut tracked: Vec<Tracked> =
+            (0..best.len()).map(|r| Tracked::supposed(near(r))).collect();
+        let (.., ruled) = centroids.track_with(with, rows, (&mut tracked, true), Kept::default());
+        check(&steps[0], rows, dim, &tracked);
+        assert!(ruled.exact >= best.len() as u64, "{ruled:?}");
     }
 }
 
