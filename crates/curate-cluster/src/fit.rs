@@ -7,8 +7,10 @@ use ndarray::{Array2, ArrayView2};
 use crate::{
     ClusterError, Clustering, KMeans,
     facts::{self, Facts},
-    init, lloyd, minibatch, result,
+    init::{self, Start},
+    lloyd, minibatch, result,
     search::Search,
+    start,
     trained::Trained,
 };
 
@@ -81,7 +83,8 @@ impl KMeans {
     ) -> Result<Clustering, ClusterError> {
         let (clusters, dim, metric) = (self.clusters(), source.dim(), self.metric());
         let trained = self.trained(engine, start, source, ids, progress)?;
-        let Trained { centroids, objective, converged, reseeded, search, facts, ruled } = trained;
+        let Trained { centroids, objective, converged, reseeded, search, facts, ruled, .. } =
+            trained;
         let mut search = match search {
             Some(search) => search,
             None => Search::new(engine, &centroids, dim, metric)?,
@@ -104,10 +107,13 @@ impl KMeans {
     ) -> Result<Trained<'e>, ClusterError> {
         self.check_rows(source, ids)?;
         let Some(sample) = self.training_rows(ids) else {
-            return self.train(engine, start, source, ids, progress);
+            let facts = Facts::before(self.metric(), source, progress)?;
+            return self.train((engine, facts), start, source, ids, progress);
         };
         let ids: Vec<SampleId> = sample.iter().map(|&row| ids[row]).collect();
-        let trained = self.train(engine, start, &RowsOf::new(source, &sample), &ids, progress);
+        let source = RowsOf::new(source, &sample);
+        let trained = Facts::before(self.metric(), &source, progress)
+            .and_then(|facts| self.train((engine, facts), start, &source, &ids, progress));
         // What is known of these rows says nothing of the others.
         Ok(Trained { search: None, facts: Facts::Unknown, ..trained.map_err(|e| e.at(&sample))? })
     }
@@ -148,21 +154,25 @@ impl KMeans {
         })
     }
 
-    fn train<'e, S: EmbeddingSource + ?Sized>(
+    /// Trains the centroids on all rows, of which `facts` are known.
+    pub(crate) fn train<'e, S: EmbeddingSource + ?Sized>(
         &self,
-        engine: Option<&'e dyn Engine>,
+        (engine, mut facts): (Option<&'e dyn Engine>, Facts),
         start: Option<Vec<f32>>,
         source: &S,
         ids: &[SampleId],
         progress: &dyn Progress,
     ) -> Result<Trained<'e>, ClusterError> {
-        let facts = Facts::before(self.metric(), source, progress)?;
-        let centroids = match start {
-            Some(start) => start,
-            None => init::start(self, source, &facts, ids, progress)?,
+        let Start { centroids, cluster } = match start {
+            Some(centroids) => centroids.into(),
+            None => start::start(self, source, &facts, ids, progress)?,
         };
+        if !cluster.is_empty() {
+            facts = facts.after_a_pass(self.metric());
+        }
         let start = Trained {
             centroids,
+            cluster,
             objective: Vec::new(),
             converged: false,
             reseeded: 0,

@@ -2,7 +2,7 @@
 
 use curate_core::{EmbeddingSource, Progress, SampleId, SourceError, embedding, random};
 
-use crate::{ClusterError, Init, KMeans, Metric, facts::Facts, task::task};
+use crate::{ClusterError, KMeans, Metric, facts::Facts};
 
 /// The rows with the `count` smallest hashes of their ids, smallest first.
 pub(crate) fn smallest_hashes(ids: &[SampleId], count: usize, seed: u64) -> Vec<usize> {
@@ -16,19 +16,16 @@ pub(crate) fn smallest_hashes(ids: &[SampleId], count: usize, seed: u64) -> Vec<
     drawn.into_iter().map(|(.., row)| row).collect()
 }
 
-pub(crate) fn start<S: EmbeddingSource + ?Sized>(
-    kmeans: &KMeans,
-    source: &S,
-    facts: &Facts,
-    ids: &[SampleId],
-    progress: &dyn Progress,
-) -> Result<Vec<f32>, ClusterError> {
-    match kmeans.init() {
-        Init::Random => random(kmeans, source, ids),
-        Init::PlusPlus => {
-            let rows = kmeans.clusters().saturating_sub(1) * source.rows();
-            task(progress, "k-means++", rows, || plus_plus(kmeans, source, facts, ids, progress))
-        }
+/// Centroids to start from.
+pub(crate) struct Start {
+    pub(crate) centroids: Vec<f32>,
+    /// One that is near each row; empty where none is known.
+    pub(crate) cluster: Vec<u32>,
+}
+
+impl From<Vec<f32>> for Start {
+    fn from(centroids: Vec<f32>) -> Self {
+        Self { centroids, cluster: Vec::new() }
     }
 }
 
@@ -46,7 +43,7 @@ pub(crate) fn random<S: EmbeddingSource + ?Sized>(
 
 /// k-means++: the next centroid is a row drawn with probability proportional to its squared
 /// distance to the nearest centroid so far.
-fn plus_plus<S: EmbeddingSource + ?Sized>(
+pub(crate) fn plus_plus<S: EmbeddingSource + ?Sized>(
     kmeans: &KMeans,
     source: &S,
     facts: &Facts,

@@ -61,6 +61,12 @@
 //! bytes for each number of a centroid, 20 for each row (28 when Euclidean), a block of 8,192 vectors,
 //! and at most 256 MiB for rows in 8 bits. [`KMeans::cost`] says that in numbers beforehand.
 //!
+//! [`Init::Levels`] starts from a clustering by levels, in which a row meets about $2 \sqrt{k}$ centroids a
+//! pass instead of $k$. With [`KMeansParams::iterations`] of 0 its centroids stay as they are, and the only
+//! look at all pairs is the last assignment: for many clusters the quickest way to good ones. How many
+//! iterations from random rows it is worth depends on the rows: few where they lie in more groups than
+//! there are clusters.
+//!
 //! With [`KMeansParams::batch_rows`] the centroids move after every batch (Sculley 2010), which needs
 //! fewer passes over a large pool and ends at a somewhat larger inertia.
 //!
@@ -116,6 +122,7 @@ mod facts;
 mod fit;
 mod hierarchy;
 mod init;
+mod levels;
 mod lloyd;
 mod metric;
 mod minibatch;
@@ -126,6 +133,7 @@ mod params;
 mod parts;
 mod result;
 mod search;
+mod start;
 mod sums;
 mod task;
 mod trained;

@@ -22,7 +22,8 @@ pub(crate) fn train<'e, S: EmbeddingSource + ?Sized>(
 ) -> Result<Trained<'e>, ClusterError> {
     let mut trained = start;
     let (metric, dim, rows) = (kmeans.metric(), source.dim(), source.rows());
-    let mut search = Search::tracking(engine, &trained.centroids, dim, metric, rows)?;
+    let near = (trained.cluster.len() == rows).then_some(&trained.cluster[..]);
+    let mut search = Search::tracking(engine, &trained.centroids, dim, metric, (rows, near))?;
     let sums = CentroidSums::in_steps(trained.facts.steps(), kmeans.clusters(), dim);
     let mut placed = Placed::new(sums, metric);
     while !trained.converged && trained.objective.len() < kmeans.iterations() {
@@ -46,6 +47,7 @@ pub(crate) fn train<'e, S: EmbeddingSource + ?Sized>(
     }
     trained.ruled = search.ruled().unwrap_or_default();
     trained.search = Some(search);
+    trained.cluster = placed.cluster;
     Ok(trained)
 }
 

@@ -13,6 +13,7 @@ use crate::{
     facts::Facts,
     lloyd::{Placed, lend},
     search::{Block, Search},
+    start,
     task::task,
     trained::stalled,
 };
@@ -173,9 +174,9 @@ impl KMeans {
     ) -> Result<Training, ClusterError> {
         self.check_in_parts()?;
         self.check_rows(source, ids)?;
-        let centroids = crate::init::start(self, source, &Facts::Unknown, ids, progress)?;
+        let start = start::start(self, source, &Facts::Unknown, ids, progress)?;
         Ok(Training {
-            centroids: shaped(centroids, source.dim()),
+            centroids: shaped(start.centroids, source.dim()),
             metric: self.metric(),
             objective: Vec::new(),
             converged: false,
@@ -250,7 +251,7 @@ impl KMeans {
             }
             None => {
                 let search = match is_remembered {
-                    true => Search::tracking(None, centroids, dim, metric, part.rows())?,
+                    true => Search::tracking(None, centroids, dim, metric, (part.rows(), None))?,
                     false => Search::new(None, centroids, dim, metric)?,
                 };
                 let sums = CentroidSums::of_unit_rows(self.clusters(), dim);

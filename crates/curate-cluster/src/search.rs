@@ -51,18 +51,21 @@ impl<'e> Search<'e> {
     }
 
     /// A search that remembers what it finds out about each of a number of rows, so that the next pass
-    /// over the same rows, after [`Self::move_to`], need not search again. An engine does not.
+    /// over the same rows, after [`Self::move_to`], need not search again. An engine does not. `near` has a
+    /// centroid near each row, where one is known.
     pub(crate) fn tracking(
         engine: Option<&'e dyn Engine>,
         centroids: &[f32],
         dim: usize,
         metric: Metric,
-        rows: usize,
+        (rows, near): (usize, Option<&[u32]>),
     ) -> Result<Self, ClusterError> {
         let search = Self::new(engine, centroids, dim, metric)?;
         Ok(match search.place {
             Place::Native(centroids) => {
-                Self { place: Place::Tracking(Box::new(Tracker::new(*centroids, rows))), ..search }
+                let mut tracker = Tracker::new(*centroids, rows);
+                near.into_iter().for_each(|near| tracker.suppose(near));
+                Self { place: Place::Tracking(Box::new(tracker)), ..search }
             }
             place => Self { place, ..search },
         })

@@ -10,6 +10,8 @@ pub(crate) struct Trained<'e> {
     pub(crate) objective: Vec<f64>,
     pub(crate) converged: bool,
     pub(crate) reseeded: usize,
+    /// The cluster where the last pass put each row, or the start did; empty where that is not known.
+    pub(crate) cluster: Vec<u32>,
     /// A search among these centroids that remembers the rows it was trained on.
     pub(crate) search: Option<Search<'e>>,
     /// What is known of the rows it was trained on.

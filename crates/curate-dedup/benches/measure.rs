@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! measure k-means ROWS.npy START.npy ITERATIONS spherical|euclidean CENTROIDS-OUT.npy
+//! measure levels  ROWS.npy CLUSTERS ITERATIONS spherical|euclidean CENTROIDS-OUT.npy
 //! measure assign  ROWS.npy CENTROIDS.npy REPEATS
 //! measure dedup   ROWS.npy ROWS-A-CLUSTER
 //! measure scale   ROWS.npy CLUSTERS ITERATIONS
 //! ```
-//! `k-means` and `assign` hold the rows in memory, as their peers do; the others read them from disk
+//! `k-means`, `levels` and `assign` hold the rows in memory, as their peers do; the others read them from disk
 //! as they need them. `RAYON_NUM_THREADS` sets the threads.
 
 #![allow(clippy::print_stdout, reason = "a program for a benchmark")]
 
 use std::{error::Error, path::Path, time::Instant};
 
-use curate_cluster::{KMeansParams, Metric, Ordered, Preference, assign};
+use curate_cluster::{Clustering, Init, KMeansParams, Metric, Ordered, Preference, assign};
 use curate_core::{
     Cut, EmbeddingSource, NoProgress, SampleId, embedding::UnitRows, rank::Direction,
 };
@@ -31,6 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut answer = match words.as_slice() {
         ["k-means", rows, start, iterations, metric, out] => {
             k_means(rows, start, iterations.parse()?, metric, out)?
+        }
+        ["levels", rows, clusters, iterations, metric, out] => {
+            levels(rows, clusters.parse()?, iterations.parse()?, metric, out)?
         }
         ["assign", rows, centroids, repeats] => assignment(rows, centroids, repeats.parse()?)?,
         ["dedup", rows, members] => dedup(rows, members.parse()?)?,
@@ -55,18 +59,20 @@ fn ids(n: usize) -> Vec<SampleId> {
 
 fn k_means(rows: &str, start: &str, iterations: usize, metric: &str, out: &str) -> Answer {
     let (rows, start) = (centroids::load(Path::new(rows))?, centroids::load(Path::new(start))?);
-    let metric = match metric {
-        "spherical" => Metric::Spherical,
-        _ => Metric::Euclidean,
-    };
-    let params =
-        KMeansParams::new(start.nrows()).metric(metric).tolerance(0.0).iterations(iterations);
+    let params = KMeansParams::new(start.nrows())
+        .metric(metric_of(metric))
+        .tolerance(0.0)
+        .iterations(iterations);
     let (kmeans, ids) = (params.check()?, ids(rows.nrows()));
     let clock = Instant::now();
     let found = kmeans.fit_from(start.view(), &rows.view(), &ids, &NoProgress)?;
     let seconds = clock.elapsed().as_secs_f64();
     centroids::save(Path::new(out), found.centroids.view())?;
-    Ok(json!({
+    Ok(clustered(&found, seconds))
+}
+
+fn clustered(found: &Clustering, seconds: f64) -> Value {
+    json!({
         "seconds": seconds,
         "iterations": found.objective.len(),
         "reseeded": found.reseeded,
@@ -78,7 +84,36 @@ fn k_means(rows: &str, start: &str, iterations: usize, metric: &str, out: &str) 
             "integers": found.ruled.integers,
             "exact": found.ruled.exact,
         },
-    }))
+    })
+}
+
+fn levels(rows: &str, clusters: usize, iterations: usize, metric: &str, out: &str) -> Answer {
+    let rows = centroids::load(Path::new(rows))?;
+    let kmeans = KMeansParams::new(clusters)
+        .metric(metric_of(metric))
+        .init(Init::Levels)
+        .tolerance(0.0)
+        .iterations(iterations)
+        .check()?;
+    let ids = ids(rows.nrows());
+    let clock = Instant::now();
+    let trained = kmeans.train_at_once(&rows.view(), &ids, &NoProgress)?;
+    let training = clock.elapsed().as_secs_f64();
+    drop(trained);
+    let clock = Instant::now();
+    let found = kmeans.fit(&rows.view(), &ids, &NoProgress)?;
+    let seconds = clock.elapsed().as_secs_f64();
+    centroids::save(Path::new(out), found.centroids.view())?;
+    let mut answer = clustered(&found, seconds);
+    answer["seconds_of_training"] = json!(training);
+    Ok(answer)
+}
+
+fn metric_of(word: &str) -> Metric {
+    match word {
+        "spherical" => Metric::Spherical,
+        _ => Metric::Euclidean,
+    }
 }
 
 fn assignment(rows: &str, centroids: &str, repeats: usize) -> Answer {

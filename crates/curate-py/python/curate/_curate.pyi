@@ -1422,7 +1422,7 @@ def kmeans(X: Any, k: SupportsIndex, *, ids: Any | None = None, metric: str = "s
     tolerance : float
         Stop when the objective improves by less than this share of itself; 1e-5 unless given, and 0
         stops only when no row moves.
-    init : "random" (default) or "plus-plus"
+    init : "random" (default), "plus-plus" or "levels"
     seed : int
     train_rows_per_cluster : int, optional
         Train on so many random rows a cluster (faiss: 256); on all rows unless given.
