@@ -7,7 +7,8 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use curate_core::{
-    EmbeddingSource, Progress, SampleId, SourceError, embedding::RowsOf, progress::Quiet, random,
+    BLOCK_ROWS, EmbeddingSource, Progress, SampleId, SourceError, embedding::RowsOf,
+    progress::Quiet, random,
 };
 use curate_kernels::ExactSum;
 use ndarray::ArrayView2;
@@ -18,6 +19,7 @@ use crate::{
     facts::Facts,
     init::{Start, smallest_hashes},
     task::task,
+    trained::Trained,
 };
 
 /// Rows of a cluster that a start is made from, at most: more change little, as the passes that follow see
@@ -29,6 +31,9 @@ const ROWS_A_COARSE_CLUSTER: usize = 128;
 const COARSE_ITERATIONS: usize = 4;
 /// Passes over the rows of a coarse cluster.
 const ITERATIONS: usize = 5;
+/// A coarse cluster of so many rows or fewer is held in memory, one for each thread. A larger one, as of a
+/// picture that half the pool consists of, is read again in every pass.
+const HELD: usize = 4 * BLOCK_ROWS;
 
 /// Centroids to start from, and the cluster of each row where the start has seen all of them.
 pub(crate) fn start<S: EmbeddingSource + ?Sized>(
@@ -119,21 +124,58 @@ impl Part {
             return Ok(Vec::new().into());
         }
         progress.check().map_err(SourceError::from)?;
-        let shape = (self.rows.len(), source.dim());
-        room.resize(room.len().max(shape.0 * shape.1), 0.0);
-        let vectors = &mut room[..shape.0 * shape.1];
-        source.gather(&self.rows, vectors)?;
-        let vectors = ArrayView2::from_shape(shape, vectors).expect("a vector for each row");
+        let kmeans = params.clone().iterations(ITERATIONS).check();
+        let kmeans = kmeans.expect("of parameters that were checked");
         let ids: Vec<SampleId> = self.rows.iter().map(|&row| ids[row]).collect();
-        let lower = params.clone().iterations(ITERATIONS).check();
-        let lower = lower.expect("of parameters that were checked");
-        // The coarse clustering has looked at every row.
-        let facts = Facts::before(lower.metric(), &vectors, &Quiet(progress))
-            .map(|facts| facts.after_a_pass(lower.metric()));
-        let trained = facts
-            .and_then(|facts| lower.train((None, facts), None, &vectors, &ids, &Quiet(progress)))
-            .map_err(|error| error.at(&self.rows))?;
+        let trained = if self.rows.len() > HELD {
+            train(&kmeans, &RowsOf::new(source, &self.rows), &ids, progress)
+        } else {
+            let shape = (self.rows.len(), source.dim());
+            room.resize(room.len().max(shape.0 * shape.1), 0.0);
+            let vectors = &mut room[..shape.0 * shape.1];
+            source.gather(&self.rows, vectors)?;
+            let vectors = ArrayView2::from_shape(shape, vectors).expect("a vector for each row");
+            train(&kmeans, &vectors, &ids, progress)
+        };
+        let trained = trained.map_err(|error| error.at(&self.rows))?;
         Ok(Start { centroids: trained.centroids, cluster: trained.cluster })
+    }
+}
+
+/// Trains on rows that the coarse clustering has looked at.
+fn train<S: EmbeddingSource>(
+    kmeans: &KMeans,
+    source: &S,
+    ids: &[SampleId],
+    progress: &dyn Progress,
+) -> Result<Trained<'static>, ClusterError> {
+    let (metric, quiet) = (kmeans.metric(), Quiet(progress));
+    let facts = Facts::before(metric, source, &quiet)?.after_a_pass(metric);
+    kmeans.train((None, facts), None, source, ids, &quiet)
+}
+
+/// What a start by levels costs beyond the passes that follow, at most.
+#[derive(Default)]
+pub(crate) struct LevelsCost {
+    pub(crate) operations: f64,
+    /// Bytes of rows that are read.
+    pub(crate) reads: f64,
+    /// Bytes of rows that are held.
+    pub(crate) rows: f64,
+}
+
+impl LevelsCost {
+    /// Of `clusters` clusters of some of so many rows of length `dim`.
+    pub(crate) fn new(clusters: f64, rows: f64, dim: f64) -> Self {
+        let (rows, coarse) = (rows.min(clusters * ROWS_A_CLUSTER as f64), clusters.sqrt());
+        let trained = rows.min(coarse * ROWS_A_COARSE_CLUSTER as f64);
+        let products = COARSE_ITERATIONS as f64 * trained + (1 + ITERATIONS) as f64 * rows;
+        let held = (HELD * rayon::current_num_threads()) as f64;
+        Self {
+            operations: 2.0 * dim * coarse * products,
+            reads: 4.0 * dim * products,
+            rows: 8.0 * rows + 4.0 * dim * rows.min(held),
+        }
     }
 }
 
@@ -267,6 +309,28 @@ mod tests {
             assert_eq!((found.k(), found.centroids.nrows()), (k, k));
             assert!(found.inertia().abs() < 1e-9);
         }
+    }
+
+    /// A coarse cluster that is not held gives the bytes of one that is.
+    #[test]
+    fn most_rows_may_be_equal() {
+        let n = HELD + 2_000;
+        let rows = Array2::from_shape_fn((n, 2), |(i, t)| {
+            let angle = if i < HELD + 900 { 0.001 * (i % 3) as f32 } else { 1.0 + i as f32 };
+            if t == 0 { angle.cos() } else { angle.sin() }
+        });
+        let names = ids(n);
+        let source = rows.view();
+        let part = Part { rows: (0..HELD + 900).collect(), clusters: 3 };
+        let params = lower(&levels(9).check().unwrap(), "test", 3);
+        let mut room = Vec::new();
+        let read = part.divide(&params, (&source, &names), &mut room, &NoProgress).unwrap();
+        assert!(room.is_empty());
+        let kmeans = params.iterations(ITERATIONS).check().unwrap();
+        let held = rows.slice(ndarray::s![..HELD + 900, ..]).to_owned();
+        let held = train(&kmeans, &held, &names[..HELD + 900], &NoProgress).unwrap();
+        assert_eq!((read.centroids, read.cluster), (held.centroids, held.cluster));
+        assert_eq!(fit(&rows, &names, levels(400).iterations(1)).k(), 400);
     }
 
     #[test]

@@ -65,7 +65,7 @@
 //! pass instead of $k$. With [`KMeansParams::iterations`] of 0 its centroids stay as they are, and the only
 //! look at all pairs is the last assignment: for many clusters the quickest way to good ones. How many
 //! iterations from random rows it is worth depends on the rows: few where they lie in more groups than
-//! there are clusters.
+//! there are clusters. It holds up to 32,768 vectors a thread.
 //!
 //! With [`KMeansParams::batch_rows`] the centroids move after every batch (Sculley 2010), which needs
 //! fewer passes over a large pool and ends at a somewhat larger inertia.
@@ -115,6 +115,7 @@
 pub mod alternative;
 mod assignment;
 mod clusters;
+mod cost;
 mod empty;
 mod engine;
 mod error;
@@ -140,13 +141,14 @@ mod trained;
 
 pub use assignment::Assignment;
 pub use clusters::Clusters;
+pub use cost::Cost;
 pub use curate_core::EmbeddingSource;
 pub use curate_kernels::{Engine, EngineError, LoadedCentroids, Ruled};
 pub use error::ClusterError;
 pub use hierarchy::{Choice, HierarchicalKMeans, Hierarchy, HierarchyParams, Level};
 pub use metric::Metric;
 pub use order::{Ordered, Preference};
-pub use params::{Cost, EmptyClusters, Init, KMeans, KMeansParams};
+pub use params::{EmptyClusters, Init, KMeans, KMeansParams};
 pub use parts::{PartMemory, PartPass, Training};
 pub use result::{Clustering, assign, assign_on};
 pub use sums::CentroidSums;

@@ -29,7 +29,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     ----------
     n_clusters : int
     metric : "euclidean" (default) or "spherical"
-    init : "plus-plus" (default) or "random"
+    init : "plus-plus" (default), "random" or "levels"
         As scikit-learn's "k-means++" and "random".
     max_iter : int
     tol : float
