@@ -3,7 +3,8 @@
     python3 benches/cluster/real.py [DATA-CLUSTERS ...]
 
 Parts: fashion-256, fashion-1024, fashion-4096, pictures-1024, captions-1024, clip-1024, clip-4096,
-white-1024; all of them without an argument. Each part replaces its own section of the record of this class
+white-1024, levels-fashion-1024, levels-clip-1024, levels-clip1m-16384 (8 GB of memory, 2 GB of disk); all of
+them without an argument. Each part replaces its own section of the record of this class
 of processors, real/CLASS.json, unless the machine is not quiet: a part waits five minutes for the load to fall to .5, and with more
 at its start it prints what it measured and keeps nothing. Needs cargo, 4 GB of memory, 1 GB of temporary disk and a network for
 `pip install` into a virtual environment under target/. MEASURE may name a program that is built already.
@@ -14,7 +15,11 @@ at its start it prints what it measured and keeps nothing. Needs cargo, 4 GB of 
   128 features of an image network and 384 of MiniLM, in half precision on disk.
 - clip: 100,000 x 512 made like features of CLIP: a common offset, a spectrum that falls, and 5,000
   components of uneven size.
+- clip1m: the same with 1,000,000 rows and 50,000 components.
 - white: 100,000 x 512 without any structure, where no bound helps.
+- levels-...: a start by levels beside SuperKMeans' hierarchical mode as it comes: the training alone of both,
+  without an exact pass of ours; and ours with one exact pass and the assignment of all rows. Inertia is
+  computed from 100,000 rows at most.
 - Sides take turns within a run, on the same number of threads; 20 iterations without a tolerance. Ours
   and faiss start from the same random rows. SuperKMeans draws its own, on all rows, without ending early;
   its time is its training alone, where the others' holds the last assignment too. Inertia is computed by
@@ -56,6 +61,7 @@ CLASS = report.class_of_processor(CLASSES)
 KINDS = {"ours": {}} | CLASSES.get(CLASS, {})
 RESULTS = HERE / "real" / f"{CLASS}.json"
 PARTS = ["fashion-256", "fashion-1024", "fashion-4096", "pictures-1024", "captions-1024", "clip-1024", "clip-4096", "white-1024"]
+LEVELS = ["levels-fashion-1024", "levels-clip-1024", "levels-clip1m-16384"]
 # Fixed before the first run.
 BARS = {
     f"{part}.{ratio}": bar
@@ -67,11 +73,15 @@ BARS = {
               "superkmeans_over_ours_avx2": 2.0, "faiss_over_ours": 10.0}
     ).items()
     if ratio.partition("_over_")[2] in KINDS
+} | {
+    f"{part}.{ratio}": bar
+    for part in LEVELS
+    for ratio, bar in {"hierarchical_over_levels": 2.0, "inertia_levels_over_hierarchical_below": 1.0}.items()
 }
 
 
 def main():
-    parts = [arg for arg in sys.argv[1:] if not arg.startswith("--")] or PARTS
+    parts = [arg for arg in sys.argv[1:] if not arg.startswith("--")] or PARTS + LEVELS
     if "--inside" not in sys.argv:
         python = BENCH / "real-venv" / "bin" / "python"
         if not python.exists():
@@ -86,9 +96,11 @@ def main():
         return
     DATA.mkdir(parents=True, exist_ok=True)
     for part in parts:
-        data, _, clusters = part.partition("-")
+        *kind, data, clusters = part.split("-")
+        rows(data)
         load = report.wait_until_quiet()
-        section = {"load_before": load, **k_means(data, int(clusters))}
+        measured = (levels if kind else k_means)(data, int(clusters))
+        section = {"load_before": load, **measured}
         if load <= report.QUIET:
             report.save(RESULTS, part, section, "python3 benches/cluster/real.py",
                         "seconds, median of turns; ratios are theirs over ours", versions(), BARS)
@@ -108,7 +120,7 @@ def rows(data):
 
     file = DATA / f"real-{data}.npy"
     if not file.exists():
-        x = {"fashion": fashion, "pictures": pictures, "captions": captions, "clip": clip, "white": white}[data]()
+        x = {"fashion": fashion, "pictures": pictures, "captions": captions, "clip": clip, "clip1m": clip1m, "white": white}[data]()
         x /= np.linalg.norm(x, axis=1, keepdims=True)
         np.save(file, np.ascontiguousarray(x, dtype=np.float32))
     return file
@@ -160,6 +172,10 @@ def clip(n=100_000, dim=512, components=5_000):
         noise = 0.55 * rng.standard_normal((len(of[i:i + 10_000]), dim)) * spread
         out[i:i + 10_000] = (centers[of[i:i + 10_000]] + noise) @ turn.T + offset
     return out
+
+
+def clip1m():
+    return clip(1_000_000, components=50_000)
 
 
 def white(n=100_000, dim=512):
@@ -245,6 +261,46 @@ def k_means(data, k):
         "ruled": {kind: ruled(notes[kind]) for kind in KINDS},
         "same_bytes_on_every_instruction_set": all(np.array_equal(centroids["ours"], centroids[kind]) for kind in KINDS),
         "ratios": ratios | {"inertia_ours_over_superkmeans": found["ours"] / found["superkmeans"]},
+    }
+
+
+def levels(data, k):
+    import numpy as np
+    from superkmeans import SuperKMeans
+
+    x = np.load(rows(data))
+    some = x[:: -(-len(x) // 100_000)]
+
+    def with_superkmeans():
+        return SuperKMeans(k, x.shape[1], hierarchical=True, n_threads=THREADS, angular=True).train(x)
+
+    def with_levels(passes):
+        out = DATA / "real-levels.npy"
+        words = ["levels", rows(data), k, passes, "spherical", out]
+        env = {**os.environ, "RAYON_NUM_THREADS": str(THREADS)}
+        found = subprocess.run([os.environ["MEASURE"], *map(str, words)], env=env, check=True, stdout=subprocess.PIPE)
+        note = json.loads(found.stdout)
+        return note["seconds_of_training" if passes == 0 else "seconds"], np.load(out), note
+
+    sides = {"levels": lambda: with_levels(0), "levels_and_a_pass": lambda: with_levels(1),
+             "hierarchical": lambda: timed(with_superkmeans)}
+    seconds, found = {name: [] for name in sides}, {}
+    for turn in range(TURNS):
+        for name, side in sides.items():
+            taken, centroids, _ = side()
+            seconds[name].append(taken)
+            if turn == 0:
+                found[name] = inertia(some, centroids) * len(x) / len(some)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    ratios = {f"hierarchical_over_{name}": median["hierarchical"] / median[name] for name in list(sides)[:2]}
+    below = {f"inertia_{name}_over_hierarchical_below": found[name] / found["hierarchical"] for name in list(sides)[:2]}
+    return {
+        "case": {"rows": len(x), "dim": x.shape[1], "clusters": k, "threads": THREADS},
+        "sha256": hashlib.sha256(rows(data).read_bytes()).hexdigest(),
+        "seconds": median,
+        "spread": {name: [min(values), max(values)] for name, values in seconds.items()},
+        "inertia": found,
+        "ratios": ratios | below,
     }
 
 

@@ -59,6 +59,7 @@ type Table = fn(&Path) -> Result<String>;
 /// What may stand between marks.
 const TABLES: &[(&str, Table)] = &[
     ("cluster-beside", cluster::beside),
+    ("cluster-levels", cluster::levels),
     ("cluster-real", cluster::real),
     ("cluster-scale", cluster::scale),
     ("cluster-speed", cluster::speed),

@@ -104,6 +104,34 @@ pub(super) fn records(root: &Path) -> Result<Vec<(String, Value)>> {
 const KINDS: [(&str, &str); 3] =
     [("", ""), ("_f32", ", without 8-bit integers"), ("_avx2", ", as without AVX-512")];
 
+/// A start by levels beside SuperKMeans' hierarchical mode, by class of processors.
+pub(super) fn levels(root: &Path) -> Result<String> {
+    let parts = [
+        ("levels-fashion-1024", "Fashion-MNIST, 1,024 clusters"),
+        ("levels-clip-1024", "made like CLIP features, 1,024 clusters"),
+        ("levels-clip1m-16384", "a million rows of that kind, 16,384 clusters"),
+    ];
+    let mut out = String::from(
+        "| processor | data | training alone | its inertia over theirs | with one exact pass and the \
+         assignment | its inertia over theirs |\n|---|---|---|---|---|---|\n",
+    );
+    for (class, record) in records(root)? {
+        for (part, data) in parts {
+            let ratios = &record["parts"][part]["ratios"];
+            if ratios.is_null() {
+                continue;
+            }
+            let cells = ["levels", "levels_and_a_pass"].map(|side| {
+                let speed = &ratios[format!("hierarchical_over_{side}").as_str()];
+                let inertia = &ratios[format!("inertia_{side}_over_hierarchical_below").as_str()];
+                format!("{} | {}", fixed(speed, 1), fixed(inertia, 3))
+            });
+            out += &format!("| {class} | {data} | {} |\n", cells.join(" | "));
+        }
+    }
+    Ok(out)
+}
+
 /// Times as fast as the peers on data that nobody made for it, by class of processors.
 pub(super) fn real(root: &Path) -> Result<String> {
     let parts = [
